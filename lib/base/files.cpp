@@ -1,0 +1,197 @@
+#include "base/files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace kesu {
+
+Error file_error(int err, std::string_view doing, std::string_view path) {
+  Code code = err == ENOSPC || err == EDQUOT ? Code::disk_full : err == ENOENT ? Code::not_found : Code::io_failed;
+  Error e(code, "cannot " + std::string(doing) + " " + std::string(path));
+  e.cause(std::strerror(err));
+  if (code == Code::disk_full) e.next("free some space there, then run the same command again");
+  return e;
+}
+
+Fd& Fd::operator=(Fd&& o) noexcept {
+  if (this != &o) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = std::exchange(o.fd_, -1);
+  }
+  return *this;
+}
+Fd::~Fd() {
+  if (fd_ >= 0) ::close(fd_);
+}
+void Fd::close() {
+  int fd = std::exchange(fd_, -1);
+  if (fd >= 0 && ::close(fd) != 0 && errno != EINTR) throw file_error(errno, "close", "a file");
+}
+
+namespace {
+std::optional<Bytes> read_if(const std::string& path, size_t max_bytes, bool& absent) {
+  absent = false;
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.ok()) {
+    absent = errno == ENOENT;
+    if (absent) return std::nullopt;
+    throw file_error(errno, "open", path);
+  }
+  Bytes out;
+  size_t used = 0;
+  struct stat st {};
+  if (::fstat(fd.get(), &st) == 0 && st.st_size > 0) out.resize(std::min<size_t>(static_cast<size_t>(st.st_size) + 1, max_bytes + 1));
+  for (;;) {
+    if (used == out.size()) out.resize(std::max<size_t>(4096, out.size() * 2));
+    ssize_t n = ::read(fd.get(), out.data() + used, out.size() - used);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw file_error(errno, "read", path);
+    if (n == 0) break;
+    used += static_cast<size_t>(n);
+    if (used > max_bytes)
+      throw Error(Code::bad_input, path + " is larger than " + std::to_string(max_bytes) + " bytes");
+  }
+  out.resize(used);
+  return out;
+}
+}  // namespace
+
+Bytes read_file(const std::string& path, size_t max_bytes) {
+  bool absent;
+  auto out = read_if(path, max_bytes, absent);
+  if (!out) throw file_error(ENOENT, "open", path);
+  return std::move(*out);
+}
+
+std::optional<Bytes> read_file_if_there(const std::string& path, size_t max_bytes) {
+  bool absent;
+  return read_if(path, max_bytes, absent);
+}
+
+void write_all(int fd, ByteView content, std::string_view path) {
+  while (!content.empty()) {
+    ssize_t n = ::write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw file_error(errno, "write", path);
+    content = content.subspan(static_cast<size_t>(n));
+  }
+}
+
+void write_file_durable(const std::string& path, ByteView content, unsigned mode, bool replace) {
+  static std::atomic<unsigned> counter{0};
+  std::string temp = path + ".tmp" + std::to_string(::getpid()) + "." + std::to_string(counter++);
+  Fd fd(::open(temp.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  if (!fd.ok()) throw file_error(errno, "create", temp);
+  try {
+    write_all(fd.get(), content, temp);
+    if (::fsync(fd.get()) != 0) throw file_error(errno, "make durable", temp);
+    fd.close();
+    if (replace) {
+      if (::rename(temp.c_str(), path.c_str()) != 0) throw file_error(errno, "rename into place", path);
+    } else {
+      if (::link(temp.c_str(), path.c_str()) != 0) {
+        int err = errno;
+        if (err == EEXIST) throw Error(Code::already_exists, path + " is already there").next("choose another name or remove it");
+        throw file_error(err, "put into place", path);
+      }
+      ::unlink(temp.c_str());
+    }
+  } catch (...) {
+    ::unlink(temp.c_str());
+    throw;
+  }
+  sync_directory(dir_name(path));
+}
+
+void sync_directory(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.ok()) throw file_error(errno, "open directory", path);
+  if (::fsync(fd.get()) != 0 && errno != EINVAL) throw file_error(errno, "make durable", path);
+}
+
+void make_directories(const std::string& path, unsigned mode) {
+  if (path.empty() || path == "/") return;
+  if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
+  if (errno != ENOENT) throw file_error(errno, "create directory", path);
+  make_directories(dir_name(path), mode);
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) throw file_error(errno, "create directory", path);
+}
+
+bool exists(const std::string& path) {
+  struct stat st {};
+  return ::lstat(path.c_str(), &st) == 0;
+}
+
+void remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw file_error(errno, "remove", path);
+}
+
+std::vector<std::string> list_directory(const std::string& path) {
+  DIR* dir = ::opendir(path.c_str());
+  if (!dir) throw file_error(errno, "list", path);
+  std::vector<std::string> out;
+  errno = 0;
+  while (dirent* entry = ::readdir(dir)) {
+    std::string name = entry->d_name;
+    if (name != "." && name != "..") out.push_back(std::move(name));
+  }
+  int err = errno;
+  ::closedir(dir);
+  if (err) throw file_error(err, "list", path);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+std::string path_join(std::string_view dir, std::string_view name) {
+  if (dir.empty()) return std::string(name);
+  std::string out(dir);
+  if (out.back() != '/') out.push_back('/');
+  return out += name;
+}
+
+std::string base_name(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  size_t slash = path.rfind('/');
+  return std::string(slash == std::string_view::npos || path == "/" ? path : path.substr(slash + 1));
+}
+
+std::string dir_name(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return ".";
+  return slash == 0 ? "/" : std::string(path.substr(0, slash));
+}
+
+std::string absolute_path(std::string_view path) {
+  std::string out = std::filesystem::absolute(std::filesystem::path(std::string(path))).lexically_normal().string();
+  while (out.size() > 1 && out.back() == '/') out.pop_back();
+  return out;
+}
+
+std::optional<std::string> network_filesystem(const std::string& path) {
+  struct statfs fs {};
+  if (::statfs(path.c_str(), &fs) != 0) return std::nullopt;
+  switch (static_cast<uint32_t>(fs.f_type)) {
+    case 0x6969: return "nfs";
+    case 0x517b: return "smb";
+    case 0xff534d42: return "cifs";
+    case 0xfe534d42: return "smb2";
+    case 0x01021997: return "9p";
+    case 0x00c36400: return "ceph";
+    case 0x5346414f: return "afs";
+    case 0x65735546: return "fuse";
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace kesu
