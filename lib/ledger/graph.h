@@ -1,0 +1,45 @@
+// The disclosure graph: what folding all ledger headers in order gives (docs/spec/ledger.md, "Graph"). Pure.
+#pragma once
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ledger/entry.h"
+
+namespace kesu {
+
+struct GraphNode {
+  std::string state;   // last `is`
+  std::string of;      // last `of`
+  int64_t n = 0, b = 0;
+  std::string d;
+  Millis t = 0;        // last `t`
+  uint64_t first_seq = 0, last_seq = 0;
+  std::vector<std::pair<uint64_t, std::string>> states;  // (seq, state) in order
+};
+
+class Graph {
+ public:
+  void fold(const Header& header);
+
+  const GraphNode* find(std::string_view id) const;
+  const std::map<std::string, GraphNode, std::less<>>& nodes() const { return nodes_; }
+
+  // Data-key nodes (batches, dataset keys) that belong to `dataset`.
+  std::vector<std::string> data_keys_of(std::string_view dataset) const;
+  // Every node from which `target` is or ever was reachable, `target` left out; edges from a process to a dataset
+  // count as edges to each of its data keys.
+  std::set<std::string> reachers(std::string_view target) const;
+  // Every data-key node that `from` reaches or ever reached.
+  std::set<std::string> reached(std::string_view from) const;
+  // Whether the node can give away what it reaches, at time `now`.
+  bool living(std::string_view id, Millis now) const;
+
+ private:
+  std::map<std::string, GraphNode, std::less<>> nodes_;
+  std::map<std::string, std::set<std::string>, std::less<>> into_, out_;
+  std::map<std::string, std::vector<std::string>, std::less<>> members_;  // dataset → data keys
+};
+
+}  // namespace kesu
