@@ -1,0 +1,85 @@
+// Sealing and opening one object (docs/spec/sealed-object.md). Streams in, streams out: where bytes come from and go
+// to is the caller's.
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/random.h"
+#include "seal/format.h"
+
+namespace kesu {
+
+struct FileTime {
+  int64_t seconds = 0;
+  int64_t nanos = 0;
+  auto operator<=>(const FileTime&) const = default;
+};
+
+struct Metadata {
+  std::string kind = "file";  // or "manifest"
+  std::string name;           // bytes, relative to the dataset
+  uint32_t mode = 0644;
+  FileTime mtime;
+  std::optional<uint64_t> size;
+  Bytes plaintext() const;  // record 0 before encryption
+  static Metadata parse(ByteView plaintext);
+};
+
+// Reads up to out.size() bytes; 0 means the end. Short reads are allowed.
+using Source = std::function<size_t(std::span<uint8_t> out)>;
+// Takes all of `bytes` at `offset`; offsets ascend without gaps except that the header region (offset 0) comes last.
+using Sink = std::function<void(uint64_t offset, ByteView bytes)>;
+using WrapKey = std::function<WrappedKey(const Secret& data_key, ByteView aad)>;
+// Throws what the provider throws (object_absent, key_mismatch, sealed_damaged …).
+using UnwrapKey = std::function<Secret(const Slot& slot, ByteView aad)>;
+
+struct SealRequest {
+  VaultId vault;
+  DatasetId dataset;
+  ObjectId object;
+  VersionRef version;
+  AeadAlg algorithm = AeadAlg::aes256_gcm;
+  uint32_t chunk = kDefaultChunk;
+  bool bind_payload = true;
+  Metadata metadata;
+};
+struct SealedObject {
+  ObjectHeader header;
+  Digest32 payload_root{};  // zero when not bound
+  Digest32 leaf{};
+  uint64_t plain_bytes = 0, sealed_bytes = 0;
+};
+
+// Makes a fresh data key, wraps it, encrypts `source` once into `sink`. When metadata.size is set and the source gives
+// another number of bytes: Error conflict ("changed while it was read"); the caller throws the output away.
+SealedObject seal_object(const SealRequest& request, const Source& source, const Sink& sink, const WrapKey& wrap, Random& random);
+
+// What can be told without any key.
+struct ObjectInfo {
+  Region region;
+  uint64_t file_size = 0, payload_size = 0;
+};
+
+// Random access to a sealed object's bytes: fills `out` wholly from `offset` or throws.
+struct SealedInput {
+  uint64_t size = 0;
+  std::function<void(uint64_t offset, std::span<uint8_t> out)> read;
+};
+ObjectInfo inspect_object(const SealedInput& in);  // throws sealed_damaged
+// Recomputed from the ciphertext, no key needed; walks the whole object.
+Digest32 payload_root_of(const SealedInput& in, const ObjectHeader& header);
+
+struct OpenedObject {
+  Metadata metadata;
+  ObjectHeader header;
+  VersionRef version;  // whose slot opened
+  uint64_t plain_bytes = 0;
+};
+// Calls `begin` once with the authenticated metadata, then `sink` for each authenticated chunk in order. Throws
+// sealed_damaged; errors of `unwrap` for all slots surface as the first slot's error. Nothing unauthenticated is handed on,
+// but the object is only whole when this returns: the caller must not give the output its final name before.
+OpenedObject open_object(const SealedInput& in, const UnwrapKey& unwrap, const std::function<void(const Metadata&)>& begin,
+                         const std::function<void(ByteView)>& sink);
+
+}  // namespace kesu
