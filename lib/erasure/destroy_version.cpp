@@ -1,0 +1,59 @@
+#include "erasure/destroy_version.h"
+
+#include "base/error.h"
+
+namespace kesu {
+
+namespace {
+NodeMention version_node(const VersionRef& version, std::string state, const std::optional<std::string>& erasure) {
+  NodeMention node{.id = version.str(), .is = std::move(state)};
+  if (erasure) node.of = *erasure;
+  return node;
+}
+
+Event done(const VersionRef& version, const std::string& state_before, const std::optional<std::string>& erasure, Json body) {
+  bool compromised = state_before == "compromised";
+  return Event{.type = "destroy-done",
+               .nodes = {version_node(version, compromised ? "destroyed-compromised" : "destroyed", erasure)},
+               .body = std::move(body)};
+}
+}  // namespace
+
+DestroyOutcome destroy_version(Provider& provider, const DestroyOrder& order, const Recorder& recorder) {
+  const VersionRef& version = order.ref.version;
+  Json attributes = provider.describe(order.ref);  // also shows that exactly this object is there
+  recorder.append({Event{.type = "destroy-intended",
+                         .nodes = {version_node(version, "destroying", order.erasure)},
+                         .body = Json::object({{"actor", order.actor}, {"attributes", attributes}, {"from", order.state}, {"ref", order.ref.to_json()}})}});
+  Receipt receipt = provider.destroy_object(order.ref);
+  std::string kept = recorder.keep_evidence(as_bytes(receipt.to_json().canonical()));
+  if (receipt.accepted) {
+    recorder.append({done(version, order.state, order.erasure,
+                          Json::object({{"receipt", kept}, {"receipt_lost", false}}))});
+    return DestroyOutcome::destroyed;
+  }
+  provider.describe(order.ref);  // throws when it is not there any more: then the question stays open
+  recorder.append({Event{.type = "destroy-failed",
+                         .nodes = {version_node(version, order.state, order.erasure)},
+                         .body = Json::object({{"result", receipt.result}, {"transcript", kept}})}});
+  return DestroyOutcome::refused;
+}
+
+std::vector<Event> settle_destruction(const VersionRef& version, const std::string& state_before, const std::optional<std::string>& erasure,
+                                      ProbeAnswer answer, const std::string& transcript) {
+  switch (answer) {
+    case ProbeAnswer::absent:
+      return {done(version, state_before, erasure,
+                   Json::object({{"receipt", Json()}, {"receipt_lost", true}, {"transcript", transcript}}))};
+    case ProbeAnswer::usable:
+    case ProbeAnswer::refused:
+      return {Event{.type = "destroy-failed",
+                    .nodes = {version_node(version, state_before, erasure)},
+                    .body = Json::object({{"result", std::string("interrupted; the provider still shows the key: ") + std::string(probe_text(answer))},
+                                          {"transcript", transcript}})}};
+    case ProbeAnswer::unknown: break;
+  }
+  return {};
+}
+
+}  // namespace kesu

@@ -1,0 +1,132 @@
+#include "erasure/statement.h"
+
+#include <set>
+
+#include "base/error.h"
+
+namespace kesu {
+
+namespace {
+template <class T>
+T id_of(const Json& doc, const char* member) {
+  auto id = T::parse(doc.str(member));
+  if (!id) throw Error(Code::bad_input, std::string("statement: \"") + member + "\" is no identifier of its kind");
+  return *id;
+}
+
+std::string role_of(const std::string& action) {
+  if (action == "request") return "operator";
+  if (action == "approve" || action == "reject") return "approver";
+  throw Error(Code::bad_input, "statement: unknown action \"" + action + "\"");
+}
+
+void same_bytes(std::string_view given, const std::string& rendered, const char* what) {
+  if (given == rendered) return;
+  size_t at = 0;
+  while (at < given.size() && at < rendered.size() && given[at] == rendered[at]) ++at;
+  throw Error(Code::bad_input, std::string(what) + " is not in its exact form")
+      .cause("first difference at byte " + std::to_string(at))
+      .next("members in order, two spaces of indentation, a line feed at the end (docs/spec/erasure.md)");
+}
+}  // namespace
+
+std::string Statement::text() const {
+  Json lines(Json::Array{});
+  for (const std::string& line : summary) lines.push(line);
+  return Json::object({{"action", action},
+                       {"erasure", erasure.str()},
+                       {"expires", utc_text(expires)},
+                       {"name", name},
+                       {"operator", operator_id.str()},
+                       {"organisation", organisation},
+                       {"plan", plan},
+                       {"role", role},
+                       {"summary", lines},
+                       {"type", "kesu-statement-v1"},
+                       {"vault", vault.str()}})
+      .pretty();
+}
+
+Statement Statement::parse(std::string_view text) {
+  Json doc = parse_json(text, "statement", {.max_bytes = 65536, .max_depth = 4});
+  if (doc.str("type") != "kesu-statement-v1") throw Error(Code::bad_input, "statement: unknown type " + doc.str("type"));
+  Statement s;
+  s.action = doc.str("action");
+  s.vault = id_of<VaultId>(doc, "vault");
+  s.organisation = doc.str("organisation");
+  s.erasure = id_of<ErasureId>(doc, "erasure");
+  s.plan = doc.str("plan");
+  if (!unhex32(s.plan)) throw Error(Code::bad_input, "statement: \"plan\" is no SHA-256");
+  s.role = doc.str("role");
+  if (s.role != role_of(s.action)) throw Error(Code::bad_input, "statement: role \"" + s.role + "\" cannot " + s.action);
+  s.operator_id = id_of<OperatorId>(doc, "operator");
+  s.name = doc.str("name");
+  for (const Json& line : doc.at("summary").as_array()) s.summary.push_back(line.as_string());
+  auto expires = parse_utc(doc.str("expires"));
+  if (!expires) throw Error(Code::bad_input, "statement: \"expires\" is no time");
+  s.expires = *expires;
+  same_bytes(text, s.text(), "the statement");
+  return s;
+}
+
+std::string Genesis::text() const {
+  Json people(Json::Array{});
+  for (const GenesisOfficer& o : officers) {
+    Json roles(Json::Array{});
+    for (const std::string& role : o.roles) roles.push(role);
+    people.push(Json::object({{"name", o.name}, {"public_key", o.public_key}, {"roles", roles}, {"title", o.title}}));
+  }
+  Json doc = Json::object({{"officers", people},
+                           {"organisation", organisation},
+                           {"origin", origin},
+                           {"profile", profile},
+                           {"quorum", quorum},
+                           {"type", "kesu-genesis-v1"},
+                           {"vault", vault.str()}});
+  if (waiting_seconds) doc.set("waiting_seconds", waiting_seconds);
+  return doc.pretty();
+}
+
+Genesis Genesis::parse(std::string_view text) {
+  Json doc = parse_json(text, "genesis statement", {.max_bytes = 1 << 20, .max_depth = 6});
+  if (doc.str("type") != "kesu-genesis-v1") throw Error(Code::bad_input, "genesis statement: unknown type " + doc.str("type"));
+  Genesis g;
+  g.vault = id_of<VaultId>(doc, "vault");
+  g.organisation = doc.str("organisation");
+  g.origin = doc.str("origin");
+  g.profile = doc.str("profile");
+  g.quorum = doc.num("quorum");
+  g.waiting_seconds = doc.num_or("waiting_seconds", 0);
+  if (g.waiting_seconds < 0) throw Error(Code::bad_input, "genesis statement: \"waiting_seconds\" is negative");
+  if (g.organisation.empty()) throw Error(Code::bad_input, "genesis statement: \"organisation\" is empty");
+  if (g.origin.empty() || g.origin.find_first_of(" +\n\t") != std::string::npos)
+    throw Error(Code::bad_input, "genesis statement: \"origin\" must be a name that the organisation controls, such as bank.example");
+  static const std::set<std::string> kRoles = {"operator", "approver", "verifier", "validator", "auditor"};
+  std::set<std::string> names, keys;
+  int64_t operators = 0, approvers = 0;
+  for (const Json& item : doc.at("officers").as_array()) {
+    GenesisOfficer o;
+    o.name = item.str("name");
+    o.title = item.str("title");
+    o.public_key = item.str("public_key");
+    for (const Json& role : item.at("roles").as_array()) {
+      if (!kRoles.contains(role.as_string())) throw Error(Code::bad_input, "genesis statement: " + o.name + ": unknown role \"" + role.as_string() + "\"");
+      o.roles.push_back(role.as_string());
+      operators += role.as_string() == "operator";
+      approvers += role.as_string() == "approver";
+    }
+    size_t blob_at = o.public_key.find(' ');
+    std::string blob = blob_at == std::string::npos ? "" : o.public_key.substr(blob_at + 1, o.public_key.find(' ', blob_at + 1) - blob_at - 1);
+    if (blob.empty()) throw Error(Code::bad_input, "genesis statement: " + o.name + ": \"public_key\" is no OpenSSH public key line");
+    if (!names.insert(o.name).second) throw Error(Code::bad_input, "genesis statement: " + o.name + " stands twice");
+    if (!keys.insert(blob).second) throw Error(Code::bad_input, "genesis statement: " + o.name + "'s key is also another officer's");
+    g.officers.push_back(std::move(o));
+  }
+  if (g.quorum < 1 || approvers < g.quorum)
+    throw Error(Code::bad_input, "genesis statement: quorum " + std::to_string(g.quorum) + " needs as many approvers; there are " + std::to_string(approvers));
+  if (operators < 1) throw Error(Code::bad_input, "genesis statement: nobody has the role operator, so nothing could ever be requested");
+  same_bytes(text, g.text(), "the genesis statement");
+  return g;
+}
+
+}  // namespace kesu

@@ -1,0 +1,32 @@
+// Key states and the only transition table: NIST SP 800-57 Part 1 Rev. 5 §7, and KMIP's destroyed-compromised. Pure.
+#pragma once
+#include <optional>
+#include <string_view>
+
+namespace kesu {
+
+enum class KeyState {
+  intended,   // the provider was or will be asked to make it; not yet seen
+  absent,     // intended, and shown never to have come to be
+  pre_activation,
+  active,
+  suspended,
+  deactivated,
+  compromised,
+  destroying,  // destruction was ordered; its outcome is not recorded yet
+  destroyed,
+  destroyed_compromised,
+};
+std::string_view state_text(KeyState state);  // "pre-activation", …
+std::optional<KeyState> parse_key_state(std::string_view text);
+
+// SP 800-57 Pt 1 Rev. 5 §7.3, transitions 1 to 15; destroyed → destroyed-compromised from KMIP 2.1 §4.57 (a compromise
+// found after destruction). Steps through `intended` and `destroying` are kesu's own brackets.
+bool may_move(KeyState from, KeyState to);
+// §7.2: may the key apply protection (wrap, sign) / process what it protected (unwrap, verify) in this state?
+bool may_protect(KeyState state);
+bool may_process(KeyState state);
+// The provider object may still exist.
+bool may_exist(KeyState state);
+
+}  // namespace kesu
