@@ -1,0 +1,129 @@
+// The table of entry types: the closed list, the states each may set, the edges each may add.
+#include "ledger/entry_types.h"
+
+#include <algorithm>
+
+namespace kesu::entry_types {
+
+namespace {
+
+struct KindStates {
+  std::string_view kind, states;
+};
+constexpr KindStates kKinds[] = {
+    {"vlt", "open|closed"},
+    {"prv", "open|closed"},
+    {"key", "intended|absent|pre-activation|active|suspended|deactivated|compromised|destroying|destroyed|"
+            "destroyed-compromised"},
+    {"ds", "open|frozen|held|erased"},
+    {"dsk", "active"},
+    {"bat", "intended|sealed|abandoned"},
+    {"prc", "alive|ended"},
+    {"era", "requested|approved|waiting|withheld|disabled|scheduled|running|destroyed|verified|validated|certified|"
+            "rejected|cancelled|failed"},
+    {"cer", "issued|superseded|withdrawn"},
+    {"cpy", "open|ended"},
+    {"hld", "placed|released"},
+    {"opr", "enrolled|revoked"},
+    {"doc", "attached"},
+    {"obj", ""},
+};
+
+// Rows of one type stand together. The first row of a type names what the entry is about: at least one item of the
+// header follows it. Types without a row (second table) name any nodes and set nothing.
+constexpr NodeRule kNodes[] = {
+    {"genesis", "vlt", "open", kDigest},
+    {"operator-enrolled", "opr", "enrolled"},
+    {"operator-revoked", "opr", "revoked"},
+    {"provider-added", "prv", "open", kDigest},
+    {"provider-closed", "prv", "closed", 0, kDigest},
+    {"key-intended", "key", "intended", kOf, 0, "prv"},
+    {"key-created", "key", "pre-activation|active", kOf | kDigest, 0, "prv"},
+    {"key-abandoned", "key", "absent"},
+    {"key-state-changed", "key", "active|suspended|deactivated|compromised|destroyed-compromised"},
+    {"ledger-key-set", "key", ""},
+    {"dataset-added", "ds", "open"},
+    {"dataset-updated", "ds", ""},
+    {"dataset-frozen", "ds", "frozen", kOf, 0, "era"},
+    {"dataset-unfrozen", "ds", "open", kOf, 0, "era"},
+    {"dataset-key-created", "dsk", "active", kOf, 0, "ds"},
+    {"process-started", "prc", "alive", kUntil},
+    {"process-ended", "prc", "ended"},
+    {"seal-intended", "bat", "intended", kOf | kCount, 0, "ds"},
+    {"seal-done", "bat", "sealed", kOf | kCount | kBytes | kDigest, 0, "ds"},
+    {"seal-abandoned", "bat", "abandoned"},
+    {"objects-opened", "ds", "", kCount},
+    {"objects-opened", "prc", ""},
+    {"rewrap-intended", "bat", "", kCount},
+    {"rewrap-done", "bat", "", kCount},
+    {"copy-registered", "cpy", "open"},
+    {"copy-ended", "cpy", "ended"},
+    {"hold-placed", "hld", "placed", kOf, 0, "ds|key"},
+    {"hold-released", "hld", "released", 0, kOf, "ds|key"},
+    {"erasure-requested", "era", "requested", kDigest},
+    {"erasure-approved", "era", "requested|approved"},
+    {"erasure-approved", "opr", ""},
+    {"erasure-rejected", "era", "rejected"},
+    {"erasure-cancelled", "era", "cancelled"},
+    {"erasure-failed", "era", "failed"},
+    {"erasure-started", "era", "running"},
+    {"destroy-intended", "key", "destroying", 0, kOf, "era"},
+    {"destroy-done", "key", "destroyed|destroyed-compromised"},
+    {"destroy-failed", "key", "deactivated|active|suspended|compromised"},
+    {"erasure-inspected", "era", "destroyed"},
+    {"dataset-erased", "ds", "erased", kOf | kCount | kBytes | kDigest, 0, "era"},
+    {"erasure-verified", "era", "verified"},
+    {"erasure-verified", "opr", ""},
+    {"erasure-validated", "era", "validated"},
+    {"erasure-validated", "opr", ""},
+    {"certificate-issued", "cer", "issued", kOf | kDigest, 0, "era"},
+    {"certificate-withdrawn", "cer", "withdrawn"},
+    {"document-attached", "doc", "attached", kDigest},
+};
+constexpr std::string_view kRemarks[] = {"exception-recorded", "finding-recorded"};
+
+constexpr EdgeRule kEdges[] = {
+    {"dataset-key-created", "key", "dsk", Subject::to, true},
+    {"process-started", "prc", "ds", Subject::from, false},
+    {"seal-intended", "key|dsk", "bat", Subject::to, true},
+    {"objects-opened", "prc", "ds", Subject::to, true},
+    {"rewrap-intended", "key|dsk", "bat", Subject::to, true},
+    {"copy-registered", "cpy", "key", Subject::from, true},
+};
+
+}  // namespace
+
+std::span<const NodeRule> node_rules(std::string_view type) {
+  auto same = [&](const NodeRule& r) { return r.type == type; };
+  auto first = std::find_if(std::begin(kNodes), std::end(kNodes), same);
+  auto last = std::find_if_not(first, std::end(kNodes), same);
+  return {first, last};
+}
+
+const EdgeRule* edge_rule(std::string_view type) {
+  for (const EdgeRule& r : kEdges)
+    if (r.type == type) return &r;
+  return nullptr;
+}
+
+bool known(std::string_view type) {
+  return !node_rules(type).empty() || std::find(std::begin(kRemarks), std::end(kRemarks), type) != std::end(kRemarks);
+}
+
+std::string_view states_of(std::string_view kind) {
+  for (const KindStates& k : kKinds)
+    if (k.kind == kind) return k.states;
+  return {};
+}
+
+bool lists(std::string_view list, std::string_view word) {
+  if (word.empty()) return false;
+  for (size_t at = 0; at <= list.size();) {
+    size_t end = std::min(list.find('|', at), list.size());
+    if (list.substr(at, end - at) == word) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+}  // namespace kesu::entry_types
