@@ -1,0 +1,164 @@
+// The provider port: a place where keys live (docs/spec/provider-port.md). Adapters stand in hsm/. Every adapter
+// implements all of it; what a provider cannot do is said by its capabilities and refused with mechanism_absent.
+// One Provider object is one login and serves one thread; several may be open at once.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "base/secret.h"
+
+namespace kesu {
+
+enum class KeyPurpose { wrap, sign_ledger, sign_certificate, control };
+// "wrap", "sign-ledger", "sign-certificate", "control"
+std::string_view purpose_text(KeyPurpose purpose);
+std::optional<KeyPurpose> parse_purpose(std::string_view text);
+
+// Wrap algorithms as the sealed object's slot numbers them (docs/spec/sealed-object.md).
+enum class WrapAlg : uint16_t { aes256_gcm = 1, rsa_oaep_sha256 = 2 };
+
+// Who answers: token serial and label, manufacturer, model, firmware; module path, its SHA-256, library version.
+// Two identities are the same place only if `kind`, `serial` and `manufacturer` agree.
+struct ProviderIdentity {
+  std::string kind;  // "pkcs11"
+  std::string label, serial, manufacturer, model, firmware, hardware;
+  std::string module_path, module_sha256, library_manufacturer, library_description, library_version;
+  Json to_json() const;
+  static ProviderIdentity from_json(const Json& value);
+  bool same_place(const ProviderIdentity& other) const {
+    return kind == other.kind && serial == other.serial && manufacturer == other.manufacturer;
+  }
+};
+
+// What the provider can do, as data (docs/spec/provider-port.md, table "capabilities").
+struct Capabilities {
+  bool wrap_aes256_gcm = false;
+  bool sign_ed25519 = false;     // EdDSA over the message
+  bool sign_ecdsa_p384 = false;  // ECDSA over a digest that the caller made
+  bool enumerates_all = false;   // a full enumeration of its objects is possible
+  bool disables = false;         // the provider itself can refuse use, reversibly
+  std::string destroys;          // "immediate" or "scheduled"
+  std::vector<std::string> mechanisms;  // names, for the record
+  Json to_json() const;
+};
+
+// 32 random bytes encrypted at birth: the first thing opened in each session, the first dead-key probe after.
+struct Canary {
+  std::string mechanism;  // "CKM_AES_GCM"
+  Bytes nonce, ciphertext;
+  Digest32 digest{};  // SHA-256 of the 32 bytes; the bytes themselves are kept nowhere
+  Json to_json() const;
+  static Canary from_json(const Json& value);
+};
+
+// How the ledger knows one key version. find() demands exactly one object with this label, id and, where the
+// provider gives one, check value; use demands that the canary opens.
+struct KeyRef {
+  VersionRef version;
+  KeyPurpose purpose = KeyPurpose::wrap;
+  std::string label;
+  Bytes id;                 // CKA_ID: 16 bytes key id, 4 bytes version big-endian
+  std::string check_value;  // hex, empty where the provider gives none
+  std::optional<Canary> canary;  // wrap and control keys
+  Bytes public_key;              // DER SubjectPublicKeyInfo, signing keys
+  Json to_json() const;
+  static KeyRef from_json(const Json& value);
+};
+// The label and id that a version's provider object carries from birth: "kesu:" + key-<32 hex>.<n>.
+std::string object_label(const VersionRef& version);
+Bytes object_id(const VersionRef& version);
+
+// A key's birth, read back from the provider after generation.
+struct Birth {
+  KeyRef ref;
+  Json attributes;                     // every attribute the provider gives, verbatim, hex for bytes
+  std::vector<std::string> left_out;   // attributes of our template that the provider rejected
+  Json to_json() const;
+};
+
+struct WrappedKey {
+  WrapAlg algorithm = WrapAlg::aes256_gcm;
+  Bytes nonce;  // 12 bytes for AES-256-GCM
+  Bytes blob;   // ciphertext ‖ tag
+};
+
+// What the provider said when it was told to destroy.
+struct Receipt {
+  std::string call;       // "C_DestroyObject"
+  std::string result;     // the provider's own word: "CKR_OK"
+  bool accepted = false;  // the provider says it is done (or scheduled)
+  Millis at = 0;
+  std::optional<Millis> irreversible_at;  // scheduled destruction: when the customer can no longer undo it
+  Json before;            // attributes of the object just before
+  Json to_json() const;
+};
+
+// The four answers to "is this key there?". Only a full enumeration that also shows a living control key may say
+// absent; every doubt is unknown (docs/spec/provider-port.md).
+enum class ProbeAnswer { usable, refused, absent, unknown };
+std::string_view probe_text(ProbeAnswer answer);
+std::optional<ProbeAnswer> parse_probe(std::string_view text);
+
+// One object of an enumeration.
+struct ObjectSeen {
+  std::string object_class, key_type, label;
+  Bytes id;
+  std::string check_value;
+  Json to_json() const;
+};
+struct Enumeration {
+  bool complete = false;  // false: something failed on the way, `why` says what
+  std::string why;
+  std::vector<ObjectSeen> objects;
+  Json to_json() const;
+};
+
+class Provider {
+ public:
+  virtual ~Provider() = default;
+
+  virtual ProviderIdentity identity() = 0;
+  virtual Capabilities capabilities() = 0;
+
+  // Makes one key whose object carries object_label and object_id, reads all attributes back and, for wrap and
+  // control keys, encrypts a canary. Template: docs/spec/provider-port.md. Errors: already_exists when an object
+  // with that label or id is there; mechanism_absent; provider_failed; outcome_unknown.
+  virtual Birth generate(const VersionRef& version, KeyPurpose purpose) = 0;
+  // The birth record of an object that generate() left behind when it was interrupted: found by label and id,
+  // exactly one, its attributes read, a canary made. nullopt when a complete enumeration does not show it.
+  virtual std::optional<Birth> recover(const VersionRef& version, KeyPurpose purpose) = 0;
+  // All attributes as they are now. Errors: object_absent, object_ambiguous.
+  virtual Json describe(const KeyRef& ref) = 0;
+
+  // A session's first use of `ref` opens its canary; another key under the same label is key_mismatch.
+  virtual WrappedKey wrap(const KeyRef& ref, const Secret& key, ByteView aad) = 0;
+  // Errors: key_mismatch, object_absent, provider_failed; sealed_damaged when the blob does not authenticate.
+  virtual Secret unwrap(const KeyRef& ref, const WrappedKey& wrapped, ByteView aad) = 0;
+  // Ed25519 (sign_ledger): `data` is the message, the result 64 bytes. ECDSA P-384 (sign_certificate): `data` is
+  // the SHA-384 digest, the result r ‖ s, 96 bytes.
+  virtual Bytes sign(const KeyRef& ref, ByteView data) = 0;
+
+  virtual Enumeration enumerate() = 0;
+
+  // Destroys exactly the object that `ref` names, after its canary opened (signing keys: after a signature
+  // verified). Irreversible. Its only caller is erasure/destroy_version.cpp; scripts/check-layers sees to it.
+  // Errors before the call left us: as unwrap. After that: outcome_unknown, never a guess.
+  virtual Receipt destroy_object(const KeyRef& ref) = 0;
+};
+
+// Opens a provider by URI: finds the module, the one token that matches, logs in once.
+// Errors: module_absent, token_absent, token_ambiguous, pin_missing, pin_wrong (tried once, never again),
+// pin_locked, pin_source_unsafe, provider_unavailable, bad_input (URI).
+class ProviderFactory {
+ public:
+  virtual ~ProviderFactory() = default;
+  virtual std::unique_ptr<Provider> open(const std::string& uri) = 0;
+};
+
+}  // namespace kesu
