@@ -192,6 +192,21 @@ int PublicKey::bits() const { return state_->bits; }
 const Bytes& PublicKey::spki() const { return state_->spki; }
 const Bytes& PublicKey::raw() const { return state_->raw; }
 
+namespace {
+Bytes rsa_number(const PublicKey::State& state, const char* which) {
+  if (state.kind != KeyKind::rsa) return {};
+  BIGNUM* n = nullptr;
+  check(EVP_PKEY_get_bn_param(state.pkey.get(), which, &n), "reading an RSA key");
+  Bignum number(n);
+  Bytes out(static_cast<size_t>(BN_num_bytes(n)));
+  BN_bn2bin(n, out.data());
+  return out;
+}
+}  // namespace
+
+Bytes PublicKey::rsa_modulus() const { return rsa_number(*state_, OSSL_PKEY_PARAM_RSA_N); }
+Bytes PublicKey::rsa_exponent() const { return rsa_number(*state_, OSSL_PKEY_PARAM_RSA_E); }
+
 std::string PublicKey::name() const {
   if (kind() == KeyKind::rsa) return "RSA-" + std::to_string(bits());
   if (kind() == KeyKind::ed25519) return "Ed25519";

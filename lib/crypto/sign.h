@@ -54,6 +54,9 @@ class PublicKey {
   Digest32 spki_digest() const { return sha256(spki()); }
   // Ed25519: the 32 bytes; curves: 04 ‖ x ‖ y; RSA: empty.
   const Bytes& raw() const;
+  // RSA: big-endian, without leading zeros; other kinds: empty.
+  Bytes rsa_modulus() const;
+  Bytes rsa_exponent() const;
 
   bool operator==(const PublicKey& other) const { return spki() == other.spki(); }
 
