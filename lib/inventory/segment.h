@@ -40,9 +40,12 @@ struct SegmentLeaves {  // what can be read without a key
 };
 
 // Throws bad_input for an empty or too large batch.
-Bytes write_segment(const SegmentHeader& header, const std::vector<SegmentObject>& objects, const Secret& dataset_key, Random& random);
-SegmentLeaves parse_segment_leaves(ByteView segment);                                     // throws ledger_damaged
-std::vector<SegmentObject> open_segment(ByteView segment, const Secret& dataset_key);  // throws ledger_damaged
-Bytes dataset_key_aad(const VaultId& vault, const DatasetId& dataset, const DatasetKeyId& key, const VersionRef& version);
+Bytes write_segment(const SegmentHeader& header, const std::vector<SegmentObject>& objects,
+                    const Secret& dataset_key, Random& random);
+SegmentLeaves parse_segment_leaves(ByteView segment);  // throws ledger_damaged
+std::vector<SegmentObject> open_segment(ByteView segment,
+                                        const Secret& dataset_key);  // throws ledger_damaged
+Bytes dataset_key_aad(const VaultId& vault, const DatasetId& dataset, const DatasetKeyId& key,
+                      const VersionRef& version);
 
 }  // namespace kesu

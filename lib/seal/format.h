@@ -1,5 +1,5 @@
-// The sealed object's header region: immutable part and slots (docs/spec/sealed-object.md). Pure, no keys used here
-// except for the two HMACs.
+// The sealed object's header region: immutable part and slots (docs/spec/sealed-object.md). Pure, no keys
+// used here except for the two HMACs.
 #pragma once
 #include <array>
 #include <optional>
@@ -60,9 +60,11 @@ Digest32 commitment_of(const ObjectHeader& header, const Secret& data_key);
 Digest32 slot_hmac(const ObjectId& object, const Slot& slot, const Secret& data_key);
 std::array<uint8_t, kSlotBytes> slot_bytes(const Slot& slot);
 Bytes region_bytes(const ObjectHeader& header, const Slot& slot0);
-Bytes wrap_aad(const VaultId& vault, const DatasetId& dataset, const ObjectId& object, const VersionRef& version);
+Bytes wrap_aad(const VaultId& vault, const DatasetId& dataset, const ObjectId& object,
+               const VersionRef& version);
 
-// Inventory leaf (docs/spec/inventory.md); `payload_root` is ignored and zero used when the header is not bound.
+// Inventory leaf (docs/spec/inventory.md); `payload_root` is ignored and zero used when the header is not
+// bound.
 Digest32 inventory_leaf(const ObjectHeader& header, const Digest32& payload_root);
 
 // Bytes of a whole object whose payload has `payload` bytes.

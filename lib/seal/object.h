@@ -1,5 +1,5 @@
-// Sealing and opening one object (docs/spec/sealed-object.md). Streams in, streams out: where bytes come from and go
-// to is the caller's.
+// Sealing and opening one object (docs/spec/sealed-object.md). Streams in, streams out: where bytes come from
+// and go to is the caller's.
 #pragma once
 #include <functional>
 #include <optional>
@@ -28,7 +28,8 @@ struct Metadata {
 
 // Reads up to out.size() bytes; 0 means the end. Short reads are allowed.
 using Source = std::function<size_t(std::span<uint8_t> out)>;
-// Takes all of `bytes` at `offset`; offsets ascend without gaps except that the header region (offset 0) comes last.
+// Takes all of `bytes` at `offset`; offsets ascend without gaps except that the header region (offset 0)
+// comes last.
 using Sink = std::function<void(uint64_t offset, ByteView bytes)>;
 using WrapKey = std::function<WrappedKey(const Secret& data_key, ByteView aad)>;
 // Throws what the provider throws (object_absent, key_mismatch, sealed_damaged …).
@@ -51,9 +52,11 @@ struct SealedObject {
   uint64_t plain_bytes = 0, sealed_bytes = 0;
 };
 
-// Makes a fresh data key, wraps it, encrypts `source` once into `sink`. When metadata.size is set and the source gives
-// another number of bytes: Error conflict ("changed while it was read"); the caller throws the output away.
-SealedObject seal_object(const SealRequest& request, const Source& source, const Sink& sink, const WrapKey& wrap, Random& random);
+// Makes a fresh data key, wraps it, encrypts `source` once into `sink`. When metadata.size is set and the
+// source gives another number of bytes: Error conflict ("changed while it was read"); the caller throws the
+// output away.
+SealedObject seal_object(const SealRequest& request, const Source& source, const Sink& sink,
+                         const WrapKey& wrap, Random& random);
 
 // What can be told without any key.
 struct ObjectInfo {
@@ -76,10 +79,25 @@ struct OpenedObject {
   VersionRef version;  // whose slot opened
   uint64_t plain_bytes = 0;
 };
-// Calls `begin` once with the authenticated metadata, then `sink` for each authenticated chunk in order. Throws
-// sealed_damaged; errors of `unwrap` for all slots surface as the first slot's error. Nothing unauthenticated is handed on,
-// but the object is only whole when this returns: the caller must not give the output its final name before.
-OpenedObject open_object(const SealedInput& in, const UnwrapKey& unwrap, const std::function<void(const Metadata&)>& begin,
+// Calls `begin` once with the authenticated metadata, then `sink` for each authenticated chunk in order.
+// Throws sealed_damaged; errors of `unwrap` for all slots surface as the first slot's error. Nothing
+// unauthenticated is handed on, but the object is only whole when this returns: the caller must not give the
+// output its final name before.
+OpenedObject open_object(const SealedInput& in, const UnwrapKey& unwrap,
+                         const std::function<void(const Metadata&)>& begin,
                          const std::function<void(ByteView)>& sink);
+
+// The slot that carries the object over to another key version. The caller writes slot_bytes(slot) at
+// `offset`, in place and in one write, and counts the object as moved once that is durable; the other slot
+// stays as it is.
+struct NextSlot {
+  size_t index = 0;
+  uint64_t offset = 0;  // in the file
+  Slot slot;
+  VersionRef before;  // whose slot opened
+};
+// Opens the data key (errors as open_object; the payload is not read) and wraps it again.
+NextSlot rewrap_object(const SealedInput& in, const UnwrapKey& unwrap, const VersionRef& version,
+                       const WrapKey& wrap);
 
 }  // namespace kesu

@@ -1,0 +1,279 @@
+// File system side of sealing and opening.
+#include "seal/files.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+
+#include "seal/damage.h"
+
+namespace kesu {
+
+namespace {
+FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
+
+void write_at(int fd, uint64_t offset, ByteView bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw file_error(errno, "write", path);
+    offset += static_cast<uint64_t>(n);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+}
+
+// A file under a temporary name; unlinked unless it was kept.
+class Temporary {
+ public:
+  Temporary(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  Temporary(Temporary&&) = default;
+  ~Temporary() {
+    if (fd_.ok() && !kept_) ::unlink(path_.c_str());
+  }
+  int fd() const { return fd_.get(); }
+  const std::string& path() const { return path_; }
+  void keep() { kept_ = true; }
+
+ private:
+  std::string path_;
+  Fd fd_;
+  bool kept_ = false;
+};
+
+constexpr int kCreate = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+
+// The named file is the one behind `fd`.
+bool same_file(int fd, const std::string& path) {
+  struct stat a {
+  }, b{};
+  return ::fstat(fd, &a) == 0 && ::lstat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+// The lock tells a living opener from what a killed one left behind: only the latter is taken away.
+Temporary create_opening(const std::string& path) {
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    Fd fd(::open(path.c_str(), kCreate, 0600));
+    if (fd.ok()) {
+      if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && same_file(fd.get(), path))
+        return Temporary(path, std::move(fd));
+      continue;
+    }
+    if (errno != EEXIST) throw file_error(errno, "create", path);
+    Fd old(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!old.ok()) {
+      if (errno == ENOENT) continue;
+      throw file_error(errno, "create", path);
+    }
+    if (::flock(old.get(), LOCK_EX | LOCK_NB) != 0) break;
+    if (same_file(old.get(), path) && ::unlink(path.c_str()) != 0 && errno != ENOENT)
+      throw file_error(errno, "remove what an interrupted run left:", path);
+  }
+  throw Error(Code::conflict, "another process is opening the same object there").cause(path + " is in use");
+}
+
+Error there_already(const std::string& path) {
+  return Error(Code::already_exists, path + " is already there")
+      .next("choose another place, or ask for it to be replaced");
+}
+
+void rename_new(const std::string& from, const std::string& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+  if (errno == EEXIST) throw there_already(to);
+  if (errno != EINVAL && errno != ENOSYS) throw file_error(errno, "rename into place", to);
+  // File systems without that flag: a link never replaces either.
+  if (::link(from.c_str(), to.c_str()) != 0) {
+    if (errno == EEXIST) throw there_already(to);
+    throw file_error(errno, "put into place", to);
+  }
+  ::unlink(from.c_str());
+}
+}  // namespace
+
+FileFacts file_facts(int fd) {
+  struct stat st {};
+  if (::fstat(fd, &st) != 0) throw file_error(errno, "examine", "an open file");
+  FileFacts f;
+  f.regular = S_ISREG(st.st_mode);
+  f.size = f.regular ? static_cast<uint64_t>(st.st_size) : 0;
+  f.mode = st.st_mode & 07777;
+  f.mtime = time_of(st.st_mtim);
+  f.ctime = time_of(st.st_ctim);
+  return f;
+}
+
+FdSource::FdSource(int fd) : fd_(fd), facts_(file_facts(fd)) {
+  if (facts_.regular && facts_.size > (1u << 20)) ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+}
+
+size_t FdSource::operator()(std::span<uint8_t> out) {
+  for (;;) {
+    const ssize_t n = facts_.regular ? ::pread(fd_, out.data(), out.size(), static_cast<off_t>(at_))
+                                     : ::read(fd_, out.data(), out.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw file_error(errno, "read", "the source");
+    at_ += static_cast<uint64_t>(n);
+    if (n == 0) check();
+    return static_cast<size_t>(n);
+  }
+}
+
+void FdSource::check() const {
+  if (!facts_.regular) return;
+  const FileFacts now = file_facts(fd_);
+  const char* what = now.size != facts_.size     ? "its size is another"
+                     : now.mtime != facts_.mtime ? "its modification time is another"
+                     : now.ctime != facts_.ctime ? "its change time is another"
+                                                 : nullptr;
+  if (what)
+    throw Error(Code::conflict, "the source changed while it was read")
+        .cause(what)
+        .next("seal it again when nothing writes to it");
+}
+
+SealedInput file_input(int fd) {
+  SealedInput in;
+  in.size = file_facts(fd).size;
+  in.read = [fd](uint64_t offset, std::span<uint8_t> out) {
+    while (!out.empty()) {
+      const ssize_t n = ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) throw file_error(errno, "read", "a sealed object");
+      if (n == 0) throw damaged("length", offset, "the file ends there");
+      offset += static_cast<uint64_t>(n);
+      out = out.subspan(static_cast<size_t>(n));
+    }
+  };
+  return in;
+}
+
+std::string part_path(const std::string& directory, const ObjectId& object) {
+  return path_join(directory, "." + hex(object.bytes()) + ".kesu-part");
+}
+std::string opening_path(const std::string& directory, const ObjectId& object) {
+  return path_join(directory, "." + hex(object.bytes()) + ".kesu-open");
+}
+
+SealedFile seal_file_to(const SealRequest& request, int source_fd, const std::string& directory,
+                        const WrapKey& wrap, Random& random) {
+  FdSource source(source_fd);
+  SealRequest r = request;
+  r.metadata.mode = source.facts().mode;
+  r.metadata.mtime = source.facts().mtime;
+  r.metadata.size = source.facts().regular ? std::optional(source.facts().size) : std::nullopt;
+
+  SealedFile out;
+  out.part = part_path(directory, r.object);
+  Fd fd(::open(out.part.c_str(), kCreate, 0600));
+  if (!fd.ok()) {
+    if (errno == EEXIST) throw there_already(out.part);
+    throw file_error(errno, "create", out.part);
+  }
+  Temporary part(out.part, std::move(fd));
+  const Sink sink = [&](uint64_t offset, ByteView bytes) { write_at(part.fd(), offset, bytes, part.path()); };
+  out.object = seal_object(r, std::ref(source), sink, wrap, random);
+  out.source = source.facts();
+  if (!out.source.regular) out.source.size = out.object.plain_bytes;
+  part.keep();
+  return out;
+}
+
+void publish(const std::string& part, const std::string& final_path, bool replace) {
+  if (!replace) return rename_new(part, final_path);
+  if (::rename(part.c_str(), final_path.c_str()) != 0)
+    throw file_error(errno, "rename into place", final_path);
+}
+
+void write_slot(const std::string& path, const NextSlot& next) {
+  Fd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.ok()) throw file_error(errno, "open", path);
+  write_at(fd.get(), next.offset, slot_bytes(next.slot), path);
+  fd.close();
+}
+
+std::string safe_relative_path(const std::string& name) {
+  const auto refuse = [](std::string why) {
+    return Error(Code::bad_input, "a name that does not stay below its directory").cause(std::move(why));
+  };
+  if (name.empty()) throw refuse("it is empty");
+  if (name.front() == '/') throw refuse("it is absolute");
+  if (name.find('\0') != std::string::npos) throw refuse("it has a NUL byte");
+  for (size_t from = 0; from <= name.size();) {
+    size_t to = name.find('/', from);
+    if (to == std::string::npos) to = name.size();
+    const std::string_view component = std::string_view(name).substr(from, to - from);
+    if (component.empty()) throw refuse("it has an empty component");
+    if (component == "." || component == "..") throw refuse("it has the component " + std::string(component));
+    from = to + 1;
+  }
+  return name;
+}
+
+std::string safe_destination(const std::string& root, const std::string& name) {
+  const std::string relative = safe_relative_path(name);
+  Fd at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!at.ok()) throw file_error(errno, "open directory", root);
+  for (size_t from = 0;;) {
+    const size_t to = relative.find('/', from);
+    if (to == std::string::npos) break;
+    const std::string component = relative.substr(from, to - from),
+                      so_far = path_join(root, relative.substr(0, to));
+    if (::mkdirat(at.get(), component.c_str(), 0755) != 0 && errno != EEXIST)
+      throw file_error(errno, "create directory", so_far);
+    Fd below(::openat(at.get(), component.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!below.ok()) {
+      if (errno == ELOOP || errno == ENOTDIR)
+        throw Error(Code::policy_refused, "nothing is restored through " + so_far)
+            .cause("it is a symbolic link, or no directory")
+            .next("choose an empty directory");
+      throw file_error(errno, "open directory", so_far);
+    }
+    at = std::move(below);
+    from = to + 1;
+  }
+  return path_join(root, relative);
+}
+
+OpenedFile open_to_file(const std::string& sealed, const UnwrapKey& unwrap,
+                        const std::function<std::string(const Metadata&)>& choose,
+                        const OpenFileOptions& options) {
+  Fd in(::open(sealed.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!in.ok()) throw file_error(errno, "open", sealed);
+  if (!file_facts(in.get()).regular) throw Error(Code::bad_input, sealed + " is no regular file");
+  const SealedInput input = file_input(in.get());
+  const ObjectId object = inspect_object(input).region.header.object;
+
+  OpenedFile out;
+  std::optional<Temporary> temp;
+  uint64_t at = 0;
+  const auto begin = [&](const Metadata& metadata) {
+    out.path = choose(metadata);
+    if (!options.replace && exists(out.path)) throw there_already(out.path);
+    temp.emplace(create_opening(opening_path(dir_name(out.path), object)));
+  };
+  const auto sink = [&](ByteView plain) {
+    write_at(temp->fd(), at, plain, temp->path());
+    at += plain.size();
+  };
+  out.object = open_object(input, unwrap, begin, sink);
+
+  const Metadata& m = out.object.metadata;
+  if (::fchmod(temp->fd(), m.mode & 0777) != 0) throw file_error(errno, "set the mode of", temp->path());
+  const timespec times[2] = {{0, UTIME_OMIT},
+                             {static_cast<time_t>(m.mtime.seconds), static_cast<long>(m.mtime.nanos)}};
+  if (::futimens(temp->fd(), times) != 0) throw file_error(errno, "set the time of", temp->path());
+  if (options.durable && ::fsync(temp->fd()) != 0) throw file_error(errno, "make durable", temp->path());
+  if (!same_file(temp->fd(), temp->path()))
+    throw Error(Code::conflict, "another process took away the file under work").cause(temp->path());
+  publish(temp->path(), out.path, options.replace);
+  temp->keep();
+  if (options.durable) sync_directory(dir_name(out.path));
+  return out;
+}
+
+}  // namespace kesu

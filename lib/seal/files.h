@@ -1,0 +1,88 @@
+// Sealed objects in file systems: reading a source that must not change meanwhile, part files, restored files
+// (docs/spec/sealed-object.md, "Files"). Nothing here syncs a sealed object: the caller does that once per
+// batch.
+#pragma once
+#include <functional>
+#include <string>
+
+#include "base/files.h"
+#include "seal/object.h"
+
+namespace kesu {
+
+struct FileFacts {
+  bool regular = false;
+  uint64_t size = 0;
+  uint32_t mode = 0;  // permission bits, 07777
+  FileTime mtime, ctime;
+};
+FileFacts file_facts(int fd);  // fstat; throws io_failed
+
+// Reads a descriptor (borrowed) once from the start. At its end, and with check(), it compares size, mtime
+// and ctime with what they were: a difference is Error conflict. A change within the same tick of the file
+// system's clock as the first look keeps the times, so that only a change of size would show. Pipes and
+// devices are read as they come, unchecked.
+class FdSource {
+ public:
+  explicit FdSource(int fd);
+  size_t operator()(std::span<uint8_t> out);
+  const FileFacts& facts() const { return facts_; }
+  void check() const;
+
+ private:
+  int fd_;
+  FileFacts facts_;
+  uint64_t at_ = 0;
+};
+
+// A sealed file by its descriptor (borrowed). Reading past the end, also when the file shrank, is
+// sealed_damaged.
+SealedInput file_input(int fd);
+
+// `.<object, 32 hex>.kesu-part` and `.kesu-open` in `directory`.
+std::string part_path(const std::string& directory, const ObjectId& object);
+std::string opening_path(const std::string& directory, const ObjectId& object);
+
+struct SealedFile {
+  SealedObject object;
+  FileFacts source;  // as sealed
+  std::string part;  // whole, not durable, not under its final name
+};
+// Seals `source_fd` (borrowed) into a part file in `directory`, created 0600, never through a link. Kind and
+// name come from request.metadata; mode, mtime and size from the source (a pipe's size is left out). On any
+// error the part file is gone. Errors: conflict when the source changed while it was read; disk_full,
+// io_failed; what `wrap` throws.
+SealedFile seal_file_to(const SealRequest& request, int source_fd, const std::string& directory,
+                        const WrapKey& wrap, Random& random);
+// Gives a whole file its final name. An existing one is replaced, or, without `replace`, Error
+// already_exists.
+void publish(const std::string& part, const std::string& final_path, bool replace = true);
+// Writes a slot into a sealed file in place (rewrap_object); not durable.
+void write_slot(const std::string& path, const NextSlot& next);
+
+// `name` itself when it stays below the directory it is joined to: not empty, not absolute, no component
+// empty, "." or
+// "..", no NUL. Else Error bad_input.
+std::string safe_relative_path(const std::string& name);
+// root/name with the directories between made (0755). A component below `root` that is a symbolic link or no
+// directory: Error refused (policy_refused), since a restored file would leave `root`.
+std::string safe_destination(const std::string& root, const std::string& name);
+
+struct OpenFileOptions {
+  bool replace = false;  // an existing destination; else already_exists, before the payload is read
+  bool durable = true;   // fsync of the file and its directory
+};
+struct OpenedFile {
+  OpenedObject object;
+  std::string path;
+};
+// Opens a sealed file. `choose` gets the authenticated metadata and gives the destination, whose directory
+// must be there; `.<object>.kesu-open` beside it holds the plaintext (0600) until the last chunk has
+// authenticated, and is gone on any error. Mode (without set-id bits: the owner is not restored here) and
+// mtime are set before the final name is. Errors: sealed_damaged; those of `unwrap`; already_exists; conflict
+// when another process opens the same object there.
+OpenedFile open_to_file(const std::string& sealed, const UnwrapKey& unwrap,
+                        const std::function<std::string(const Metadata&)>& choose,
+                        const OpenFileOptions& options = {});
+
+}  // namespace kesu
