@@ -464,8 +464,10 @@ class Judge {
     } else {
       std::string bits = std::to_string(v_.strength_bits) + " bits";
       std::string until = q_.end_year ? " until " + std::to_string(*q_.end_year) : " without an end year";
-      v_.reason =
-          v_.algorithm + " is " + std::string(text(v_.category)) + " and its " + bits + " suffice" + until;
+      bool outside = v_.category == Category::outside_categories;
+      std::string where =
+          outside ? " lies outside the lists' categories" : " is " + std::string(text(v_.category));
+      v_.reason = v_.algorithm + where + " and its " + bits + " suffice" + until;
     }
     v_.findings.insert(v_.findings.end(), remarks_.begin(), remarks_.end());
   }
