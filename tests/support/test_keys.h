@@ -65,6 +65,22 @@ class SigningKey {
     return out;
   }
 
+  // RSA-PSS over a digest that the caller made with `alg`, salt as long as the digest.
+  Bytes sign_pss_digest(ByteView digest, HashAlg alg) const {
+    std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> ctx(
+        EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr), EVP_PKEY_CTX_free);
+    need(EVP_PKEY_sign_init(ctx.get()));
+    need(EVP_PKEY_CTX_set_rsa_padding(ctx.get(), RSA_PKCS1_PSS_PADDING));
+    need(EVP_PKEY_CTX_set_signature_md(ctx.get(), EVP_get_digestbyname(std::string(hash_name(alg)).c_str())));
+    need(EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx.get(), RSA_PSS_SALTLEN_DIGEST));
+    size_t size = 0;
+    need(EVP_PKEY_sign(ctx.get(), nullptr, &size, digest.data(), digest.size()));
+    Bytes out(size);
+    need(EVP_PKEY_sign(ctx.get(), out.data(), &size, digest.data(), digest.size()));
+    out.resize(size);
+    return out;
+  }
+
   // A provider's stand-in: Ed25519 over the message, ECDSA over the digest (DER).
   Signer signer() const {
     return [this](ByteView data) {

@@ -1,0 +1,44 @@
+// The parts of a CMS SignedData that are read and written here. Private to lib/crypto.
+#pragma once
+#include "crypto/cms.h"
+#include "crypto/der_impl.h"
+
+namespace kesu::cms {
+
+inline constexpr std::string_view kSignedData = "1.2.840.113549.1.7.2";
+inline constexpr std::string_view kData = "1.2.840.113549.1.7.1";
+inline constexpr std::string_view kContentType = "1.2.840.113549.1.9.3";
+inline constexpr std::string_view kMessageDigest = "1.2.840.113549.1.9.4";
+inline constexpr std::string_view kSigningTime = "1.2.840.113549.1.9.5";
+inline constexpr std::string_view kSigningCertificateV2 = "1.2.840.113549.1.9.16.2.47";
+inline constexpr std::string_view kTimeStampToken = "1.2.840.113549.1.9.16.2.14";
+
+inline constexpr size_t kMaxCertificates = 32;
+inline constexpr size_t kMaxAttributes = 32;
+
+// Views into the DER that it was read from; each is a whole element unless said otherwise.
+struct Signed {
+  ByteView digest_algorithms;  // content of the SET
+  std::vector<ByteView> certificates;
+  ByteView before_signers;     // from the version to just before the signerInfos, as they stand
+  int signers = 0;
+  // Of the one signer:
+  ByteView issuer, serial, digest_algorithm, signature_algorithm;
+  ByteView signed_attributes;    // content of [0]
+  ByteView before_unsigned;      // from SignerInfo's version up to and with the signature
+  ByteView signature;            // content of the OCTET STRING
+  ByteView unsigned_attributes;  // content of [1], empty if absent
+};
+
+// Throws Error bad_input naming the field. With other than one signer only what stands before them is filled.
+Signed read_signed(ByteView der);
+
+struct Attribute {
+  std::string oid;
+  std::vector<der::Element> values;
+  ByteView whole;
+};
+// Throws Error bad_input for more than kMaxAttributes.
+std::vector<Attribute> read_attributes(ByteView content, std::string_view field);
+
+}  // namespace kesu::cms

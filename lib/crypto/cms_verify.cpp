@@ -1,0 +1,201 @@
+// Reading and verifying detached signatures.
+#include <algorithm>
+
+#include "base/error.h"
+#include "crypto/algid_impl.h"
+#include "crypto/cms_impl.h"
+
+namespace kesu {
+
+namespace cms {
+
+namespace {
+constexpr std::string_view kWhat = "CMS";
+
+// From the first byte of `first` to the last of `last`, both within one buffer.
+ByteView span_of(ByteView first, ByteView last) {
+  return {first.data(), static_cast<size_t>(last.data() + last.size() - first.data())};
+}
+
+void must_be(ByteView element, ByteView wanted, const der::Reader& in, std::string_view field, std::string_view why) {
+  if (!std::ranges::equal(element, wanted)) in.bad(field, why);
+}
+
+void read_signer(Signed& out, der::Reader set) {
+  der::Reader in = set.enter(der::kSequence, "SignerInfo");
+  const der::Element version = in.next("SignerInfo version");
+  must_be(version.whole, der::integer(1), in, "SignerInfo version", "is not 1");
+  der::Reader sid = in.enter(der::kSequence, "signer identifier (issuer and serial number)");
+  out.issuer = sid.next("issuer").whole;
+  out.serial = sid.next("serial number").whole;
+  sid.end("serial number");
+  out.digest_algorithm = in.next("digest algorithm").whole;
+  out.signed_attributes = in.next(der::context(0), "signed attributes");
+  out.signature_algorithm = in.next("signature algorithm").whole;
+  const der::Element signature = in.next("signature");
+  if (signature.tag != der::kOctetString) in.bad("signature", "is no OCTET STRING");
+  out.signature = signature.content;
+  out.before_unsigned = span_of(version.whole, signature.whole);
+  if (in.at(der::context(1))) out.unsigned_attributes = in.next(der::context(1), "unsigned attributes");
+  in.end("SignerInfo");
+}
+}  // namespace
+
+Signed read_signed(ByteView der) {
+  Signed out;
+  der::Reader all(der, kWhat);
+  if (der.size() > kMaxCms) all.bad("the signature", "is larger than 1 MiB");
+  der::Reader info = all.enter(der::kSequence, "ContentInfo");
+  all.end("ContentInfo");
+  must_be(info.next("content type").whole, der::oid(kSignedData), info, "content type", "is not signedData");
+  der::Reader explicit_ = info.enter(der::context(0), "content");
+  info.end("content");
+  der::Reader in = explicit_.enter(der::kSequence, "SignedData");
+  explicit_.end("SignedData");
+
+  const der::Element version = in.next("version");
+  must_be(version.whole, der::integer(1), in, "version", "is not 1");
+  out.digest_algorithms = in.next(der::kSet, "digest algorithms");
+  der::Element last = in.next("encapsulated content");
+  // Nothing may stand behind the type: the content is detached.
+  must_be(last.whole, der::seq({der::oid(kData)}), in, "encapsulated content", "is not id-data with its content absent");
+  if (in.at(der::context(0))) {
+    last = in.next("certificates");
+    for (der::Reader certs(last.content, kWhat); !certs.done();) {
+      const der::Element cert = certs.next("certificate");
+      if (cert.tag != der::kSequence) certs.bad("certificate", "is of another kind than X.509");
+      if (out.certificates.size() == kMaxCertificates) certs.bad("certificates", "are more than 32");
+      out.certificates.push_back(cert.whole);
+    }
+  }
+  if (in.at(der::context(1))) last = in.next("revocation lists");
+  out.before_signers = span_of(version.whole, last.whole);
+  der::Reader signers = in.enter(der::kSet, "signers");
+  in.end("signers");
+  const der::Reader first = signers;
+  for (; !signers.done(); ++out.signers) signers.next("SignerInfo");
+  if (out.signers == 1) read_signer(out, first);
+  return out;
+}
+
+std::vector<Attribute> read_attributes(ByteView content, std::string_view field) {
+  std::vector<Attribute> out;
+  for (der::Reader in(content, kWhat); !in.done();) {
+    if (out.size() == kMaxAttributes) in.bad(field, "are more than 32");
+    const der::Element e = in.next(field);
+    der::Reader outer(e.whole, kWhat);
+    der::Reader parts = outer.enter(der::kSequence, field);
+    Attribute a{der::oid_text(parts.next(der::kOid, field)), {}, e.whole};
+    der::Reader values = parts.enter(der::kSet, field);
+    parts.end(field);
+    while (!values.done()) a.values.push_back(values.next(field));
+    out.push_back(std::move(a));
+  }
+  return out;
+}
+
+}  // namespace cms
+
+using namespace cms;
+
+namespace {
+// The one value of a signed attribute; nullptr when absent. Twice, or with other than one value: Error bad_input.
+const der::Element* single(const std::vector<Attribute>& attributes, std::string_view oid, std::string_view name) {
+  const der::Element* found = nullptr;
+  for (const Attribute& a : attributes) {
+    if (a.oid != oid) continue;
+    if (found || a.values.size() != 1)
+      throw Error(Code::bad_input, "CMS: signed attribute " + std::string(name) + " is not single");
+    found = &a.values[0];
+  }
+  return found;
+}
+
+// SigningCertificateV2 (RFC 5035 §3): the first certificate named must be the signer's.
+bool names_certificate(const der::Element& value, const Certificate& cert) {
+  der::Reader outer(value.whole, "CMS");
+  der::Reader in = outer.enter(der::kSequence, "signing-certificate-v2");
+  der::Reader list = in.enter(der::kSequence, "signing-certificate-v2");
+  der::Reader id = list.enter(der::kSequence, "signing-certificate-v2");
+  HashAlg alg = HashAlg::sha256;
+  if (id.at(der::kSequence)) {
+    const auto named = algid::parse_digest(id.next("signing-certificate-v2 hash algorithm").whole);
+    if (!named) return false;
+    alg = *named;
+  }
+  if (!std::ranges::equal(id.next(der::kOctetString, "signing-certificate-v2 hash"), hash(alg, cert.der))) return false;
+  if (id.done()) return true;
+  der::Reader issuer_serial = id.enter(der::kSequence, "signing-certificate-v2 issuer");
+  id.end("signing-certificate-v2");
+  der::Reader names = issuer_serial.enter(der::kSequence, "signing-certificate-v2 issuer");
+  const ByteView name = names.next(der::context(4), "signing-certificate-v2 issuer");
+  return names.done() && std::ranges::equal(name, cert.issuer_der) &&
+         std::ranges::equal(issuer_serial.next("signing-certificate-v2 serial number").whole, cert.serial_der);
+}
+
+// Fills `out`; gives the reason for refusing, empty if there is none.
+std::string refusal(ByteView content, ByteView der, CmsCheck& out) {
+  const Signed parts = read_signed(der);
+  out.signers = parts.signers;
+  for (ByteView c : parts.certificates) out.certificates.push_back(to_bytes(c));
+  if (parts.signers != 1) return "the signature has " + std::to_string(parts.signers) + " signers; one is accepted";
+  out.signature = to_bytes(parts.signature);
+
+  out.digest = algid::parse_digest(parts.digest_algorithm);
+  if (!out.digest) return "the digest algorithm is not SHA-256, SHA-384 or SHA-512";
+  if (algid::parse_digest(parts.digest_algorithms) != out.digest) return "the digest algorithms do not agree";
+  out.algorithm = algid::parse_signature(parts.signature_algorithm, *out.digest);
+  if (!out.algorithm) return "the signature algorithm is not one that is accepted with this digest";
+
+  for (ByteView c : parts.certificates) {
+    Certificate cert = Certificate::parse(c);
+    if (std::ranges::equal(cert.issuer_der, parts.issuer) && std::ranges::equal(cert.serial_der, parts.serial)) {
+      if (out.signer) return "two certificates answer to the signer's name";
+      out.signer = std::move(cert);
+    }
+  }
+  if (!out.signer) return "the signer's certificate is not inside";
+  const auto& key = out.signer->key;
+  if (!key || !fits(key->kind(), *out.algorithm) || (key->kind() == KeyKind::rsa && key->bits() < 3072))
+    return "the signer's key is not ECDSA P-256, P-384, P-521 or RSA from 3,072 bits, or does not fit the algorithm";
+  if (!out.signer->may_sign()) return "the key usage of the signer's certificate does not allow signing";
+
+  const auto attributes = read_attributes(parts.signed_attributes, "signed attributes");
+  const der::Element* type = single(attributes, kContentType, "content-type");
+  if (!type || !std::ranges::equal(type->whole, der::oid(kData))) return "signed attribute content-type is not id-data";
+  const der::Element* imprint = single(attributes, kMessageDigest, "message-digest");
+  if (!imprint || imprint->tag != der::kOctetString) return "signed attribute message-digest is missing";
+  if (const der::Element* time = single(attributes, kSigningTime, "signing-time")) {
+    out.signing_time = der::parse_time(*time);
+    if (!out.signing_time) return "signed attribute signing-time is no time";
+  }
+  if (const der::Element* names = single(attributes, kSigningCertificateV2, "signing-certificate-v2")) {
+    if (!names_certificate(*names, *out.signer)) return "signing-certificate-v2 names another certificate";
+    out.has_signing_certificate_v2 = true;
+  }
+  for (const Attribute& a : read_attributes(parts.unsigned_attributes, "unsigned attributes"))
+    if (a.oid == kTimeStampToken)
+      for (const der::Element& v : a.values) out.timestamps.push_back(to_bytes(v.whole));
+
+  // RFC 5652 §5.4: what is signed has the tag of a SET, not the [0] that stands in the message.
+  if (!verify(*key, *out.algorithm, der::tlv(der::kSet, parts.signed_attributes), parts.signature))
+    return "the signature does not verify";
+  if (!equal_constant_time(imprint->content, hash(*out.digest, content)))
+    return "the signature is over other content";
+  return {};
+}
+}  // namespace
+
+CmsCheck verify_detached(ByteView content, ByteView der) {
+  CmsCheck out;
+  try {
+    out.reason = refusal(content, der, out);
+    out.ok = out.reason.empty();
+  } catch (const Error& e) {
+    if (e.code() != Code::bad_input) throw;
+    out.reason = e.message();
+  }
+  return out;
+}
+
+}  // namespace kesu

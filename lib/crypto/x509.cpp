@@ -1,0 +1,223 @@
+// Reading certificates and checking chains over OpenSSL.
+#include "crypto/x509.h"
+
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "crypto/der_impl.h"
+#include "crypto/openssl_impl.h"
+
+namespace kesu {
+
+using namespace ossl;
+
+namespace {
+using X509Ptr = Owned<X509, X509_free>;
+using StorePtr = Owned<X509_STORE, X509_STORE_free>;
+using StoreCtx = Owned<X509_STORE_CTX, X509_STORE_CTX_free>;
+void free_stack(STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); }
+using StackPtr = Owned<STACK_OF(X509), free_stack>;
+
+Error bad(std::string what) {
+  std::string cause = take_errors();
+  return Error(Code::bad_input, "certificate: " + std::move(what)).cause(std::move(cause));
+}
+
+template <class T>
+Bytes encode(int (*i2d)(const T*, unsigned char**), const T* object) {
+  unsigned char* der = nullptr;
+  const int size = i2d(object, &der);
+  check(size, "encoding a part of a certificate");
+  Bytes out(der, der + size);
+  OPENSSL_free(der);
+  return out;
+}
+
+X509Ptr read(ByteView der) {
+  if (der.size() > kMaxCertificate) throw bad("larger than 65,536 bytes");
+  const uint8_t* at = der.data();
+  X509Ptr cert(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+  if (!cert) throw bad("not a certificate in DER");
+  if (at != der.data() + der.size()) throw bad("bytes follow its end");
+  return cert;
+}
+
+std::string name_text(const X509_NAME* name) {
+  Bio bio(check(BIO_new(BIO_s_mem()), "printing a name"));
+  X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB));
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &text);
+  return std::string(text, static_cast<size_t>(size));
+}
+
+std::string common_name_of(const X509_NAME* name) {
+  const int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+  if (at < 0) return {};
+  unsigned char* text = nullptr;
+  const int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+  if (size < 0) throw bad("its common name is no text");
+  std::string out(reinterpret_cast<char*>(text), static_cast<size_t>(size));
+  OPENSSL_free(text);
+  return out;
+}
+
+Millis time_of(const ASN1_TIME* t) {
+  std::tm tm{};
+  if (!t || !ASN1_TIME_to_tm(t, &tm)) throw bad("its validity is no time");
+  return static_cast<Millis>(timegm(&tm)) * 1000;
+}
+
+std::string hex_of(const ASN1_INTEGER* serial) {
+  Bignum n(check(ASN1_INTEGER_to_BN(serial, nullptr), "reading a serial number"));
+  Bytes bytes(static_cast<size_t>(BN_num_bytes(n.get())));
+  BN_bn2bin(n.get(), bytes.data());
+  std::string text = hex(bytes);
+  text.erase(0, std::min(text.find_first_not_of('0'), text.size()));
+  return (BN_is_negative(n.get()) ? "-" : "") + (text.empty() ? "0" : text);
+}
+
+// X509_get_key_usage has the first bit of the extension as 0x80, the ninth as 0x8000.
+std::optional<uint32_t> key_usage_of(X509* cert) {
+  if (X509_get_ext_by_NID(cert, NID_key_usage, -1) < 0) return std::nullopt;
+  const uint32_t flags = X509_get_key_usage(cert);
+  uint32_t out = 0;
+  for (int i = 0; i < 8; ++i)
+    if (flags & (0x80u >> i)) out |= 1u << i;
+  if (flags & KU_DECIPHER_ONLY) out |= 1u << 8;
+  return out;
+}
+
+std::vector<std::string> extended_usage(X509* cert) {
+  std::vector<std::string> out;
+  int critical = 0;
+  auto* list = static_cast<EXTENDED_KEY_USAGE*>(X509_get_ext_d2i(cert, NID_ext_key_usage, &critical, nullptr));
+  if (!list) {
+    if (critical != -1) throw bad("its extended key usage is damaged");
+    return out;
+  }
+  for (int i = 0; i < sk_ASN1_OBJECT_num(list); ++i) {
+    char text[128];
+    OBJ_obj2txt(text, sizeof text, sk_ASN1_OBJECT_value(list, i), 1);
+    out.emplace_back(text);
+  }
+  EXTENDED_KEY_USAGE_free(list);
+  return out;
+}
+
+bool signed_by_itself(X509* cert) {
+  if (X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) != 0) return false;
+  EVP_PKEY* key = X509_get0_pubkey(cert);
+  const bool good = key && X509_verify(cert, key) == 1;
+  ERR_clear_error();
+  return good;
+}
+}  // namespace
+
+Certificate Certificate::parse(ByteView der) {
+  const X509Ptr cert = read(der);
+  // Fills OpenSSL's view of the extensions; -1 is fine, a damaged one is not.
+  X509_check_purpose(cert.get(), -1, 0);
+  if (X509_get_extension_flags(cert.get()) & EXFLAG_INVALID) throw bad("an extension is damaged");
+  ERR_clear_error();
+
+  Certificate out;
+  out.der = encode(i2d_X509, cert.get());
+  if (!std::ranges::equal(out.der, der)) throw bad("not in DER form");
+  const X509_NAME* subject = X509_get_subject_name(cert.get());
+  const X509_NAME* issuer = X509_get_issuer_name(cert.get());
+  out.subject = name_text(subject);
+  out.issuer = name_text(issuer);
+  out.common_name = common_name_of(subject);
+  out.subject_der = encode(i2d_X509_NAME, subject);
+  out.issuer_der = encode(i2d_X509_NAME, issuer);
+  out.serial = hex_of(X509_get0_serialNumber(cert.get()));
+  out.serial_der = encode(i2d_ASN1_INTEGER, X509_get0_serialNumber(cert.get()));
+  out.not_before = time_of(X509_get0_notBefore(cert.get()));
+  out.not_after = time_of(X509_get0_notAfter(cert.get()));
+  try {
+    out.key = PublicKey::from_spki(encode(i2d_X509_PUBKEY, static_cast<const X509_PUBKEY*>(
+                                                               X509_get_X509_PUBKEY(cert.get()))));
+  } catch (const Error& e) {
+    if (e.code() != Code::bad_input) throw;
+  }
+  out.self_signed = signed_by_itself(cert.get());
+  out.is_ca = (X509_get_extension_flags(cert.get()) & EXFLAG_CA) != 0;
+  out.key_usage = key_usage_of(cert.get());
+  out.extended_key_usage = extended_usage(cert.get());
+  return out;
+}
+
+std::vector<Certificate> Certificate::parse_pem(std::string_view text) {
+  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----", kEnd = "-----END CERTIFICATE-----";
+  std::vector<Certificate> out;
+  for (size_t at = 0; (at = text.find(kBegin, at)) != std::string_view::npos;) {
+    at += kBegin.size();
+    const size_t end = text.find(kEnd, at);
+    if (end == std::string_view::npos) throw bad("the PEM text has no end line");
+    std::string body;
+    for (char c : text.substr(at, end - at))
+      if (c != '\n' && c != '\r') body += c;
+    const auto der = unbase64(body);
+    if (!der) throw bad("the PEM text is not base64");
+    out.push_back(parse(*der));
+    at = end + kEnd.size();
+  }
+  if (out.empty()) throw bad("no certificate in the PEM text");
+  return out;
+}
+
+std::string Certificate::pem() const {
+  std::string out = "-----BEGIN CERTIFICATE-----\n";
+  const std::string b64 = base64(der);
+  for (size_t at = 0; at < b64.size(); at += 64) out += b64.substr(at, 64) + "\n";
+  return out + "-----END CERTIFICATE-----\n";
+}
+
+ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates, const std::vector<Bytes>& anchors,
+                        Millis at, ChainPurpose purpose) {
+  const X509Ptr leaf = read(signer);
+  StorePtr store(check(X509_STORE_new(), "making a certificate store"));
+  for (const Bytes& der : anchors) check(X509_STORE_add_cert(store.get(), read(der).get()), "adding an anchor");
+  StackPtr others(check(sk_X509_new_null(), "making a certificate list"));
+  for (const Bytes& der : intermediates) {
+    X509Ptr cert = read(der);
+    check(sk_X509_push(others.get(), cert.get()), "adding a certificate");
+    (void)cert.release();  // the list owns it now
+  }
+  StoreCtx ctx(check(X509_STORE_CTX_new(), "starting a chain check"));
+  check(X509_STORE_CTX_init(ctx.get(), store.get(), leaf.get(), others.get()), "starting a chain check");
+  X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(ctx.get());
+  X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(at / 1000));
+  X509_VERIFY_PARAM_set_auth_level(param, 2);
+  X509_VERIFY_PARAM_set_depth(param, 10);
+  check(X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN), "starting a chain check");
+  check(X509_VERIFY_PARAM_set_purpose(param, purpose == ChainPurpose::timestamping ? X509_PURPOSE_TIMESTAMP_SIGN
+                                                                                   : X509_PURPOSE_ANY),
+        "starting a chain check");
+
+  ChainCheck out;
+  const int result = X509_verify_cert(ctx.get());
+  if (result != 1) {
+    const X509* where = X509_STORE_CTX_get_current_cert(ctx.get());
+    out.reason = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx.get()));
+    if (where) out.reason += " (" + name_text(X509_get_subject_name(where)) + ")";
+    ERR_clear_error();
+    return out;
+  }
+  const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(ctx.get());
+  for (int i = 0; i < sk_X509_num(chain); ++i)
+    out.chain.push_back(encode(i2d_X509, static_cast<const X509*>(sk_X509_value(chain, i))));
+  if (purpose == ChainPurpose::document_signing && !Certificate::parse(signer).may_sign()) {
+    out.reason = "the certificate's key usage does not allow signing";
+    return out;
+  }
+  out.ok = true;
+  return out;
+}
+
+}  // namespace kesu
