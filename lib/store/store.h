@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,21 @@ using StreamVersions = std::vector<std::pair<std::string, uint64_t>>;
 struct SavedCheckpoint {
   uint64_t size = 0;
   std::string note;  // the whole signed note
+  bool operator==(const SavedCheckpoint&) const = default;
+};
+
+// The ledger as it lies in the database, unchecked: for verify_store.
+struct RawEntry {
+  int64_t row = 0;  // the row's number, which should be the header's seq
+  std::string header, body;
+  Bytes salt, leaf;
+};
+struct RawState {
+  bool head_present = false;
+  int64_t size = 0, time = 0;
+  Bytes subtrees;  // 32 bytes each, as TreeHead::subtrees()
+  std::vector<std::pair<std::string, int64_t>> streams;  // by identifier
+  std::vector<SavedCheckpoint> checkpoints;
 };
 
 class Store {
@@ -40,20 +56,32 @@ class Store {
   virtual ~Store() = default;
 
   // Appends all events as one transaction: all or none, in order, consecutive. Durable on return. Waiting appends of
-  // other threads share the commit (leader thread). Throws conflict when a stream has moved, store_busy,
-  // store_unavailable, disk_full, read_only; bad_input when a header breaks the rules.
+  // other threads share the commit (one of them leads). Throws conflict when a stream has moved, store_busy when other
+  // processes do not let go for StoreOptions::busy_wait, store_unavailable, disk_full, read_only, vault_newer,
+  // ledger_damaged when the end of the ledger is not what its head says; bad_input when a header breaks the rules, a
+  // body is no object or larger than kMaxBodyBytes, or there is no event. A call that threw has added nothing; only
+  // after store_unavailable or disk_full from a failed write may the entries still be found when the vault is opened
+  // again, whole or not at all, and this Store refuses every further append.
   virtual AppendResult append(std::vector<Event> events, const StreamVersions& expected = {}) = 0;
   virtual uint64_t stream_version(std::string_view stream) = 0;
 
   virtual uint64_t size() = 0;
-  // Calls `each` for entries [from, to) in order; stops when it returns false.
+  // Size and root of the ledger now, without reading its leaves.
+  virtual TreeHead head() = 0;
+  // Calls `each` for entries [from, to) in order; stops when it returns false. A `to` past the end means the end.
+  // Every entry is checked against its leaf: ledger_damaged names one that is altered or missing, vault_newer one of a
+  // newer version. `each` may call the store.
   virtual void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each) = 0;
-  virtual StoredEntry entry(uint64_t seq) = 0;
-  // Leaf hashes [0, size), as stored.
+  virtual StoredEntry entry(uint64_t seq) = 0;  // throws not_found past the end
+  // Leaf hashes [0, size), as stored. Throws bad_input when the ledger is smaller.
   virtual std::vector<Digest32> leaves(uint64_t size) = 0;
 
+  // Several notes for one size are kept (cosignatures come later); the same note again is harmless.
   virtual void save_checkpoint(const SavedCheckpoint& checkpoint) = 0;
-  virtual std::vector<SavedCheckpoint> checkpoints() = 0;
+  virtual std::vector<SavedCheckpoint> checkpoints() = 0;  // by size, then as they were saved
+
+  // One consistent reading of everything in the database: `each` for all rows in order, then the rest as result.
+  virtual RawState read_raw(const std::function<void(const RawEntry&)>& each) = 0;
 
   // Evidence, by SHA-256; durable on return. Putting what is there is harmless.
   virtual std::string put_blob(ByteView content) = 0;  // hex digest
@@ -61,7 +89,8 @@ class Store {
   virtual bool has_blob(std::string_view digest) = 0;
   virtual std::vector<std::string> blobs() = 0;
 
-  // Inventory segments: immutable, `inventory/<dataset>/<batch>.seg`.
+  // Inventory segments: immutable, `inventory/<dataset>/<batch>.seg`; durable on return. Throws already_exists when
+  // another content lies there; bad_identifier when `dataset` or `batch` is no such identifier; segment() not_found.
   virtual std::string put_segment(std::string_view dataset, std::string_view batch, ByteView content) = 0;  // hex SHA-256
   virtual Bytes segment(std::string_view dataset, std::string_view batch) = 0;
   virtual bool has_segment(std::string_view dataset, std::string_view batch) = 0;
@@ -73,11 +102,15 @@ class Store {
     std::string root;  // hex
     std::vector<std::tuple<std::string, std::string, std::string>> rows;  // kind, id, canonical JSON
   };
+  // nullopt when they are missing, damaged or not kesu's; never an error. Whether size and root fit the ledger is the
+  // caller's to see.
   virtual std::optional<Registers> load_registers() = 0;
-  // Replaces the given rows, removes those with an empty JSON text, and sets size and root, atomically.
+  // Replaces the given rows, removes those with an empty JSON text, and sets size and root, atomically. Never an error:
+  // what cannot be saved is lost, harmlessly. Without `replace_all` the rows build on what this Store last loaded or
+  // saved; when the file stands for something else by now, they are not saved. After nullopt, replace all.
   virtual void save_registers(const Registers& changed, bool replace_all) = 0;
 
-  virtual bool read_only() const = 0;
+  virtual bool read_only() const = 0;  // asked for, not writable, or a newer vault
   virtual const std::string& directory() const = 0;
 };
 
@@ -85,20 +118,39 @@ struct StoreOptions {
   bool create = false;
   bool read_only = false;        // also chosen by itself when the directory is not writable
   bool allow_network = false;    // network file systems are refused otherwise
+  Millis busy_wait = 30000;      // how long to wait for other processes before store_busy
 };
-// `directory` is the vault's. Throws vault_absent, vault_newer, network_filesystem, store_unavailable, already_exists.
+constexpr size_t kMaxBodyBytes = 16u << 20;
+
+// `directory` is the vault's; `clock` and `random` must outlive the store. Creating makes the directory when needed and
+// an empty ledger in it, whole or not at all. A vault of a newer version opens read-only when its tables can be read
+// (append then throws vault_newer). Throws vault_absent, vault_newer, network_filesystem, store_unavailable,
+// ledger_damaged (no ledger of kesu's), already_exists.
 std::unique_ptr<Store> open_sqlite_store(const std::string& directory, Clock& clock, Random& random, const StoreOptions& options);
 
-// What a full check found: every entry, link, blob, segment and register row that is changed, missing, inserted or out of order, by name.
-struct LedgerFinding {
-  std::string what;   // "entry 17", "blob 3f9a…", "segment ds-… bat-…", "register key key-…", "checkpoint 42"
-  std::string why;
+// What a full check found: every entry, link, blob and segment that is changed, missing, inserted or out of order.
+enum class Severity {
+  failure,  // the vault is not what it was
+  note,     // harmless, and worth knowing: what an interrupted command left
 };
-// Recomputes everything from the bytes on disk: headers, bodies, leaves, order, tree against every saved checkpoint (signature check by
-// `verify_note`, which says "" or what is wrong), blobs and segments against the digests that entries name (`named_blobs`
-// gives those of one entry), stream table. Registers are compared by the caller, who can rebuild them.
-std::vector<LedgerFinding> verify_store(Store& store, const std::function<std::string(const SavedCheckpoint&)>& verify_note,
-                                        const std::function<std::vector<std::string>(const StoredEntry&)>& named_blobs,
-                                        const std::function<std::vector<std::pair<std::string, std::string>>(const StoredEntry&)>& named_segments);
+struct LedgerFinding {
+  std::string what;   // "entry 17", "entries 3 to 9", "blob 3f9a…", "segment ds-… bat-…", "checkpoint 42", "stream key-….1",
+                      // "tree head", "ledger"
+  std::string why;
+  Severity severity = Severity::failure;
+  bool operator==(const LedgerFinding&) const = default;
+};
+using BlobsOf = std::function<std::vector<std::string>(const StoredEntry&)>;  // hex SHA-256 of each blob that it names
+// Each segment that it names: ("<dataset>/<batch>", hex SHA-256; empty when the entry does not state it).
+using SegmentsOf = std::function<std::vector<std::pair<std::string, std::string>>(const StoredEntry&)>;
+
+// Recomputes everything from the bytes on disk: headers, bodies, leaves, order, times, tree head, tree against every
+// saved checkpoint (signature check by `verify_note`, which says "" or what is wrong), blobs and segments against the
+// digests that entries name, stream table. Reads one state of the database, other processes may append meanwhile. An
+// entry whose leaf was recomputed after a change is caught by the first checkpoint over it, which names the range.
+// Registers are compared by the caller, who can rebuild them. Throws only when the disk cannot be read.
+std::vector<LedgerFinding> verify_store(Store& store,
+                                        const std::function<std::string(const SavedCheckpoint&)>& verify_note,
+                                        const BlobsOf& named_blobs, const SegmentsOf& named_segments);
 
 }  // namespace kesu

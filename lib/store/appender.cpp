@@ -1,0 +1,285 @@
+// Appending: what can be done by each thread is done there; one thread at a time leads and writes for all that wait.
+#include "store/appender_impl.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "base/error.h"
+
+namespace kesu {
+
+using sqlite::Db;
+using sqlite::Statement;
+
+namespace {
+constexpr size_t kMaxGroup = 4096;          // requests in one transaction
+constexpr size_t kMaxGroupBytes = 32 << 20;  // of their bodies
+}  // namespace
+
+struct Appender::Prepared {
+  Header header;
+  std::string body;
+  std::array<uint8_t, kSaltBytes> salt;
+  Digest32 body_sum;
+  std::vector<std::string> streams;
+};
+
+struct Appender::Request {
+  std::vector<Prepared> entries;
+  StreamVersions expected;
+  size_t bytes = 0;
+
+  AppendResult result;
+  std::optional<Error> error;
+  enum State : int { waiting, leader, done };
+  std::atomic<int> state{waiting};
+  void tell(State s) {
+    state.store(s, std::memory_order_release);
+    state.notify_one();
+  }
+};
+
+// Statements, and what the running transaction has gathered.
+struct Appender::Transaction {
+  explicit Transaction(Db& db)
+      : begin(db, "BEGIN IMMEDIATE"),
+        end(db, "COMMIT"),
+        head(db, HeadRow::kSelect),
+        last(db, "SELECT coalesce(max(seq) + 1, 0) FROM entries"),
+        version(db, "SELECT version FROM streams WHERE id = ?1"),
+        insert(db, "INSERT INTO entries(seq, header, salt, leaf, body) VALUES(?1, ?2, ?3, ?4, ?5)"),
+        bump(db,
+             "INSERT INTO streams(id, version) VALUES(?1, ?2) "
+             "ON CONFLICT(id) DO UPDATE SET version = version + excluded.version"),
+        save_head(db, "UPDATE head SET size = ?1, time = ?2, subtrees = ?3 WHERE one = 1"),
+        checkpoint(db, "INSERT OR IGNORE INTO checkpoints(size, note) VALUES(?1, ?2)") {}
+
+  Statement begin, end, head, last, version, insert, bump, save_head, checkpoint;
+  HeadRow at;
+  std::unordered_map<std::string, int64_t> bumps;  // streams written once at the end
+};
+
+HeadRow HeadRow::read(Db& db, Statement& select) {
+  sqlite::ResetAtEnd end{select};
+  auto damaged = [&](std::string why) {
+    return Error(Code::ledger_damaged, "the tree head in " + db.path() + " is damaged")
+        .cause(std::move(why))
+        .next("run: kesu ledger verify");
+  };
+  if (!select.step()) throw damaged("its row is missing");
+  int64_t size = select.integer(0);
+  ByteView bytes = select.blob(2);
+  if (size < 0 || bytes.size() % 32 != 0) throw damaged("its row is malformed");
+  std::vector<Digest32> subtrees(bytes.size() / 32);
+  for (size_t i = 0; i < subtrees.size(); ++i)
+    std::copy_n(bytes.begin() + static_cast<long>(32 * i), 32, subtrees[i].begin());
+  HeadRow out;
+  out.time = select.integer(1);
+  try {
+    out.tree = TreeHead::from(static_cast<uint64_t>(size), std::move(subtrees));
+  } catch (const Error& e) {
+    throw damaged(e.message());
+  }
+  return out;
+}
+
+Appender::Appender(std::unique_ptr<Db> db, Clock& clock, Random& random)
+    : db_(std::move(db)), clock_(clock), random_(random), statements_(new Transaction(*db_)) {}
+Appender::~Appender() = default;
+
+std::shared_ptr<Appender::Request> Appender::prepare(std::vector<Event> events, const StreamVersions& expected) {
+  if (events.empty()) throw Error(Code::bad_input, "nothing to append");
+  auto request = std::make_shared<Request>();
+  request->expected = expected;
+  request->entries.resize(events.size());
+  {
+    std::lock_guard lock(random_mutex_);
+    for (Prepared& p : request->entries) random_.fill(p.salt);
+  }
+  for (size_t i = 0; i < events.size(); ++i) {
+    Event& event = events[i];
+    Prepared& p = request->entries[i];
+    if (!event.body.is_object()) throw Error(Code::bad_input, "the body of " + event.type + " is no object");
+    p.body = event.body.canonical();
+    if (p.body.size() > kMaxBodyBytes)
+      throw Error(Code::bad_input, "the body of " + event.type + " has " + std::to_string(p.body.size()) + " bytes")
+          .cause("at most " + std::to_string(kMaxBodyBytes));
+    p.body_sum = body_hash(p.salt, p.body);
+    request->bytes += p.body.size();
+    for (const NodeMention& m : event.nodes) p.streams.push_back(m.id);
+    for (const auto& [from, to] : event.edges) p.streams.insert(p.streams.end(), {from, to});
+    std::sort(p.streams.begin(), p.streams.end());
+    p.streams.erase(std::unique(p.streams.begin(), p.streams.end()), p.streams.end());
+    p.header.type = std::move(event.type);
+    p.header.nodes = std::move(event.nodes);
+    p.header.edges = std::move(event.edges);
+  }
+  return request;
+}
+
+AppendResult Appender::append(std::vector<Event> events, const StreamVersions& expected) {
+  auto request = prepare(std::move(events), expected);
+  std::unique_lock lock(queue_mutex_);
+  queue_.push_back(request);
+  if (!leading_) {
+    leading_ = true;
+    lead(lock);
+  } else {
+    lock.unlock();
+    request->state.wait(Request::waiting, std::memory_order_acquire);
+    if (request->state.load(std::memory_order_acquire) == Request::leader) {
+      lock.lock();
+      lead(lock);
+    }
+  }
+  if (request->error) throw *request->error;
+  return request->result;
+}
+
+Appender::Group Appender::take_group() {
+  Group group;
+  for (size_t bytes = 0; !queue_.empty() && group.size() < kMaxGroup && bytes < kMaxGroupBytes;) {
+    bytes += queue_.front()->bytes;
+    group.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return group;
+}
+
+// The leader's own request is the first of the queue. When it is done, the next that waits leads.
+void Appender::lead(std::unique_lock<std::mutex>& lock) {
+  Group group = take_group();
+  lock.unlock();
+  commit(group);
+  lock.lock();
+  std::shared_ptr<Request> next = queue_.empty() ? nullptr : queue_.front();
+  if (!next) leading_ = false;
+  lock.unlock();
+  if (next) next->tell(Request::leader);
+  for (auto& request : group) request->tell(Request::done);
+}
+
+void Appender::commit(Group& group) {
+  std::optional<Error> all;
+  try {
+    std::lock_guard lock(db_mutex_);
+    Transaction& tx = *statements_;
+    try {
+      check_usable();
+      tx.begin.done();
+      tx.bumps.clear();
+      tx.at = HeadRow::read(*db_, tx.head);
+      sqlite::ResetAtEnd end{tx.last};
+      if (!tx.last.step() || tx.last.integer(0) != static_cast<int64_t>(tx.at.tree.size()))
+        throw Error(Code::ledger_damaged, "the end of the ledger is not where its head says")
+            .cause("entries end at " + std::to_string(tx.last.integer(0)) + ", the head at " +
+                   std::to_string(tx.at.tree.size()))
+            .next("run: kesu ledger verify");
+      tx.last.reset();
+      uint64_t before = tx.at.tree.size();
+      for (auto& request : group) add(tx, *request);
+      if (tx.at.tree.size() == before) {
+        db_->rollback();
+      } else {
+        write_head(tx);
+        tx.end.done();
+      }
+    } catch (const Error& e) {
+      note_failure(e);
+      db_->rollback();
+      throw;
+    } catch (...) {
+      db_->rollback();
+      throw;
+    }
+  } catch (const Error& e) {
+    all = e;
+  } catch (const std::exception& e) {
+    all = Error(Code::failed, "cannot append to the ledger").cause(e.what());
+  }
+  if (!all) return;
+  for (auto& request : group)
+    if (!request->error) request->error = all;
+}
+
+// One append inside the common transaction. What is refused, is refused before anything of it is written; an Error that
+// leaves this function concerns the whole transaction.
+void Appender::add(Transaction& tx, Request& request) {
+  Millis time = std::max(clock_.now(), tx.at.time);
+  uint64_t seq = tx.at.tree.size();
+  std::vector<std::string> headers;
+  std::vector<Digest32> leaves;
+  check_expected(tx, request);
+  if (request.error) return;
+  try {
+    for (Prepared& p : request.entries) {
+      p.header.seq = seq + headers.size();
+      p.header.time = time;
+      headers.push_back(p.header.canonical());
+      leaves.push_back(leaf_hash(headers.back(), p.body_sum));
+    }
+  } catch (const Error& e) {
+    request.error = e;
+    return;
+  }
+  for (size_t i = 0; i < headers.size(); ++i) {
+    const Prepared& p = request.entries[i];
+    tx.insert.bind(1, static_cast<int64_t>(seq + i)).bind(2, headers[i]).bind(3, ByteView(p.salt));
+    tx.insert.bind(4, ByteView(leaves[i])).bind(5, p.body).done();
+    tx.at.tree.add(leaves[i]);
+    for (const std::string& stream : p.streams) ++tx.bumps[stream];
+  }
+  tx.at.time = time;
+  request.result = {seq, time};
+}
+
+void Appender::check_expected(Transaction& tx, Request& request) {
+  for (const auto& [stream, expected] : request.expected) {
+    sqlite::ResetAtEnd end{tx.version};
+    int64_t version = tx.version.bind(1, stream).step() ? tx.version.integer(0) : 0;
+    if (auto it = tx.bumps.find(stream); it != tx.bumps.end()) version += it->second;
+    if (version == static_cast<int64_t>(expected)) continue;
+    request.error = Error(Code::conflict, "another command changed " + stream + " meanwhile")
+                        .cause("it was decided on at version " + std::to_string(expected) + ", it is at version " +
+                               std::to_string(version))
+                        .next("run the same command again");
+    return;
+  }
+}
+
+void Appender::write_head(Transaction& tx) {
+  for (const auto& [stream, by] : tx.bumps) tx.bump.bind(1, stream).bind(2, by).done();
+  Bytes subtrees;
+  for (const Digest32& d : tx.at.tree.subtrees()) subtrees.insert(subtrees.end(), d.begin(), d.end());
+  tx.save_head.bind(1, static_cast<int64_t>(tx.at.tree.size())).bind(2, tx.at.time).bind(3, ByteView(subtrees)).done();
+}
+
+void Appender::save_checkpoint(const SavedCheckpoint& checkpoint) {
+  std::lock_guard lock(db_mutex_);
+  check_usable();
+  try {
+    Transaction& tx = *statements_;
+    tx.begin.done();
+    tx.checkpoint.bind(1, static_cast<int64_t>(checkpoint.size)).bind(2, checkpoint.note).done();
+    tx.end.done();
+  } catch (const Error& e) {
+    note_failure(e);
+    db_->rollback();
+    throw;
+  }
+}
+
+void Appender::check_usable() {
+  db_->last_rc = SQLITE_OK;
+  if (!failed_) return;
+  throw Error(Code::store_unavailable, "the ledger takes no more entries since a write failed")
+      .cause(failed_->message() + ": " + failed_->cause())
+      .next("remove the cause, then run the command again: opening the vault settles what is in the ledger");
+}
+
+void Appender::note_failure(const Error& error) {
+  int rc = db_->last_rc & 0xff;
+  if (!failed_ && (rc == SQLITE_IOERR || rc == SQLITE_FULL || rc == SQLITE_NOMEM)) failed_ = error;
+}
+
+}  // namespace kesu

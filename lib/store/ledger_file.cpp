@@ -1,0 +1,171 @@
+// Creating ledger.db, and opening it: for writing, for reading beside a writer, or from a medium nobody can write.
+#include "store/ledger_file_impl.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/files.h"
+
+namespace kesu {
+
+using sqlite::Access;
+using sqlite::Db;
+
+namespace {
+
+// `body` stands last: reading the columns before it does not walk the pages that a long body overflows into.
+constexpr const char* kSchema = R"(
+CREATE TABLE entries(seq INTEGER PRIMARY KEY, header TEXT NOT NULL, salt BLOB NOT NULL, leaf BLOB NOT NULL,
+                     body TEXT NOT NULL);
+CREATE TABLE streams(id TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE head(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, time INTEGER NOT NULL,
+                  subtrees BLOB NOT NULL);
+CREATE TABLE checkpoints(id INTEGER PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL, UNIQUE(size, note));
+INSERT INTO head VALUES(1, 0, 0, x'');
+)";
+
+bool may_write(const std::string& path) { return ::access(path.c_str(), W_OK) == 0; }
+
+uint64_t size_of(const std::string& path) {
+  struct stat st {};
+  return ::stat(path.c_str(), &st) == 0 ? static_cast<uint64_t>(st.st_size) : 0;
+}
+
+// SQLite opens lazily; this is the first look at the file.
+void touch(Db& db) { db.pragma("SELECT count(*) FROM sqlite_master"); }
+
+void fill_new_file(const std::string& path, Millis busy_wait) {
+  Db db(path, Access::write, busy_wait);
+  db.run("PRAGMA journal_mode=WAL");
+  db.run("PRAGMA synchronous=FULL");
+  db.run("BEGIN IMMEDIATE");
+  db.run(("PRAGMA application_id=" + std::to_string(kLedgerApplicationId)).c_str());
+  db.run(("PRAGMA user_version=" + std::to_string(kStoreVersion)).c_str());
+  db.run(kSchema);
+  db.run("COMMIT");
+}
+
+}  // namespace
+
+void create_ledger_file(const std::string& path, Millis busy_wait) {
+  auto there = Error(Code::already_exists, "there is a vault already: " + path).next("open it, or choose another directory");
+  if (exists(path)) throw there;
+  std::string temp = path + ".new" + std::to_string(::getpid());
+  auto clear = [&] {
+    for (const char* suffix : {"", "-wal", "-shm"}) remove_file(temp + suffix);
+  };
+  clear();
+  try {
+    {
+      Fd fd(::open(temp.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      if (!fd.ok()) throw file_error(errno, "create", temp);
+    }
+    fill_new_file(temp, busy_wait);
+    Fd fd(::open(temp.c_str(), O_RDWR | O_CLOEXEC));
+    if (!fd.ok() || ::fsync(fd.get()) != 0) throw file_error(errno, "make durable", temp);
+    // A link, not a rename: of two that create at once, one must lose.
+    if (::link(temp.c_str(), path.c_str()) != 0) {
+      if (errno == EEXIST) throw there;
+      throw file_error(errno, "put into place", path);
+    }
+  } catch (...) {
+    clear();
+    throw;
+  }
+  clear();
+  sync_directory(dir_name(path));
+}
+
+Error newer_vault(int64_t version) {
+  return Error(Code::vault_newer, "this vault was written by a newer kesu")
+      .cause("its ledger.db is of version " + std::to_string(version) + "; this program writes version " +
+             std::to_string(kStoreVersion))
+      .next("use a newer kesu; this one only reads here");
+}
+
+LedgerFile::LedgerFile(const std::string& directory, const StoreOptions& options)
+    : path_(path_join(directory, "ledger.db")), busy_wait_(options.busy_wait) {
+  if (!exists(path_))
+    throw Error(Code::vault_absent, "there is no vault in " + directory)
+        .next("name another directory, or make a vault with: kesu init");
+  bool directory_writable = may_write(directory) && may_write(path_);
+  if (options.read_only || !directory_writable) choose_reading(directory_writable);
+  check_identity();
+}
+
+LedgerFile::~LedgerFile() {
+  std::error_code ignored;
+  if (!copy_.empty()) std::filesystem::remove_all(copy_, ignored);
+}
+
+void LedgerFile::choose_reading(bool directory_writable) {
+  access_ = Access::read;
+  if (directory_writable) return;
+  // SQLite's plain reading needs -shm beside the file, which cannot be made here. Reading the file as immutable
+  // leaves out what only the -wal has: entries that are committed. So that is for a ledger without one.
+  std::string wal = path_ + "-wal";
+  if (exists(wal)) {
+    try {
+      Db db(path_, Access::read, busy_wait_);
+      touch(db);
+      return;
+    } catch (const Error& e) {
+      if (e.code() == Code::store_busy || e.code() == Code::ledger_damaged) throw;
+    }
+    if (size_of(wal) > 0) return copy_aside();
+  }
+  access_ = Access::immutable;
+}
+
+void LedgerFile::copy_aside() {
+  const char* base = std::getenv("TMPDIR");
+  std::string place = path_join(base && *base ? base : "/tmp", "kesu-XXXXXX");
+  if (!::mkdtemp(place.data())) throw file_error(errno, "create", place);
+  copy_ = place;
+  std::string to = path_join(copy_, "ledger.db");
+  std::error_code failed;
+  for (const char* suffix : {"", "-wal"}) {
+    std::filesystem::copy_file(path_ + suffix, to + suffix, failed);
+    if (!failed) {
+      ::chmod((to + suffix).c_str(), 0600);
+      continue;
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(copy_, ignored);
+    throw file_error(failed.value(), "copy aside for reading", path_ + suffix);
+  }
+  path_ = to;
+}
+
+void LedgerFile::check_identity() {
+  Db db(path_, access_, busy_wait_);
+  int64_t application = db.pragma("PRAGMA application_id");
+  if (application != kLedgerApplicationId)
+    throw Error(Code::ledger_damaged, path_ + " is not a ledger of kesu")
+        .cause("its application_id is " + std::to_string(application))
+        .next("restore the vault from a backup");
+  version_ = db.pragma("PRAGMA user_version");
+  if (version_ > kStoreVersion && access_ == Access::write) access_ = Access::read;
+}
+
+std::unique_ptr<Db> LedgerFile::connect_writing() const {
+  auto db = std::make_unique<Db>(path_, Access::write, busy_wait_);
+  db->run("PRAGMA trusted_schema=OFF");
+  db->run("PRAGMA journal_mode=WAL");
+  db->run("PRAGMA synchronous=FULL");
+  return db;
+}
+
+std::unique_ptr<Db> LedgerFile::connect_reading() const {
+  auto db = std::make_unique<Db>(path_, access_ == Access::write ? Access::read : access_, busy_wait_);
+  db->run("PRAGMA trusted_schema=OFF");
+  touch(*db);
+  return db;
+}
+
+}  // namespace kesu

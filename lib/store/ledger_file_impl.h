@@ -1,0 +1,43 @@
+// ledger.db as a file: making it, and finding the way to open it that loses nothing. Not installed.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "store/sqlite_impl.h"
+#include "store/store.h"
+
+namespace kesu {
+
+constexpr int64_t kLedgerApplicationId = 0x6b657375;  // "kesu"
+constexpr int64_t kStoreVersion = 1;                  // user_version
+
+// Makes `path` with empty tables, durable: whole or not at all. Throws already_exists.
+void create_ledger_file(const std::string& path, Millis busy_wait);
+
+// How ledger.db of a directory is to be opened.
+class LedgerFile {
+ public:
+  LedgerFile(const std::string& directory, const StoreOptions& options);
+  ~LedgerFile();  // removes the private copy, if one was made
+  LedgerFile(const LedgerFile&) = delete;
+
+  bool writable() const { return access_ == sqlite::Access::write; }
+  int64_t version() const { return version_; }  // user_version
+  std::unique_ptr<sqlite::Db> connect_writing() const;
+  std::unique_ptr<sqlite::Db> connect_reading() const;
+
+ private:
+  void choose_reading(bool directory_writable);
+  void copy_aside();
+  void check_identity();
+
+  std::string path_, copy_;
+  sqlite::Access access_ = sqlite::Access::write;
+  int64_t version_ = 0;
+  Millis busy_wait_;
+};
+
+// What append refuses with in a vault that a newer kesu has written.
+Error newer_vault(int64_t version);
+
+}  // namespace kesu

@@ -1,0 +1,32 @@
+// registers.db: rows derived from the ledger, which may be lost at any time. Not installed.
+#pragma once
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "store/store.h"
+
+namespace kesu {
+
+constexpr int64_t kRegistersApplicationId = 0x6b657372;  // "kesr"
+
+class RegisterFile {
+ public:
+  RegisterFile(const std::string& directory, bool writable, Millis busy_wait);
+  std::optional<Store::Registers> load() noexcept;
+  void save(const Store::Registers& changed, bool replace_all) noexcept;
+
+ private:
+  using Standing = std::pair<uint64_t, std::string>;  // size and root that the file stands for
+  void recreate();
+  void write(const Store::Registers& changed, bool replace_all);
+
+  std::string path_;
+  bool writable_;
+  Millis busy_wait_;
+  std::mutex mutex_;
+  std::optional<Standing> base_;  // what this object last saw in the file
+};
+
+}  // namespace kesu

@@ -1,0 +1,126 @@
+// The store of a vault on one machine: ledger.db through an appender and a reader, files, registers.
+#include <sys/stat.h>
+
+#include "base/files.h"
+#include "store/appender_impl.h"
+#include "store/ledger_file_impl.h"
+#include "store/reader_impl.h"
+#include "store/registers_impl.h"
+#include "store/store.h"
+#include "store/vault_files_impl.h"
+
+namespace kesu {
+
+namespace {
+
+class SqliteStore final : public Store {
+ public:
+  SqliteStore(const std::string& directory, Clock& clock, Random& random, const StoreOptions& options)
+      : directory_(directory),
+        ledger_(directory, options),
+        files_(directory),
+        registers_(directory, ledger_.writable(), options.busy_wait) {
+    try {
+      reader_ = std::make_unique<LedgerReader>(ledger_.connect_reading());
+      if (ledger_.writable()) appender_ = std::make_unique<Appender>(ledger_.connect_writing(), clock, random);
+    } catch (const Error&) {
+      if (ledger_.version() > kStoreVersion) throw newer_vault(ledger_.version());  // its tables are others
+      throw;
+    }
+  }
+
+  AppendResult append(std::vector<Event> events, const StreamVersions& expected) override {
+    require_writable();
+    return appender_->append(std::move(events), expected);
+  }
+  uint64_t stream_version(std::string_view stream) override { return reader_->stream_version(stream); }
+  uint64_t size() override { return reader_->head().size(); }
+  TreeHead head() override { return reader_->head(); }
+  void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each) override {
+    reader_->read(from, to, each);
+  }
+  StoredEntry entry(uint64_t seq) override {
+    std::optional<StoredEntry> found;
+    reader_->read(seq, seq + 1, [&](const StoredEntry& e) {
+      found = e;
+      return false;
+    });
+    if (!found) throw Error(Code::not_found, "the ledger has no entry " + std::to_string(seq));
+    return std::move(*found);
+  }
+  std::vector<Digest32> leaves(uint64_t size) override { return reader_->leaves(size); }
+
+  void save_checkpoint(const SavedCheckpoint& checkpoint) override {
+    require_writable();
+    appender_->save_checkpoint(checkpoint);
+  }
+  std::vector<SavedCheckpoint> checkpoints() override { return reader_->checkpoints(); }
+  RawState read_raw(const std::function<void(const RawEntry&)>& each) override {
+    return read_raw_state(*ledger_.connect_reading(), each);
+  }
+
+  std::string put_blob(ByteView content) override {
+    require_writable();
+    return files_.put_blob(content);
+  }
+  Bytes blob(std::string_view digest) override { return files_.blob(digest); }
+  bool has_blob(std::string_view digest) override { return files_.has_blob(digest); }
+  std::vector<std::string> blobs() override { return files_.blobs(); }
+
+  std::string put_segment(std::string_view dataset, std::string_view batch, ByteView content) override {
+    require_writable();
+    return files_.put_segment(dataset, batch, content);
+  }
+  Bytes segment(std::string_view dataset, std::string_view batch) override { return files_.segment(dataset, batch); }
+  bool has_segment(std::string_view dataset, std::string_view batch) override {
+    return files_.has_segment(dataset, batch);
+  }
+  std::vector<std::pair<std::string, std::string>> segments() override { return files_.segments(); }
+
+  std::optional<Registers> load_registers() override { return registers_.load(); }
+  void save_registers(const Registers& changed, bool replace_all) override { registers_.save(changed, replace_all); }
+
+  bool read_only() const override { return !appender_; }
+  const std::string& directory() const override { return directory_; }
+
+ private:
+  void require_writable() const {
+    if (appender_) return;
+    if (ledger_.version() > kStoreVersion) throw newer_vault(ledger_.version());
+    throw Error(Code::read_only, "the vault in " + directory_ + " is open for reading only");
+  }
+
+  std::string directory_;
+  LedgerFile ledger_;  // before the connections: it removes a private copy after they are closed
+  VaultFiles files_;
+  RegisterFile registers_;
+  std::unique_ptr<LedgerReader> reader_;
+  std::unique_ptr<Appender> appender_;
+};
+
+std::string nearest_existing(std::string path) {
+  while (!exists(path) && path != "/" && path != ".") path = dir_name(path);
+  return path;
+}
+
+}  // namespace
+
+std::unique_ptr<Store> open_sqlite_store(const std::string& directory, Clock& clock, Random& random,
+                                         const StoreOptions& options) {
+  std::string at = absolute_path(directory);
+  if (auto kind = network_filesystem(nearest_existing(at)); kind && !options.allow_network)
+    throw Error(Code::network_filesystem, at + " lies on a network file system (" + *kind + ")")
+        .cause("its locks and its durability are not those of a local disk: two kesu could break the ledger")
+        .next("put the vault on a local disk");
+  if (options.create) {
+    bool made = !exists(at);
+    make_directories(at, 0700);
+    if (made) sync_directory(dir_name(at));
+    ::chmod(at.c_str(), 0700);
+    VaultFiles(at).make_directories();
+    create_ledger_file(path_join(at, "ledger.db"), options.busy_wait);
+  }
+  return std::make_unique<SqliteStore>(at, clock, random, options);
+}
+
+}  // namespace kesu
