@@ -1,0 +1,116 @@
+// A bundle as a directory on disk: read without following anything, written whole or not at all.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "certificate/bundle.h"
+
+namespace kesu {
+
+namespace {
+
+constexpr std::string_view kFolders[] = {"approvals", "evidence", "inventory", "ledger", "trust"};
+
+Error refused(const std::string& name, const std::string& why) {
+  return Error(Code::bad_input, "bundle: " + name + " " + why);
+}
+
+std::string shown(std::string_view name) {
+  std::string out;
+  for (unsigned char c : name.substr(0, 200)) out += c >= 0x20 && c < 0x7f ? static_cast<char>(c) : '?';
+  return out;
+}
+
+struct Reading {
+  BundleFiles files;
+  size_t bytes = 0;
+};
+
+void read_one(Reading& reading, int directory, const std::string& name, const std::string& inside) {
+  if (std::string why = bundle_name_problem(inside); !why.empty()) throw refused(shown(inside), "is " + why);
+  Fd fd(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd.ok()) {
+    if (errno == ELOOP) throw refused(inside, "is a symbolic link");
+    throw file_error(errno, "open", inside);
+  }
+  struct stat st{};
+  if (fstat(fd.get(), &st) != 0) throw file_error(errno, "look at", inside);
+  if (!S_ISREG(st.st_mode)) throw refused(inside, "is not a regular file");
+  size_t size = static_cast<size_t>(st.st_size);
+  if (size > kMaxBundleFile) throw refused(inside, "is larger than " + std::to_string(kMaxBundleFile) + " bytes");
+  if (size > kMaxBundleBytes - reading.bytes) throw refused(inside, "makes the bundle larger than it may be");
+  if (reading.files.size() >= kMaxBundleFiles) throw refused(inside, "is one file too many");
+  Bytes content(size);
+  for (size_t at = 0; at < size;) {
+    ssize_t got = read(fd.get(), content.data() + at, size - at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw file_error(errno, "read", inside);
+    if (got == 0) throw refused(inside, "became shorter while it was read");
+    at += static_cast<size_t>(got);
+  }
+  reading.bytes += size;
+  reading.files.emplace(inside, std::move(content));
+}
+
+bool is_folder(std::string_view name) {
+  for (std::string_view folder : kFolders)
+    if (name == folder) return true;
+  return false;
+}
+
+void remove_quietly(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+}
+
+}  // namespace
+
+BundleFiles read_bundle_directory(const std::string& path) {
+  Fd top(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!top.ok()) throw file_error(errno, "open the bundle", path);
+  Reading reading;
+  for (const std::string& name : list_directory(path)) {
+    if (!is_folder(name)) {
+      read_one(reading, top.get(), name, name);
+      continue;
+    }
+    Fd folder(openat(top.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder.ok()) throw refused(name, "is not a directory");
+    for (const std::string& file : list_directory(path_join(path, name)))
+      read_one(reading, folder.get(), file, name + "/" + file);
+  }
+  return std::move(reading.files);
+}
+
+void write_bundle_directory(const std::string& path, const BundleFiles& files) {
+  std::string target = absolute_path(path);
+  while (target.size() > 1 && target.back() == '/') target.pop_back();
+  if (exists(target)) throw Error(Code::already_exists, target + " is there already").next("give another name");
+  for (const auto& [name, content] : files)
+    if (std::string why = bundle_name_problem(name); !why.empty()) throw refused(shown(name), "is " + why);
+  std::string part = path_join(dir_name(target), "." + base_name(target) + ".part-" + std::to_string(getpid()));
+  remove_quietly(part);
+  try {
+    make_directories(part);
+    for (std::string_view folder : kFolders) make_directories(path_join(part, folder));
+    for (const auto& [name, content] : files) write_file_durable(path_join(part, name), content, 0644, false);
+    for (std::string_view folder : kFolders) sync_directory(path_join(part, folder));
+    sync_directory(part);
+    if (renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) != 0) {
+      if (errno == EEXIST) throw Error(Code::already_exists, target + " is there already").next("give another name");
+      throw file_error(errno, "rename", target);
+    }
+  } catch (...) {
+    remove_quietly(part);
+    throw;
+  }
+  sync_directory(dir_name(target));
+}
+
+}  // namespace kesu

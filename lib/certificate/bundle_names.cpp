@@ -1,0 +1,149 @@
+// Which paths a bundle may have, MANIFEST, and the compressed headers.
+#include <zlib.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "certificate/bundle.h"
+#include "crypto/hash.h"
+
+namespace kesu {
+
+namespace {
+
+bool is_genesis_signature(std::string_view name) {
+  return name.starts_with("genesis.") && name.ends_with(".sig") && OperatorId::parse(name.substr(8, name.size() - 12));
+}
+
+// <action>.<opr>.json or <action>.<opr>.json.sig
+bool is_statement(std::string_view name) {
+  if (name.ends_with(".sig")) name.remove_suffix(4);
+  if (!name.ends_with(".json")) return false;
+  name.remove_suffix(5);
+  size_t dot = name.find('.');
+  if (dot == std::string_view::npos) return false;
+  std::string_view action = name.substr(0, dot);
+  return (action == "request" || action == "approve") && OperatorId::parse(name.substr(dot + 1));
+}
+
+bool in_manifest(std::string_view path) { return path != bundle::kManifest && !path.starts_with("ledger/"); }
+
+}  // namespace
+
+std::string bundle_name_problem(std::string_view path) {
+  using namespace bundle;
+  for (std::string_view known : {kCertificate, kSignature, kPlan, kGenesis, kAllowedSigners, kHeaders, kBodies, kCheckpointA,
+                                 kCheckpointB, kConsistency, kSigner, kLedgerKey, kManifest, kReadme})
+    if (path == known) return {};
+  size_t slash = path.find('/');
+  std::string_view folder = path.substr(0, slash);
+  std::string_view name = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
+  if (folder == "approvals" && (is_genesis_signature(name) || is_statement(name))) return {};
+  if (folder == "evidence" && unhex32(name)) return {};
+  if (folder == "inventory" && name.ends_with(".leaves") && DatasetId::parse(name.substr(0, name.size() - 7))) return {};
+  return "not a file of a version 1 bundle";
+}
+
+std::string make_manifest(const BundleFiles& files) {
+  std::string out;
+  for (const auto& [path, content] : files)
+    if (in_manifest(path)) out += hex(hash(HashAlg::sha512, content)) + "  " + path + "\n";
+  return out;
+}
+
+std::vector<ManifestProblem> check_manifest(const BundleFiles& files) {
+  std::vector<ManifestProblem> out;
+  auto manifest = files.find(std::string(bundle::kManifest));
+  if (manifest == files.end()) return {{std::string(bundle::kManifest), "is missing"}};
+  std::map<std::string, std::string, std::less<>> listed;
+  std::string_view text = as_text(manifest->second);
+  std::string last;
+  for (size_t line = 1; !text.empty(); ++line) {
+    size_t end = text.find('\n');
+    std::string_view row = text.substr(0, end);
+    auto digest = row.size() > 130 && row.substr(128, 2) == "  " ? unhex(row.substr(0, 128)) : std::nullopt;
+    if (end == std::string_view::npos || !digest) {
+      out.push_back({std::string(bundle::kManifest), "line " + std::to_string(line) + " is malformed"});
+      return out;
+    }
+    std::string path(row.substr(130));
+    if (!last.empty() && path <= last)
+      out.push_back({std::string(bundle::kManifest), "line " + std::to_string(line) + " is out of order"});
+    last = path;
+    listed.emplace(std::move(path), std::string(row.substr(0, 128)));
+    text.remove_prefix(end + 1);
+  }
+  for (const auto& [path, digest] : listed) {
+    auto file = files.find(path);
+    if (file == files.end()) out.push_back({path, "is missing; MANIFEST lists it"});
+    else if (!in_manifest(path)) out.push_back({path, "may not stand in MANIFEST"});
+    else if (hex(hash(HashAlg::sha512, file->second)) != digest) out.push_back({path, "is not what MANIFEST says"});
+  }
+  for (const auto& [path, content] : files)
+    if (in_manifest(path) && !listed.contains(path)) out.push_back({path, "is not in MANIFEST"});
+  return out;
+}
+
+Bytes gzip(std::string_view text) {
+  z_stream z{};
+  if (deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw Error(Code::failed, "zlib: no memory to compress");
+  gz_header header{};
+  header.os = 255;  // unknown: zlib would write the system it was built for
+  deflateSetHeader(&z, &header);
+  Bytes out;
+  uint8_t part[65536];
+  int result = Z_OK;
+  size_t at = 0;
+  do {
+    // zlib counts in 32 bits, so long inputs go in pieces.
+    size_t piece = std::min<size_t>(text.size() - at, size_t{1} << 30);
+    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data() + at));
+    z.avail_in = static_cast<uInt>(piece);
+    at += piece;
+    int flush = at == text.size() ? Z_FINISH : Z_NO_FLUSH;
+    do {
+      z.next_out = part;
+      z.avail_out = sizeof part;
+      result = deflate(&z, flush);
+      out.insert(out.end(), part, part + (sizeof part - z.avail_out));
+    } while (z.avail_out == 0);
+  } while (at < text.size());
+  deflateEnd(&z);
+  if (result != Z_STREAM_END) throw Error(Code::failed, "zlib: compression did not end");
+  return out;
+}
+
+std::string gunzip(ByteView data, size_t max_bytes) {
+  if (data.size() > kMaxBundleFile) throw Error(Code::bad_input, "gzip: more than a bundle's file may hold");
+  z_stream z{};
+  if (inflateInit2(&z, 15 + 16) != Z_OK) throw Error(Code::failed, "zlib: no memory to decompress");
+  std::string out, why;
+  char part[65536];
+  z.next_in = const_cast<Bytef*>(data.data());
+  z.avail_in = static_cast<uInt>(data.size());
+  int result = Z_OK;
+  while (result == Z_OK) {
+    z.next_out = reinterpret_cast<Bytef*>(part);
+    z.avail_out = sizeof part;
+    result = inflate(&z, Z_NO_FLUSH);
+    out.append(part, sizeof part - z.avail_out);
+    if (out.size() > max_bytes) {
+      why = "holds more than " + std::to_string(max_bytes) + " bytes";
+      break;
+    }
+    if (result == Z_OK && z.avail_in == 0 && z.avail_out != 0) {
+      why = "ends early";
+      break;
+    }
+  }
+  size_t left = z.avail_in;
+  inflateEnd(&z);
+  if (why.empty() && result != Z_STREAM_END) why = "is no gzip data, or damaged";
+  if (why.empty() && left != 0) why = "goes on after its end";
+  if (!why.empty()) throw Error(Code::bad_input, "gzip: " + why);
+  return out;
+}
+
+}  // namespace kesu
