@@ -1,0 +1,143 @@
+#include "app/datasets.h"
+
+#include "app/actor.h"
+#include "app/settle.h"
+#include "policy/policy.h"
+
+namespace kesu {
+
+namespace {
+constexpr Millis kLease = 12 * 3600 * 1000LL;  // longest time a killed process counts as holding keys when it cannot be asked
+
+constexpr std::pair<std::string_view, AeadAlg> kAlgorithms[] = {{"AES-256-GCM", AeadAlg::aes256_gcm},
+                                                                {"ChaCha20-Poly1305", AeadAlg::chacha20_poly1305},
+                                                                {"Camellia-256-GCM", AeadAlg::camellia256_gcm},
+                                                                {"AES-128-GCM", AeadAlg::aes128_gcm}};
+AeadAlg algorithm_of(const std::string& name) {
+  std::string known;
+  for (auto& [text, alg] : kAlgorithms) {
+    if (text == name) return alg;
+    known += (known.empty() ? "" : ", ") + std::string(text);
+  }
+  throw Error(Code::bad_input, "no content algorithm is called " + name).next("one of " + known);
+}
+
+void judge(const std::string& algorithm, policy::Purpose purpose, const std::string& until, Millis now) {
+  policy::Query query{.algorithm = algorithm, .purpose = purpose, .now_year = year_of(now)};
+  if (until != "open-ended") {
+    if (until.size() != 4 || until.find_first_not_of("0123456789") != std::string::npos)
+      throw Error(Code::bad_input, "--unreadable-until takes a year or open-ended, not " + until);
+    query.end_year = std::stoi(until);
+  }
+  policy::Verdict v = policy::evaluate(query);
+  if (v.allowed) return;
+  std::string cited;
+  for (const std::string& c : v.citations) cited += (cited.empty() ? "" : "; ") + c;
+  throw Error(Code::policy_refused, algorithm + " is refused where data must stay unreadable " + (until == "open-ended" ? "without end" : "until " + until))
+      .cause(v.reason + " [" + cited + "]")
+      .next("kesu policy check " + algorithm + ", or an end date with --unreadable-until YEAR");
+}
+}  // namespace
+
+std::string add_dataset(Vault& vault, const DatasetDraft& d) {
+  settle(vault);
+  const State& state = vault.state();
+  if (d.name.empty() || d.name.starts_with("ds-") || d.name.find('/') != std::string::npos)
+    throw Error(Code::usage, "a dataset's name cannot be empty, begin with ds-, or hold a slash");
+  for (auto& [id, other] : state.datasets)
+    if (other.name == d.name) throw Error(Code::already_exists, "a dataset is called " + d.name + " already").cause(id + ", " + other.state).next("choose another name");
+  const KeyRecord& key = vault.find_key(d.key);
+  if (key.purpose != KeyPurpose::wrap || !key.active())
+    throw Error(Code::state_refused, key.name + " cannot seal").cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state()).next("kesu key create NAME");
+  if (d.history != "none" && d.history != "disposed" && d.history != "unknown")
+    throw Error(Code::bad_input, "--plaintext-history takes none, disposed or unknown");
+  if (d.history != "unknown" && d.history_by.empty()) throw Error(Code::bad_input, "who says so? --plaintext-history " + d.history + " needs --history-by PERSON");
+  algorithm_of(d.algorithm);
+  if (d.chunk < kMinChunk || d.chunk > kMaxChunk || (d.chunk & (d.chunk - 1)))
+    throw Error(Code::bad_input, "--chunk takes a power of two from 16384 to 4194304");
+  judge(d.algorithm, policy::Purpose::payload, d.unreadable_until, vault.now());
+  judge("AES-256-GCM", policy::Purpose::wrap, d.unreadable_until, vault.now());
+
+  Json locations(Json::Array{});
+  for (const std::string& l : d.locations) locations.push(l);
+  std::string id = vault.env().random.id<DatasetId>().str();
+  vault.append({{.type = "dataset-added",
+                 .nodes = {{.id = id, .is = "open"}},
+                 .body = Json::object({{"name", d.name}, {"key", key.id}, {"class", d.data_class}, {"region", d.region}, {"owner", d.owner},
+                                       {"contract", d.contract}, {"retention", d.retention}, {"locations", locations},
+                                       {"unreadable_until", d.unreadable_until}, {"content_algorithm", d.algorithm},
+                                       {"chunk", d.chunk}, {"bind_payload", d.bind_payload},
+                                       {"plaintext_history", Json::object({{"statement", d.history}, {"by", d.history_by}, {"detail", d.history_detail}})}})}},
+               {id});
+  return id;
+}
+
+AeadAlg content_algorithm(const DatasetRecord& dataset) { return algorithm_of(dataset.settings.str("content_algorithm")); }
+
+Json dataset_json(const State& state, const DatasetRecord& d) {
+  auto key = state.keys.find(d.key);
+  return Json::object({{"id", d.id}, {"name", d.name}, {"key", key == state.keys.end() ? d.key : key->second.name},
+                       {"region", d.settings.str_or("region", "")}, {"class", d.settings.str_or("class", "")},
+                       {"objects", d.objects()}, {"bytes", d.bytes()}, {"protection", "sealed"}, {"state", d.state}});
+}
+
+KeyHolder::KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose)
+    : vault_(vault), id_(vault.env().random.id<ProcessId>().str()) {
+  Json body = this_process();
+  body.set("purpose", purpose);
+  vault_.append({{.type = "process-started", .nodes = {{.id = id_, .is = "alive", .t = vault.now() + kLease}}, .edges = {{id_, dataset}}, .body = std::move(body)}}, {id_});
+}
+
+KeyHolder::~KeyHolder() {
+  try {
+    end("returned");
+  } catch (const std::exception&) {  // the ledger cannot be written now; settle() records the end
+  }
+}
+
+void KeyHolder::end(const std::string& how) {
+  if (id_.empty()) return;
+  std::string id = std::exchange(id_, "");
+  vault_.append({{.type = "process-ended", .nodes = {{.id = id, .is = "ended"}}, .body = Json::object({{"how", how}, {"detail", "its data keys were zeroed"}})}}, {id});
+}
+
+Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::string& id) {
+  for (const DatasetKeyRecord& k : dataset.keys) {
+    if (k.id != id) continue;
+    const VersionRecord* v = vault.state().version(k.version);
+    if (!v || !v->ref) throw Error(Code::ledger_damaged, "dataset key " + id + " names no key version that was made");
+    auto state = parse_key_state(v->state);
+    if (!state || !may_process(*state))
+      throw Error(Code::state_refused, "the key of dataset " + dataset.name + " is " + v->state).cause(v->version().brief());
+    return vault.provider(v->provider).unwrap(*v->ref, k.wrapped, dataset_key_aad(vault.id(), *DatasetId::parse(dataset.id), *DatasetKeyId::parse(id), v->version()));
+  }
+  throw Error(Code::ledger_damaged, "dataset " + dataset.name + " has no dataset key " + id);
+}
+
+std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset) {
+  std::map<std::string, Secret> keys;
+  std::vector<const BatchRecord*> batches;
+  for (const BatchRecord& b : dataset.batches)
+    if (b.state == "sealed") batches.push_back(&b);
+  std::sort(batches.begin(), batches.end(), [](auto* a, auto* b) { return a->done_seq < b->done_seq; });
+  std::vector<SegmentObject> out;
+  for (const BatchRecord* b : batches) {
+    auto key = keys.find(b->dataset_key);
+    if (key == keys.end()) key = keys.emplace(b->dataset_key, open_dataset_key(vault, dataset, b->dataset_key)).first;
+    for (SegmentObject& o : open_segment(vault.store().segment(dataset.id, b->id), key->second)) out.push_back(std::move(o));
+  }
+  return out;
+}
+
+std::vector<Digest32> dataset_leaves(Vault& vault, const DatasetRecord& dataset) {
+  std::vector<const BatchRecord*> batches;
+  for (const BatchRecord& b : dataset.batches)
+    if (b.state == "sealed") batches.push_back(&b);
+  std::sort(batches.begin(), batches.end(), [](auto* a, auto* b) { return a->done_seq < b->done_seq; });
+  std::vector<Digest32> out;
+  for (const BatchRecord* b : batches)
+    for (auto& [id, leaf] : parse_segment_leaves(vault.store().segment(dataset.id, b->id)).objects) out.push_back(leaf);
+  return out;
+}
+
+}  // namespace kesu

@@ -1,0 +1,47 @@
+// Use cases around datasets: register, show, and the index of what they hold.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "app/vault.h"
+#include "inventory/segment.h"
+
+namespace kesu {
+
+struct DatasetDraft {
+  std::string name, key, data_class, region, owner, contract, retention;
+  std::vector<std::string> locations;
+  std::string unreadable_until = "open-ended";  // or a year
+  std::string algorithm = "AES-256-GCM";
+  uint32_t chunk = kDefaultChunk;
+  bool bind_payload = true;
+  std::string history = "unknown", history_by, history_detail;  // none, disposed, unknown
+};
+// Judged by the policy: payload and wrap until `unreadable_until`. Errors: already_exists, policy_refused, bad_input.
+std::string add_dataset(Vault& vault, const DatasetDraft& draft);
+Json dataset_json(const State& state, const DatasetRecord& dataset);
+
+AeadAlg content_algorithm(const DatasetRecord& dataset);
+
+// A process that sees data keys of `dataset` in clear, from before it does until it ends. Two entries of the ledger.
+class KeyHolder {
+ public:
+  KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose);
+  ~KeyHolder();  // records the end; a kill leaves that to settle()
+  void end(const std::string& how);
+  const std::string& id() const { return id_; }
+
+ private:
+  Vault& vault_;
+  std::string id_;
+};
+
+// The dataset key, opened through the provider. Needs a KeyHolder.
+Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::string& dataset_key);
+// All objects of all sealed batches, in inventory order. Needs a KeyHolder.
+std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset);
+// Leaves of all sealed batches, in inventory order; no key needed.
+std::vector<Digest32> dataset_leaves(Vault& vault, const DatasetRecord& dataset);
+
+}  // namespace kesu

@@ -1,0 +1,217 @@
+// `erase run`: inspect, destroy, inspect again. Every step is recorded before and after; interrupted anywhere, the same
+// command goes on from what the ledger and the provider say.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "app/actor.h"
+#include "app/datasets.h"
+#include "app/erase.h"
+#include "app/settle.h"
+#include "base/files.h"
+#include "erasure/destroy_version.h"
+#include "erasure/kill_set.h"
+#include "erasure/samples.h"
+#include "seal/files.h"
+
+namespace kesu {
+
+namespace {
+bool is_destroyed(const VersionRecord& v) { return v.state == "destroyed" || v.state == "destroyed-compromised"; }
+
+struct Run {
+  Vault& vault;
+  std::string id;
+  Json plan;
+  const std::function<void(const std::string&)>& say;
+
+  ErasureRecord& record() { return vault.state().erasures.at(id); }
+  std::vector<std::string> order() const {
+    std::vector<std::string> out;
+    for (const Json& s : plan.at("order").as_array()) out.push_back(s.str("version"));
+    return out;
+  }
+  bool begun() {
+    for (const std::string& v : order())
+      if (vault.state().version(v)->erasure == id) return true;
+    return false;
+  }
+  std::vector<std::string> providers() const {
+    std::vector<std::string> out;
+    for (const Json& p : plan.at("providers").as_array()) out.push_back(p.str("id"));
+    return out;
+  }
+  std::vector<KeyRef> keys_at(const std::string& provider) {
+    std::vector<KeyRef> out;
+    for (const std::string& v : order())
+      if (vault.state().version(v)->provider == provider) out.push_back(*vault.state().version(v)->ref);
+    return out;
+  }
+};
+
+void check_permission(Run& run) {
+  ErasureRecord& e = run.record();
+  if (e.stage == "destroyed" || e.stage == "certified") throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " has run already").next("kesu certificate bundle " + e.id.substr(0, 12) + " -o DIR");
+  if (e.stage == "requested")
+    throw Error(Code::approvals_missing, "erasure " + e.id.substr(0, 12) + " has " + std::to_string(e.approvals.size()) + " of " + std::to_string(run.vault.state().vault.quorum) + " approvals")
+        .next("kesu erase approve " + e.id.substr(0, 12) + " --as PERSON");
+  if (e.stage != "approved" && e.stage != "running") throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " is " + e.stage).next("plan anew: kesu erase plan …");
+  if (run.begun()) return;  // what is begun is finished
+  for (const ApprovalRecord& a : e.approvals) {
+    Statement s = Statement::parse(to_text(run.vault.store().blob(a.statement)));
+    const OperatorRecord& person = run.vault.state().operators.at(a.operator_id);
+    if (s.expires <= run.vault.now()) throw Error(Code::approvals_missing, person.name + "'s approval expired " + local_text(s.expires)).next("plan and approve anew");
+    if (person.state != "enrolled") throw Error(Code::approvals_missing, person.name + " is no longer enrolled; the approval died with that").next("plan and approve anew");
+    std::string armored = to_text(run.vault.store().blob(a.signature));
+    if (std::string why = signature_problem(s.text(), armored, s.signature_namespace(), person.public_key); !why.empty())
+      throw Error(Code::signature_bad, person.name + "'s approval does not verify").cause(why);
+  }
+  Millis until = e.approved + run.vault.state().vault.waiting_seconds * 1000;
+  if (run.vault.now() < until) throw Error(Code::waiting, "the waiting period ends " + local_text(until)).next("run it then");
+}
+
+void check_processes(Run& run) {
+  std::set<std::string> datasets(run.record().datasets.begin(), run.record().datasets.end());
+  std::string alive;
+  for (const std::string& node : living_paths(run.vault.graph(), datasets, run.vault.now()))
+    if (node_kind(node) == "prc") {
+      const ProcessRecord& p = run.vault.state().processes.at(node);
+      alive += (alive.empty() ? "" : "; ") + p.purpose + " on " + p.actor.str_or("host", "?") + ", process " + std::to_string(p.actor.num_or("pid", 0)) + ", at most until " + local_text(p.until);
+    }
+  if (!alive.empty()) throw Error(Code::processes_alive, "processes still hold keys of this data").cause(alive).next("end them, then run the same command again");
+}
+
+// Wrapped data keys of the sampled objects, from the files themselves (docs/spec/erasure.md, "Samples").
+Json collect_samples(Run& run, const Digest32& seed, int64_t& size) {
+  Json out(Json::Array{});
+  for (const std::string& ds : run.record().datasets) {
+    const DatasetRecord dataset = run.vault.state().datasets.at(ds);
+    KeyHolder holder(run.vault, ds, "erase");
+    std::vector<SegmentObject> all = read_inventory(run.vault, dataset);
+    holder.end("released");
+    for (uint64_t i : sample_indices(seed, ds, all.size())) {
+      ++size;
+      const SegmentObject& o = all[i];
+      Fd fd(::open(o.place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+      if (!fd.ok()) continue;
+      try {
+        ObjectInfo info = inspect_object(file_input(fd.get()));
+        if (info.region.header.object != o.object) continue;
+        for (const Slot* slot : info.region.usable())
+          out.push(Json::object({{"id", o.object.str()}, {"key", slot->version.str()},
+                                 {"aad", hex(wrap_aad(info.region.header.vault, info.region.header.dataset, o.object, slot->version))},
+                                 {"algorithm", static_cast<int64_t>(slot->wrapped.algorithm)}, {"nonce", hex(slot->wrapped.nonce)}, {"blob", hex(slot->wrapped.blob)}}));
+      } catch (const Error&) {  // moved or replaced since: said by `found` being below `size`
+      }
+    }
+  }
+  return out;
+}
+
+Json samples_of(Run& run, const Json& all, const std::string& provider) {
+  Json out(Json::Array{});
+  for (const Json& s : all.as_array())
+    if (const VersionRecord* v = run.vault.state().version(s.str("key")); v && v->provider == provider) out.push(s);
+  return out;
+}
+
+// The inspection before: everything that is to die is there and works, and so does the control key.
+void start(Run& run) {
+  SavedCheckpoint head = run.vault.checkpoint();
+  Digest32 seed = tree_root(run.vault.store().leaves(head.size));
+  run.say("inspect   every key of the plan and a sample of objects, before");
+  int64_t size = 0;
+  Json samples = collect_samples(run, seed, size);
+  run.vault.close_providers();
+  Json inspections(Json::Array{});
+  for (const std::string& p : run.providers()) {
+    const ProviderRecord& provider = run.vault.state().providers.at(p);
+    auto probed = run.vault.probe(provider, run.keys_at(p), samples_of(run, samples, p));
+    if (probed.transcript.control() != ProbeAnswer::usable)
+      throw Error(Code::provider_unavailable, "provider " + provider.name + "'s control key does not answer: nothing can be shown about the others")
+          .cause(probed.transcript.problem()).next("kesu provider test " + provider.name);
+    for (const KeyRef& ref : run.keys_at(p))
+      if (probed.transcript.answer(ref.version.str()) != ProbeAnswer::usable)
+        throw Error(Code::key_mismatch, ref.version.brief() + " is not usable before its destruction, so its destruction could not be shown")
+            .cause(std::string(probe_text(probed.transcript.answer(ref.version.str()))) + ": " + probed.transcript.why(ref.version.str()))
+            .next("find out who touched it: kesu provider test " + provider.name);
+    inspections.push(Json::object({{"provider", p}, {"transcript", probed.evidence}}));
+  }
+  run.vault.append({{.type = "erasure-started",
+                     .nodes = {{.id = run.id, .is = "running"}},
+                     .body = Json::object({{"plan", run.record().plan},
+                                           {"head", Json::object({{"size", head.size}, {"root", hex(seed)}})},
+                                           {"inspections", inspections},
+                                           {"samples", Json::object({{"rule", kSampleRule}, {"seed", hex(seed)}, {"size", size}, {"found", samples.size()}})}})}},
+                   {run.id});
+}
+
+void destroy_all(Run& run, RunResult& result) {
+  Recorder recorder{[&](std::vector<Event> events) { run.vault.append(std::move(events), {run.id}); },
+                    [&](ByteView b) { return run.vault.store().put_blob(b); }};
+  for (const std::string& id : run.order()) {
+    const VersionRecord v = *run.vault.state().version(id);
+    if (!is_destroyed(v)) {
+      if (v.state == "destroying")
+        throw Error(Code::outcome_unknown, "whether " + v.version().brief() + " was destroyed is still unknown").next("make its provider answer (kesu provider test), then run the same command again");
+      run.say("destroy   " + v.version().brief() + " of " + run.vault.state().key_of(id)->name + " in " + run.vault.state().providers.at(v.provider).name + "   (cannot be undone)");
+      DestroyOrder order{*v.ref, v.state, run.id, this_process()};
+      if (destroy_version(run.vault.provider(v.provider), order, recorder) != DestroyOutcome::destroyed)
+        throw Error(Code::provider_failed, "the provider refused to destroy " + v.version().brief()).next("kesu erase status " + run.id.substr(0, 12) + "; then run the same command again");
+    }
+    result.destroyed.push_back(id);
+    result.receipt_lost |= run.vault.state().version(id)->receipt_lost;
+  }
+}
+
+// The inspection after, in a new process with a login of its own; the same keys, the same samples.
+void inspect_after(Run& run, RunResult& result) {
+  run.say("inspect   the same keys and samples, after, in a process of its own");
+  run.vault.close_providers();
+  Json inspections(Json::Array{});
+  std::map<ProbeAnswer, int64_t> answers;
+  std::string doubt;
+  for (const Json& before : run.record().started.at("inspections").as_array()) {
+    std::string p = before.str("provider");
+    Json samples = parse_json(to_text(run.vault.store().blob(before.str("transcript"))), "transcript").at("request").at("samples");
+    auto probed = run.vault.probe(run.vault.state().providers.at(p), run.keys_at(p), samples);
+    for (const KeyRef& ref : run.keys_at(p)) {
+      ProbeAnswer a = probed.transcript.answer(ref.version.str());
+      ++answers[a];
+      if (a != ProbeAnswer::absent && doubt.empty()) doubt = ref.version.brief() + ": " + std::string(probe_text(a)) + ", " + probed.transcript.why(ref.version.str());
+    }
+    inspections.push(Json::object({{"provider", p}, {"before", before.str("transcript")}, {"after", probed.evidence}}));
+    result.before = before.str("transcript");
+    result.after = probed.evidence;
+  }
+  if (!doubt.empty())
+    throw Error(Code::outcome_unknown, "the provider was told to destroy, but the inspection does not show every key absent").cause(doubt).next("run the same command again; nothing is certified before it is shown");
+  std::vector<Event> events = {{.type = "erasure-inspected",
+                                .nodes = {{.id = run.id, .is = "destroyed"}},
+                                .body = Json::object({{"inspections", inspections},
+                                                      {"result", Json::object({{"absent", answers[ProbeAnswer::absent]}, {"unknown", 0}, {"usable", 0}, {"refused", 0}})}})}};
+  for (const Json& d : run.plan.at("datasets").as_array())
+    events.push_back({.type = "dataset-erased",
+                      .nodes = {{.id = d.str("id"), .is = "erased", .of = run.id, .n = d.num("objects"), .b = d.num("bytes"), .d = d.str("inventory_root")}},
+                      .body = Json::object({{"reason", "every key version that ever reached it is destroyed"}})});
+  run.vault.append(std::move(events), {run.id});
+}
+}  // namespace
+
+RunResult run_erasure(Vault& vault, const std::string& text, const std::function<void(const std::string&)>& step) {
+  std::string id = vault.find_erasure(text).id;
+  settle(vault);
+  Run run{vault, id, load_plan(vault, id), step};
+  check_permission(run);
+  recompute_plan(vault, run.plan);
+  check_processes(run);
+  RunResult result;
+  if (!run.begun()) start(run);
+  destroy_all(run, result);
+  inspect_after(run, result);
+  vault.checkpoint();
+  return result;
+}
+
+}  // namespace kesu

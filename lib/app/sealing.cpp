@@ -1,0 +1,307 @@
+#include "app/sealing.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "app/actor.h"
+#include "app/settle.h"
+#include "seal/files.h"
+
+namespace kesu {
+
+namespace {
+// A batch's objects are named before the first is written, so its end in time is steered by bytes: about a second's work.
+constexpr uint64_t kBatchBytes = 512u << 20;
+
+struct Found {
+  std::string path, name, place;
+  uint64_t size = 0;
+  FileTime mtime, ctime;
+};
+
+FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
+
+void walk(const std::string& path, const std::string& name, const std::string& out, std::vector<Found>& found, SealResult& result) {
+  struct stat st {};
+  if (::lstat(path.c_str(), &st) != 0) {
+    result.failed.push_back({path, file_error(errno, "look at", path).cause(), Code::io_failed});
+    return;
+  }
+  if (S_ISDIR(st.st_mode)) {
+    try {
+      for (const std::string& child : list_directory(path)) walk(path_join(path, child), path_join(name, child), out, found, result);
+    } catch (const Error& e) {
+      result.failed.push_back({path, e.message() + ": " + e.cause(), e.code()});
+    }
+  } else if (S_ISREG(st.st_mode)) {
+    found.push_back({path, name, path_join(out, name) + ".kesu", static_cast<uint64_t>(st.st_size), time_of(st.st_mtim), time_of(st.st_ctim)});
+  } else {
+    result.skipped.push_back({path, S_ISLNK(st.st_mode) ? "a symbolic link" : "not a regular file"});
+  }
+}
+
+// What already stands at a place may be replaced only if it is an object of the same dataset.
+void check_place(const std::string& place, const VaultId& vault, const DatasetId& dataset) {
+  Fd fd(::open(place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.ok()) {
+    if (errno == ENOENT) return;
+    throw Error(Code::already_exists, place + " is in the way").cause("it cannot be read as a sealed object").next("choose another -o DIR");
+  }
+  try {
+    ObjectInfo info = inspect_object(file_input(fd.get()));
+    if (info.region.header.vault == vault && info.region.header.dataset == dataset) return;
+  } catch (const Error&) {
+  }
+  throw Error(Code::already_exists, place + " is in the way").cause("it is no object of this dataset").next("choose another -o DIR, or move that file away");
+}
+
+class Sealer {
+ public:
+  Sealer(Vault& vault, const std::string& dataset, std::string out, SealResult& result, const std::function<void(int64_t, int64_t)>& progress)
+      : vault_(vault), dataset_(dataset), out_(std::move(out)), result_(result), progress_(progress) {}
+
+  void run(const std::vector<Found>& found) {
+    total_ = static_cast<int64_t>(found.size());
+    if (found.empty()) return;
+    holder_.emplace(vault_, dataset_, "seal");
+    index();
+    std::vector<const Found*> batch;
+    uint64_t bytes = 0;
+    for (const Found& f : found) {
+      if (unchanged(f)) {
+        ++result_.unchanged;
+        progress_(++done_, total_);
+        continue;
+      }
+      batch.push_back(&f);
+      bytes += f.size;
+      if (batch.size() == kMaxBatch || bytes >= kBatchBytes) {
+        seal(batch);
+        batch.clear();
+        bytes = 0;
+      }
+    }
+    if (!batch.empty()) seal(batch);
+    key_ = Secret();
+    holder_->end("returned");
+  }
+
+ private:
+  DatasetRecord& dataset() { return vault_.state().datasets.at(dataset_); }
+
+  void index() {
+    for (SegmentObject& o : read_inventory(vault_, dataset())) known_[o.name] = std::move(o);
+  }
+
+  // An object adopted after an interruption has no ctime on record: size and mtime must do.
+  bool unchanged(const Found& f) const {
+    auto it = known_.find(f.name);
+    if (it == known_.end()) return false;
+    const SegmentObject& o = it->second;
+    return o.bytes == f.size && o.mtime == f.mtime && (o.ctime == f.ctime || o.ctime == FileTime{}) && o.place == f.place && exists(f.place);
+  }
+
+  // The active version, and a dataset key under it for the names; made when this version has none yet.
+  void prepare() {
+    DatasetRecord& d = dataset();
+    if (d.state != "open")
+      throw Error(d.state == "frozen" ? Code::frozen : Code::state_refused, "dataset " + d.name + " is " + d.state)
+          .cause(d.erasure.empty() ? "" : "by erasure " + d.erasure)
+          .next(d.state == "frozen" ? "it takes no new objects until that erasure is cancelled" : "kesu dataset add makes another");
+    const VersionRecord* active = vault_.state().keys.at(d.key).active();
+    if (!active) throw Error(Code::state_refused, "the key of dataset " + d.name + " has no active version").next("kesu key show " + vault_.state().keys.at(d.key).name);
+    version_ = active->version();
+    ref_ = *active->ref;
+    provider_ = &vault_.provider(active->provider);
+    for (const DatasetKeyRecord& k : d.keys)
+      if (k.version == active->id) {
+        if (k.id != key_id_) key_ = open_dataset_key(vault_, d, k.id);
+        key_id_ = k.id;
+        return;
+      }
+    key_id_ = "";
+  }
+
+  void make_dataset_key() {
+    auto id = vault_.env().random.id<DatasetKeyId>();
+    Secret fresh = vault_.env().random.secret(64);
+    WrappedKey wrapped = provider_->wrap(ref_, fresh, dataset_key_aad(vault_.id(), *DatasetId::parse(dataset_), id, version_));
+    std::string decided = version_.str();
+    vault_.decide({dataset_, decided}, [&] {
+      prepare();
+      if (version_.str() != decided || !key_id_.empty()) throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
+      return std::vector<Event>{{.type = "dataset-key-created",
+                                 .nodes = {{.id = id.str(), .is = "active", .of = dataset_}},
+                                 .edges = {{decided, id.str()}},
+                                 .body = Json::object({{"version", decided},
+                                                       {"wrapped", Json::object({{"algorithm", static_cast<int64_t>(wrapped.algorithm)},
+                                                                                 {"nonce", hex(wrapped.nonce)},
+                                                                                 {"blob", hex(wrapped.blob)}})}})}};
+    });
+    key_ = std::move(fresh);
+    key_id_ = id.str();
+  }
+
+  void seal(const std::vector<const Found*>& files) {
+    prepare();
+    if (key_id_.empty()) make_dataset_key();
+    BatchId batch = vault_.env().random.id<BatchId>();
+    std::vector<ObjectId> ids;
+    Json objects(Json::Array{});
+    for (size_t i = 0; i < files.size(); ++i) {
+      ids.push_back(vault_.env().random.id<ObjectId>());
+      objects.push(hex(ids.back().bytes()));
+    }
+    std::string version = version_.str(), key_id = key_id_;
+    vault_.decide({dataset_, version}, [&] {
+      prepare();
+      if (version_.str() != version || key_id_ != key_id) throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
+      return std::vector<Event>{{.type = "seal-intended",
+                                 .nodes = {{.id = batch.str(), .is = "intended", .of = dataset_, .n = static_cast<int64_t>(files.size())}},
+                                 .edges = {{version, batch.str()}},
+                                 .body = Json::object({{"actor", this_process()}, {"location", out_}, {"objects", objects}, {"version", version}, {"dataset_key", key_id}})}};
+    });
+
+    std::vector<SegmentObject> done;
+    int64_t bytes = 0;
+    for (size_t i = 0; i < files.size(); ++i) {
+      const Found& f = *files[i];
+      try {
+        done.push_back(seal_one(f, ids[i]));
+        bytes += static_cast<int64_t>(done.back().bytes);
+      } catch (const Error& e) {
+        // The source or the place is at fault: the others go on. A provider or disk at fault ends the batch.
+        if (e.exit() == Exit::unavailable || e.code() == Code::disk_full || e.code() == Code::key_mismatch) {
+          finish(batch, done, bytes);
+          throw;
+        }
+        result_.failed.push_back({f.path, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.code()});
+      }
+      progress_(++done_, total_);
+    }
+    finish(batch, done, bytes);
+  }
+
+  SegmentObject seal_one(const Found& f, const ObjectId& id) {
+    Fd fd(::open(f.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
+    if (!fd.ok()) throw file_error(errno, "open", f.path);
+    check_place(f.place, vault_.id(), *DatasetId::parse(dataset_));
+    make_directories(dir_name(f.place));
+    const Json& settings = dataset().settings;
+    SealRequest request{.vault = vault_.id(),
+                        .dataset = *DatasetId::parse(dataset_),
+                        .object = id,
+                        .version = version_,
+                        .algorithm = content_algorithm(dataset()),
+                        .chunk = static_cast<uint32_t>(settings.num("chunk")),
+                        .bind_payload = settings.flag("bind_payload"),
+                        .metadata = {.name = f.name}};
+    SealedFile sealed = seal_file_to(request, fd.get(), dir_name(f.place),
+                                     [&](const Secret& key, ByteView aad) { return provider_->wrap(ref_, key, aad); }, vault_.env().random);
+    publish(sealed.part, f.place);
+    SegmentObject o;
+    o.object = id;
+    o.leaf = sealed.object.leaf;
+    o.name = f.name;
+    o.place = f.place;
+    o.bytes = sealed.object.plain_bytes;
+    o.mode = sealed.source.mode;
+    o.mtime = sealed.source.mtime;
+    o.ctime = sealed.source.ctime;
+    o.salt = vault_.env().random.bytes(16);
+    if (auto it = known_.find(f.name); it != known_.end()) o.supersedes = it->second.object;
+    result_.sealed_bytes += static_cast<int64_t>(sealed.object.sealed_bytes);
+    return o;
+  }
+
+  // Durable first, then said: one sync for the whole batch, the segment, the entry.
+  void finish(const BatchId& batch, const std::vector<SegmentObject>& done, int64_t bytes) {
+    if (done.empty()) {
+      vault_.append({{.type = "seal-abandoned", .nodes = {{.id = batch.str(), .is = "abandoned", .of = dataset_}},
+                      .body = Json::object({{"why", "none of its files could be sealed"}, {"removed", Json(Json::Array{})}})}}, {});
+      return;
+    }
+    Fd out(::open(out_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", out_);
+    SegmentHeader header{vault_.id(), *DatasetId::parse(dataset_), batch, *DatasetKeyId::parse(key_id_)};
+    vault_.append({seal_done(vault_, header, done, key_, bytes, version_.str(), dataset(), false)}, {batch.str()});
+    for (const SegmentObject& o : done) known_[o.name] = o;
+    result_.sealed += static_cast<int64_t>(done.size());
+    result_.bytes += bytes;
+    ++result_.batches;
+  }
+
+  Vault& vault_;
+  std::string dataset_, out_;
+  SealResult& result_;
+  const std::function<void(int64_t, int64_t)>& progress_;
+  std::optional<KeyHolder> holder_;
+  std::map<std::string, SegmentObject> known_;
+  VersionRef version_;
+  KeyRef ref_;
+  Provider* provider_ = nullptr;
+  Secret key_;
+  std::string key_id_;
+  int64_t done_ = 0, total_ = 0;
+};
+}  // namespace
+
+Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<SegmentObject>& objects, const Secret& dataset_key, int64_t bytes,
+                const std::string& version, const DatasetRecord& dataset, bool interrupted) {
+  Bytes segment = write_segment(header, objects, dataset_key, vault.env().random);
+  std::string digest = vault.store().put_segment(header.dataset.str(), header.batch.str(), segment);
+  std::vector<Digest32> leaves;
+  for (const SegmentObject& o : objects) leaves.push_back(o.leaf);
+  return {.type = "seal-done",
+          .nodes = {{.id = header.batch.str(), .is = "sealed", .of = header.dataset.str(), .n = static_cast<int64_t>(objects.size()), .b = bytes, .d = hex(tree_root(leaves))}},
+          .body = Json::object({{"segment", digest}, {"version", version}, {"dataset_key", header.dataset_key.str()},
+                                {"content_algorithm", dataset.settings.str("content_algorithm")}, {"wrap_algorithm", "AES-256-GCM"},
+                                {"chunk", dataset.settings.num("chunk")}, {"interrupted", interrupted}})};
+}
+
+SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<std::string>& sources, const std::string& out,
+                      const std::function<void(int64_t, int64_t)>& progress) {
+  std::string id = dataset.id, place = absolute_path(out);
+  settle(vault);
+  SealResult result;
+  std::vector<Found> found;
+  std::set<std::string> tops;
+  for (const std::string& source : sources) {
+    std::string path = absolute_path(source), base = base_name(path);
+    if (!tops.insert(base).second) throw Error(Code::usage, "two sources are called " + base).next("seal them one after the other, to different -o DIR");
+    if ((place + "/").starts_with(path + "/")) throw Error(Code::usage, "-o " + out + " lies inside " + source).next("choose a directory outside");
+    walk(path, base, place, found, result);
+  }
+  make_directories(place);
+  Sealer(vault, id, place, result, progress).run(found);
+  if (result.sealed) vault.checkpoint();
+  return result;
+}
+
+std::vector<std::string> sealed_files(const std::vector<std::string>& roots) {
+  std::vector<std::string> out;
+  std::function<void(const std::string&, bool)> visit = [&](const std::string& path, bool named) {
+    struct stat st {};
+    if (::lstat(path.c_str(), &st) != 0) throw file_error(errno, "look at", path);
+    if (S_ISDIR(st.st_mode))
+      for (const std::string& child : list_directory(path)) visit(path_join(path, child), false);
+    else if (S_ISREG(st.st_mode) && (named || path.ends_with(".kesu")))
+      out.push_back(path);
+  };
+  for (const std::string& root : roots) visit(root, true);
+  return out;
+}
+
+Exit exit_of_parts(int64_t done, const std::vector<Skipped>& failed) {
+  if (failed.empty()) return Exit::done;
+  for (const Skipped& f : failed)
+    if (f.code == Code::sealed_damaged) return Exit::invalid;
+  bool same = std::all_of(failed.begin(), failed.end(), [&](const Skipped& f) { return exit_of(f.code) == exit_of(failed[0].code); });
+  return done == 0 && same ? exit_of(failed[0].code) : Exit::partial;
+}
+
+}  // namespace kesu

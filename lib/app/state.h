@@ -1,0 +1,144 @@
+// What the vault's ledger says, as records: State = fold of evolve over all entries. Pure: no files, no clock.
+// Registers are these records as rows; deleting them is harmless.
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/ids.h"
+#include "keys/state.h"
+#include "provider/provider.h"
+#include "store/store.h"
+
+namespace kesu {
+
+struct VaultRecord {
+  std::string id, organisation, origin, profile, statement;
+  int64_t quorum = 1, waiting_seconds = 0;
+  std::string ledger_version;  // `key-….n` that signs checkpoints
+  std::string vkey;
+};
+
+struct OperatorRecord {
+  std::string id, name, title, public_key, fingerprint, state;
+  std::vector<std::string> roles;
+  bool has_role(std::string_view role) const;
+};
+
+struct ProviderRecord {
+  std::string id, name, uri, state, grade_reason;
+  ProviderIdentity identity;
+  Json capabilities;
+  bool test_grade = true;
+  std::string control;  // `key-….n` of its control key
+};
+
+struct VersionRecord {
+  std::string id;  // `key-….n`
+  std::string state, state_before;  // state_before: what it was when `destroying` began
+  std::string provider, erasure, birth;
+  std::optional<KeyRef> ref;
+  Millis created = 0, deactivated = 0, destroyed = 0;
+  bool receipt_lost = false;
+  uint64_t bracket = 0;  // seq of an open key-intended or destroy-intended
+  Json actor;            // who opened it
+  uint32_t number() const { return VersionRef::parse(id)->version; }
+  VersionRef version() const { return *VersionRef::parse(id); }
+};
+
+struct KeyRecord {
+  std::string id, name;
+  KeyPurpose purpose = KeyPurpose::wrap;
+  std::string provider;
+  std::vector<VersionRecord> versions;
+  const VersionRecord* active() const;
+  const VersionRecord* find(std::string_view version) const;
+  std::string state() const;  // the newest version's
+};
+
+struct DatasetKeyRecord {
+  std::string id, version;
+  WrappedKey wrapped;
+};
+struct BatchRecord {
+  std::string id, state, version, dataset_key, root, location;
+  std::vector<std::string> objects;  // only while intended
+  int64_t n = 0, bytes = 0;
+  uint64_t done_seq = 0;
+  Json actor;
+};
+struct DatasetRecord {
+  std::string id, name, key, state, erasure;
+  Json settings;  // the body of dataset-added
+  std::vector<DatasetKeyRecord> keys;
+  std::vector<BatchRecord> batches;
+  int64_t objects() const;
+  int64_t bytes() const;
+};
+
+struct ProcessRecord {
+  std::string id, purpose, dataset;
+  Json actor;
+  Millis until = 0;
+  bool alive = false;
+};
+
+struct ApprovalRecord {
+  std::string operator_id, role, statement, signature;
+  Millis time = 0;
+};
+struct ErasureRecord {
+  std::string id, stage, plan, reason;
+  std::vector<std::string> datasets;
+  ApprovalRecord request;
+  std::vector<ApprovalRecord> approvals;
+  Json started;     // body of the newest erasure-started
+  Json inspected;   // body of erasure-inspected
+  std::string certificate;
+  Millis requested = 0, approved = 0, finished = 0;
+};
+struct CertificateRecord {
+  std::string id, erasure, state, document, signature, manifest;
+  uint64_t seq = 0;
+  Millis issued = 0;
+};
+
+class State {
+ public:
+  uint64_t size = 0;   // ledger entries folded in
+  Millis time = 0;     // of the last
+  VaultRecord vault;
+  std::map<std::string, OperatorRecord> operators;
+  std::map<std::string, ProviderRecord> providers;
+  std::map<std::string, KeyRecord> keys;
+  std::map<std::string, DatasetRecord> datasets;
+  std::map<std::string, ProcessRecord> processes;
+  std::map<std::string, ErasureRecord> erasures;
+  std::map<std::string, CertificateRecord> certificates;
+
+  // (state, entry) → state. Entries come in order.
+  void evolve(const StoredEntry& entry);
+
+  const VersionRecord* version(std::string_view id) const;
+  VersionRecord* version(std::string_view id);
+  const KeyRecord* key_of(std::string_view version) const;
+
+  // Registers: one row per record. rows() gives all; changed() those since the last call of clear_changed().
+  std::vector<std::tuple<std::string, std::string, std::string>> rows() const;
+  std::vector<std::tuple<std::string, std::string, std::string>> changed_rows() const;
+  void clear_changed() { changed_.clear(); }
+  static State from_registers(const Store::Registers& registers);
+
+ private:
+  void touch(std::string_view kind, const std::string& id) { changed_.emplace(kind, id); }
+  void evolve_vault(const Header& h, const Json& body);
+  void evolve_key(const Header& h, const Json& body);
+  void evolve_dataset(const Header& h, const Json& body);
+  void evolve_erasure(const Header& h, const Json& body);
+  std::set<std::pair<std::string, std::string>> changed_;
+};
+
+}  // namespace kesu

@@ -1,0 +1,100 @@
+// An open vault: store, state, providers. Every use case starts here. One thread.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/state.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "ledger/graph.h"
+#include "provider/probe.h"
+#include "store/store.h"
+
+namespace kesu {
+
+constexpr std::string_view kProgram = "kesu 0.1.0";
+
+// What the outside gives a vault; all outlive it.
+struct Environment {
+  Clock& clock;
+  Random& random;
+  ProviderFactory& providers;
+  std::string probe_program;                         // path of kesu-probe
+  std::function<void(const std::string&)> notice = [](const std::string&) {};  // one line for the person, not an error
+};
+
+enum class Access { read, write };
+
+class Vault {
+ public:
+  // Finds the ledger, folds what registers.db does not yet stand for. Throws vault_absent, vault_newer, ledger_damaged …
+  Vault(std::string directory, Environment& env, Access access);
+  ~Vault();  // saves registers when they moved; never throws
+  Vault(const Vault&) = delete;
+  Vault& operator=(const Vault&) = delete;
+
+  const std::string& directory() const { return directory_; }
+  Environment& env() { return env_; }
+  Store& store() { return *store_; }
+  State& state() { return state_; }
+  VaultId id() const { return *VaultId::parse(state_.vault.id); }
+  Millis now();  // max(clock, last entry): what decisions use
+
+  // Appends, then folds. `streams`: what was decided on; when one moved since this state was read: Error conflict.
+  AppendResult append(std::vector<Event> events, const std::vector<std::string>& streams);
+  // Decides, appends; when a stream moved meanwhile, folds and decides anew. `decide` throws its refusal.
+  AppendResult decide(const std::vector<std::string>& streams, const std::function<std::vector<Event>()>& decide);
+  // Folds what others appended meanwhile.
+  void refresh();
+  // Folded from all headers on first use, kept up to date.
+  const Graph& graph();
+
+  // Opened on first use, and shown to be the same token that the ledger knows (key_mismatch otherwise).
+  Provider& provider(const std::string& id);
+  std::string provider_uri(const ProviderRecord& record);  // kesu.toml may override what the ledger says
+  bool provider_open(const std::string& id) const { return open_.contains(id); }
+  void close_providers() { open_.clear(); }  // before a probe that wants every session closed
+
+  // Runs kesu-probe for one provider and keeps the transcript as evidence.
+  struct Probed {
+    ProbeTranscript transcript;
+    std::string evidence;  // hex SHA-256
+  };
+  Probed probe(const ProviderRecord& record, const std::vector<KeyRef>& keys, const Json& samples);
+
+  // Signs the tree head with the ledger key, keeps the note. Nothing when there is one for this size already.
+  SavedCheckpoint checkpoint();
+
+  // An identifier, its first digits (at least 4), or a name. Errors: not_found, identifier_ambiguous (with candidates).
+  ProviderRecord& find_provider(const std::string& text);
+  KeyRecord& find_key(const std::string& text);
+  DatasetRecord& find_dataset(const std::string& text);
+  ErasureRecord& find_erasure(const std::string& text);
+  OperatorRecord& find_operator(const std::string& text);
+  CertificateRecord& find_certificate(const std::string& text);
+
+ private:
+  void load();
+  void fold(const StoredEntry& entry);
+
+  std::string directory_;
+  Environment& env_;
+  std::unique_ptr<Store> store_;
+  State state_;
+  std::optional<Graph> graph_;
+  bool registers_moved_ = false, registers_whole_ = false;
+  std::map<std::string, std::unique_ptr<Provider>> open_;
+  std::map<std::string, std::string> uri_overrides_;
+};
+
+// The nearest directory with a kesu.toml, from `from` upwards. Throws vault_absent.
+std::string find_vault(const std::string& from);
+// The text of a new kesu.toml.
+std::string config_text(const VaultId& id, const std::string& organisation);
+
+}  // namespace kesu
