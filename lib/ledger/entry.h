@@ -18,12 +18,12 @@ constexpr size_t kSaltBytes = 16;
 
 // One item of a header's `nodes`.
 struct NodeMention {
-  std::string id;
-  std::string is;  // empty: no state set
-  std::string of;
-  std::optional<int64_t> n, b;
-  std::string d;             // hex digest
-  std::optional<Millis> t;
+  std::string id = {};
+  std::string is = {};  // empty: no state set
+  std::string of = {};
+  std::optional<int64_t> n = {}, b = {};
+  std::string d = {};  // hex digest
+  std::optional<Millis> t = {};
   bool operator==(const NodeMention&) const = default;
 };
 using Edge = std::pair<std::string, std::string>;  // whoever holds first can get second
@@ -63,9 +63,9 @@ Digest32 leaf_hash(std::string_view canonical_header, const Digest32& body_hash)
 
 // The closed list of types, and which (node kind, state) pairs each may set.
 bool is_known_type(std::string_view type);
-// "" when `header` keeps the rules for its type, else what is wrong.
+// "" when `header` keeps the rules for its type, else what is wrong; its size is not looked at here.
 std::string header_problem(const Header& header);
-// "key" for `key-….n`, "ds", "bat", …; "" when `id` is no identifier.
+// "key" for `key-….n`, "ds", "bat", …; "" when `id` is no identifier. A key without a version is none here.
 std::string_view node_kind(std::string_view id);
 
 }  // namespace kesu
