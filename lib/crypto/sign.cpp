@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "crypto/der_impl.h"
 #include "crypto/sign_impl.h"
 
 namespace kesu {
@@ -94,9 +95,10 @@ std::shared_ptr<const PublicKey::State> checked(Pkey pkey) {
   state->spki.assign(der, der + size);
   OPENSSL_free(der);
   if (const size_t field = field_size(state->kind)) {
-    // The point is the tail of the BIT STRING when it is uncompressed, which from_spki and from_ec_point see to.
-    state->raw.assign(state->spki.end() - static_cast<long>(1 + 2 * field), state->spki.end());
-    if (state->raw[0] != 0x04) throw bad_key("the point is not uncompressed");
+    der::Reader spki = der::Reader(state->spki, "public key").enter(der::kSequence, "key");
+    spki.next(der::kSequence, "algorithm");
+    state->raw = to_bytes(spki.next(der::kBitString, "point").subspan(1));
+    if (state->raw.size() != 1 + 2 * field || state->raw[0] != 0x04) throw bad_key("the point is not uncompressed");
   }
   state->pkey = std::move(pkey);
   return state;
