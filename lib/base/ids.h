@@ -1,6 +1,7 @@
 // Typed identifiers: 128 random bits. In ledger and files the whole of them stands (`key-` + 32 hex digits);
 // people see and type the first 8 digits, more where that is ambiguous.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <optional>

@@ -46,6 +46,7 @@ struct Capabilities {
   std::string destroys;          // "immediate" or "scheduled"
   std::vector<std::string> mechanisms;  // names, for the record
   Json to_json() const;
+  static Capabilities from_json(const Json& value);
 };
 
 // 32 random bytes encrypted at birth: the first thing opened in each session, the first dead-key probe after.
@@ -56,6 +57,9 @@ struct Canary {
   Json to_json() const;
   static Canary from_json(const Json& value);
 };
+
+// The additional data of every canary: by it no canary passes for a wrapped key.
+constexpr std::string_view kCanaryAad = "kesu-canary-v1";
 
 // How the ledger knows one key version. find() demands exactly one object with this label, id and, where the
 // provider gives one, check value; use demands that the canary opens.
@@ -80,6 +84,7 @@ struct Birth {
   Json attributes;                     // every attribute the provider gives, verbatim, hex for bytes
   std::vector<std::string> left_out;   // attributes of our template that the provider rejected
   Json to_json() const;
+  static Birth from_json(const Json& value);
 };
 
 struct WrappedKey {
@@ -97,6 +102,7 @@ struct Receipt {
   std::optional<Millis> irreversible_at;  // scheduled destruction: when the customer can no longer undo it
   Json before;            // attributes of the object just before
   Json to_json() const;
+  static Receipt from_json(const Json& value);
 };
 
 // The four answers to "is this key there?". Only a full enumeration that also shows a living control key may say
@@ -111,12 +117,29 @@ struct ObjectSeen {
   Bytes id;
   std::string check_value;
   Json to_json() const;
+  static ObjectSeen from_json(const Json& value);
+  bool operator==(const ObjectSeen&) const = default;
 };
 struct Enumeration {
   bool complete = false;  // false: something failed on the way, `why` says what
   std::string why;
   std::vector<ObjectSeen> objects;
   Json to_json() const;
+  static Enumeration from_json(const Json& value);
+};
+
+// One key of the provider tried on one ciphertext (the probe).
+enum class TrialOutcome {
+  opened,     // it authenticated under this key
+  failed,     // the provider says that it does not authenticate
+  refused,    // the provider does not let this key decrypt
+  not_tried,  // no mechanism for it, or the attempt went wrong: nothing follows from it
+};
+struct Trial {
+  ObjectSeen object;
+  TrialOutcome outcome = TrialOutcome::not_tried;
+  std::string mechanism, result;  // "CKM_AES_GCM", the provider's own word
+  std::optional<Digest32> digest;  // SHA-256 of what came out, when opened
 };
 
 class Provider {
@@ -145,6 +168,11 @@ class Provider {
   virtual Bytes sign(const KeyRef& ref, ByteView data) = 0;
 
   virtual Enumeration enumerate() = 0;
+  // Tries every symmetric key that can be seen, whatever its name, on one ciphertext; with `only` just those of that
+  // label and id. What comes out is kept nowhere but as its digest. The default tries nothing.
+  virtual std::vector<Trial> try_keys(const WrappedKey& wrapped, ByteView aad, const KeyRef* only) {
+    return (void)wrapped, (void)aad, (void)only, std::vector<Trial>();
+  }
 
   // Destroys exactly the object that `ref` names, after its canary opened (signing keys: after a signature
   // verified). Irreversible. Its only caller is erasure/destroy_version.cpp; scripts/check-layers sees to it.
@@ -159,6 +187,11 @@ class ProviderFactory {
  public:
   virtual ~ProviderFactory() = default;
   virtual std::unique_ptr<Provider> open(const std::string& uri) = 0;
+
+  // After record_calls(), calls() gives what this factory's providers asked of theirs, in order, without arguments:
+  // [{"call","ms","rv","times"}]; equal neighbours are one row. For the probe's transcript.
+  virtual void record_calls() {}
+  virtual Json calls() const { return Json::array({}); }
 };
 
 }  // namespace kesu

@@ -1,0 +1,99 @@
+// A loaded PKCS #11 module: one initialisation for each path and process, shared by all providers of the process.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "hsm/pkcs11/cryptoki_impl.h"
+
+namespace kesu::p11 {
+
+// Which calls were made and what they answered, without arguments. Used by one thread at a time.
+class CallLog {
+ public:
+  void add(const char* call, CK_RV rv, std::chrono::steady_clock::duration took);
+  Json to_json() const;
+
+ private:
+  struct Row {
+    const char* call;
+    CK_RV rv;
+    int64_t times;
+    std::chrono::steady_clock::duration took;
+  };
+  static constexpr size_t kMaxRows = 4096;
+  std::vector<Row> rows_;
+  int64_t dropped_ = 0;
+};
+
+// What modules do differently, as data. `gcm_tag_errors` are the answers to a GCM ciphertext that does not authenticate.
+struct Quirks {
+  std::string_view library;  // part of the library's manufacturer or description; empty: every other module
+  std::vector<CK_RV> gcm_tag_errors;
+};
+
+class Module {
+ public:
+  // Loads and initialises, or gives the one that this process has already. Errors: module_absent,
+  // provider_unavailable.
+  static std::shared_ptr<Module> get(const std::string& path, CallLog* log);
+  ~Module();
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  CK_FUNCTION_LIST* functions() const { return functions_; }
+  const CK_INFO& info() const { return info_; }
+  const std::string& path() const { return path_; }
+  const std::string& sha256() const { return sha256_; }
+  bool is_tag_error(CK_RV rv) const;
+
+  // Which layout of CK_GCM_PARAMS the module takes is found out by its first refusal.
+  std::atomic<bool> short_gcm_params{false};
+  // Held during login: several threads with one wrong PIN must not spend several attempts.
+  std::mutex login;
+
+ private:
+  Module() = default;
+  void load(const std::string& path, CallLog* log);
+  void release();
+  std::string path_, sha256_;
+  int users_ = 0;
+  CK_FUNCTION_LIST* functions_ = nullptr;
+  CK_INFO info_{};
+  bool finalize_ = false;
+  const Quirks* quirks_ = nullptr;
+};
+
+// A fixed-width, blank-padded field of Cryptoki as text; what is not UTF-8 as "hex:…".
+template <size_t N>
+std::string padded_text(const CK_UTF8CHAR (&field)[N]);
+std::string shown_text(ByteView bytes);
+
+// The Error that an answer amounts to. `doing` is what was tried, for a person.
+Error call_error(const char* call, CK_RV rv, std::string doing);
+
+// Calls one function of a module and logs it: P11_CALL(module, log, C_Login, session, CKU_USER, pin, size).
+template <class F>
+CK_RV timed_call(CallLog* log, const char* name, F&& call) {
+  if (log == nullptr) return call();
+  auto begin = std::chrono::steady_clock::now();
+  CK_RV rv = call();
+  log->add(name, rv, std::chrono::steady_clock::now() - begin);
+  return rv;
+}
+#define P11_CALL(module, log, name, ...) \
+  ::kesu::p11::timed_call(log, #name, [&] { return (module).functions()->name(__VA_ARGS__); })
+
+template <size_t N>
+std::string padded_text(const CK_UTF8CHAR (&field)[N]) {
+  size_t size = N;
+  while (size > 0 && (field[size - 1] == ' ' || field[size - 1] == 0)) --size;
+  return shown_text(ByteView(field, size));
+}
+
+}  // namespace kesu::p11

@@ -1,0 +1,66 @@
+// Finding the one token that a URI asks for.
+#include "base/error.h"
+#include "hsm/pkcs11/session_impl.h"
+
+namespace kesu::p11 {
+
+namespace {
+std::vector<CK_SLOT_ID> slots_with_tokens(const Module& module, CallLog* log) {
+  // Between the two calls the number may grow; a few rounds settle that.
+  for (int round = 0; round < 5; ++round) {
+    CK_ULONG count = 0;
+    CK_RV rv = P11_CALL(module, log, C_GetSlotList, CK_TRUE, nullptr, &count);
+    if (rv != CKR_OK) throw call_error("C_GetSlotList", rv, "counting the slots");
+    if (count > 65536) throw Error(Code::provider_failed, "the module claims more than 65,536 slots");
+    std::vector<CK_SLOT_ID> slots(count);
+    if (count == 0) return slots;
+    rv = P11_CALL(module, log, C_GetSlotList, CK_TRUE, slots.data(), &count);
+    if (rv == CKR_BUFFER_TOO_SMALL) continue;
+    if (rv != CKR_OK) throw call_error("C_GetSlotList", rv, "listing the slots");
+    slots.resize(std::min<size_t>(slots.size(), count));
+    return slots;
+  }
+  throw Error(Code::provider_unavailable, "the module's slots change faster than they can be listed");
+}
+
+std::string described(const CK_TOKEN_INFO& info) {
+  return "token=" + padded_text(info.label) + ";serial=" + padded_text(info.serialNumber) +
+         ";manufacturer=" + padded_text(info.manufacturerID) + ";model=" + padded_text(info.model);
+}
+
+bool fits(const std::string& wanted, const std::string& there) { return wanted.empty() || wanted == there; }
+}  // namespace
+
+TokenFound find_token(const Module& module, const Uri& uri, CallLog* log) {
+  std::vector<TokenFound> found;
+  std::string seen, candidates, unreadable;
+  for (CK_SLOT_ID slot : slots_with_tokens(module, log)) {
+    TokenFound token{slot, {}};
+    CK_RV rv = P11_CALL(module, log, C_GetTokenInfo, slot, &token.info);
+    if (rv != CKR_OK) {
+      unreadable += " slot " + std::to_string(slot) + ": " + rv_name(rv) + ";";
+      continue;
+    }
+    if ((token.info.flags & CKF_TOKEN_INITIALIZED) == 0) continue;
+    seen += (seen.empty() ? "" : ", ") + described(token.info);
+    if (!fits(uri.token, padded_text(token.info.label)) || !fits(uri.serial, padded_text(token.info.serialNumber)) ||
+        !fits(uri.manufacturer, padded_text(token.info.manufacturerID)) ||
+        !fits(uri.model, padded_text(token.info.model)))
+      continue;
+    candidates += (candidates.empty() ? "" : ", ") + described(token.info);
+    found.push_back(token);
+  }
+  if (found.size() == 1) return found.front();
+  if (found.empty())
+    throw Error(Code::token_absent, "no token fits " + wanted_text(uri))
+        .tried("listing the tokens of " + module.path())
+        .cause((seen.empty() ? "the module shows no initialised token" : "the module shows " + seen) +
+               (unreadable.empty() ? "" : "; not readable:" + unreadable))
+        .next("insert or start the token, or correct the URI; nothing is known about its keys from this");
+  throw Error(Code::token_ambiguous, std::to_string(found.size()) + " tokens fit " + wanted_text(uri))
+      .tried("listing the tokens of " + module.path())
+      .cause("they are " + candidates)
+      .next("add serial=… to the URI");
+}
+
+}  // namespace kesu::p11

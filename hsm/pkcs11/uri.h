@@ -1,0 +1,30 @@
+// PKCS #11 URIs (RFC 7512), the part of them that names a token, a module and where its PIN is.
+#pragma once
+#include <string>
+
+#include "base/secret.h"
+
+namespace kesu::p11 {
+
+// Path attributes that are empty match every token. `module_path` is absolute.
+struct Uri {
+  std::string token, serial, manufacturer, model;
+  std::string module_path;
+  std::string pin_source;  // "file:/path", "env:NAME" or "fd:N"; empty where the URI has none
+
+  // RFC 7512 §2.3. Throws Error bad_input naming the attribute: unknown, twice, badly encoded, `pin-value`, a
+  // relative path.
+  static Uri parse(const std::string& text);
+};
+
+// What the URI asks for, for messages: "token=t1;serial=01".
+std::string wanted_text(const Uri& uri);
+
+// Reads the PIN: bytes up to the first line feed, a carriage return before it dropped. A file must be regular, belong to
+// the user or root and be closed to group and others (Error pin_source_unsafe). Error pin_missing when there is no
+// source, no file, no variable, nothing in it. At most 4,096 bytes.
+Secret read_pin(const std::string& pin_source);
+// Changes when a PIN file is replaced or edited: by it a wrong PIN is recognised and not tried a second time.
+std::string pin_source_stamp(const std::string& pin_source);
+
+}  // namespace kesu::p11

@@ -1,0 +1,53 @@
+// Which scheme goes to which adapter. A new provider is one more row.
+#include "hsm/register.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "hsm/pkcs11/pkcs11.h"
+
+namespace kesu {
+
+namespace {
+struct Row {
+  std::string_view scheme;
+  std::unique_ptr<ProviderFactory> (*make)();
+};
+constexpr Row kRows[] = {{"pkcs11:", pkcs11_factory}};
+
+class RegisteredFactory final : public ProviderFactory {
+ public:
+  RegisteredFactory() {
+    for (const Row& row : kRows) factories_.emplace_back(row.scheme, row.make());
+  }
+  std::unique_ptr<Provider> open(const std::string& uri) override {
+    for (auto& [scheme, factory] : factories_)
+      if (uri.starts_with(scheme)) return factory->open(uri);
+    std::string known;
+    for (const Row& row : kRows) known.append(known.empty() ? "" : ", ").append(row.scheme);
+    throw Error(Code::bad_input, "no provider is known for this URI").cause("known schemes: " + known);
+  }
+  void record_calls() override {
+    for (auto& [scheme, factory] : factories_) factory->record_calls();
+  }
+  Json calls() const override {
+    Json all = Json::array({});
+    for (const auto& [scheme, factory] : factories_)
+      for (const Json& call : factory->calls().as_array()) all.push(call);
+    return all;
+  }
+
+ private:
+  std::vector<std::pair<std::string_view, std::unique_ptr<ProviderFactory>>> factories_;
+};
+}  // namespace
+
+std::unique_ptr<ProviderFactory> provider_factory() { return std::make_unique<RegisteredFactory>(); }
+
+std::vector<std::string> provider_schemes() {
+  std::vector<std::string> out;
+  for (const Row& row : kRows) out.emplace_back(row.scheme);
+  return out;
+}
+
+}  // namespace kesu
