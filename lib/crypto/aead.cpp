@@ -35,7 +35,9 @@ const EVP_CIPHER* fetched_cipher(AeadAlg alg) {
       EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr),
       EVP_CIPHER_fetch(nullptr, "AES-128-GCM", nullptr),
   };
-  const EVP_CIPHER* cipher = kCiphers[alg == AeadAlg::aes256_gcm ? 0 : alg == AeadAlg::chacha20_poly1305 ? 1 : 2];
+  const EVP_CIPHER* cipher = kCiphers[alg == AeadAlg::aes256_gcm          ? 0
+                                      : alg == AeadAlg::chacha20_poly1305 ? 1
+                                                                          : 2];
   if (!cipher)
     throw Error(Code::mechanism_absent, "this OpenSSL has no " + std::string(aead_name(alg)))
         .cause(take_errors());
@@ -85,7 +87,8 @@ class OpensslEngine final : public Aead::Engine {
     while (!in.empty()) {
       const size_t piece = std::min(kPiece, in.size());
       int done = 0;
-      check(EVP_CipherUpdate(ctx, out, &done, in.data(), static_cast<int>(piece)), "encrypting or decrypting");
+      check(EVP_CipherUpdate(ctx, out, &done, in.data(), static_cast<int>(piece)),
+            "encrypting or decrypting");
       if (out) out += piece;
       in = in.subspan(piece);
     }
@@ -112,8 +115,9 @@ std::optional<AeadAlg> aead_from_number(uint16_t number) {
 Aead::Aead(AeadAlg alg, std::span<const uint8_t> key) : alg_(alg) {
   const Row& r = row(alg);
   if (key.size() != aead_key_size(alg))
-    throw Error(Code::bad_input, std::string(r.name) + " takes a key of " + std::to_string(aead_key_size(alg)) +
-                                     " bytes, not " + std::to_string(key.size()));
+    throw Error(Code::bad_input, std::string(r.name) + " takes a key of " +
+                                     std::to_string(aead_key_size(alg)) + " bytes, not " +
+                                     std::to_string(key.size()));
   if (r.openssl)
     engine_ = std::make_unique<OpensslEngine>(alg, key);
   else
@@ -124,7 +128,8 @@ Aead& Aead::operator=(Aead&&) noexcept = default;
 Aead::~Aead() = default;
 
 void Aead::seal(AeadNonce nonce, ByteView aad, ByteView plain, std::span<uint8_t> out) {
-  if (out.size() != plain.size() + kAeadTag) throw Error(Code::bad_input, "seal: the output has a wrong size");
+  if (out.size() != plain.size() + kAeadTag)
+    throw Error(Code::bad_input, "seal: the output has a wrong size");
   engine_->seal(nonce, aad, plain, out.data());
 }
 

@@ -1,5 +1,5 @@
-// Authenticated encryption with 96-bit nonces and 128-bit tags: AES-GCM and Camellia-GCM (NIST SP 800-38D, RFC 6367),
-// ChaCha20-Poly1305 (RFC 8439). Sealed = ciphertext ‖ tag.
+// Authenticated encryption with 96-bit nonces and 128-bit tags: AES-GCM and Camellia-GCM (NIST SP 800-38D,
+// RFC 6367), ChaCha20-Poly1305 (RFC 8439). Sealed = ciphertext ‖ tag.
 #pragma once
 #include <memory>
 #include <optional>
@@ -16,17 +16,17 @@ inline constexpr size_t kAeadTag = 16;
 using AeadNonce = std::span<const uint8_t, 12>;
 
 constexpr size_t aead_key_size(AeadAlg alg) { return alg == AeadAlg::aes128_gcm ? 16 : 32; }
-std::string_view aead_name(AeadAlg alg);                   // "AES-256-GCM", …
+std::string_view aead_name(AeadAlg alg);  // "AES-256-GCM", …
 std::optional<AeadAlg> aead_from_name(std::string_view name);
 std::optional<AeadAlg> aead_from_number(uint16_t number);
 
-// One key, many messages: only the nonce changes from call to call. Not for use by two threads at once; each thread
-// has its own. A nonce must never serve twice under one key: that is the caller's duty. The expanded key is zeroed on
-// destruction.
+// One key, many messages: only the nonce changes from call to call. Not for use by two threads at once; each
+// thread has its own. A nonce must never serve twice under one key: that is the caller's duty. The expanded
+// key is zeroed on destruction.
 class Aead {
  public:
-  // Throws Error bad_input unless the key has aead_key_size(alg) bytes, mechanism_absent when the library has no
-  // such cipher here (FIPS mode).
+  // Throws Error bad_input unless the key has aead_key_size(alg) bytes, mechanism_absent when the library has
+  // no such cipher here (FIPS mode).
   Aead(AeadAlg alg, std::span<const uint8_t> key);
   Aead(AeadAlg alg, const Secret& key) : Aead(alg, key.reveal()) {}
   Aead(Aead&&) noexcept;
@@ -39,8 +39,8 @@ class Aead {
   void seal(AeadNonce nonce, ByteView aad, ByteView plain, std::span<uint8_t> out);
   Bytes seal(AeadNonce nonce, ByteView aad, ByteView plain);
 
-  // `out` is exactly sealed.size() − 16 bytes; overlap as in seal. False when it does not authenticate (or is shorter
-  // than a tag), and `out` is zero then.
+  // `out` is exactly sealed.size() − 16 bytes; overlap as in seal. False when it does not authenticate (or is
+  // shorter than a tag), and `out` is zero then.
   [[nodiscard]] bool open(AeadNonce nonce, ByteView aad, ByteView sealed, std::span<uint8_t> out);
   std::optional<Bytes> open(AeadNonce nonce, ByteView aad, ByteView sealed);
 

@@ -1,4 +1,5 @@
-// Camellia-256-GCM through libgcrypt: OpenSSL 3.0 has no GCM for it, and its Camellia is several times slower.
+// Camellia-256-GCM through libgcrypt: OpenSSL 3.0 has no GCM for it, and its Camellia is several times
+// slower.
 #include <gcrypt.h>
 
 #include <algorithm>
@@ -15,7 +16,8 @@ void init_gcrypt() {
   static std::once_flag once;
   std::call_once(once, [] {
     if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P)) return;  // another library of the process did it
-    if (!gcry_check_version("1.8.0")) throw Error(Code::failed, "libgcrypt is too old: 1.8 or newer is needed");
+    if (!gcry_check_version("1.8.0"))
+      throw Error(Code::failed, "libgcrypt is too old: 1.8 or newer is needed");
     // Its locked pool is small and fixed; contexts are zeroed when closed, and Secret keeps the key itself.
     gcry_control(GCRYCTL_DISABLE_SECMEM, 0);
     gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
@@ -60,8 +62,9 @@ class CamelliaEngine final : public Aead::Engine {
     start(nonce, aad);
     gcry_cipher_final(handle_);
     if (!cipher.empty())
-      check(out == cipher.data() ? gcry_cipher_decrypt(handle_, out, cipher.size(), nullptr, 0)
-                                 : gcry_cipher_decrypt(handle_, out, cipher.size(), cipher.data(), cipher.size()),
+      check(out == cipher.data()
+                ? gcry_cipher_decrypt(handle_, out, cipher.size(), nullptr, 0)
+                : gcry_cipher_decrypt(handle_, out, cipher.size(), cipher.data(), cipher.size()),
             "decrypting");
     const gcry_error_t err = gcry_cipher_checktag(handle_, expected, kAeadTag);
     if (gcry_err_code(err) == GPG_ERR_CHECKSUM) return false;
@@ -73,7 +76,8 @@ class CamelliaEngine final : public Aead::Engine {
   void start(AeadNonce nonce, ByteView aad) {
     check(gcry_cipher_reset(handle_), "starting a message");
     check(gcry_cipher_setiv(handle_, nonce.data(), nonce.size()), "setting a nonce");
-    if (!aad.empty()) check(gcry_cipher_authenticate(handle_, aad.data(), aad.size()), "adding associated data");
+    if (!aad.empty())
+      check(gcry_cipher_authenticate(handle_, aad.data(), aad.size()), "adding associated data");
   }
 
   gcry_cipher_hd_t handle_ = nullptr;

@@ -18,12 +18,12 @@ struct HashRow {
   SigAlg ecdsa_alg, pkcs1_alg, pss_alg;
 };
 constexpr HashRow kRows[] = {
-    {HashAlg::sha256, "2.16.840.1.101.3.4.2.1", "1.2.840.10045.4.3.2", "1.2.840.113549.1.1.11", SigAlg::ecdsa_sha256,
-     SigAlg::rsa_pkcs1_sha256, SigAlg::rsa_pss_sha256},
-    {HashAlg::sha384, "2.16.840.1.101.3.4.2.2", "1.2.840.10045.4.3.3", "1.2.840.113549.1.1.12", SigAlg::ecdsa_sha384,
-     SigAlg::rsa_pkcs1_sha384, SigAlg::rsa_pss_sha384},
-    {HashAlg::sha512, "2.16.840.1.101.3.4.2.3", "1.2.840.10045.4.3.4", "1.2.840.113549.1.1.13", SigAlg::ecdsa_sha512,
-     SigAlg::rsa_pkcs1_sha512, SigAlg::rsa_pss_sha512},
+    {HashAlg::sha256, "2.16.840.1.101.3.4.2.1", "1.2.840.10045.4.3.2", "1.2.840.113549.1.1.11",
+     SigAlg::ecdsa_sha256, SigAlg::rsa_pkcs1_sha256, SigAlg::rsa_pss_sha256},
+    {HashAlg::sha384, "2.16.840.1.101.3.4.2.2", "1.2.840.10045.4.3.3", "1.2.840.113549.1.1.12",
+     SigAlg::ecdsa_sha384, SigAlg::rsa_pkcs1_sha384, SigAlg::rsa_pss_sha384},
+    {HashAlg::sha512, "2.16.840.1.101.3.4.2.3", "1.2.840.10045.4.3.4", "1.2.840.113549.1.1.13",
+     SigAlg::ecdsa_sha512, SigAlg::rsa_pkcs1_sha512, SigAlg::rsa_pss_sha512},
 };
 const HashRow& row(HashAlg alg) { return kRows[static_cast<size_t>(alg)]; }
 
@@ -86,13 +86,17 @@ std::optional<SigAlg> parse_signature(ByteView whole, HashAlg with) {
 
 SigAlg chosen(const PublicKey& key) {
   switch (key.kind()) {
-    case KeyKind::p256: return SigAlg::ecdsa_sha256;
-    case KeyKind::p384: return SigAlg::ecdsa_sha384;
-    case KeyKind::p521: return SigAlg::ecdsa_sha512;
+    case KeyKind::p256:
+      return SigAlg::ecdsa_sha256;
+    case KeyKind::p384:
+      return SigAlg::ecdsa_sha384;
+    case KeyKind::p521:
+      return SigAlg::ecdsa_sha512;
     case KeyKind::rsa:
       if (key.bits() >= 3072) return SigAlg::rsa_pss_sha384;
       break;
-    case KeyKind::ed25519: break;
+    case KeyKind::ed25519:
+      break;
   }
   throw Error(Code::bad_input, "certificates and CMS are not signed with " + key.name())
       .next("use an ECDSA key on P-384, or RSA from 3,072 bits");

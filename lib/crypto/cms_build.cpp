@@ -20,7 +20,8 @@ Bytes content_info(ByteView signed_data) {
 Bytes build_detached_cades(ByteView content, ByteView certificate, const std::vector<Bytes>& extra,
                            Millis signing_time, const Signer& sign) {
   const Certificate cert = Certificate::parse(certificate);
-  if (!cert.key) throw Error(Code::bad_input, "the signer's certificate has a kind of key that is not accepted");
+  if (!cert.key)
+    throw Error(Code::bad_input, "the signer's certificate has a kind of key that is not accepted");
   const SigAlg alg = algid::chosen(*cert.key);
   const HashAlg hash_alg = sig_alg_hash(alg).value();
 
@@ -65,7 +66,8 @@ Bytes add_signature_timestamp(ByteView der, ByteView token) {
   for (const Attribute& a : read_attributes(parts.unsigned_attributes, "unsigned attributes"))
     attributes.push_back(to_bytes(a.whole));
   attributes.push_back(attribute(kTimeStampToken, token));
-  const Bytes signer_info = der::seq({parts.before_unsigned, der::set_of(std::move(attributes), der::context(1))});
+  const Bytes signer_info =
+      der::seq({parts.before_unsigned, der::set_of(std::move(attributes), der::context(1))});
   return content_info(der::seq({parts.before_signers, der::tlv(der::kSet, signer_info)}));
 }
 

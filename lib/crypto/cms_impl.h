@@ -20,7 +20,7 @@ inline constexpr size_t kMaxAttributes = 32;
 struct Signed {
   ByteView digest_algorithms;  // content of the SET
   std::vector<ByteView> certificates;
-  ByteView before_signers;     // from the version to just before the signerInfos, as they stand
+  ByteView before_signers;  // from the version to just before the signerInfos, as they stand
   int signers = 0;
   // Of the one signer:
   ByteView issuer, serial, digest_algorithm, signature_algorithm;

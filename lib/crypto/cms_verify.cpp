@@ -17,7 +17,8 @@ ByteView span_of(ByteView first, ByteView last) {
   return {first.data(), static_cast<size_t>(last.data() + last.size() - first.data())};
 }
 
-void must_be(ByteView element, ByteView wanted, const der::Reader& in, std::string_view field, std::string_view why) {
+void must_be(ByteView element, ByteView wanted, const der::Reader& in, std::string_view field,
+             std::string_view why) {
   if (!std::ranges::equal(element, wanted)) in.bad(field, why);
 }
 
@@ -58,7 +59,8 @@ Signed read_signed(ByteView der) {
   out.digest_algorithms = in.next(der::kSet, "digest algorithms");
   der::Element last = in.next("encapsulated content");
   // Nothing may stand behind the type: the content is detached.
-  must_be(last.whole, der::seq({der::oid(kData)}), in, "encapsulated content", "is not id-data with its content absent");
+  must_be(last.whole, der::seq({der::oid(kData)}), in, "encapsulated content",
+          "is not id-data with its content absent");
   if (in.at(der::context(0))) {
     last = in.next("certificates");
     for (der::Reader certs(last.content, kWhat); !certs.done();) {
@@ -99,8 +101,10 @@ std::vector<Attribute> read_attributes(ByteView content, std::string_view field)
 using namespace cms;
 
 namespace {
-// The one value of a signed attribute; nullptr when absent. Twice, or with other than one value: Error bad_input.
-const der::Element* single(const std::vector<Attribute>& attributes, std::string_view oid, std::string_view name) {
+// The one value of a signed attribute; nullptr when absent. Twice, or with other than one value: Error
+// bad_input.
+const der::Element* single(const std::vector<Attribute>& attributes, std::string_view oid,
+                           std::string_view name) {
   const der::Element* found = nullptr;
   for (const Attribute& a : attributes) {
     if (a.oid != oid) continue;
@@ -123,14 +127,16 @@ bool names_certificate(const der::Element& value, const Certificate& cert) {
     if (!named) return false;
     alg = *named;
   }
-  if (!std::ranges::equal(id.next(der::kOctetString, "signing-certificate-v2 hash"), hash(alg, cert.der))) return false;
+  if (!std::ranges::equal(id.next(der::kOctetString, "signing-certificate-v2 hash"), hash(alg, cert.der)))
+    return false;
   if (id.done()) return true;
   der::Reader issuer_serial = id.enter(der::kSequence, "signing-certificate-v2 issuer");
   id.end("signing-certificate-v2");
   der::Reader names = issuer_serial.enter(der::kSequence, "signing-certificate-v2 issuer");
   const ByteView name = names.next(der::context(4), "signing-certificate-v2 issuer");
   return names.done() && std::ranges::equal(name, cert.issuer_der) &&
-         std::ranges::equal(issuer_serial.next("signing-certificate-v2 serial number").whole, cert.serial_der);
+         std::ranges::equal(issuer_serial.next("signing-certificate-v2 serial number").whole,
+                            cert.serial_der);
 }
 
 // Fills `out`; gives the reason for refusing, empty if there is none.
@@ -138,7 +144,8 @@ std::string refusal(ByteView content, ByteView der, CmsCheck& out) {
   const Signed parts = read_signed(der);
   out.signers = parts.signers;
   for (ByteView c : parts.certificates) out.certificates.push_back(to_bytes(c));
-  if (parts.signers != 1) return "the signature has " + std::to_string(parts.signers) + " signers; one is accepted";
+  if (parts.signers != 1)
+    return "the signature has " + std::to_string(parts.signers) + " signers; one is accepted";
   out.signature = to_bytes(parts.signature);
 
   out.digest = algid::parse_digest(parts.digest_algorithm);
@@ -149,7 +156,8 @@ std::string refusal(ByteView content, ByteView der, CmsCheck& out) {
 
   for (ByteView c : parts.certificates) {
     Certificate cert = Certificate::parse(c);
-    if (std::ranges::equal(cert.issuer_der, parts.issuer) && std::ranges::equal(cert.serial_der, parts.serial)) {
+    if (std::ranges::equal(cert.issuer_der, parts.issuer) &&
+        std::ranges::equal(cert.serial_der, parts.serial)) {
       if (out.signer) return "two certificates answer to the signer's name";
       out.signer = std::move(cert);
     }
@@ -157,12 +165,14 @@ std::string refusal(ByteView content, ByteView der, CmsCheck& out) {
   if (!out.signer) return "the signer's certificate is not inside";
   const auto& key = out.signer->key;
   if (!key || !fits(key->kind(), *out.algorithm) || (key->kind() == KeyKind::rsa && key->bits() < 3072))
-    return "the signer's key is not ECDSA P-256, P-384, P-521 or RSA from 3,072 bits, or does not fit the algorithm";
+    return "the signer's key is not ECDSA P-256, P-384, P-521 or RSA from 3,072 bits, or does not fit the "
+           "algorithm";
   if (!out.signer->may_sign()) return "the key usage of the signer's certificate does not allow signing";
 
   const auto attributes = read_attributes(parts.signed_attributes, "signed attributes");
   const der::Element* type = single(attributes, kContentType, "content-type");
-  if (!type || !std::ranges::equal(type->whole, der::oid(kData))) return "signed attribute content-type is not id-data";
+  if (!type || !std::ranges::equal(type->whole, der::oid(kData)))
+    return "signed attribute content-type is not id-data";
   const der::Element* imprint = single(attributes, kMessageDigest, "message-digest");
   if (!imprint || imprint->tag != der::kOctetString) return "signed attribute message-digest is missing";
   if (const der::Element* time = single(attributes, kSigningTime, "signing-time")) {

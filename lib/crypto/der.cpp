@@ -100,7 +100,8 @@ Bytes time(Millis t) {
     if (c >= '0' && c <= '9') digits += c;
   digits += 'Z';
   const bool utc = digits >= "1950" && digits < "2050";
-  return utc ? tlv(kUtcTime, as_bytes(std::string_view(digits).substr(2))) : tlv(kGeneralizedTime, as_bytes(digits));
+  return utc ? tlv(kUtcTime, as_bytes(std::string_view(digits).substr(2)))
+             : tlv(kGeneralizedTime, as_bytes(digits));
 }
 
 void Reader::bad(std::string_view field, std::string_view why) const {
@@ -168,8 +169,8 @@ std::optional<Millis> parse_time(const Element& e) {
     return std::nullopt;
   }
   if (text.size() != 15 || text.back() != 'Z') return std::nullopt;
-  return parse_utc(text.substr(0, 4) + "-" + text.substr(4, 2) + "-" + text.substr(6, 2) + "T" + text.substr(8, 2) +
-                   ":" + text.substr(10, 2) + ":" + text.substr(12, 2) + ".000Z");
+  return parse_utc(text.substr(0, 4) + "-" + text.substr(4, 2) + "-" + text.substr(6, 2) + "T" +
+                   text.substr(8, 2) + ":" + text.substr(10, 2) + ":" + text.substr(12, 2) + ".000Z");
 }
 
 }  // namespace kesu::der

@@ -1,5 +1,5 @@
-// DER (ITU-T X.690 §10) as far as certificates and CMS need it: a strict bounded reader and a writer. Private to
-// lib/crypto.
+// DER (ITU-T X.690 §10) as far as certificates and CMS need it: a strict bounded reader and a writer. Private
+// to lib/crypto.
 #pragma once
 #include <initializer_list>
 #include <optional>
@@ -25,7 +25,7 @@ enum Tag : uint8_t {
   kSequence = 0x30,
   kSet = 0x31,
 };
-constexpr uint8_t context(int n) { return static_cast<uint8_t>(0xA0 | n); }           // constructed
+constexpr uint8_t context(int n) { return static_cast<uint8_t>(0xA0 | n); }  // constructed
 constexpr uint8_t context_primitive(int n) { return static_cast<uint8_t>(0x80 | n); }
 
 // Writing. Every function gives one whole element.
@@ -47,8 +47,8 @@ struct Element {
   ByteView content, whole;
 };
 
-// Reads elements one after another. Every failure is Error bad_input: "<what>: <field> …". Refuses indefinite and
-// non-minimal lengths and tag numbers above 30.
+// Reads elements one after another. Every failure is Error bad_input: "<what>: <field> …". Refuses indefinite
+// and non-minimal lengths and tag numbers above 30.
 class Reader {
  public:
   Reader(ByteView in, std::string_view what) : in_(in), what_(what) {}

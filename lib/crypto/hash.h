@@ -1,4 +1,5 @@
-// SHA-2 (FIPS 180-4): one-shot and incremental. Built for many tiny inputs (tree nodes) as well as for long ones.
+// SHA-2 (FIPS 180-4): one-shot and incremental. Built for many tiny inputs (tree nodes) as well as for long
+// ones.
 #pragma once
 #include <initializer_list>
 #include <memory>
@@ -22,7 +23,8 @@ Digest32 sha256(std::span<const ByteView> parts);
 // digest_size(alg) bytes.
 Bytes hash(HashAlg alg, ByteView data);
 
-// Incremental; finish() gives the digest and starts anew. Moved-from objects may only be assigned or destroyed.
+// Incremental; finish() gives the digest and starts anew. Moved-from objects may only be assigned or
+// destroyed.
 class Hasher {
  public:
   explicit Hasher(HashAlg alg);

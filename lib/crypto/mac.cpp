@@ -11,14 +11,15 @@ namespace kesu {
 using namespace ossl;
 
 namespace {
-// A context that knows its digest but no key; each use works on a duplicate, which is freed (and so zeroed) after it:
-// a context reused per thread would keep the last key in ordinary memory.
+// A context that knows its digest but no key; each use works on a duplicate, which is freed (and so zeroed)
+// after it: a context reused per thread would keep the last key in ordinary memory.
 MacCtx unkeyed() {
   static EVP_MAC_CTX* const kTemplate = [] {
     Mac mac(check(EVP_MAC_fetch(nullptr, "HMAC", nullptr), "fetching HMAC"));
     MacCtx ctx(check(EVP_MAC_CTX_new(mac.get()), "making a MAC context"));
     char digest[] = "SHA2-256";
-    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_END};
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                           OSSL_PARAM_END};
     check(EVP_MAC_CTX_set_params(ctx.get(), params), "choosing HMAC's digest");
     return ctx.release();
   }();
@@ -28,7 +29,8 @@ MacCtx unkeyed() {
 MacCtx keyed(std::span<const uint8_t> key) {
   static const uint8_t kNone = 0;  // a null pointer would mean "the key as before"
   MacCtx ctx = unkeyed();
-  check(EVP_MAC_init(ctx.get(), key.empty() ? &kNone : key.data(), key.size(), nullptr), "setting an HMAC key");
+  check(EVP_MAC_init(ctx.get(), key.empty() ? &kNone : key.data(), key.size(), nullptr),
+        "setting an HMAC key");
   return ctx;
 }
 

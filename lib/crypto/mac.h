@@ -9,8 +9,8 @@
 
 namespace kesu {
 
-// Incremental; finish() gives the tag and starts anew under the same key. The key lives in the context until the
-// object is destroyed, which zeroes it. Keys of any length, also empty.
+// Incremental; finish() gives the tag and starts anew under the same key. The key lives in the context until
+// the object is destroyed, which zeroes it. Keys of any length, also empty.
 class HmacSha256 {
  public:
   explicit HmacSha256(std::span<const uint8_t> key);
@@ -31,14 +31,12 @@ class HmacSha256 {
 Digest32 hmac_sha256(std::span<const uint8_t> key, std::span<const ByteView> parts);
 
 template <std::convertible_to<ByteView>... Parts>
-  requires(sizeof...(Parts) > 0)
-Digest32 hmac_sha256(std::span<const uint8_t> key, const Parts&... parts) {
+requires(sizeof...(Parts) > 0) Digest32 hmac_sha256(std::span<const uint8_t> key, const Parts&... parts) {
   const ByteView views[] = {ByteView(parts)...};
   return hmac_sha256(key, std::span<const ByteView>(views));
 }
 template <std::convertible_to<ByteView>... Parts>
-  requires(sizeof...(Parts) > 0)
-Digest32 hmac_sha256(const Secret& key, const Parts&... parts) {
+requires(sizeof...(Parts) > 0) Digest32 hmac_sha256(const Secret& key, const Parts&... parts) {
   return hmac_sha256(key.reveal(), parts...);
 }
 

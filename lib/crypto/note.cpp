@@ -23,8 +23,8 @@ uint32_t next_point(std::string_view text, size_t& at) {
 }
 
 bool is_space_or_control(uint32_t c) {
-  return c <= 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
-         c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+  return c <= 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 void check_text(std::string_view text) {
@@ -146,7 +146,8 @@ NoteSignature sign_note(std::string_view text, const NoteKey& key, const Signer&
   return verified_line(text, key, sign(as_bytes(text)));
 }
 
-NoteSignature cosign_note(std::string_view text, const NoteKey& key, uint64_t time_seconds, const Signer& sign) {
+NoteSignature cosign_note(std::string_view text, const NoteKey& key, uint64_t time_seconds,
+                          const Signer& sign) {
   check_text(text);
   if (key.type != NoteKeyType::cosignature_v1) throw bad("this key makes no cosignatures");
   const Bytes signature = sign(cosigned_message(text, time_seconds));

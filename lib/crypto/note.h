@@ -1,4 +1,5 @@
-// C2SP signed notes (c2sp.org/signed-note) with Ed25519 keys, and witnesses' cosignatures (c2sp.org/tlog-cosignature).
+// C2SP signed notes (c2sp.org/signed-note) with Ed25519 keys, and witnesses' cosignatures
+// (c2sp.org/tlog-cosignature).
 #pragma once
 #include <string>
 #include <string_view>
@@ -10,9 +11,9 @@
 
 namespace kesu {
 
-inline constexpr size_t kMaxNote = 1u << 20;        // bytes of a whole note
-inline constexpr size_t kMaxNoteSignatures = 100;   // lines
-inline constexpr size_t kMaxNoteName = 255;         // bytes of a key's name
+inline constexpr size_t kMaxNote = 1u << 20;       // bytes of a whole note
+inline constexpr size_t kMaxNoteSignatures = 100;  // lines
+inline constexpr size_t kMaxNoteName = 255;        // bytes of a key's name
 
 enum class NoteKeyType : uint8_t {
   ed25519 = 0x01,         // signs the text
@@ -51,18 +52,23 @@ struct Note {
 
   // text, empty line, signature lines.
   std::string str() const;
-  // Strict: UTF-8, no control characters but the line feed, one to kMaxNoteSignatures signature lines, canonical
-  // base64, at most kMaxNote bytes. Throws Error bad_input naming the line. Nothing is verified.
+  // Strict: UTF-8, no control characters but the line feed, one to kMaxNoteSignatures signature lines,
+  // canonical base64, at most kMaxNote bytes. Throws Error bad_input naming the line. Nothing is verified.
   static Note parse(std::string_view note);
 };
 
-enum class NoteVerdict { good, absent, bad };  // absent: no line of this key; bad: a line of it that does not verify
+enum class NoteVerdict {
+  good,
+  absent,
+  bad
+};  // absent: no line of this key; bad: a line of it that does not verify
 
-// A line under `key` over `text`; `sign` gets the message and gives 64 bytes of Ed25519. The line is verified before
-// it is returned: Error signature_bad when it is not good. bad_input when the text is no note text.
+// A line under `key` over `text`; `sign` gets the message and gives 64 bytes of Ed25519. The line is verified
+// before it is returned: Error signature_bad when it is not good. bad_input when the text is no note text.
 NoteSignature sign_note(std::string_view text, const NoteKey& key, const Signer& sign);
 // The same for a witness: signature = time in seconds (8 bytes, big-endian) ‖ Ed25519 over time and text.
-NoteSignature cosign_note(std::string_view text, const NoteKey& key, uint64_t time_seconds, const Signer& sign);
+NoteSignature cosign_note(std::string_view text, const NoteKey& key, uint64_t time_seconds,
+                          const Signer& sign);
 
 // Lines of other keys are not looked at; several lines of this key must all be good. cosignature_v1 keys give
 // the latest of their times in `time_seconds` if it is not null.

@@ -98,7 +98,8 @@ std::shared_ptr<const PublicKey::State> checked(Pkey pkey) {
     der::Reader spki = der::Reader(state->spki, "public key").enter(der::kSequence, "key");
     spki.next(der::kSequence, "algorithm");
     state->raw = to_bytes(spki.next(der::kBitString, "point").subspan(1));
-    if (state->raw.size() != 1 + 2 * field || state->raw[0] != 0x04) throw bad_key("the point is not uncompressed");
+    if (state->raw.size() != 1 + 2 * field || state->raw[0] != 0x04)
+      throw bad_key("the point is not uncompressed");
   }
   state->pkey = std::move(pkey);
   return state;
@@ -185,7 +186,8 @@ PublicKey PublicKey::from_rsa(ByteView modulus, ByteView exponent) {
   PkeyCtx ctx(check(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr), "making a key"));
   check(EVP_PKEY_fromdata_init(ctx.get()), "making a key");
   EVP_PKEY* pkey = nullptr;
-  if (EVP_PKEY_fromdata(ctx.get(), &pkey, EVP_PKEY_PUBLIC_KEY, params.get()) <= 0) throw bad_key("not an RSA key");
+  if (EVP_PKEY_fromdata(ctx.get(), &pkey, EVP_PKEY_PUBLIC_KEY, params.get()) <= 0)
+    throw bad_key("not an RSA key");
   return PublicKey(checked(Pkey(pkey)));
 }
 
@@ -217,10 +219,13 @@ std::string PublicKey::name() const {
 
 bool fits(KeyKind kind, SigAlg alg) {
   switch (scheme(alg).family) {
-    case Scheme::eddsa: return kind == KeyKind::ed25519;
-    case Scheme::ecdsa: return field_size(kind) != 0;
+    case Scheme::eddsa:
+      return kind == KeyKind::ed25519;
+    case Scheme::ecdsa:
+      return field_size(kind) != 0;
     case Scheme::pss:
-    case Scheme::pkcs1: return kind == KeyKind::rsa;
+    case Scheme::pkcs1:
+      return kind == KeyKind::rsa;
   }
   return false;
 }
@@ -249,7 +254,8 @@ std::optional<Bytes> ecdsa_raw_to_der(KeyKind curve, ByteView raw) {
   const size_t field = field_size(curve);
   if (!field || raw.size() != 2 * field) return std::nullopt;
   BIGNUM* r = check(BN_bin2bn(raw.data(), static_cast<int>(field), nullptr), "converting a signature");
-  BIGNUM* s = check(BN_bin2bn(raw.data() + field, static_cast<int>(field), nullptr), "converting a signature");
+  BIGNUM* s =
+      check(BN_bin2bn(raw.data() + field, static_cast<int>(field), nullptr), "converting a signature");
   EcdsaSig sig(check(ECDSA_SIG_new(), "converting a signature"));
   check(ECDSA_SIG_set0(sig.get(), r, s), "converting a signature");
   if (BN_is_zero(r) || BN_is_zero(s)) return std::nullopt;

@@ -1,5 +1,5 @@
-// Public keys and the verification of signatures: Ed25519 (RFC 8032), ECDSA (FIPS 186-5), RSA (RFC 8017). Private keys
-// stay in providers: nothing here signs.
+// Public keys and the verification of signatures: Ed25519 (RFC 8032), ECDSA (FIPS 186-5), RSA (RFC 8017).
+// Private keys stay in providers: nothing here signs.
 #pragma once
 #include <functional>
 #include <memory>
@@ -14,7 +14,8 @@ namespace kesu {
 enum class KeyKind { ed25519, p256, p384, p521, rsa };
 std::string_view key_kind_name(KeyKind kind);  // "Ed25519", "P-256", …, "RSA"
 
-// ECDSA signatures are DER ECDSA-Sig-Value; RSA-PSS has MGF1 of the same hash and a salt as long as the digest.
+// ECDSA signatures are DER ECDSA-Sig-Value; RSA-PSS has MGF1 of the same hash and a salt as long as the
+// digest.
 enum class SigAlg {
   ed25519,
   ecdsa_sha256,
@@ -31,8 +32,8 @@ std::string_view sig_alg_name(SigAlg alg);  // "Ed25519", "ECDSA with SHA-384", 
 // The hash inside the algorithm; nullopt for Ed25519, which signs the message itself.
 std::optional<HashAlg> sig_alg_hash(SigAlg alg);
 
-// A public key that was checked when it was read: point on its curve; RSA of 2,048 to 16,384 bits with an odd public
-// exponent of 3 to 64 bits. Cheap to copy; any number of threads may verify with one.
+// A public key that was checked when it was read: point on its curve; RSA of 2,048 to 16,384 bits with an odd
+// public exponent of 3 to 64 bits. Cheap to copy; any number of threads may verify with one.
 class PublicKey {
  public:
   // DER SubjectPublicKeyInfo (RFC 5480, 8410, 3279), exactly as it would be written again. Bad input is Error
@@ -74,13 +75,13 @@ bool fits(KeyKind kind, SigAlg alg);
 // False for every signature that is not good, also where the algorithm does not fit the key.
 [[nodiscard]] bool verify(const PublicKey& key, SigAlg alg, ByteView message, ByteView signature);
 
-// ECDSA signatures between fixed-width r ‖ s (PKCS #11, IEEE P1363) and DER. nullopt when malformed: odd or other
-// lengths than the curve's 64, 96, 132; zero r or s; DER that is not canonical.
+// ECDSA signatures between fixed-width r ‖ s (PKCS #11, IEEE P1363) and DER. nullopt when malformed: odd or
+// other lengths than the curve's 64, 96, 132; zero r or s; DER that is not canonical.
 std::optional<Bytes> ecdsa_raw_to_der(KeyKind curve, ByteView raw);
 std::optional<Bytes> ecdsa_der_to_raw(KeyKind curve, ByteView der);
 
-// What makes a signature elsewhere (a provider). For Ed25519 the argument is the message and the result 64 bytes; for
-// ECDSA it is the digest and the result r ‖ s of fixed width or DER.
+// What makes a signature elsewhere (a provider). For Ed25519 the argument is the message and the result 64
+// bytes; for ECDSA it is the digest and the result r ‖ s of fixed width or DER.
 using Signer = std::function<Bytes(ByteView)>;
 
 }  // namespace kesu

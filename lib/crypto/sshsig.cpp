@@ -101,7 +101,8 @@ void read_signature(SshSignature& out, ByteView blob) {
   const bool fitting = type == SshKeyType::rsa
                            ? out.algorithm == "rsa-sha2-256" || out.algorithm == "rsa-sha2-512"
                            : out.algorithm == ssh_type_name(type);
-  if (!fitting) wire.bad("signature algorithm", "does not fit a key of type " + std::string(ssh_type_name(type)));
+  if (!fitting)
+    wire.bad("signature algorithm", "does not fit a key of type " + std::string(ssh_type_name(type)));
   const ByteView value = wire.string("signature value");
   switch (row(type).kind) {
     case KeyKind::ed25519:
@@ -113,7 +114,8 @@ void read_signature(SshSignature& out, ByteView blob) {
         wire.bad("signature value", "is not as long as the modulus");
       out.signature = to_bytes(value);
       break;
-    default: out.signature = read_ecdsa(value, row(type).kind);
+    default:
+      out.signature = read_ecdsa(value, row(type).kind);
   }
   if (out.signer.is_security_key()) {
     out.sk_flags = wire.u8("security key's flags");
@@ -124,11 +126,16 @@ void read_signature(SshSignature& out, ByteView blob) {
 
 SigAlg algorithm_of(const SshSignature& sig) {
   switch (sig.signer.key.kind()) {
-    case KeyKind::ed25519: return SigAlg::ed25519;
-    case KeyKind::p256: return SigAlg::ecdsa_sha256;
-    case KeyKind::p384: return SigAlg::ecdsa_sha384;
-    case KeyKind::p521: return SigAlg::ecdsa_sha512;
-    case KeyKind::rsa: break;
+    case KeyKind::ed25519:
+      return SigAlg::ed25519;
+    case KeyKind::p256:
+      return SigAlg::ecdsa_sha256;
+    case KeyKind::p384:
+      return SigAlg::ecdsa_sha384;
+    case KeyKind::p521:
+      return SigAlg::ecdsa_sha512;
+    case KeyKind::rsa:
+      break;
   }
   return sig.algorithm == "rsa-sha2-256" ? SigAlg::rsa_pkcs1_sha256 : SigAlg::rsa_pkcs1_sha512;
 }
@@ -152,10 +159,16 @@ Bytes signed_bytes(const SshSignature& sig, ByteView message) {
       .bytes();
 }
 
+// These texts are shown to people: no control characters, which a terminal would obey.
+bool printable(std::string_view text) {
+  return is_utf8(text) && std::ranges::none_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+}
+
 bool plain_name(std::string_view name) {
   return !name.empty() && is_utf8(name) && name.front() != '#' &&
          std::ranges::none_of(name, [](unsigned char c) {
-           return c <= 0x20 || c == 0x7F || std::string_view("\",*?!\\").find(static_cast<char>(c)) != std::string_view::npos;
+           return c <= 0x20 || c == 0x7F ||
+                  std::string_view("\",*?!\\").find(static_cast<char>(c)) != std::string_view::npos;
          });
 }
 
@@ -190,7 +203,7 @@ SshPublicKey SshPublicKey::from_blob(ByteView blob, std::string_view comment) {
     wire.bad("modulus", "has " + std::to_string(out.key.bits()) + " bits; 3,072 are the least");
   if (out.is_security_key()) {
     out.application = to_text(wire.string("application"));
-    if (out.application.empty() || !is_utf8(out.application)) wire.bad("application", "is no text");
+    if (out.application.empty() || !printable(out.application)) wire.bad("application", "is no text");
   }
   wire.end("key");
   return out;
@@ -200,8 +213,7 @@ SshPublicKey SshPublicKey::parse_line(std::string_view line) {
   auto bad = [](std::string why) { return Error(Code::bad_input, "SSH public key: " + std::move(why)); };
   if (line.size() > kMaxSshKeyLine) throw bad("the line is too long");
   if (line.ends_with('\n')) line.remove_suffix(1);
-  if (!is_utf8(line) || std::ranges::any_of(line, [](unsigned char c) { return c < 0x20 || c == 0x7F; }))
-    throw bad("the line is no text");
+  if (!printable(line)) throw bad("the line is no text");
   const size_t first = line.find(' ');
   if (first == std::string_view::npos) throw bad("the line is not \"type base64 comment\"");
   const std::string_view name = line.substr(0, first);
@@ -270,10 +282,11 @@ SshSignature parse_sshsig(std::string_view armored) {
                    .namespace_ = to_text(wire.string("namespace")),
                    .algorithm = {},
                    .signature = {}};
-  if (out.namespace_.empty() || !is_utf8(out.namespace_)) wire.bad("namespace", "is no text");
+  if (out.namespace_.empty() || !printable(out.namespace_)) wire.bad("namespace", "is no text");
   if (!wire.string("reserved").empty()) wire.bad("reserved", "is not empty");
   const std::string_view hash_text = as_text(wire.string("hash algorithm"));
-  if (hash_text != "sha256" && hash_text != "sha512") wire.bad("hash algorithm", "is neither sha256 nor sha512");
+  if (hash_text != "sha256" && hash_text != "sha512")
+    wire.bad("hash algorithm", "is neither sha256 nor sha512");
   out.hash = hash_text == "sha256" ? HashAlg::sha256 : HashAlg::sha512;
   const ByteView signature = wire.string("signature");
   wire.end("signature");
@@ -305,7 +318,8 @@ SshSigCheck verify_sshsig(ByteView message, std::string_view armored, std::strin
 
 std::string AllowedSigner::line() const {
   auto bad = [](std::string_view what) {
-    return Error(Code::bad_input, std::string(what) + " is empty or has a space, quote, comma or pattern character");
+    return Error(Code::bad_input,
+                 std::string(what) + " is empty or has a space, quote, comma or pattern character");
   };
   if (!plain_name(principal)) throw bad("allowed_signers: the principal");
   std::string options;

@@ -1,5 +1,6 @@
 // SSH public keys (RFC 4253, 5656, 8709, OpenSSH's PROTOCOL.u2f) and SSH signatures over files (OpenSSH's
-// PROTOCOL.sshsig): what officers approve with, made by ssh-keygen -Y sign, checked here and by ssh-keygen -Y verify.
+// PROTOCOL.sshsig): what officers approve with, made by ssh-keygen -Y sign, checked here and by ssh-keygen -Y
+// verify.
 #pragma once
 #include <optional>
 #include <string>
@@ -26,8 +27,8 @@ struct SshPublicKey {
   std::string application;  // sk- keys: "ssh:…"
   std::string comment;
 
-  // "type base64 [comment]", without a line feed or with one at the end. Only the types above, RSA from 3,072 bits.
-  // Throws Error bad_input naming the field.
+  // "type base64 [comment]", without a line feed or with one at the end. Only the types above, RSA from 3,072
+  // bits. Throws Error bad_input naming the field.
   static SshPublicKey parse_line(std::string_view line);
   static SshPublicKey from_blob(ByteView blob, std::string_view comment = {});
   // Ed25519, ECDSA and RSA keys in SSH's form.
@@ -50,24 +51,25 @@ struct SshSignature {
   uint32_t sk_counter = 0;
 };
 
-// Strict and bounded: exact armor with line feeds, canonical base64, version 1, nothing reserved, nothing behind
-// the end. Throws Error bad_input naming the field.
+// Strict and bounded: exact armor with line feeds, canonical base64, version 1, nothing reserved, nothing
+// behind the end. Throws Error bad_input naming the field.
 SshSignature parse_sshsig(std::string_view armored);
 
 struct SshSigCheck {
   bool ok = false;
-  std::string reason;  // why not, for a person
+  std::string reason;                  // why not, for a person
   std::optional<SshPublicKey> signer;  // set once the signature could be read
   HashAlg hash = HashAlg::sha512;
-  bool user_present = false;  // of security keys only: touched …
-  bool user_verified = false; // … and unlocked by PIN or finger
+  bool user_present = false;   // of security keys only: touched …
+  bool user_verified = false;  // … and unlocked by PIN or finger
 };
 
-// Whether `armored` is a good signature over `message` in exactly this namespace. Who the signer is, and may do, is the
-// caller's question. Never throws for what `armored` holds.
+// Whether `armored` is a good signature over `message` in exactly this namespace. Who the signer is, and may
+// do, is the caller's question. Never throws for what `armored` holds.
 SshSigCheck verify_sshsig(ByteView message, std::string_view armored, std::string_view namespace_);
 
-// One line of an allowed_signers file (ssh-keygen(1), ALLOWED SIGNERS), times in UTC to the second, with a line feed.
+// One line of an allowed_signers file (ssh-keygen(1), ALLOWED SIGNERS), times in UTC to the second, with a
+// line feed.
 struct AllowedSigner {
   std::string principal;
   std::vector<std::string> namespaces;  // empty: all

@@ -63,6 +63,9 @@ std::string common_name_of(const X509_NAME* name) {
   if (size < 0) throw bad("its common name is no text");
   std::string out(reinterpret_cast<char*>(text), static_cast<size_t>(size));
   OPENSSL_free(text);
+  // Shown to people: no control characters, which a terminal would obey. name_text escapes them itself.
+  if (std::ranges::any_of(out, [](unsigned char c) { return c < 0x20 || c == 0x7F; }))
+    throw bad("its common name has control characters");
   return out;
 }
 
@@ -95,7 +98,8 @@ std::optional<uint32_t> key_usage_of(X509* cert) {
 std::vector<std::string> extended_usage(X509* cert) {
   std::vector<std::string> out;
   int critical = 0;
-  auto* list = static_cast<EXTENDED_KEY_USAGE*>(X509_get_ext_d2i(cert, NID_ext_key_usage, &critical, nullptr));
+  auto* list =
+      static_cast<EXTENDED_KEY_USAGE*>(X509_get_ext_d2i(cert, NID_ext_key_usage, &critical, nullptr));
   if (!list) {
     if (critical != -1) throw bad("its extended key usage is damaged");
     return out;
@@ -140,8 +144,8 @@ Certificate Certificate::parse(ByteView der) {
   out.not_before = time_of(X509_get0_notBefore(cert.get()));
   out.not_after = time_of(X509_get0_notAfter(cert.get()));
   try {
-    out.key = PublicKey::from_spki(encode(i2d_X509_PUBKEY, static_cast<const X509_PUBKEY*>(
-                                                               X509_get_X509_PUBKEY(cert.get()))));
+    out.key = PublicKey::from_spki(
+        encode(i2d_X509_PUBKEY, static_cast<const X509_PUBKEY*>(X509_get_X509_PUBKEY(cert.get()))));
   } catch (const Error& e) {
     if (e.code() != Code::bad_input) throw;
   }
@@ -178,11 +182,12 @@ std::string Certificate::pem() const {
   return out + "-----END CERTIFICATE-----\n";
 }
 
-ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates, const std::vector<Bytes>& anchors,
-                        Millis at, ChainPurpose purpose) {
+ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates,
+                        const std::vector<Bytes>& anchors, Millis at, ChainPurpose purpose) {
   const X509Ptr leaf = read(signer);
   StorePtr store(check(X509_STORE_new(), "making a certificate store"));
-  for (const Bytes& der : anchors) check(X509_STORE_add_cert(store.get(), read(der).get()), "adding an anchor");
+  for (const Bytes& der : anchors)
+    check(X509_STORE_add_cert(store.get(), read(der).get()), "adding an anchor");
   StackPtr others(check(sk_X509_new_null(), "making a certificate list"));
   for (const Bytes& der : intermediates) {
     X509Ptr cert = read(der);
@@ -196,8 +201,8 @@ ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates
   X509_VERIFY_PARAM_set_auth_level(param, 2);
   X509_VERIFY_PARAM_set_depth(param, 10);
   check(X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN), "starting a chain check");
-  check(X509_VERIFY_PARAM_set_purpose(param, purpose == ChainPurpose::timestamping ? X509_PURPOSE_TIMESTAMP_SIGN
-                                                                                   : X509_PURPOSE_ANY),
+  check(X509_VERIFY_PARAM_set_purpose(
+            param, purpose == ChainPurpose::timestamping ? X509_PURPOSE_TIMESTAMP_SIGN : X509_PURPOSE_ANY),
         "starting a chain check");
 
   ChainCheck out;

@@ -27,7 +27,8 @@ Bytes name_of(const SubjectName& subject) {
   if (subject.common_name.empty()) throw bad("the common name is empty");
   ByteWriter out;
   if (!subject.country.empty()) {
-    if (subject.country.size() != 2 || !std::ranges::all_of(subject.country, [](char c) { return c >= 'A' && c <= 'Z'; }))
+    if (subject.country.size() != 2 ||
+        !std::ranges::all_of(subject.country, [](char c) { return c >= 'A' && c <= 'Z'; }))
       throw bad("the country is not two capital letters");
     out.raw(rdn("2.5.4.6", der::kPrintable, subject.country));
   }
@@ -47,12 +48,13 @@ Bytes extensions_for(const PublicKey& key) {
   der::Reader spki = outer.enter(der::kSequence, "key");
   spki.next(der::kSequence, "algorithm");
   const Digest32 id = sha256(spki.next(der::kBitString, "bits").subspan(1));
-  return der::tlv(der::context(3),
-                  der::seq({
-                      extension("2.5.29.19", true, der::seq({})),
-                      extension("2.5.29.15", true, der::named_bits(kUsageDigitalSignature | kUsageContentCommitment)),
-                      extension("2.5.29.14", false, der::octets(ByteView(id).first(20))),
-                  }));
+  return der::tlv(
+      der::context(3),
+      der::seq({
+          extension("2.5.29.19", true, der::seq({})),
+          extension("2.5.29.15", true, der::named_bits(kUsageDigitalSignature | kUsageContentCommitment)),
+          extension("2.5.29.14", false, der::octets(ByteView(id).first(20))),
+      }));
 }
 }  // namespace
 

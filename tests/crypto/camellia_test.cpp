@@ -1,5 +1,5 @@
-// Camellia-256-GCM has no third-party vectors: it is computed a second time here from OpenSSL's Camellia in counter mode
-// and a plain GHASH (NIST SP 800-38D §6), which AES-256-GCM first shows to be right.
+// Camellia-256-GCM has no third-party vectors: it is computed a second time here from OpenSSL's Camellia in
+// counter mode and a plain GHASH (NIST SP 800-38D §6), which AES-256-GCM first shows to be right.
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
@@ -14,7 +14,8 @@ namespace {
 using Block = std::array<uint8_t, 16>;
 
 Bytes counter_mode(const char* cipher, const Bytes& key, const Block& start, ByteView data) {
-  std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> ctx(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
+  std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> ctx(EVP_CIPHER_CTX_new(),
+                                                                      EVP_CIPHER_CTX_free);
   std::unique_ptr<EVP_CIPHER, decltype(&EVP_CIPHER_free)> c(EVP_CIPHER_fetch(nullptr, cipher, nullptr),
                                                             EVP_CIPHER_free);
   Bytes out(data.size());
@@ -65,9 +66,11 @@ void compare(AeadAlg alg, const char* ctr) {
   Random& random = system_random();
   for (size_t size : {0, 1, 15, 16, 17, 255, 256, 4099}) {
     for (size_t extra : {0, 5, 16, 40}) {
-      const Bytes key = random.bytes(32), iv = random.bytes(12), aad = random.bytes(extra), plain = random.bytes(size);
+      const Bytes key = random.bytes(32), iv = random.bytes(12), aad = random.bytes(extra),
+                  plain = random.bytes(size);
       const AeadNonce nonce(iv.data(), 12);
-      EXPECT_EQ(Aead(alg, key).seal(nonce, aad, plain), gcm(ctr, key, nonce, aad, plain)) << size << " " << extra;
+      EXPECT_EQ(Aead(alg, key).seal(nonce, aad, plain), gcm(ctr, key, nonce, aad, plain))
+          << size << " " << extra;
     }
   }
 }

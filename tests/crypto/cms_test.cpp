@@ -75,8 +75,12 @@ TEST(Cms, WhatWeSignOpensslAccepts) {
 
 TEST(Cms, FixedWidthSignaturesOfTokens) {
   const Party& party = p384();
-  auto raw = [&](ByteView digest) { return ecdsa_der_to_raw(KeyKind::p384, party.key.sign_digest(digest)).value(); };
-  EXPECT_TRUE(verify_detached(as_bytes(kContent), build_detached_cades(as_bytes(kContent), party.cert, {}, kSigned, raw)).ok);
+  auto raw = [&](ByteView digest) {
+    return ecdsa_der_to_raw(KeyKind::p384, party.key.sign_digest(digest)).value();
+  };
+  EXPECT_TRUE(verify_detached(as_bytes(kContent),
+                              build_detached_cades(as_bytes(kContent), party.cert, {}, kSigned, raw))
+                  .ok);
   const SigningKey other = SigningKey::ec(KeyKind::p384);
   try {
     build_detached_cades(as_bytes(kContent), party.cert, {}, kSigned, other.signer());
@@ -102,7 +106,8 @@ TEST(Cms, EveryAlteredByteIsRefused) {
       }
     }
   }
-  for (size_t n = 0; n < good.size(); n += 5) EXPECT_FALSE(verify_detached(as_bytes(kContent), ByteView(good).first(n)).ok);
+  for (size_t n = 0; n < good.size(); n += 5)
+    EXPECT_FALSE(verify_detached(as_bytes(kContent), ByteView(good).first(n)).ok);
   Bytes longer = good;
   longer.push_back(0);
   EXPECT_FALSE(verify_detached(as_bytes(kContent), longer).ok);
@@ -111,7 +116,8 @@ TEST(Cms, EveryAlteredByteIsRefused) {
 TEST(Cms, ExtraCertificatesTravelAlong) {
   TempDir dir;
   const Party other(KeyKind::p256);
-  const Bytes der = build_detached_cades(as_bytes(kContent), p384().cert, {other.cert}, kSigned, p384().signer());
+  const Bytes der =
+      build_detached_cades(as_bytes(kContent), p384().cert, {other.cert}, kSigned, p384().signer());
   const CmsCheck check = verify_detached(as_bytes(kContent), der);
   ASSERT_TRUE(check.ok) << check.reason;
   EXPECT_EQ(check.certificates.size(), 2u);
@@ -120,13 +126,16 @@ TEST(Cms, ExtraCertificatesTravelAlong) {
 }
 
 // What `openssl cms -sign` makes of the same key, with `options`.
-CmsCheck signed_by_openssl(const Party& party, const std::string& options, std::string content = std::string(kContent)) {
+CmsCheck signed_by_openssl(const Party& party, const std::string& options,
+                           std::string content = std::string(kContent)) {
   TempDir dir;
   dir.write("content", as_bytes(content));
   dir.write("key", as_bytes(party.key.private_pem()));
   dir.write("cert", as_bytes(Certificate::parse(party.cert).pem()));
-  const auto ran = run("cd " + dir.path() + " && openssl cms -sign -binary -outform DER -in content -out sig -signer cert"
-                       " -inkey key " + options);
+  const auto ran = run("cd " + dir.path() +
+                       " && openssl cms -sign -binary -outform DER -in content -out sig -signer cert"
+                       " -inkey key " +
+                       options);
   EXPECT_EQ(ran.status, 0) << ran.output;
   return verify_detached(as_bytes(kContent), read_file(dir / "sig"));
 }
@@ -172,7 +181,8 @@ TEST(Cms, TwoSignersAreRefused) {
   dir.write("content", as_bytes(kContent));
   for (const auto& [name, party] : {std::pair{"a", &a}, {"b", &b}})
     dir.write(name, as_bytes(party->key.private_pem() + Certificate::parse(party->cert).pem()));
-  const auto ran = run("cd " + dir.path() + " && openssl cms -sign -binary -outform DER -in content -out sig -signer a -signer b");
+  const auto ran = run("cd " + dir.path() +
+                       " && openssl cms -sign -binary -outform DER -in content -out sig -signer a -signer b");
   ASSERT_EQ(ran.status, 0) << ran.output;
   const CmsCheck check = verify_detached(as_bytes(kContent), read_file(dir / "sig"));
   EXPECT_FALSE(check.ok);
@@ -185,12 +195,14 @@ TEST(Cms, ASignatureTimestampIsAddedAndLeavesTheSignatureGood) {
   const Bytes der = p384().sign();
   const Bytes token = der;  // any ContentInfo serves here: tokens are checked elsewhere
   const Bytes stamped = add_signature_timestamp(der, token);
-  const CmsCheck before = verify_detached(as_bytes(kContent), der), after = verify_detached(as_bytes(kContent), stamped);
+  const CmsCheck before = verify_detached(as_bytes(kContent), der),
+                 after = verify_detached(as_bytes(kContent), stamped);
   ASSERT_TRUE(after.ok) << after.reason;
   EXPECT_EQ(after.timestamps, std::vector<Bytes>{token});
   EXPECT_EQ(after.signature, before.signature);
   EXPECT_TRUE(openssl_accepts(dir, p384().cert, kContent, stamped));
-  EXPECT_EQ(verify_detached(as_bytes(kContent), add_signature_timestamp(stamped, token)).timestamps.size(), 2u);
+  EXPECT_EQ(verify_detached(as_bytes(kContent), add_signature_timestamp(stamped, token)).timestamps.size(),
+            2u);
   EXPECT_THROW(add_signature_timestamp(der, Bytes{0x30}), Error);
   EXPECT_THROW(add_signature_timestamp(Bytes{0x30, 0x00}, token), Error);
 }
@@ -199,10 +211,11 @@ TEST(Cms, ARealTimestampOverTheSignatureValue) {
   TempDir dir;
   const Bytes der = p384().sign();
   dir.write("value", verify_detached(as_bytes(kContent), der).signature);
-  dir.write("cnf", as_bytes("[req]\ndistinguished_name=dn\nx509_extensions=e\n[dn]\n[e]\n"
-                            "extendedKeyUsage=critical,timeStamping\nkeyUsage=critical,digitalSignature\n"
-                            "[tsa]\ndefault_tsa=t\n[t]\nserial=serial\ndefault_policy=1.2.3.4\ndigests=sha256\n"
-                            "signer_digest=sha256\ness_cert_id_alg=sha256\n"));
+  dir.write("cnf",
+            as_bytes("[req]\ndistinguished_name=dn\nx509_extensions=e\n[dn]\n[e]\n"
+                     "extendedKeyUsage=critical,timeStamping\nkeyUsage=critical,digitalSignature\n"
+                     "[tsa]\ndefault_tsa=t\n[t]\nserial=serial\ndefault_policy=1.2.3.4\ndigests=sha256\n"
+                     "signer_digest=sha256\ness_cert_id_alg=sha256\n"));
   dir.write("serial", as_bytes("01\n"));
   const auto ran = run("cd " + dir.path() + R"( && set -e
 openssl ecparam -name prime256v1 -genkey -noout -out tsa.key

@@ -16,7 +16,8 @@ constexpr const char* kGoNote =
     "If you think cryptography is the answer to your problem,\n"
     "then you don't know what your problem is.\n"
     "\n"
-    "\xE2\x80\x94 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+    "\xE2\x80\x94 PeterNeumann "
+    "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
 
 TEST(Note, PublishedExample) {
   const NoteKey key = NoteKey::parse(kGoKey);
@@ -33,7 +34,8 @@ TEST(Note, PublishedExample) {
 struct Keys {
   SigningKey log = SigningKey::ed25519(), witness = SigningKey::ed25519();
   NoteKey log_key = NoteKey::make("example.co.jp/kesu/vlt-1", log.public_key());
-  NoteKey witness_key = NoteKey::make("witness.example/w1", witness.public_key(), NoteKeyType::cosignature_v1);
+  NoteKey witness_key =
+      NoteKey::make("witness.example/w1", witness.public_key(), NoteKeyType::cosignature_v1);
   std::string text = "example.co.jp/kesu/vlt-1\n42\nAAAA\n";
 };
 
@@ -80,13 +82,15 @@ TEST(Note, AWrongKeyIsNoticedWhenSigning) {
 TEST(Note, RefusesWhatIsNoNote) {
   const std::string good = kGoNote;
   const size_t dash = good.find("\xE2\x80\x94");
-  auto with = [&](size_t at, size_t count, std::string_view text) { return std::string(good).replace(at, count, text); };
-  for (const std::string& text : {
-           std::string(), std::string("\n"), std::string("\n\n"), good.substr(0, dash), good.substr(0, good.size() - 1),
-           good + "\n", with(dash - 1, 1, ""), with(dash, 3, "-"), with(dash + 4, 12, "Peter+Neuman"),
-           with(dash + 4, 12, ""), with(dash + 4, 12, "Peter\xE3\x80\x80"), with(good.size() - 2, 1, ""),
-           with(3, 1, "\x01"), with(3, 1, "\xC0\x80"), with(3, 1, "\r"), with(good.size() - 1, 1, " \n"),
-           with(dash + 17, 61, "")})
+  auto with = [&](size_t at, size_t count, std::string_view text) {
+    return std::string(good).replace(at, count, text);
+  };
+  for (const std::string& text :
+       {std::string(), std::string("\n"), std::string("\n\n"), good.substr(0, dash),
+        good.substr(0, good.size() - 1), good + "\n", with(dash - 1, 1, ""), with(dash, 3, "-"),
+        with(dash + 4, 12, "Peter+Neuman"), with(dash + 4, 12, ""), with(dash + 4, 12, "Peter\xE3\x80\x80"),
+        with(good.size() - 2, 1, ""), with(3, 1, "\x01"), with(3, 1, "\xC0\x80"), with(3, 1, "\r"),
+        with(good.size() - 1, 1, " \n"), with(dash + 17, 61, "")})
     EXPECT_THROW(Note::parse(text), Error) << text;
   std::string many = good;
   for (int i = 0; i < 99; ++i) many += good.substr(dash);
@@ -98,11 +102,11 @@ TEST(Note, RefusesWhatIsNoNote) {
 
 TEST(Note, RefusesWhatIsNoVerifierKey) {
   const std::string good = kGoKey;
-  for (const std::string& key : {
-           std::string(), std::string("PeterNeumann"), good.substr(12), "X" + good, good + "A", good.substr(0, 40),
-           std::string("PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
-           std::string("PeterNeumann+c74f20a3+AhpcWQcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
-           std::string("Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")})
+  for (const std::string& key :
+       {std::string(), std::string("PeterNeumann"), good.substr(12), "X" + good, good + "A",
+        good.substr(0, 40), std::string("PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
+        std::string("PeterNeumann+c74f20a3+AhpcWQcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
+        std::string("Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")})
     EXPECT_THROW(NoteKey::parse(key), Error) << key;
   EXPECT_THROW(NoteKey::make("a", SigningKey::ec(KeyKind::p256).public_key()), Error);
   EXPECT_TRUE(is_note_name("例.jp/kesu"));

@@ -1,4 +1,5 @@
-// Hashes, HMAC, AEADs and the generator: known answers, agreement of the ways to call them, refusal of alterations.
+// Hashes, HMAC, AEADs and the generator: known answers, agreement of the ways to call them, refusal of
+// alterations.
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -22,10 +23,12 @@ Bytes counted(size_t n) {
 TEST(Hash, KnownAnswers) {  // FIPS 180-4 examples
   EXPECT_EQ(hex(sha256(as_bytes("abc"))), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(hex(sha256(ByteView())), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(hex(hash(HashAlg::sha384, as_bytes("abc"))),
-            "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7");
+  EXPECT_EQ(
+      hex(hash(HashAlg::sha384, as_bytes("abc"))),
+      "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7");
   EXPECT_EQ(hex(hash(HashAlg::sha512, as_bytes("abc"))),
-            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423"
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd"
+            "454d4423"
             "643ce80e2a9ac94fa54ca49f");
 }
 
@@ -54,7 +57,8 @@ TEST(Mac, Rfc4231) {
   EXPECT_EQ(hex(hmac_sha256(as_bytes("Jefe"), as_bytes("what do ya want "), as_bytes("for nothing?"))),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
   const Bytes key6(131, 0xaa);
-  EXPECT_EQ(hex(hmac_sha256(Secret::from(key6), as_bytes("Test Using Larger Than Block-Size Key - Hash Key First"))),
+  EXPECT_EQ(hex(hmac_sha256(Secret::from(key6),
+                            as_bytes("Test Using Larger Than Block-Size Key - Hash Key First"))),
             "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 

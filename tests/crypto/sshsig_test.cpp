@@ -39,7 +39,8 @@ struct Made {
   std::string sig;
 
   explicit Made(const std::string& kind, const std::string& options = "") : key(make(kind)) {
-    const auto signing = run("cd " + dir.path() + " && ssh-keygen -Y sign -f k -n " + kNs + " " + options + " m");
+    const auto signing =
+        run("cd " + dir.path() + " && ssh-keygen -Y sign -f k -n " + kNs + " " + options + " m");
     EXPECT_EQ(signing.status, 0) << signing.output;
     sig = text_of(dir / "m.sig");
   }
@@ -52,14 +53,14 @@ struct Made {
 };
 
 // What ssh-keygen says of the signature, with an allowed_signers line of ours.
-bool openssh_accepts(const TempDir& dir, const SshPublicKey& key, std::string_view message, std::string_view sig,
-                     const std::string& extra = "", std::optional<Millis> after = {}) {
+bool openssh_accepts(const TempDir& dir, const SshPublicKey& key, std::string_view message,
+                     std::string_view sig, const std::string& extra = "", std::optional<Millis> after = {}) {
   const AllowedSigner allowed{"officer@example.jp", {"kesu-request-v1", kNs}, after, {}, key};
   dir.write("allowed", as_bytes(allowed.line()));
   dir.write("check.sig", as_bytes(sig));
   dir.write("check.m", as_bytes(message));
-  const auto ran = run("cd " + dir.path() + " && ssh-keygen -Y verify -f allowed -I officer@example.jp -n " + kNs +
-                       " -s check.sig " + extra + " < check.m");
+  const auto ran = run("cd " + dir.path() + " && ssh-keygen -Y verify -f allowed -I officer@example.jp -n " +
+                       kNs + " -s check.sig " + extra + " < check.m");
   return ran.status == 0;
 }
 
@@ -101,13 +102,13 @@ TEST_P(SshKinds, SshKeygenAndWeAgree) {
     }
   }
 }
-INSTANTIATE_TEST_SUITE_P(Ssh, SshKinds,
-                         testing::Values("ed25519", "ecdsa -b 256", "ecdsa -b 384", "ecdsa -b 521", "rsa -b 3072"),
-                         [](const auto& kind) {
-                           std::string name(kind.param);
-                           std::erase_if(name, [](char c) { return !isalnum(static_cast<unsigned char>(c)); });
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Ssh, SshKinds, testing::Values("ed25519", "ecdsa -b 256", "ecdsa -b 384", "ecdsa -b 521", "rsa -b 3072"),
+    [](const auto& kind) {
+      std::string name(kind.param);
+      std::erase_if(name, [](char c) { return !isalnum(static_cast<unsigned char>(c)); });
+      return name;
+    });
 
 TEST(SshSig, WeakRsaIsRefused) {
   TempDir dir;
@@ -124,7 +125,8 @@ TEST(SshSig, ValidAfterIsUnderstoodInUtc) {
   Made made("ed25519");
   const Millis start = parse_utc("2026-03-01T12:00:00.000Z").value();
   auto at = [&](const char* when) {
-    return openssh_accepts(made.dir, made.key, made.message, made.sig, std::string("-O verify-time=") + when, start);
+    return openssh_accepts(made.dir, made.key, made.message, made.sig, std::string("-O verify-time=") + when,
+                           start);
   };
   EXPECT_TRUE(at("20260301120001Z"));
   EXPECT_FALSE(at("20260301115959Z"));
@@ -135,7 +137,9 @@ struct SecurityKey {
   bool ed;
   SigningKey key = ed ? SigningKey::ed25519() : SigningKey::ec(KeyKind::p256);
   static ByteWriter& put(ByteWriter& w, ByteView v) { return w.u32(static_cast<uint32_t>(v.size())).raw(v); }
-  std::string type() const { return ed ? "sk-ssh-ed25519@openssh.com" : "sk-ecdsa-sha2-nistp256@openssh.com"; }
+  std::string type() const {
+    return ed ? "sk-ssh-ed25519@openssh.com" : "sk-ecdsa-sha2-nistp256@openssh.com";
+  }
 
   Bytes blob() const {
     ByteWriter w;
@@ -158,7 +162,8 @@ struct SecurityKey {
     if (ed) {
       value.raw(key.sign(SigAlg::ed25519, device.bytes()));
     } else {
-      const Bytes raw = ecdsa_der_to_raw(KeyKind::p256, key.sign(SigAlg::ecdsa_sha256, device.bytes())).value();
+      const Bytes raw =
+          ecdsa_der_to_raw(KeyKind::p256, key.sign(SigAlg::ecdsa_sha256, device.bytes())).value();
       for (size_t half : {0, 32}) {
         ByteView v = ByteView(raw).subspan(half, 32);
         while (v[0] == 0) v = v.subspan(1);
@@ -252,16 +257,19 @@ TEST(SshSig, FieldsAreNamed) {
 TEST(SshSig, LinesAreStrict) {
   Made made("ed25519");
   const std::string good = made.key.line();
-  for (const std::string& line : {std::string(), good.substr(4), "no-touch " + good, std::string("ssh-rsa") + good.substr(11),
-                                  good.substr(0, 40), std::string("ssh-ed25519"), good + "\t", good + "\n\n", std::string("ssh-dss AAAA")})
+  for (const std::string& line :
+       {std::string(), good.substr(4), "no-touch " + good, std::string("ssh-rsa") + good.substr(11),
+        good.substr(0, 40), std::string("ssh-ed25519"), good + "\t", good + "\n\n",
+        std::string("ssh-dss AAAA")})
     EXPECT_THROW(SshPublicKey::parse_line(line), Error) << line;
   EXPECT_EQ(SshPublicKey::parse_line(good).comment, "me@here");
   for (const char* name : {"", "a b", "a,b", "*", "!a", "a\"", "#x"})
     EXPECT_THROW((AllowedSigner{name, {}, {}, {}, made.key}).line(), Error) << name;
   EXPECT_THROW((AllowedSigner{"a", {"b c"}, {}, {}, made.key}).line(), Error);
   EXPECT_EQ((AllowedSigner{"a", {}, {}, {}, made.key}).line(), "a " + good + "\n");
-  EXPECT_EQ((AllowedSigner{"a", {"x", "y"}, 0, 1000, made.key}).line(),
-            "a namespaces=\"x,y\",valid-after=\"19700101000000Z\",valid-before=\"19700101000001Z\" " + good + "\n");
+  EXPECT_EQ(
+      (AllowedSigner{"a", {"x", "y"}, 0, 1000, made.key}).line(),
+      "a namespaces=\"x,y\",valid-after=\"19700101000000Z\",valid-before=\"19700101000001Z\" " + good + "\n");
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ Bytes bin(const Json& test, std::string_view field) {
   return *b;
 }
 
-// Calls `run(group, test, must_pass)` for each test of the groups that `wanted` takes; "acceptable" ones may do
-// either, and are given as nullopt.
+// Calls `run(group, test, must_pass)` for each test of the groups that `wanted` takes; "acceptable" ones may
+// do either, and are given as nullopt.
 template <class Wanted, class Run>
 int each(const std::string& name, Wanted wanted, Run run) {
   const Json file = load(name);
@@ -73,9 +73,11 @@ TEST(Wycheproof, AesGcm) {
 }
 
 TEST(Wycheproof, ChaCha20Poly1305) {
-  EXPECT_GE(each("chacha20_poly1305", usual_aead, [&](const Json&, const Json& test, auto must) {
-              run_aead(AeadAlg::chacha20_poly1305, test, must);
-            }), 300);
+  EXPECT_GE(each("chacha20_poly1305", usual_aead,
+                 [&](const Json&, const Json& test, auto must) {
+                   run_aead(AeadAlg::chacha20_poly1305, test, must);
+                 }),
+            300);
 }
 
 TEST(Wycheproof, HmacSha256) {
@@ -107,7 +109,9 @@ TEST(Wycheproof, EcdsaDer) {
 
 TEST(Wycheproof, Ed25519) { EXPECT_GE(run_signatures("ed25519", SigAlg::ed25519), 150); }
 
-TEST(Wycheproof, RsaPss) { EXPECT_GE(run_signatures("rsa_pss_3072_sha256_mgf1_32", SigAlg::rsa_pss_sha256), 100); }
+TEST(Wycheproof, RsaPss) {
+  EXPECT_GE(run_signatures("rsa_pss_3072_sha256_mgf1_32", SigAlg::rsa_pss_sha256), 100);
+}
 
 // Fixed-width signatures as tokens give them, through the conversion to DER and back.
 int run_raw(const std::string& name, KeyKind curve, SigAlg alg) {

@@ -43,7 +43,8 @@ TEST(X509, SelfSignedReadsBackAndOpensslAgrees) {
     const std::string path = dir.write("c.pem", as_bytes(cert.pem()));
     const auto verified = run("openssl verify -x509_strict -CAfile " + path + " " + path);
     EXPECT_EQ(verified.status, 0) << verified.output;
-    const auto print = run("openssl x509 -noout -fingerprint -sha256 -in " + path + " | tr -d : | tr A-F a-f");
+    const auto print =
+        run("openssl x509 -noout -fingerprint -sha256 -in " + path + " | tr -d : | tr A-F a-f");
     EXPECT_NE(print.output.find(hex(cert.fingerprint())), std::string::npos) << print.output;
   }
 }
@@ -64,14 +65,21 @@ TEST(X509, RsaPssSelfSigned) {
 
 TEST(X509, RefusesBadSubjectsTimesAndKeys) {
   const SigningKey key = SigningKey::ec(KeyKind::p384), other = SigningKey::ec(KeyKind::p384);
-  for (const SubjectName& name : {SubjectName{"", "", ""}, {"a\n", "", ""}, {"a", "", "jp"}, {"a", "", "JPN"},
-                                  {std::string(65, 'a'), "", ""}, {"\xFF", "", ""}})
+  for (const SubjectName& name : {SubjectName{"", "", ""},
+                                  {"a\n", "", ""},
+                                  {"a", "", "jp"},
+                                  {"a", "", "JPN"},
+                                  {std::string(65, 'a'), "", ""},
+                                  {"\xFF", "", ""}})
     EXPECT_THROW(own(key, name), Error) << name.common_name;
   EXPECT_NO_THROW(own(key, {std::string(64, 'a'), "", ""}));
-  EXPECT_THROW(build_self_signed({"a", "", ""}, key.public_key(), kTo, kFrom, system_random(), key.signer()), Error);
-  EXPECT_THROW(build_self_signed({"a", "", ""}, key.public_key(), kFrom, kTo, system_random(), other.signer()), Error);
+  EXPECT_THROW(build_self_signed({"a", "", ""}, key.public_key(), kTo, kFrom, system_random(), key.signer()),
+               Error);
+  EXPECT_THROW(
+      build_self_signed({"a", "", ""}, key.public_key(), kFrom, kTo, system_random(), other.signer()), Error);
   const SigningKey ed = SigningKey::ed25519();
-  EXPECT_THROW(build_self_signed({"a", "", ""}, ed.public_key(), kFrom, kTo, system_random(), ed.signer()), Error);
+  EXPECT_THROW(build_self_signed({"a", "", ""}, ed.public_key(), kFrom, kTo, system_random(), ed.signer()),
+               Error);
 }
 
 TEST(X509, AlteredBytesAreRefusedOrNoLongerSelfSigned) {
@@ -85,7 +93,8 @@ TEST(X509, AlteredBytesAreRefusedOrNoLongerSelfSigned) {
       EXPECT_EQ(e.code(), Code::bad_input) << i;
     }
   }
-  for (size_t n = 0; n < good.size(); n += 3) EXPECT_THROW(Certificate::parse(ByteView(good).first(n)), Error);
+  for (size_t n = 0; n < good.size(); n += 3)
+    EXPECT_THROW(Certificate::parse(ByteView(good).first(n)), Error);
   Bytes longer = good;
   longer.push_back(0);
   EXPECT_THROW(Certificate::parse(longer), Error);
@@ -139,7 +148,8 @@ TEST(X509, Chains) {
   refused(verify_chain(pki.der("weak"), {mid}, {root}, now), "too weak");
   refused(verify_chain(leaf, {mid}, {root}, now, ChainPurpose::timestamping), "purpose");
   EXPECT_TRUE(verify_chain(pki.der("tsa"), {mid}, {root}, now, ChainPurpose::timestamping).ok);
-  EXPECT_EQ(Certificate::parse(pki.der("tsa")).extended_key_usage, std::vector<std::string>{"1.3.6.1.5.5.7.3.8"});
+  EXPECT_EQ(Certificate::parse(pki.der("tsa")).extended_key_usage,
+            std::vector<std::string>{"1.3.6.1.5.5.7.3.8"});
   EXPECT_TRUE(Certificate::parse(mid).is_ca);
   EXPECT_FALSE(Certificate::parse(pki.der("enc")).may_sign());
   // A self-signed signer is its own anchor, within its time.

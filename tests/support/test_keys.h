@@ -27,9 +27,9 @@ class SigningKey {
   PublicKey public_key() const {
     uint8_t* der = nullptr;
     const int size = i2d_PUBKEY(key_.get(), &der);
-    PublicKey key = PublicKey::from_spki(ByteView(der, static_cast<size_t>(size)));
+    const Bytes spki(der, der + size);
     OPENSSL_free(der);
-    return key;
+    return PublicKey::from_spki(spki);
   }
 
   // Signs the message as verify(…, alg, …) expects it: ECDSA as DER.
@@ -38,8 +38,8 @@ class SigningKey {
     std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> ctx(EVP_MD_CTX_new(), EVP_MD_CTX_free);
     EVP_PKEY_CTX* pctx = nullptr;
     const std::string md(hash_alg ? hash_name(*hash_alg) : "");
-    need(EVP_DigestSignInit_ex(ctx.get(), &pctx, hash_alg ? md.c_str() : nullptr, nullptr, nullptr, key_.get(),
-                               nullptr));
+    need(EVP_DigestSignInit_ex(ctx.get(), &pctx, hash_alg ? md.c_str() : nullptr, nullptr, nullptr,
+                               key_.get(), nullptr));
     if (alg == SigAlg::rsa_pss_sha256 || alg == SigAlg::rsa_pss_sha384 || alg == SigAlg::rsa_pss_sha512) {
       need(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING));
       need(EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST));
