@@ -40,7 +40,7 @@ class Check {
 
  private:
   std::optional<StoredEntry> decoded(const RawEntry& raw, const std::string& what);
-  void mentions(const Header& header);
+  void header_in_order(const Header& header, const std::string& what);
   void checkpoint(const SavedCheckpoint& saved, TreeHead& tree, uint64_t& matched);
 
   Store& store_;
@@ -75,6 +75,7 @@ std::optional<StoredEntry> Check::decoded(const RawEntry& raw, const std::string
   if (raw.salt.size() != kSaltBytes) wrong("its salt has " + std::to_string(raw.salt.size()) + " bytes");
   try {
     out.entry.header = Header::parse(raw.header);
+    header_in_order(out.entry.header, what);
     if (static_cast<int64_t>(out.entry.header.seq) != raw.row)
       wrong("it stands at another place: its header says entry " + std::to_string(out.entry.header.seq));
   } catch (const Error& e) {
@@ -90,7 +91,11 @@ std::optional<StoredEntry> Check::decoded(const RawEntry& raw, const std::string
   return out;
 }
 
-void Check::mentions(const Header& header) {
+// Times and streams go by every header that can be read, also of an entry that is otherwise broken.
+void Check::header_in_order(const Header& header, const std::string& what) {
+  if (header.time < last_time_)
+    note(what, "its time " + utc_text(header.time) + " is before that of the entry before, " + utc_text(last_time_));
+  last_time_ = std::max(last_time_, header.time);
   std::set<std::string_view> named;
   for (const NodeMention& m : header.nodes) named.insert(m.id);
   for (const auto& [from, to] : header.edges) named.insert({from, to});
@@ -114,11 +119,6 @@ void Check::entry(const RawEntry& raw) {
     leaves_.push_back(leaf);
   }
   if (!entry) return;
-  const Header& header = entry->entry.header;
-  if (header.time < last_time_)
-    note(what, "its time " + utc_text(header.time) + " is before that of the entry before, " + utc_text(last_time_));
-  last_time_ = std::max(last_time_, header.time);
-  mentions(header);
   for (std::string& digest : named_blobs_(*entry)) blobs_.emplace(std::move(digest), seq);
   for (auto& [name, digest] : named_segments_(*entry)) {
     auto [it, fresh] = segments_.try_emplace(name, seq, digest);
