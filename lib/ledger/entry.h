@@ -46,9 +46,9 @@ struct Header {
 
 // An entry before the store gives it seq and time.
 struct Event {
-  std::string type;
-  std::vector<NodeMention> nodes;
-  std::vector<Edge> edges;
+  std::string type = {};
+  std::vector<NodeMention> nodes = {};
+  std::vector<Edge> edges = {};
   Json body = Json(Json::Object{});
 };
 
