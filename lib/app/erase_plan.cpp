@@ -96,7 +96,7 @@ Plan make_plan(Vault& vault, const std::vector<std::string>& datasets, const std
                                 {"created", utc_text(created)},
                                 {"ledger", Json::object({{"size", state.size}, {"root", hex(tree_root(vault.store().leaves(state.size)))}})},
                                 {"profile", state.vault.profile},
-                                {"profile_digest", hex(sha256(as_bytes(profiles_text())))},
+                                {"profile_digest", profiles_digest()},
                                 {"policy_digest", hex(sha256(as_bytes(policy::policy_data())))},
                                 {"quorum", state.vault.quorum},
                                 {"waiting_seconds", state.vault.waiting_seconds},

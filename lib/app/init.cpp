@@ -20,6 +20,13 @@ struct SignedGenesis {
   std::vector<std::string> signatures;  // one per officer, in order
 };
 
+const Profile& rules_of(const std::string& profile) {
+  if (const Profile* p = find_profile(profile)) return *p;
+  std::string known;
+  for (const std::string& n : profile_names()) known += (known.empty() ? "" : ", ") + n;
+  throw Error(Code::bad_input, "no profile is called " + profile).next("one of " + known);
+}
+
 SignedGenesis read_genesis(const InitRequest& request) {
   SignedGenesis out;
   out.text = to_text(read_file(request.genesis_file, 1 << 20));
@@ -69,7 +76,7 @@ void append_genesis(Environment& env, Store& store, const SignedGenesis& g) {
                                      {"program", kProgram},
                                      {"profile", g.genesis.profile},
                                      {"quorum", g.genesis.quorum},
-                                     {"waiting_seconds", std::max(g.genesis.waiting_seconds, profile_rules(g.genesis.profile).waiting_seconds)},
+                                     {"waiting_seconds", std::max(g.genesis.waiting_seconds, rules_of(g.genesis.profile).waiting_seconds)},
                                      {"statement", statement},
                                      {"signatures", signatures}})};
   store.append(std::move(events), {{g.genesis.vault.str(), 0}});
@@ -91,15 +98,15 @@ Genesis draft_genesis(const std::string& organisation, const std::string& origin
     }
     g.officers.push_back(std::move(o));
   }
-  profile_rules(profile);                // throws for an unknown profile
-  return Genesis::parse(g.text());       // complete?
+  rules_of(profile);
+  return Genesis::parse(g.text());  // throws where it is not complete
 }
 
 std::string init_vault(Environment& env, const InitRequest& request) {
   if (request.provider_uri.empty())
     throw Error(Code::usage, "where will the keys live?").next("--provider 'pkcs11:token=LABEL?module-path=/usr/lib/…/lib….so&pin-source=file:/…'");
   SignedGenesis g = read_genesis(request);
-  const ProfileRules& rules = profile_rules(g.genesis.profile);
+  const Profile& rules = rules_of(g.genesis.profile);
   if (g.genesis.quorum < rules.quorum)
     throw Error(Code::policy_refused, "profile " + g.genesis.profile + " asks for a quorum of " + std::to_string(rules.quorum) + "; the statement says " + std::to_string(g.genesis.quorum));
   std::string config = path_join(request.directory, "kesu.toml");

@@ -1,7 +1,7 @@
 #include "app/keys.h"
 
 #include "app/actor.h"
-#include "app/grade.h"
+#include "certificate/grade.h"
 #include "app/settle.h"
 #include "crypto/hash.h"
 #include "erasure/destroy_version.h"

@@ -16,9 +16,9 @@ struct ProgramResult {
 };
 
 struct ProgramRequest {
-  std::vector<std::string> argv;         // argv[0] is looked up in PATH unless it holds a slash
-  std::vector<std::string> environment;  // "NAME=value", the whole of it
-  Bytes input;
+  std::vector<std::string> argv = {};         // argv[0] is looked up in PATH unless it holds a slash
+  std::vector<std::string> environment = {};  // "NAME=value", the whole of it
+  Bytes input = {};
   Millis timeout = 60'000;
   size_t max_output = 64u << 20;  // more kills it; exit is then 128 + SIGKILL
   bool inherit_terminal_input = false;   // stdin is the caller's: for programs that ask a person (ssh-keygen, agents)

@@ -1,0 +1,161 @@
+#include "context.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include "base/files.h"
+#include "crypto/random.h"
+#include "hsm/register.h"
+
+namespace kesu::cli {
+
+namespace {
+SystemClock g_clock;
+
+std::string program_directory() {
+  char path[4096];
+  ssize_t n = ::readlink("/proc/self/exe", path, sizeof path - 1);
+  return n > 0 ? dir_name(std::string(path, static_cast<size_t>(n))) : ".";
+}
+
+bool is_wide(uint32_t cp) {
+  return (cp >= 0x1100 && cp <= 0x115f) || (cp >= 0x2e80 && cp <= 0xa4cf) || (cp >= 0xac00 && cp <= 0xd7a3) || (cp >= 0xf900 && cp <= 0xfaff) ||
+         (cp >= 0xfe30 && cp <= 0xfe6f) || (cp >= 0xff00 && cp <= 0xff60) || (cp >= 0xffe0 && cp <= 0xffe6) || (cp >= 0x20000 && cp <= 0x3fffd);
+}
+}  // namespace
+
+size_t display_width(std::string_view text) {
+  size_t width = 0;
+  for (size_t i = 0; i < text.size();) {
+    auto c = static_cast<uint8_t>(text[i]);
+    size_t length = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    uint32_t cp = length == 1 ? c : c & (0xffu >> (length + 1));
+    for (size_t k = 1; k < length && i + k < text.size(); ++k) cp = cp << 6 | (static_cast<uint8_t>(text[i + k]) & 0x3fu);
+    width += is_wide(cp) ? 2 : 1;
+    i += length;
+  }
+  return width;
+}
+
+std::string Table::str() const {
+  std::vector<size_t> widths;
+  for (auto& row : rows_)
+    for (size_t c = 0; c < row.size(); ++c) {
+      if (widths.size() <= c) widths.push_back(0);
+      widths[c] = std::max(widths[c], display_width(row[c]));
+    }
+  std::string out;
+  for (auto& row : rows_) {
+    std::string line;
+    for (size_t c = 0; c < row.size(); ++c) {
+      line += row[c];
+      if (c + 1 < row.size()) line.append(widths[c] - display_width(row[c]) + 2, ' ');
+    }
+    while (!line.empty() && line.back() == ' ') line.pop_back();
+    out += line + "\n";
+  }
+  return out;
+}
+
+Environment& Context::env() {
+  if (!env_) {
+    static std::unique_ptr<ProviderFactory> factory = provider_factory();
+    env_ = std::make_unique<Environment>(Environment{g_clock, system_random(), *factory, path_join(program_directory(), "kesu-probe")});
+    env_->notice = [this](const std::string& line) {
+      if (!quiet) std::cerr << "kesu: " << line << "\n";
+    };
+  }
+  return *env_;
+}
+
+std::string Context::vault_directory() const {
+  if (!vault_option.empty()) return absolute_path(vault_option);
+  if (const char* from = std::getenv("KESU_VAULT"); from && *from) return absolute_path(from);
+  return find_vault(".");
+}
+
+Vault& Context::open(Access access) {
+  vault_ = std::make_unique<Vault>(vault_directory(), env(), access);
+  return *vault_;
+}
+void Context::close() { vault_.reset(); }
+
+void Context::show(const Json& document, const std::string& text) {
+  if (json) std::cout << document.canonical() << "\n";
+  else if (!quiet) std::cout << text << std::flush;
+}
+void Context::say(const std::string& line) {
+  if (!json && !quiet) std::cout << line << "\n" << std::flush;
+}
+
+void Context::confirm(const std::string& question) {
+  if (yes) return;
+  if (!::isatty(0) || json) throw Error(Code::not_confirmed, question + ": nobody could be asked").next("--yes says yes beforehand");
+  std::cerr << question << " [yes/no] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer != "yes" && answer != "y") throw Error(Code::not_confirmed, "not confirmed: nothing was changed");
+}
+
+std::function<void(int64_t, int64_t)> Context::progress(const std::string& what) {
+  if (quiet || json || !::isatty(2)) return [](int64_t, int64_t) {};
+  Millis start = g_clock.now();
+  auto last = std::make_shared<Millis>(0);
+  return [=](int64_t done, int64_t total) {
+    Millis now = g_clock.now();
+    if (now - start < 1000 || (now - *last < 200 && done != total)) return;
+    *last = now;
+    Millis left = done ? (now - start) * (total - done) / done / 1000 : 0;
+    std::cerr << "\r" << what << " " << grouped(done) << " of " << grouped(total) << ", " << done * 1000 / (now - start) << "/s, " << left << " s left   " << (done == total ? "\n" : "") << std::flush;
+  };
+}
+
+void on_run(CLI::App* command, std::function<void()> body) { command->callback(std::move(body)); }
+
+std::string grouped(int64_t n) {
+  std::string digits = std::to_string(n < 0 ? -n : n), out;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i && (digits.size() - i) % 3 == 0) out.push_back(',');
+    out.push_back(digits[i]);
+  }
+  return n < 0 ? "-" + out : out;
+}
+
+std::string human_bytes(int64_t n) {
+  static constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  if (n < 1024) return grouped(n) + (n == 1 ? " byte" : " bytes");
+  double v = static_cast<double>(n);
+  int unit = 0;
+  while (v >= 1024 && unit < 5) {
+    v /= 1024;
+    ++unit;
+  }
+  char text[40];
+  std::snprintf(text, sizeof text, "%.2f %s", v, kUnits[unit]);
+  return text;
+}
+
+std::string brief(const std::string& id) {
+  size_t dash = id.find('-');
+  if (dash == std::string::npos || id.size() < dash + 9) return id;
+  size_t dot = id.find('.');
+  return id.substr(0, dash + 9) + (dot == std::string::npos ? "" : id.substr(dot));
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+void print_error(const Error& e, bool json) {
+  if (json) {
+    std::cout << Json::object({{"error", Json::object({{"code", code_text(e.code())}, {"message", e.message()}, {"tried", e.tried()}, {"cause", e.cause()}, {"next", e.next()}})}}).canonical() << "\n";
+    return;
+  }
+  std::cerr << "kesu: " << e.message() << " [" << code_text(e.code()) << "]\n";
+  if (!e.tried().empty()) std::cerr << "  tried  " << e.tried() << "\n";
+  if (!e.cause().empty()) std::cerr << "  cause  " << e.cause() << "\n";
+  if (!e.next().empty()) std::cerr << "  next   " << e.next() << "\n";
+}
+
+}  // namespace kesu::cli

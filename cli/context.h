@@ -1,0 +1,73 @@
+// What every command shares: global options, the environment, output.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "app/vault.h"
+#include "base/error.h"
+#include "base/json.h"
+
+namespace kesu::cli {
+
+// Rows under a heading, aligned; for terminals and pipes alike.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> heading) : rows_{std::move(heading)} {}
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  bool empty() const { return rows_.size() < 2; }
+  std::string str() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+// Columns that a text takes on a terminal (wide characters take two).
+size_t display_width(std::string_view text);
+
+struct Context {
+  bool json = false, quiet = false, yes = false;
+  std::string vault_option;
+  Exit exit = Exit::done;
+
+  Environment& env();
+  std::string vault_directory() const;
+  // Opens the vault; the object lives until the command ends.
+  Vault& open(Access access);
+  void close();  // saves registers
+
+  // One document with --json; else `text`, unless --quiet.
+  void show(const Json& document, const std::string& text);
+  void say(const std::string& line);  // stdout, not with --json or --quiet
+  // Asks on the terminal; with --yes it is yes. Throws not_confirmed when there is no terminal or the answer is no.
+  void confirm(const std::string& question);
+  // A progress function for long work: on a terminal's stderr, after a second; silent otherwise.
+  std::function<void(int64_t, int64_t)> progress(const std::string& what);
+
+ private:
+  std::unique_ptr<Environment> env_;
+  std::unique_ptr<Vault> vault_;
+};
+
+// Runs `body` as the command's action.
+void on_run(CLI::App* command, std::function<void()> body);
+
+std::string human_bytes(int64_t n);       // "3.81 TiB"
+std::string grouped(int64_t n);           // "1,204,551"
+std::string brief(const std::string& id); // identifiers as people see them
+std::string first_line(const std::string& text);
+
+// The failure of a command, on stderr for people, on stdout with --json.
+void print_error(const Error& error, bool json);
+
+void setup_vault(CLI::App& app, Context& context);        // init, demo, status
+void setup_provider(CLI::App& app, Context& context);
+void setup_key(CLI::App& app, Context& context);
+void setup_dataset(CLI::App& app, Context& context);
+void setup_seal(CLI::App& app, Context& context);         // seal, open, info, inventory
+void setup_erase(CLI::App& app, Context& context);
+void setup_certificate(CLI::App& app, Context& context);  // certificate, verify, trust
+void setup_ledger(CLI::App& app, Context& context);
+void setup_policy(CLI::App& app, Context& context);
+
+}  // namespace kesu::cli
