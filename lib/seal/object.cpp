@@ -105,11 +105,15 @@ std::string metadata_problem(const Metadata& m) {
   return "";
 }
 
-// The tail that both forms of opening share: the key must fit header and slots, each proven by its own field.
+size_t slot_index(const Region& region, const Slot& slot) {
+  return region.slots[0] && &slot == &*region.slots[0] ? 0 : 1;
+}
+
+// The key must fit header and slots, each proven by its own field.
 void check_key(const Region& region, const Slot& opened, const Secret& data_key) {
   const ObjectHeader& h = region.header;
   const auto check_slot = [&](const Slot& slot) {
-    const size_t index = &slot == &*region.slots[0] ? 0 : 1;
+    const size_t index = slot_index(region, slot);
     if (!equal_constant_time(slot_hmac(h.object, slot, data_key), slot.hmac))
       throw damaged("slot " + std::to_string(index) + " HMAC", 1024 + index * kSlotBytes + 928,
                     "does not fit the key");
@@ -126,16 +130,27 @@ struct Unlocked {
   const Slot* slot;
 };
 
-Unlocked unlock(const Region& region, const UnwrapKey& unwrap) {
+Secret unwrap_slot(const Region& region, const Slot& slot, const UnwrapKey& unwrap) {
   const ObjectHeader& h = region.header;
+  const uint64_t at = 1024 + slot_index(region, slot) * kSlotBytes + 80;
+  Secret key;
+  try {
+    key = unwrap(slot, wrap_aad(h.vault, h.dataset, h.object, slot.version));
+  } catch (const Error& e) {
+    if (e.code() == Code::sealed_damaged) throw damaged("wrapped key", at, e.message());
+    throw;
+  }
+  if (key.size() != kDataKeyBytes)
+    throw damaged("data key", at, "unwrapping gave " + std::to_string(key.size()) + " bytes, not 64");
+  return key;
+}
+
+Unlocked unlock(const Region& region, const UnwrapKey& unwrap) {
   std::exception_ptr first;
   for (const Slot* slot : region.usable()) {
     Secret key;
     try {
-      key = unwrap(*slot, wrap_aad(h.vault, h.dataset, h.object, slot->version));
-      if (key.size() != kDataKeyBytes)
-        throw Error(Code::sealed_damaged, "sealed object is damaged: data key")
-            .cause("unwrapping gave " + std::to_string(key.size()) + " bytes, not 64");
+      key = unwrap_slot(region, *slot, unwrap);
     } catch (const Error&) {
       if (!first) first = std::current_exception();
       continue;
@@ -345,7 +360,7 @@ NextSlot rewrap_object(const SealedInput& in, const UnwrapKey& unwrap, const Ver
   const Slot& newest = *info.region.usable().front();
   NextSlot next;
   // Never the slot that opened: until the new one is durable it is the only proven way in.
-  next.index = info.region.slots[0] && unlocked.slot == &*info.region.slots[0] ? 1 : 0;
+  next.index = 1 - slot_index(info.region, *unlocked.slot);
   next.slot.generation = newest.generation + 1;
   next.slot.version = version;
   next.slot.wrapped = wrap(unlocked.data_key, wrap_aad(h.vault, h.dataset, h.object, version));

@@ -64,10 +64,10 @@ class Keys {
       const auto it = keys_.find(slot.version);
       if (it == keys_.end()) throw Error(Code::object_absent, slot.version.str() + " is not here");
       if (slot.wrapped.nonce.size() != 12)
-        throw Error(Code::sealed_damaged, "sealed object is damaged: wrapped key");
+        throw Error(Code::sealed_damaged, "the wrap does not authenticate");
       auto key = Aead(AeadAlg::aes256_gcm, it->second)
                      .open(AeadNonce(slot.wrapped.nonce.data(), 12), aad, slot.wrapped.blob);
-      if (!key) throw Error(Code::sealed_damaged, "sealed object is damaged: wrapped key");
+      if (!key) throw Error(Code::sealed_damaged, "the wrap does not authenticate");
       Secret out = Secret::from(*key);
       wipe(*key);
       return out;
