@@ -32,8 +32,10 @@ class RegisteredFactory final : public ProviderFactory {
   }
   Json calls() const override {
     Json all = Json::array({});
-    for (const auto& [scheme, factory] : factories_)
-      for (const Json& call : factory->calls().as_array()) all.push(call);
+    for (const auto& [scheme, factory] : factories_) {
+      const Json calls = factory->calls();
+      for (const Json& call : calls.as_array()) all.push(call);
+    }
     return all;
   }
 

@@ -8,8 +8,8 @@
 
 namespace kesu {
 
-// Opens a provider by the scheme of its URI. Besides the errors of ProviderFactory::open: bad_input for a scheme that is
-// not in the list, naming those that are.
+// Opens a provider by the scheme of its URI. Besides the errors of ProviderFactory::open: bad_input for a
+// scheme that is not in the list, naming those that are.
 std::unique_ptr<ProviderFactory> provider_factory();
 
 // "pkcs11:", …

@@ -64,12 +64,12 @@ Template public_part(const VersionRef& version, KeyPurpose purpose) {
 }
 
 bool template_rejected(CK_RV rv) {
-  return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID || rv == CKR_ATTRIBUTE_READ_ONLY ||
-         rv == CKR_TEMPLATE_INCONSISTENT;
+  return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ||
+         rv == CKR_ATTRIBUTE_READ_ONLY || rv == CKR_TEMPLATE_INCONSISTENT;
 }
 
-// First the whole template; then without one optional attribute at a time, so that as little as possible is given up;
-// then without more and more of them.
+// First the whole template; then without one optional attribute at a time, so that as little as possible is
+// given up; then without more and more of them.
 CK_RV attempt(const std::function<CK_RV(const std::vector<CK_ATTRIBUTE_TYPE>&)>& generate,
               std::vector<std::string>& left_out) {
   std::vector<std::vector<CK_ATTRIBUTE_TYPE>> choices{{}};
@@ -85,7 +85,8 @@ CK_RV attempt(const std::function<CK_RV(const std::vector<CK_ATTRIBUTE_TYPE>&)>&
   return rv;
 }
 
-// After a failed generation: is anything there with the new label? Whatever prevents the look says "do not know".
+// After a failed generation: is anything there with the new label? Whatever prevents the look says "do not
+// know".
 bool surely_nothing_made(Session& session, const VersionRef& version) {
   try {
     return session.logged_in() && session.find(Template().text(CKA_LABEL, object_label(version))).empty() &&
@@ -100,7 +101,9 @@ bool is_signing(KeyPurpose purpose) {
   return purpose == KeyPurpose::sign_ledger || purpose == KeyPurpose::sign_certificate;
 }
 
-CK_OBJECT_CLASS class_of(KeyPurpose purpose) { return is_signing(purpose) ? CKO_PRIVATE_KEY : CKO_SECRET_KEY; }
+CK_OBJECT_CLASS class_of(KeyPurpose purpose) {
+  return is_signing(purpose) ? CKO_PRIVATE_KEY : CKO_SECRET_KEY;
+}
 
 CK_MECHANISM_TYPE mechanism_of(KeyPurpose purpose) {
   if (purpose == KeyPurpose::sign_ledger) return CKM_EDDSA;
@@ -117,11 +120,13 @@ NewKey generate_key(Session& session, const VersionRef& version, KeyPurpose purp
         auto secret_view = secret.view(), open_view = open.view();
         CK_MECHANISM how{CKM_AES_KEY_GEN, nullptr, 0};
         if (!is_signing(purpose))
-          return P11_CALL(session.module(), session.log(), C_GenerateKey, session.handle(), &how, secret_view.data(),
-                          secret_view.size(), &made.key);
-        how.mechanism = purpose == KeyPurpose::sign_ledger ? CKM_EC_EDWARDS_KEY_PAIR_GEN : CKM_EC_KEY_PAIR_GEN;
-        return P11_CALL(session.module(), session.log(), C_GenerateKeyPair, session.handle(), &how, open_view.data(),
-                        open_view.size(), secret_view.data(), secret_view.size(), &made.public_key, &made.key);
+          return P11_CALL(session.module(), session.log(), C_GenerateKey, session.handle(), &how,
+                          secret_view.data(), secret_view.size(), &made.key);
+        how.mechanism =
+            purpose == KeyPurpose::sign_ledger ? CKM_EC_EDWARDS_KEY_PAIR_GEN : CKM_EC_KEY_PAIR_GEN;
+        return P11_CALL(session.module(), session.log(), C_GenerateKeyPair, session.handle(), &how,
+                        open_view.data(), open_view.size(), secret_view.data(), secret_view.size(),
+                        &made.public_key, &made.key);
       },
       made.left_out);
   if (rv == CKR_OK) return made;
@@ -158,7 +163,8 @@ KeyRef reference(Session& session, const NewKey& made, const VersionRef& version
     auto there = session.flag(made.key, type);
     if (there != value)
       throw Error(Code::provider_failed, object_label(version) + " must not be used: the token shows " +
-                                             attribute_name(type) + (there ? (*there ? "=true" : "=false") : " not at all"))
+                                             attribute_name(type) +
+                                             (there ? (*there ? "=true" : "=false") : " not at all"))
           .tried("reading the attributes back after generation")
           .next("destroy the object with the token's own tool; use a token that keeps keys inside");
   };
@@ -183,10 +189,12 @@ KeyRef reference(Session& session, const NewKey& made, const VersionRef& version
   session.random(plain.reveal());
   session.random(canary.nonce);
   canary.digest = sha256(plain.reveal());
-  auto done = session.gcm(true, made.key, canary.nonce, as_bytes(kCanaryAad), plain.reveal(), canary.ciphertext);
+  auto done =
+      session.gcm(true, made.key, canary.nonce, as_bytes(kCanaryAad), plain.reveal(), canary.ciphertext);
   if (done.rv != CKR_OK) throw call_error(done.call, done.rv, "encrypting the canary of " + ref.label);
   if (done.size != canary.ciphertext.size())
-    throw Error(Code::provider_failed, "CKM_AES_GCM gave " + std::to_string(done.size) + " bytes instead of 48");
+    throw Error(Code::provider_failed,
+                "CKM_AES_GCM gave " + std::to_string(done.size) + " bytes instead of 48");
   ref.canary = std::move(canary);
   return ref;
 }

@@ -19,8 +19,9 @@ struct NewKey {
   std::vector<std::string> left_out;
 };
 
-// Calls C_GenerateKey or C_GenerateKeyPair with the template of docs/spec/provider-port.md. Errors: mechanism_absent,
-// provider_failed, session_lost, provider_unavailable: nothing was made; outcome_unknown: something may have been.
+// Calls C_GenerateKey or C_GenerateKeyPair with the template of docs/spec/provider-port.md. Errors:
+// mechanism_absent, provider_failed, session_lost, provider_unavailable: nothing was made; outcome_unknown:
+// something may have been.
 NewKey generate_key(Session& session, const VersionRef& version, KeyPurpose purpose);
 
 // Attributes of the template that the object does not show as asked for.
@@ -30,8 +31,8 @@ std::vector<std::string> differing(Session& session, CK_OBJECT_HANDLE key, const
 // The attributes of the secret's object, and of a pair's public object as member "public".
 Json all_attributes(Session& session, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE public_key);
 
-// The reference to a key as it is now, with a new canary (not for signing keys) and without a check that use does.
-// Throws provider_failed when the key is not sensitive or can be extracted.
+// The reference to a key as it is now, with a new canary (not for signing keys) and without a check that use
+// does. Throws provider_failed when the key is not sensitive or can be extracted.
 KeyRef reference(Session& session, const NewKey& made, const VersionRef& version, KeyPurpose purpose);
 
 }  // namespace kesu::p11

@@ -1,4 +1,5 @@
-// The Cryptoki header (PKCS #11 2.40 as p11-kit ships it), what it lacks of version 3, and names of its constants.
+// The Cryptoki header (PKCS #11 2.40 as p11-kit ships it), what it lacks of version 3, and names of its
+// constants.
 #pragma once
 #include <p11-kit/pkcs11.h>
 
@@ -8,9 +9,9 @@
 
 namespace kesu::p11 {
 
-constexpr CK_ATTRIBUTE_TYPE kUniqueId = 0x4UL;          // CKA_UNIQUE_ID, version 3
-constexpr CK_RV kAeadDecryptFailed = 0x42UL;            // CKR_AEAD_DECRYPT_FAILED, version 3
-constexpr CK_RV kOperationCancelFailed = 0x202UL;       // CKR_OPERATION_CANCEL_FAILED, version 3
+constexpr CK_ATTRIBUTE_TYPE kUniqueId = 0x4UL;     // CKA_UNIQUE_ID, version 3
+constexpr CK_RV kAeadDecryptFailed = 0x42UL;       // CKR_AEAD_DECRYPT_FAILED, version 3
+constexpr CK_RV kOperationCancelFailed = 0x202UL;  // CKR_OPERATION_CANCEL_FAILED, version 3
 constexpr CK_ULONG kUnavailable = ~static_cast<CK_ULONG>(0);
 
 // CK_GCM_PARAMS of early headers, without the length of the IV in bits.

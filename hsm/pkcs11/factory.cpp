@@ -22,8 +22,8 @@ class Pkcs11Factory final : public ProviderFactory {
   Json calls() const override { return log_ ? log_->to_json() : Json::array({}); }
 
  private:
-  // A PIN that a token refused is not tried again by this process unless its source has changed: many workers with one
-  // wrong PIN must not lock the token.
+  // A PIN that a token refused is not tried again by this process unless its source has changed: many workers
+  // with one wrong PIN must not lock the token.
   static void login(Session& session, const Uri& uri, const CK_TOKEN_INFO& token, const std::string& text) {
     static auto* refused = new std::set<std::string>;
     static auto* mutex = new std::mutex;

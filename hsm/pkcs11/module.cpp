@@ -36,7 +36,9 @@ Registry& registry() {
   return *one;
 }
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 }  // namespace
 
 void CallLog::add(const char* call, CK_RV rv, std::chrono::steady_clock::duration took) {
@@ -53,11 +55,12 @@ void CallLog::add(const char* call, CK_RV rv, std::chrono::steady_clock::duratio
 Json CallLog::to_json() const {
   Json out = Json::array({});
   for (const Row& row : rows_)
-    out.push(Json::object({{"call", row.call},
-                           {"ms", static_cast<int64_t>(
-                                      std::chrono::duration_cast<std::chrono::milliseconds>(row.took).count())},
-                           {"rv", rv_name(row.rv)},
-                           {"times", row.times}}));
+    out.push(Json::object(
+        {{"call", row.call},
+         {"ms",
+          static_cast<int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(row.took).count())},
+         {"rv", rv_name(row.rv)},
+         {"times", row.times}}));
   if (dropped_ > 0)
     out.push(Json::object({{"call", "(not kept)"}, {"ms", 0}, {"rv", ""}, {"times", dropped_}}));
   return out;
@@ -111,7 +114,9 @@ void Module::load(const std::string& path, CallLog* log) {
     throw Error(Code::provider_unavailable, "the PKCS #11 module " + path + " does not start")
         .tried("C_Initialize")
         .cause("it answered " + rv_name(rv))
-        .next("look at the module's own configuration (SoftHSM2: SOFTHSM2_CONF and the directory that it names)");
+        .next(
+            "look at the module's own configuration (SoftHSM2: SOFTHSM2_CONF and the directory that it "
+            "names)");
   rv = P11_CALL(*this, log, C_GetInfo, &info_);
   if (rv != CKR_OK) throw call_error("C_GetInfo", rv, "asking the module who it is");
   sha256_ = file_sha256(path);
@@ -159,10 +164,13 @@ Error call_error(const char* call, CK_RV rv, std::string doing) {
                   "see that it is there and running, then run the command again");
     case CKR_FUNCTION_NOT_SUPPORTED:
     case CKR_MECHANISM_INVALID:
-      return make(Code::mechanism_absent, "the token cannot do this", "use another provider for this purpose");
+      return make(Code::mechanism_absent, "the token cannot do this",
+                  "use another provider for this purpose");
     case CKR_PIN_LOCKED:
-      return make(Code::pin_locked, "the token's PIN is locked", "have the token's security officer unlock it");
-    default: return make(Code::provider_failed, "the token refused or failed: " + rv_name(rv), "");
+      return make(Code::pin_locked, "the token's PIN is locked",
+                  "have the token's security officer unlock it");
+    default:
+      return make(Code::provider_failed, "the token refused or failed: " + rv_name(rv), "");
   }
 }
 

@@ -1,4 +1,5 @@
-// A loaded PKCS #11 module: one initialisation for each path and process, shared by all providers of the process.
+// A loaded PKCS #11 module: one initialisation for each path and process, shared by all providers of the
+// process.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -31,7 +32,8 @@ class CallLog {
   int64_t dropped_ = 0;
 };
 
-// What modules do differently, as data. `gcm_tag_errors` are the answers to a GCM ciphertext that does not authenticate.
+// What modules do differently, as data. `gcm_tag_errors` are the answers to a GCM ciphertext that does not
+// authenticate.
 struct Quirks {
   std::string_view library;  // part of the library's manufacturer or description; empty: every other module
   std::vector<CK_RV> gcm_tag_errors;

@@ -33,7 +33,8 @@ Secret read_all(int fd, const std::string& from) {
   while (have < buffer.size()) {
     ssize_t got = ::read(fd, buffer.reveal().data() + have, buffer.size() - have);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw Error(Code::pin_missing, "cannot read the PIN from " + from).cause(std::strerror(errno));
+    if (got < 0)
+      throw Error(Code::pin_missing, "cannot read the PIN from " + from).cause(std::strerror(errno));
     if (got == 0) break;
     have += static_cast<size_t>(got);
   }
@@ -42,7 +43,8 @@ Secret read_all(int fd, const std::string& from) {
 }
 
 Secret read_file_pin(const std::string& path) {
-  // Opened first and judged by its descriptor: what is judged is what is read. Not blocking, should it be a pipe.
+  // Opened first and judged by its descriptor: what is judged is what is read. Not blocking, should it be a
+  // pipe.
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.ok())
     throw Error(Code::pin_missing, "cannot open the PIN file " + path)
@@ -72,7 +74,8 @@ Secret read_pin(const std::string& pin_source) {
   if (pin_source.starts_with("env:")) {
     std::string name = pin_source.substr(4);
     const char* value = std::getenv(name.c_str());
-    if (value == nullptr) throw Error(Code::pin_missing, "the environment has no variable " + name + " with the PIN");
+    if (value == nullptr)
+      throw Error(Code::pin_missing, "the environment has no variable " + name + " with the PIN");
     size_t size = std::strlen(value);
     if (size > kMaxPin) throw Error(Code::pin_missing, "the variable " + name + " is too long to be a PIN");
     return first_line({reinterpret_cast<const uint8_t*>(value), size}, "the variable " + name);

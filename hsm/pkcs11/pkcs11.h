@@ -6,9 +6,10 @@
 
 namespace kesu {
 
-// Opens `pkcs11:` URIs (RFC 7512). All providers of a process share one initialisation of each module, and with it the
-// login at each token: a second provider of the same token finds the process logged in. Use from one thread; the
-// providers that it opened may then go to one thread each. A forked child must open its own factory after exec.
+// Opens `pkcs11:` URIs (RFC 7512). All providers of a process share one initialisation of each module, and
+// with it the login at each token: a second provider of the same token finds the process logged in. Use from
+// one thread; the providers that it opened may then go to one thread each. A forked child must open its own
+// factory after exec.
 std::unique_ptr<ProviderFactory> pkcs11_factory();
 
 }  // namespace kesu

@@ -16,7 +16,9 @@ std::string version_text(const CK_VERSION& version) {
   return std::to_string(version.major) + "." + std::to_string(version.minor);
 }
 
-std::string seen_text(const std::optional<Bytes>& value) { return value ? shown_text(*value) : std::string(); }
+std::string seen_text(const std::optional<Bytes>& value) {
+  return value ? shown_text(*value) : std::string();
+}
 
 class Pkcs11Provider final : public Provider {
  public:
@@ -48,7 +50,8 @@ class Pkcs11Provider final : public Provider {
   std::shared_ptr<CallLog> log_;  // before the session, which logs its end
   std::unique_ptr<Session> session_;
   CK_TOKEN_INFO token_;
-  // Keys that opened their canary, or signed, in this session; by label, id and what they were checked against.
+  // Keys that opened their canary, or signed, in this session; by label, id and what they were checked
+  // against.
   std::map<std::string, CK_OBJECT_HANDLE> checked_;
 };
 
@@ -87,7 +90,9 @@ Capabilities Pkcs11Provider::capabilities() {
   if (count > 0) rv = P11_CALL(module, log_.get(), C_GetMechanismList, session_->slot(), list.data(), &count);
   if (rv != CKR_OK) throw call_error("C_GetMechanismList", rv, "listing the mechanisms");
   list.resize(std::min<size_t>(list.size(), count));
-  auto has = [&list](CK_MECHANISM_TYPE one) { return std::find(list.begin(), list.end(), one) != list.end(); };
+  auto has = [&list](CK_MECHANISM_TYPE one) {
+    return std::find(list.begin(), list.end(), one) != list.end();
+  };
   Capabilities out;
   out.wrap_aes256_gcm = has(CKM_AES_KEY_GEN) && has(CKM_AES_GCM);
   out.sign_ed25519 = has(CKM_EC_EDWARDS_KEY_PAIR_GEN) && has(CKM_EDDSA);
@@ -104,7 +109,8 @@ ObjectSeen Pkcs11Provider::seen(CK_OBJECT_HANDLE object) {
   ObjectSeen out;
   auto object_class = session_->number(object, CKA_CLASS);
   if (object_class) out.object_class = class_name(*object_class);
-  bool key = object_class == CKO_SECRET_KEY || object_class == CKO_PRIVATE_KEY || object_class == CKO_PUBLIC_KEY;
+  bool key =
+      object_class == CKO_SECRET_KEY || object_class == CKO_PRIVATE_KEY || object_class == CKO_PUBLIC_KEY;
   if (key)
     if (auto type = session_->number(object, CKA_KEY_TYPE)) out.key_type = key_type_name(*type);
   out.label = seen_text(session_->attribute(object, CKA_LABEL));
@@ -126,7 +132,8 @@ void Pkcs11Provider::demand_login(const std::string& doing) {
   CK_RV rv = P11_CALL(session_->module(), log_.get(), C_GetTokenInfo, session_->slot(), &now);
   if (rv != CKR_OK) throw call_error("C_GetTokenInfo", rv, doing);
   if (!std::equal(std::begin(now.serialNumber), std::end(now.serialNumber), std::begin(token_.serialNumber)))
-    throw Error(Code::provider_unavailable, "another token is in the slot now: serial " + padded_text(now.serialNumber));
+    throw Error(Code::provider_unavailable,
+                "another token is in the slot now: serial " + padded_text(now.serialNumber));
 }
 
 CK_OBJECT_HANDLE Pkcs11Provider::locate(const KeyRef& ref) {
@@ -166,9 +173,11 @@ CK_OBJECT_HANDLE Pkcs11Provider::locate(const KeyRef& ref) {
 }
 
 CK_OBJECT_HANDLE Pkcs11Provider::public_half(const Bytes& id, const std::string& label) {
-  auto found = session_->find(Template().number(CKA_CLASS, CKO_PUBLIC_KEY).text(CKA_LABEL, label).bytes(CKA_ID, id));
+  auto found =
+      session_->find(Template().number(CKA_CLASS, CKO_PUBLIC_KEY).text(CKA_LABEL, label).bytes(CKA_ID, id));
   if (found.size() > 1)
-    throw Error(Code::object_ambiguous, std::to_string(found.size()) + " public keys carry the label and id of " + label);
+    throw Error(Code::object_ambiguous,
+                std::to_string(found.size()) + " public keys carry the label and id of " + label);
   return found.empty() ? CK_INVALID_HANDLE : found.front();
 }
 
@@ -198,7 +207,8 @@ void Pkcs11Provider::open_canary(const KeyRef& ref, CK_OBJECT_HANDLE key) {
 
 // Signs bytes that mean nothing elsewhere and verifies them with the public key that the ledger knows.
 void Pkcs11Provider::check_signature(const KeyRef& ref, CK_OBJECT_HANDLE key) {
-  if (ref.public_key.empty()) throw Error(Code::bad_input, "the reference to " + ref.label + " has no public key");
+  if (ref.public_key.empty())
+    throw Error(Code::bad_input, "the reference to " + ref.label + " has no public key");
   PublicKey known = PublicKey::from_spki(ref.public_key);
   Bytes message = to_bytes(as_bytes("kesu-key-check-v1 " + ref.label + " "));
   Bytes salt(32);
@@ -263,13 +273,15 @@ std::optional<Birth> Pkcs11Provider::recover(const VersionRef& version, KeyPurpo
     if (error.code() != Code::object_absent) throw;
     // Of a pair only the public half may be there: no key, then. The label is not used a second time.
     Enumeration all = enumerate();
-    if (!all.complete) throw Error(Code::provider_unavailable, "the token's objects cannot be listed").cause(all.why);
+    if (!all.complete)
+      throw Error(Code::provider_unavailable, "the token's objects cannot be listed").cause(all.why);
     return std::nullopt;
   }
   if (is_signing(purpose)) {
     made.public_key = public_half(sought.id, sought.label);
     if (made.public_key == CK_INVALID_HANDLE)
-      throw Error(Code::provider_failed, "of the pair " + sought.label + " only the private half is at the token")
+      throw Error(Code::provider_failed,
+                  "of the pair " + sought.label + " only the private half is at the token")
           .cause("the generation was interrupted between the two")
           .next("destroy the object with the token's own tool, then run the command again");
   }
@@ -283,11 +295,13 @@ std::optional<Birth> Pkcs11Provider::recover(const VersionRef& version, KeyPurpo
 
 Json Pkcs11Provider::describe(const KeyRef& ref) {
   CK_OBJECT_HANDLE key = locate(ref);
-  return all_attributes(*session_, key, is_signing(ref.purpose) ? public_half(ref.id, ref.label) : CK_INVALID_HANDLE);
+  return all_attributes(*session_, key,
+                        is_signing(ref.purpose) ? public_half(ref.id, ref.label) : CK_INVALID_HANDLE);
 }
 
 WrappedKey Pkcs11Provider::wrap(const KeyRef& ref, const Secret& key, ByteView aad) {
-  if (is_signing(ref.purpose)) throw Error(Code::mechanism_absent, ref.label + " is a signing key and cannot wrap");
+  if (is_signing(ref.purpose))
+    throw Error(Code::mechanism_absent, ref.label + " is a signing key and cannot wrap");
   if (key.empty()) throw Error(Code::bad_input, "there is nothing to wrap");
   CK_OBJECT_HANDLE wrapping = usable(ref);
   WrappedKey out;
@@ -297,20 +311,22 @@ WrappedKey Pkcs11Provider::wrap(const KeyRef& ref, const Secret& key, ByteView a
   auto done = session_->gcm(true, wrapping, out.nonce, aad, key.reveal(), out.blob);
   if (done.rv != CKR_OK) fail(done, "wrapping a data key with " + ref.label);
   if (done.size != out.blob.size())
-    throw Error(Code::provider_failed, "CKM_AES_GCM gave " + std::to_string(done.size) + " bytes instead of " +
-                                           std::to_string(out.blob.size()));
+    throw Error(Code::provider_failed, "CKM_AES_GCM gave " + std::to_string(done.size) +
+                                           " bytes instead of " + std::to_string(out.blob.size()));
   return out;
 }
 
 Secret Pkcs11Provider::unwrap(const KeyRef& ref, const WrappedKey& wrapped, ByteView aad) {
-  if (is_signing(ref.purpose)) throw Error(Code::mechanism_absent, ref.label + " is a signing key and cannot unwrap");
+  if (is_signing(ref.purpose))
+    throw Error(Code::mechanism_absent, ref.label + " is a signing key and cannot unwrap");
   if (wrapped.algorithm != WrapAlg::aes256_gcm)
     throw Error(Code::mechanism_absent, "this provider unwraps AES-256-GCM only");
   auto damaged = [&](std::string cause) {
     return Error(Code::sealed_damaged, "the wrapped data key does not authenticate under " + ref.label)
         .cause(std::move(cause));
   };
-  if (wrapped.nonce.size() != kNonce || wrapped.blob.size() <= kTag) throw damaged("its nonce or its length is wrong");
+  if (wrapped.nonce.size() != kNonce || wrapped.blob.size() <= kTag)
+    throw damaged("its nonce or its length is wrong");
   CK_OBJECT_HANDLE key = usable(ref);
   Secret buffer(wrapped.blob.size());  // some modules want room for the tag too
   auto done = session_->gcm(false, key, wrapped.nonce, aad, wrapped.blob, buffer.reveal());
@@ -320,14 +336,16 @@ Secret Pkcs11Provider::unwrap(const KeyRef& ref, const WrappedKey& wrapped, Byte
   }
   if (done.rv != CKR_OK) fail(done, "unwrapping a data key with " + ref.label);
   if (done.size != wrapped.blob.size() - kTag)
-    throw Error(Code::provider_failed, "CKM_AES_GCM gave " + std::to_string(done.size) + " bytes of plaintext");
+    throw Error(Code::provider_failed,
+                "CKM_AES_GCM gave " + std::to_string(done.size) + " bytes of plaintext");
   return Secret::from(std::span<const uint8_t>(buffer.reveal()).first(done.size));
 }
 
 Bytes Pkcs11Provider::sign(const KeyRef& ref, ByteView data) {
   if (!is_signing(ref.purpose)) throw Error(Code::mechanism_absent, ref.label + " is no signing key");
   bool ledger = ref.purpose == KeyPurpose::sign_ledger;
-  if (!ledger && data.size() != 48) throw Error(Code::bad_input, "what is signed must be a SHA-384 digest, 48 bytes");
+  if (!ledger && data.size() != 48)
+    throw Error(Code::bad_input, "what is signed must be a SHA-384 digest, 48 bytes");
   CK_OBJECT_HANDLE key = usable(ref);
   try {
     return session_->sign(key, mechanism_of(ref.purpose), data, ledger ? 64 : 96);
@@ -397,12 +415,15 @@ Receipt Pkcs11Provider::destroy_object(const KeyRef& ref) {
   out.at = SystemClock().now();
   out.result = rv_name(rv);
   switch (rv) {
-    case CKR_OK: out.accepted = true; break;
+    case CKR_OK:
+      out.accepted = true;
+      break;
     case CKR_ACTION_PROHIBITED:
     case CKR_SESSION_READ_ONLY:
     case CKR_TOKEN_WRITE_PROTECTED:
     case CKR_USER_NOT_LOGGED_IN:
-    case CKR_FUNCTION_NOT_SUPPORTED: return out;  // a refusal: the object was not touched
+    case CKR_FUNCTION_NOT_SUPPORTED:
+      return out;  // a refusal: the object was not touched
     default:
       throw Error(Code::outcome_unknown, "whether the token destroyed " + ref.label + " is not known")
           .tried("C_DestroyObject")

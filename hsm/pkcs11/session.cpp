@@ -54,8 +54,10 @@ Json shown(Form form, const Bytes& value) {
       return list;
     }
     case Form::text:
-    case Form::date: return Json(shown_text(value));
-    case Form::bytes: break;
+    case Form::date:
+      return Json(shown_text(value));
+    case Form::bytes:
+      break;
   }
   return Json(hex(value));
 }
@@ -83,14 +85,15 @@ Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, CallLog* log)
     : module_(std::move(module)), slot_(slot), log_(log), handle_(open()) {}
 
 Session::~Session() {
-  // Closing the process's last session at the token logs out; an explicit logout would end other providers' logins.
+  // Closing the process's last session at the token logs out; an explicit logout would end other providers'
+  // logins.
   if (handle_ != CK_INVALID_HANDLE) P11_CALL(*module_, log_, C_CloseSession, handle_);
 }
 
 CK_SESSION_HANDLE Session::open() {
   CK_SESSION_HANDLE handle = CK_INVALID_HANDLE;
-  CK_RV rv =
-      P11_CALL(*module_, log_, C_OpenSession, slot_, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &handle);
+  CK_RV rv = P11_CALL(*module_, log_, C_OpenSession, slot_, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr,
+                      nullptr, &handle);
   if (rv != CKR_OK) throw call_error("C_OpenSession", rv, "opening a session with the token");
   return handle;
 }
@@ -118,8 +121,10 @@ void Session::login(const Secret& pin, const CK_TOKEN_INFO& token) {
         .next("log in once with the vendor's tool and the right PIN, then run the command again");
   CK_RV rv = P11_CALL(*module_, log_, C_Login, handle_, CKU_USER, in_pointer(pin.reveal()), pin.size());
   switch (rv) {
-    case CKR_OK: return;
-    case CKR_USER_ALREADY_LOGGED_IN: return;  // another provider of this process: the login is the process's
+    case CKR_OK:
+      return;
+    case CKR_USER_ALREADY_LOGGED_IN:
+      return;  // another provider of this process: the login is the process's
     case CKR_PIN_INCORRECT:
     case CKR_PIN_INVALID:
     case CKR_PIN_LEN_RANGE:
@@ -134,13 +139,15 @@ void Session::login(const Secret& pin, const CK_TOKEN_INFO& token) {
     case CKR_USER_PIN_NOT_INITIALIZED:
       throw Error(Code::pin_missing, name + " has no user PIN yet")
           .next("have the token's security officer set one");
-    default: throw call_error("C_Login", rv, "logging in at " + name);
+    default:
+      throw call_error("C_Login", rv, "logging in at " + name);
   }
 }
 
 std::vector<CK_OBJECT_HANDLE> Session::find(Template what) {
   auto view = what.view();
-  CK_RV rv = P11_CALL(*module_, log_, C_FindObjectsInit, handle_, view.empty() ? nullptr : view.data(), view.size());
+  CK_RV rv =
+      P11_CALL(*module_, log_, C_FindObjectsInit, handle_, view.empty() ? nullptr : view.data(), view.size());
   if (rv != CKR_OK) throw call_error("C_FindObjectsInit", rv, "searching for objects");
   std::vector<CK_OBJECT_HANDLE> out;
   std::array<CK_OBJECT_HANDLE, 64> some{};
@@ -148,7 +155,8 @@ std::vector<CK_OBJECT_HANDLE> Session::find(Template what) {
     CK_ULONG count = 0;
     rv = P11_CALL(*module_, log_, C_FindObjects, handle_, some.data(), some.size(), &count);
     if (rv != CKR_OK || count == 0) break;
-    out.insert(out.end(), some.begin(), some.begin() + static_cast<long>(std::min<size_t>(count, some.size())));
+    out.insert(out.end(), some.begin(),
+               some.begin() + static_cast<long>(std::min<size_t>(count, some.size())));
   }
   CK_RV final = P11_CALL(*module_, log_, C_FindObjectsFinal, handle_);
   if (rv != CKR_OK) throw call_error("C_FindObjects", rv, "searching for objects");
@@ -224,8 +232,8 @@ Session::Done Session::gcm(bool encrypt, CK_OBJECT_HANDLE key, ByteView nonce, B
                : P11_CALL(*module_, log_, C_Decrypt, handle_, in_pointer(in), in.size(), out.data(), &size);
   const char* name = encrypt ? "C_Encrypt" : "C_Decrypt";
   if (rv != CKR_OK) {
-    // What a failed operation leaves in a session differs between modules. Where not even a new session opens, the
-    // module's first answer is still the one to report.
+    // What a failed operation leaves in a session differs between modules. Where not even a new session
+    // opens, the module's first answer is still the one to report.
     try {
       renew();
     } catch (const Error&) {

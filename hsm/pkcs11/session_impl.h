@@ -1,4 +1,5 @@
-// One session with one token, logged in: search, attributes, and the cryptographic calls, each with its answer checked.
+// One session with one token, logged in: search, attributes, and the cryptographic calls, each with its
+// answer checked.
 #pragma once
 #include <deque>
 #include <memory>
@@ -32,7 +33,8 @@ struct TokenFound {
   CK_SLOT_ID slot = 0;
   CK_TOKEN_INFO info{};
 };
-// The one initialised token that the URI asks for. Errors: token_absent, token_ambiguous (candidates in `cause`).
+// The one initialised token that the URI asks for. Errors: token_absent, token_ambiguous (candidates in
+// `cause`).
 TokenFound find_token(const Module& module, const Uri& uri, CallLog* log);
 
 class Session {
@@ -45,7 +47,8 @@ class Session {
 
   // One attempt. Errors: pin_wrong, pin_locked.
   void login(const Secret& pin, const CK_TOKEN_INFO& token);
-  // A new session in place of this one, the login kept: after a failed operation some modules leave one behind.
+  // A new session in place of this one, the login kept: after a failed operation some modules leave one
+  // behind.
   void renew();
   // Does the module itself say that the user is logged in here?
   bool logged_in();
@@ -65,8 +68,8 @@ class Session {
 
   void random(std::span<uint8_t> out);  // from the token's generator
 
-  // AES-256-GCM, 128-bit tag. `out` is at least in.size() + 16 bytes (the module may use all of it); gives the size
-  // written, or the module's answer. A failure renews the session.
+  // AES-256-GCM, 128-bit tag. `out` is at least in.size() + 16 bytes (the module may use all of it); gives
+  // the size written, or the module's answer. A failure renews the session.
   struct Done {
     const char* call;
     CK_RV rv;

@@ -43,7 +43,8 @@ TokenFound find_token(const Module& module, const Uri& uri, CallLog* log) {
     }
     if ((token.info.flags & CKF_TOKEN_INITIALIZED) == 0) continue;
     seen += (seen.empty() ? "" : ", ") + described(token.info);
-    if (!fits(uri.token, padded_text(token.info.label)) || !fits(uri.serial, padded_text(token.info.serialNumber)) ||
+    if (!fits(uri.token, padded_text(token.info.label)) ||
+        !fits(uri.serial, padded_text(token.info.serialNumber)) ||
         !fits(uri.manufacturer, padded_text(token.info.manufacturerID)) ||
         !fits(uri.model, padded_text(token.info.model)))
       continue;

@@ -34,7 +34,8 @@ std::string decoded(std::string_view text, const std::string& attribute) {
     } else if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f) {
       throw bad("'" + attribute + "' has a character that must be percent-encoded");
     }
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) throw bad("'" + attribute + "' has a control character");
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      throw bad("'" + attribute + "' has a control character");
     out += c;
   }
   return out;
@@ -48,7 +49,8 @@ std::vector<std::pair<std::string, std::string>> attributes(std::string_view par
     part.remove_prefix(std::min(end + 1, part.size()));
     size_t equals = item.find('=');
     if (equals == std::string_view::npos || equals == 0)
-      throw bad("its attribute number " + std::to_string(out.size() + 1) + " is not name=value");  // may hold a PIN
+      throw bad("its attribute number " + std::to_string(out.size() + 1) +
+                " is not name=value");  // may hold a PIN
     std::string name(item.substr(0, equals));
     // Refused before its value is looked at, so that no message can repeat it.
     if (name == "pin-value")
@@ -68,8 +70,7 @@ std::string pin_source_of(const std::string& value) {
   std::string path = value;
   if (path.starts_with("file:")) path.erase(0, 5);
   if (path.starts_with("//")) path.erase(0, 2);
-  if (!path.starts_with("/"))
-    throw bad("'pin-source' must be file: with an absolute path, env:NAME or fd:N");
+  if (!path.starts_with("/")) throw bad("'pin-source' must be file: with an absolute path, env:NAME or fd:N");
   return "file:" + path;
 }
 }  // namespace
@@ -85,18 +86,27 @@ Uri Uri::parse(const std::string& text) {
 
   Uri out;
   for (auto& [name, value] : attributes(path, ';')) {
-    if (name == "token") out.token = value;
-    else if (name == "serial") out.serial = value;
-    else if (name == "manufacturer") out.manufacturer = value;
-    else if (name == "model") out.model = value;
-    else throw bad("'" + name + "' is not known here; a token is named by token, serial, manufacturer, model");
+    if (name == "token")
+      out.token = value;
+    else if (name == "serial")
+      out.serial = value;
+    else if (name == "manufacturer")
+      out.manufacturer = value;
+    else if (name == "model")
+      out.model = value;
+    else
+      throw bad("'" + name + "' is not known here; a token is named by token, serial, manufacturer, model");
   }
   for (auto& [name, value] : attributes(query, '&')) {
-    if (name == "module-path") out.module_path = value;
-    else if (name == "pin-source") out.pin_source = pin_source_of(value);
+    if (name == "module-path")
+      out.module_path = value;
+    else if (name == "pin-source")
+      out.pin_source = pin_source_of(value);
     else if (name == "module-name")
-      throw bad("'module-name' depends on where libraries are searched").next("give module-path=/path/module.so");
-    else throw bad("'" + name + "' is not known here; the query has module-path and pin-source");
+      throw bad("'module-name' depends on where libraries are searched")
+          .next("give module-path=/path/module.so");
+    else
+      throw bad("'" + name + "' is not known here; the query has module-path and pin-source");
   }
   if (out.module_path.empty()) throw bad("'module-path' is missing");
   if (!out.module_path.starts_with("/")) throw bad("'module-path' must be an absolute path");

@@ -20,9 +20,9 @@ struct Uri {
 // What the URI asks for, for messages: "token=t1;serial=01".
 std::string wanted_text(const Uri& uri);
 
-// Reads the PIN: bytes up to the first line feed, a carriage return before it dropped. A file must be regular, belong to
-// the user or root and be closed to group and others (Error pin_source_unsafe). Error pin_missing when there is no
-// source, no file, no variable, nothing in it. At most 4,096 bytes.
+// Reads the PIN: bytes up to the first line feed, a carriage return before it dropped. A file must be
+// regular, belong to the user or root and be closed to group and others (Error pin_source_unsafe). Error
+// pin_missing when there is no source, no file, no variable, nothing in it. At most 4,096 bytes.
 Secret read_pin(const std::string& pin_source);
 // Changes when a PIN file is replaced or edited: by it a wrong PIN is recognised and not tried a second time.
 std::string pin_source_stamp(const std::string& pin_source);

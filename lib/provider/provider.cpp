@@ -1,4 +1,5 @@
-// Names and JSON forms of the provider port's values. Reading is strict: a member that is not known is an error.
+// Names and JSON forms of the provider port's values. Reading is strict: a member that is not known is an
+// error.
 #include "provider/provider.h"
 
 #include <initializer_list>
@@ -9,14 +10,19 @@
 namespace kesu {
 
 namespace {
-constexpr std::pair<KeyPurpose, std::string_view> kPurposes[] = {{KeyPurpose::wrap, "wrap"},
-                                                                 {KeyPurpose::sign_ledger, "sign-ledger"},
-                                                                 {KeyPurpose::sign_certificate, "sign-certificate"},
-                                                                 {KeyPurpose::control, "control"}};
+constexpr std::pair<KeyPurpose, std::string_view> kPurposes[] = {
+    {KeyPurpose::wrap, "wrap"},
+    {KeyPurpose::sign_ledger, "sign-ledger"},
+    {KeyPurpose::sign_certificate, "sign-certificate"},
+    {KeyPurpose::control, "control"}};
 constexpr std::pair<ProbeAnswer, std::string_view> kAnswers[] = {{ProbeAnswer::usable, "usable"},
                                                                  {ProbeAnswer::refused, "refused"},
                                                                  {ProbeAnswer::absent, "absent"},
                                                                  {ProbeAnswer::unknown, "unknown"}};
+constexpr std::pair<TrialOutcome, std::string_view> kOutcomes[] = {{TrialOutcome::opened, "opened"},
+                                                                   {TrialOutcome::failed, "failed"},
+                                                                   {TrialOutcome::refused, "refused"},
+                                                                   {TrialOutcome::not_tried, "not-tried"}};
 }  // namespace
 
 std::string_view purpose_text(KeyPurpose purpose) { return name_of(kPurposes, purpose); }
@@ -93,8 +99,10 @@ Capabilities Capabilities::from_json(const Json& value) {
 }
 
 Json Canary::to_json() const {
-  return Json::object(
-      {{"ciphertext", hex(ciphertext)}, {"digest", hex(digest)}, {"mechanism", mechanism}, {"nonce", hex(nonce)}});
+  return Json::object({{"ciphertext", hex(ciphertext)},
+                       {"digest", hex(digest)},
+                       {"mechanism", mechanism},
+                       {"nonce", hex(nonce)}});
 }
 
 Canary Canary::from_json(const Json& value) {
@@ -132,7 +140,8 @@ KeyRef KeyRef::from_json(const Json& value) {
 }
 
 Json Birth::to_json() const {
-  return Json::object({{"attributes", attributes}, {"left_out", text_array(left_out)}, {"ref", ref.to_json()}});
+  return Json::object(
+      {{"attributes", attributes}, {"left_out", text_array(left_out)}, {"ref", ref.to_json()}});
 }
 
 Birth Birth::from_json(const Json& value) {
@@ -191,7 +200,27 @@ Enumeration Enumeration::from_json(const Json& value) {
   Enumeration out;
   out.complete = value.at("complete").as_bool();
   out.why = value.str("why");
-  for (const Json& object : value.at("objects").as_array()) out.objects.push_back(ObjectSeen::from_json(object));
+  for (const Json& object : value.at("objects").as_array())
+    out.objects.push_back(ObjectSeen::from_json(object));
+  return out;
+}
+
+Json Trial::to_json() const {
+  return Json::object({{"digest", digest ? Json(hex(*digest)) : Json()},
+                       {"mechanism", mechanism},
+                       {"object", object.to_json()},
+                       {"outcome", name_of(kOutcomes, outcome)},
+                       {"result", result}});
+}
+
+Trial Trial::from_json(const Json& value) {
+  only_members(value, "trial", {"digest", "mechanism", "object", "outcome", "result"});
+  Trial out;
+  if (!value.at("digest").is_null()) out.digest = digest_member(value, "digest");
+  out.mechanism = value.str("mechanism");
+  out.object = ObjectSeen::from_json(value.at("object"));
+  out.outcome = named_member(kOutcomes, value, "outcome");
+  out.result = value.str("result");
   return out;
 }
 

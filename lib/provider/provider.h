@@ -1,6 +1,6 @@
-// The provider port: a place where keys live (docs/spec/provider-port.md). Adapters stand in hsm/. Every adapter
-// implements all of it; what a provider cannot do is said by its capabilities and refused with mechanism_absent.
-// One Provider object is one login and serves one thread; several may be open at once.
+// The provider port: a place where keys live (docs/spec/provider-port.md). Adapters stand in hsm/. Every
+// adapter implements all of it; what a provider cannot do is said by its capabilities and refused with
+// mechanism_absent. One Provider object is one login and serves one thread; several may be open at once.
 #pragma once
 #include <memory>
 #include <optional>
@@ -23,8 +23,8 @@ std::optional<KeyPurpose> parse_purpose(std::string_view text);
 // Wrap algorithms as the sealed object's slot numbers them (docs/spec/sealed-object.md).
 enum class WrapAlg : uint16_t { aes256_gcm = 1, rsa_oaep_sha256 = 2 };
 
-// Who answers: token serial and label, manufacturer, model, firmware; module path, its SHA-256, library version.
-// Two identities are the same place only if `kind`, `serial` and `manufacturer` agree.
+// Who answers: token serial and label, manufacturer, model, firmware; module path, its SHA-256, library
+// version. Two identities are the same place only if `kind`, `serial` and `manufacturer` agree.
 struct ProviderIdentity {
   std::string kind;  // "pkcs11"
   std::string label, serial, manufacturer, model, firmware, hardware;
@@ -39,11 +39,11 @@ struct ProviderIdentity {
 // What the provider can do, as data (docs/spec/provider-port.md, table "capabilities").
 struct Capabilities {
   bool wrap_aes256_gcm = false;
-  bool sign_ed25519 = false;     // EdDSA over the message
-  bool sign_ecdsa_p384 = false;  // ECDSA over a digest that the caller made
-  bool enumerates_all = false;   // a full enumeration of its objects is possible
-  bool disables = false;         // the provider itself can refuse use, reversibly
-  std::string destroys;          // "immediate" or "scheduled"
+  bool sign_ed25519 = false;            // EdDSA over the message
+  bool sign_ecdsa_p384 = false;         // ECDSA over a digest that the caller made
+  bool enumerates_all = false;          // a full enumeration of its objects is possible
+  bool disables = false;                // the provider itself can refuse use, reversibly
+  std::string destroys;                 // "immediate" or "scheduled"
   std::vector<std::string> mechanisms;  // names, for the record
   Json to_json() const;
   static Capabilities from_json(const Json& value);
@@ -67,8 +67,8 @@ struct KeyRef {
   VersionRef version;
   KeyPurpose purpose = KeyPurpose::wrap;
   std::string label;
-  Bytes id;                 // CKA_ID: 16 bytes key id, 4 bytes version big-endian
-  std::string check_value;  // hex, empty where the provider gives none
+  Bytes id;                      // CKA_ID: 16 bytes key id, 4 bytes version big-endian
+  std::string check_value;       // hex, empty where the provider gives none
   std::optional<Canary> canary;  // wrap and control keys
   Bytes public_key;              // DER SubjectPublicKeyInfo, signing keys
   Json to_json() const;
@@ -81,8 +81,8 @@ Bytes object_id(const VersionRef& version);
 // A key's birth, read back from the provider after generation.
 struct Birth {
   KeyRef ref;
-  Json attributes;                     // every attribute the provider gives, verbatim, hex for bytes
-  std::vector<std::string> left_out;   // attributes of our template that the provider rejected
+  Json attributes;                    // every attribute the provider gives, verbatim, hex for bytes
+  std::vector<std::string> left_out;  // attributes of our template that the provider rejected
   Json to_json() const;
   static Birth from_json(const Json& value);
 };
@@ -100,13 +100,13 @@ struct Receipt {
   bool accepted = false;  // the provider says it is done (or scheduled)
   Millis at = 0;
   std::optional<Millis> irreversible_at;  // scheduled destruction: when the customer can no longer undo it
-  Json before;            // attributes of the object just before
+  Json before;                            // attributes of the object just before
   Json to_json() const;
   static Receipt from_json(const Json& value);
 };
 
-// The four answers to "is this key there?". Only a full enumeration that also shows a living control key may say
-// absent; every doubt is unknown (docs/spec/provider-port.md).
+// The four answers to "is this key there?". Only a full enumeration that also shows a living control key may
+// say absent; every doubt is unknown (docs/spec/provider-port.md).
 enum class ProbeAnswer { usable, refused, absent, unknown };
 std::string_view probe_text(ProbeAnswer answer);
 std::optional<ProbeAnswer> parse_probe(std::string_view text);
@@ -138,8 +138,10 @@ enum class TrialOutcome {
 struct Trial {
   ObjectSeen object;
   TrialOutcome outcome = TrialOutcome::not_tried;
-  std::string mechanism, result;  // "CKM_AES_GCM", the provider's own word
+  std::string mechanism, result;   // "CKM_AES_GCM", the provider's own word
   std::optional<Digest32> digest;  // SHA-256 of what came out, when opened
+  Json to_json() const;
+  static Trial from_json(const Json& value);
 };
 
 class Provider {
@@ -149,9 +151,9 @@ class Provider {
   virtual ProviderIdentity identity() = 0;
   virtual Capabilities capabilities() = 0;
 
-  // Makes one key whose object carries object_label and object_id, reads all attributes back and, for wrap and
-  // control keys, encrypts a canary. Template: docs/spec/provider-port.md. Errors: already_exists when an object
-  // with that label or id is there; mechanism_absent; provider_failed; outcome_unknown.
+  // Makes one key whose object carries object_label and object_id, reads all attributes back and, for wrap
+  // and control keys, encrypts a canary. Template: docs/spec/provider-port.md. Errors: already_exists when an
+  // object with that label or id is there; mechanism_absent; provider_failed; outcome_unknown.
   virtual Birth generate(const VersionRef& version, KeyPurpose purpose) = 0;
   // The birth record of an object that generate() left behind when it was interrupted: found by label and id,
   // exactly one, its attributes read, a canary made. nullopt when a complete enumeration does not show it.
@@ -163,13 +165,13 @@ class Provider {
   virtual WrappedKey wrap(const KeyRef& ref, const Secret& key, ByteView aad) = 0;
   // Errors: key_mismatch, object_absent, provider_failed; sealed_damaged when the blob does not authenticate.
   virtual Secret unwrap(const KeyRef& ref, const WrappedKey& wrapped, ByteView aad) = 0;
-  // Ed25519 (sign_ledger): `data` is the message, the result 64 bytes. ECDSA P-384 (sign_certificate): `data` is
-  // the SHA-384 digest, the result r ‖ s, 96 bytes.
+  // Ed25519 (sign_ledger): `data` is the message, the result 64 bytes. ECDSA P-384 (sign_certificate): `data`
+  // is the SHA-384 digest, the result r ‖ s, 96 bytes.
   virtual Bytes sign(const KeyRef& ref, ByteView data) = 0;
 
   virtual Enumeration enumerate() = 0;
-  // Tries every symmetric key that can be seen, whatever its name, on one ciphertext; with `only` just those of that
-  // label and id. What comes out is kept nowhere but as its digest. The default tries nothing.
+  // Tries every symmetric key that can be seen, whatever its name, on one ciphertext; with `only` just those
+  // of that label and id. What comes out is kept nowhere but as its digest. The default tries nothing.
   virtual std::vector<Trial> try_keys(const WrappedKey& wrapped, ByteView aad, const KeyRef* only) {
     return (void)wrapped, (void)aad, (void)only, std::vector<Trial>();
   }
@@ -188,7 +190,8 @@ class ProviderFactory {
   virtual ~ProviderFactory() = default;
   virtual std::unique_ptr<Provider> open(const std::string& uri) = 0;
 
-  // After record_calls(), calls() gives what this factory's providers asked of theirs, in order, without arguments:
+  // After record_calls(), calls() gives what this factory's providers asked of theirs, in order, without
+  // arguments:
   // [{"call","ms","rv","times"}]; equal neighbours are one row. For the probe's transcript.
   virtual void record_calls() {}
   virtual Json calls() const { return Json::array({}); }

@@ -26,7 +26,8 @@ std::optional<T> value_of(const std::pair<T, std::string_view> (&names)[N], std:
   return std::nullopt;
 }
 
-inline void only_members(const Json& value, std::string_view what, std::initializer_list<std::string_view> names) {
+inline void only_members(const Json& value, std::string_view what,
+                         std::initializer_list<std::string_view> names) {
   for (const auto& [name, member] : value.as_object())
     if (std::find(names.begin(), names.end(), name) == names.end())
       throw Error(Code::bad_input, std::string(what) + ": unknown member '" + name + "'");

@@ -36,11 +36,11 @@ TEST_F(Pkcs11, AWrapKeyIsBornInsideAndCannotLeave) {
   EXPECT_EQ(a.num("CKA_VALUE_LEN"), 32);
   EXPECT_EQ(a.str("CKA_LABEL"), "kesu:" + version(0x11).str());
   EXPECT_EQ(a.str("CKA_ID"), std::string(32, '1') + "00000001");
-  for (const char* name : {"CKA_TOKEN", "CKA_PRIVATE", "CKA_SENSITIVE", "CKA_ALWAYS_SENSITIVE", "CKA_NEVER_EXTRACTABLE",
-                           "CKA_LOCAL", "CKA_ENCRYPT", "CKA_DECRYPT"})
+  for (const char* name : {"CKA_TOKEN", "CKA_PRIVATE", "CKA_SENSITIVE", "CKA_ALWAYS_SENSITIVE",
+                           "CKA_NEVER_EXTRACTABLE", "CKA_LOCAL", "CKA_ENCRYPT", "CKA_DECRYPT"})
     EXPECT_TRUE(a.at(name).as_bool()) << name;
-  for (const char* name : {"CKA_EXTRACTABLE", "CKA_MODIFIABLE", "CKA_COPYABLE", "CKA_DERIVE", "CKA_SIGN", "CKA_VERIFY",
-                           "CKA_WRAP", "CKA_UNWRAP"})
+  for (const char* name : {"CKA_EXTRACTABLE", "CKA_MODIFIABLE", "CKA_COPYABLE", "CKA_DERIVE", "CKA_SIGN",
+                           "CKA_VERIFY", "CKA_WRAP", "CKA_UNWRAP"})
     EXPECT_FALSE(a.at(name).as_bool()) << name;
   EXPECT_EQ(a.at("CKA_ALLOWED_MECHANISMS"), Json::array({"CKM_AES_GCM"}));
   EXPECT_EQ(a.str("CKA_KEY_GEN_MECHANISM"), "CKM_AES_KEY_GEN");
@@ -54,7 +54,8 @@ TEST_F(Pkcs11, AWrapKeyIsBornInsideAndCannotLeave) {
   // The one allowed mechanism: ECB would answer with the key's own check value.
   Raw raw;
   CK_MECHANISM ecb{CKM_AES_ECB, nullptr, 0};
-  EXPECT_NE(raw.f->C_EncryptInit(raw.session, &ecb, raw.find(CKO_SECRET_KEY, birth.ref.label).front()), CKR_OK);
+  EXPECT_NE(raw.f->C_EncryptInit(raw.session, &ecb, raw.find(CKO_SECRET_KEY, birth.ref.label).front()),
+            CKR_OK);
 }
 
 TEST_F(Pkcs11, WrapsAndUnwrapsOverALaterLogin) {
@@ -225,7 +226,8 @@ TEST_F(Pkcs11, RecoversWhatAnInterruptedGenerationLeft) {
   raw.make_aes(object_label(version(0x31)), object_id(version(0x31)));
   auto strange = later->recover(version(0x31), KeyPurpose::wrap);
   ASSERT_TRUE(strange);
-  EXPECT_NE(std::find(strange->left_out.begin(), strange->left_out.end(), "CKA_MODIFIABLE"), strange->left_out.end());
+  EXPECT_NE(std::find(strange->left_out.begin(), strange->left_out.end(), "CKA_MODIFIABLE"),
+            strange->left_out.end());
   raw.make_aes(object_label(version(0x31)), object_id(version(0x31)));
   EXPECT_EQ(code_of([&] { later->recover(version(0x31), KeyPurpose::wrap); }), "object-ambiguous");
 }
@@ -238,7 +240,8 @@ TEST_F(Pkcs11, HalfAPairIsNoKeyOrSaidToBeHalf) {
   raw.destroy(CKO_PRIVATE_KEY, first.ref.label);
   raw.destroy(CKO_PUBLIC_KEY, second.ref.label);
   EXPECT_FALSE(provider->recover(version(0x21), KeyPurpose::sign_certificate));
-  EXPECT_EQ(code_of([&] { provider->recover(version(0x22), KeyPurpose::sign_certificate); }), "provider-failed");
+  EXPECT_EQ(code_of([&] { provider->recover(version(0x22), KeyPurpose::sign_certificate); }),
+            "provider-failed");
 }
 
 TEST_F(Pkcs11, AnExtractableKeyIsRefused) {
@@ -248,9 +251,12 @@ TEST_F(Pkcs11, AnExtractableKeyIsRefused) {
   CK_ULONG size = 32;
   std::string label = object_label(version(0x11));
   Bytes id = object_id(version(0x11));
-  CK_ATTRIBUTE what[] = {{CKA_TOKEN, &yes, 1},       {CKA_SENSITIVE, &yes, 1},
-                         {CKA_EXTRACTABLE, &yes, 1}, {CKA_VALUE_LEN, &size, sizeof size},
-                         {CKA_LABEL, label.data(), label.size()}, {CKA_ID, id.data(), id.size()}};
+  CK_ATTRIBUTE what[] = {{CKA_TOKEN, &yes, 1},
+                         {CKA_SENSITIVE, &yes, 1},
+                         {CKA_EXTRACTABLE, &yes, 1},
+                         {CKA_VALUE_LEN, &size, sizeof size},
+                         {CKA_LABEL, label.data(), label.size()},
+                         {CKA_ID, id.data(), id.size()}};
   CK_MECHANISM how{CKM_AES_KEY_GEN, nullptr, 0};
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
   ASSERT_EQ(raw.f->C_GenerateKey(raw.session, &how, what, std::size(what), &key), CKR_OK);
@@ -305,10 +311,14 @@ TEST_F(Pkcs11, AnObjectThatMayNotBeDestroyedGivesARefusal) {
   CK_ULONG size = 32;
   std::string label = birth.ref.label;
   Bytes id = birth.ref.id;
-  CK_ATTRIBUTE what[] = {{CKA_TOKEN, &yes, 1},       {CKA_PRIVATE, &yes, 1},
-                         {CKA_SENSITIVE, &yes, 1},   {CKA_EXTRACTABLE, &no, 1},
-                         {CKA_DESTROYABLE, &no, 1},  {CKA_VALUE_LEN, &size, sizeof size},
-                         {CKA_LABEL, label.data(), label.size()}, {CKA_ID, id.data(), id.size()}};
+  CK_ATTRIBUTE what[] = {{CKA_TOKEN, &yes, 1},
+                         {CKA_PRIVATE, &yes, 1},
+                         {CKA_SENSITIVE, &yes, 1},
+                         {CKA_EXTRACTABLE, &no, 1},
+                         {CKA_DESTROYABLE, &no, 1},
+                         {CKA_VALUE_LEN, &size, sizeof size},
+                         {CKA_LABEL, label.data(), label.size()},
+                         {CKA_ID, id.data(), id.size()}};
   CK_MECHANISM how{CKM_AES_KEY_GEN, nullptr, 0};
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
   ASSERT_EQ(raw.f->C_GenerateKey(raw.session, &how, what, std::size(what), &key), CKR_OK);

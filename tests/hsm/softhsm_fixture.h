@@ -29,7 +29,9 @@ inline int run(const std::string& command) {
 class SoftHsm : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "kesu-hsm-XXXXXX";
+    // In memory where that is possible: the token writes a file for each key.
+    std::string pattern =
+        (access("/dev/shm", W_OK) == 0 ? "/dev/shm/" : testing::TempDir()) + "kesu-hsm-XXXXXX";
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     dir_ = pattern;
     std::filesystem::create_directories(dir_ + "/tokens");
@@ -42,7 +44,8 @@ class SoftHsm : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(dir_); }
 
   void add_token(const std::string& label) {
-    ASSERT_EQ(run("softhsm2-util --init-token --free --label " + label + " --so-pin 12345678 --pin " + kPin), 0);
+    ASSERT_EQ(run("softhsm2-util --init-token --free --label " + label + " --so-pin 12345678 --pin " + kPin),
+              0);
   }
   void write_pin(const std::string& pin, unsigned mode = 0600) {
     write_file_durable(pin_path(), as_bytes(pin + "\n"), mode);
@@ -54,7 +57,8 @@ class SoftHsm : public testing::Test {
   std::unique_ptr<Provider> open() { return provider_factory()->open(uri()); }
   // The command line of another program that does something to the token.
   std::string tool(const std::string& what) const {
-    return "pkcs11-tool --module " + std::string(kModule) + " --token-label t1 --login --pin " + kPin + " " + what;
+    return "pkcs11-tool --module " + std::string(kModule) + " --token-label t1 --login --pin " + kPin + " " +
+           what;
   }
 
   static VersionRef version(uint8_t mark, uint32_t number = 1) {
@@ -94,9 +98,11 @@ class Raw {
     EXPECT_EQ(f->C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
     for (CK_ULONG i = 0; i < count; ++i) {
       CK_TOKEN_INFO info;
-      if (f->C_GetTokenInfo(slots[i], &info) == CKR_OK && (info.flags & CKF_TOKEN_INITIALIZED) != 0) slot = slots[i];
+      if (f->C_GetTokenInfo(slots[i], &info) == CKR_OK && (info.flags & CKF_TOKEN_INITIALIZED) != 0)
+        slot = slots[i];
     }
-    EXPECT_EQ(f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &session), CKR_OK);
+    EXPECT_EQ(f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &session),
+              CKR_OK);
   }
   ~Raw() { f->C_CloseSession(session); }
   Raw(const Raw&) = delete;
@@ -113,16 +119,21 @@ class Raw {
     return {found, found + count};
   }
   void destroy(CK_OBJECT_CLASS object_class, const std::string& label) {
-    for (CK_OBJECT_HANDLE object : find(object_class, label)) EXPECT_EQ(f->C_DestroyObject(session, object), CKR_OK);
+    for (CK_OBJECT_HANDLE object : find(object_class, label))
+      EXPECT_EQ(f->C_DestroyObject(session, object), CKR_OK);
   }
   // A fresh AES key with kesu's flags except that it may be changed and copied afterwards.
   CK_OBJECT_HANDLE make_aes(const std::string& label, Bytes id, bool decrypt = true) {
     CK_BBOOL yes = CK_TRUE, no = CK_FALSE, dec = decrypt ? CK_TRUE : CK_FALSE;
     CK_ULONG size = 32;
-    CK_ATTRIBUTE what[] = {{CKA_TOKEN, &yes, 1},      {CKA_PRIVATE, &yes, 1},
-                           {CKA_SENSITIVE, &yes, 1},  {CKA_EXTRACTABLE, &no, 1},
-                           {CKA_MODIFIABLE, &yes, 1}, {CKA_COPYABLE, &yes, 1},
-                           {CKA_ENCRYPT, &yes, 1},    {CKA_DECRYPT, &dec, 1},
+    CK_ATTRIBUTE what[] = {{CKA_TOKEN, &yes, 1},
+                           {CKA_PRIVATE, &yes, 1},
+                           {CKA_SENSITIVE, &yes, 1},
+                           {CKA_EXTRACTABLE, &no, 1},
+                           {CKA_MODIFIABLE, &yes, 1},
+                           {CKA_COPYABLE, &yes, 1},
+                           {CKA_ENCRYPT, &yes, 1},
+                           {CKA_DECRYPT, &dec, 1},
                            {CKA_VALUE_LEN, &size, sizeof size},
                            {CKA_LABEL, const_cast<char*>(label.data()), label.size()},
                            {CKA_ID, id.data(), id.size()}};
