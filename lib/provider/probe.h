@@ -79,7 +79,7 @@ struct ProbeTranscript {
   Json request;
   Json answer;              // null when none came
   int exit = -1;            // 0 answered, 2 bad request, negative: ended by that signal
-  std::string stderr_text;  // at most 8 KiB, what is not printable ASCII as '?'
+  std::string stderr_text;  // its first 8 KiB, what is not printable ASCII as '?'; a note of ours last
   bool timed_out = false;
 
   Json to_json() const;
