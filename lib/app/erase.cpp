@@ -4,6 +4,7 @@
 
 #include "app/settle.h"
 #include "base/files.h"
+#include "crypto/hash.h"
 
 namespace kesu {
 
@@ -79,7 +80,7 @@ Json signed_body(const OperatorRecord& person, const std::string& statement, con
 
 std::string export_statement(Vault& vault, const std::string& erasure, const std::string& action, const OperatorRecord& person, const std::string& file) {
   Json plan = load_plan(vault, erasure);
-  Statement s = statement_for(vault, plan, Plan{.document = plan}.digest(), action, person);
+  Statement s = statement_for(vault, plan, hex(sha256(as_bytes(plan.canonical()))), action, person);
   write_file_durable(file, as_bytes(s.text()), 0644);
   return s.signature_namespace();
 }

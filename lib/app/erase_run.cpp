@@ -83,8 +83,8 @@ void check_processes(Run& run) {
 }
 
 // Wrapped data keys of the sampled objects, from the files themselves (docs/spec/erasure.md, "Samples").
-Json collect_samples(Run& run, const Digest32& seed, int64_t& size) {
-  Json out(Json::Array{});
+std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t& size) {
+  std::vector<ProbeSample> out;
   for (const std::string& ds : run.record().datasets) {
     const DatasetRecord dataset = run.vault.state().datasets.at(ds);
     KeyHolder holder(run.vault, ds, "erase");
@@ -99,9 +99,7 @@ Json collect_samples(Run& run, const Digest32& seed, int64_t& size) {
         ObjectInfo info = inspect_object(file_input(fd.get()));
         if (info.region.header.object != o.object) continue;
         for (const Slot* slot : info.region.usable())
-          out.push(Json::object({{"id", o.object.str()}, {"key", slot->version.str()},
-                                 {"aad", hex(wrap_aad(info.region.header.vault, info.region.header.dataset, o.object, slot->version))},
-                                 {"algorithm", static_cast<int64_t>(slot->wrapped.algorithm)}, {"nonce", hex(slot->wrapped.nonce)}, {"blob", hex(slot->wrapped.blob)}}));
+          out.push_back({o.object.str(), slot->version, wrap_aad(info.region.header.vault, info.region.header.dataset, o.object, slot->version), slot->wrapped});
       } catch (const Error&) {  // moved or replaced since: said by `found` being below `size`
       }
     }
@@ -109,10 +107,10 @@ Json collect_samples(Run& run, const Digest32& seed, int64_t& size) {
   return out;
 }
 
-Json samples_of(Run& run, const Json& all, const std::string& provider) {
-  Json out(Json::Array{});
-  for (const Json& s : all.as_array())
-    if (const VersionRecord* v = run.vault.state().version(s.str("key")); v && v->provider == provider) out.push(s);
+std::vector<ProbeSample> samples_of(Run& run, const std::vector<ProbeSample>& all, const std::string& provider) {
+  std::vector<ProbeSample> out;
+  for (const ProbeSample& s : all)
+    if (const VersionRecord* v = run.vault.state().version(s.key.str()); v && v->provider == provider) out.push_back(s);
   return out;
 }
 
@@ -122,19 +120,19 @@ void start(Run& run) {
   Digest32 seed = tree_root(run.vault.store().leaves(head.size));
   run.say("inspect   every key of the plan and a sample of objects, before");
   int64_t size = 0;
-  Json samples = collect_samples(run, seed, size);
+  std::vector<ProbeSample> samples = collect_samples(run, seed, size);
   run.vault.close_providers();
   Json inspections(Json::Array{});
   for (const std::string& p : run.providers()) {
     const ProviderRecord& provider = run.vault.state().providers.at(p);
     auto probed = run.vault.probe(provider, run.keys_at(p), samples_of(run, samples, p));
-    if (probed.transcript.control() != ProbeAnswer::usable)
+    if (probed.report.control != ProbeAnswer::usable)
       throw Error(Code::provider_unavailable, "provider " + provider.name + "'s control key does not answer: nothing can be shown about the others")
-          .cause(probed.transcript.problem()).next("kesu provider test " + provider.name);
+          .cause(probed.report.error_message).next("kesu provider test " + provider.name);
     for (const KeyRef& ref : run.keys_at(p))
-      if (probed.transcript.answer(ref.version.str()) != ProbeAnswer::usable)
+      if (const ProbeKey& k = probed.key(ref.version); k.answer != ProbeAnswer::usable)
         throw Error(Code::key_mismatch, ref.version.brief() + " is not usable before its destruction, so its destruction could not be shown")
-            .cause(std::string(probe_text(probed.transcript.answer(ref.version.str()))) + ": " + probed.transcript.why(ref.version.str()))
+            .cause(std::string(probe_text(k.answer)) + ": " + k.why)
             .next("find out who touched it: kesu provider test " + provider.name);
     inspections.push(Json::object({{"provider", p}, {"transcript", probed.evidence}}));
   }
@@ -174,12 +172,13 @@ void inspect_after(Run& run, RunResult& result) {
   std::string doubt;
   for (const Json& before : run.record().started.at("inspections").as_array()) {
     std::string p = before.str("provider");
-    Json samples = parse_json(to_text(run.vault.store().blob(before.str("transcript"))), "transcript").at("request").at("samples");
+    auto transcript = ProbeTranscript::from_json(parse_json(to_text(run.vault.store().blob(before.str("transcript"))), "transcript"));
+    std::vector<ProbeSample> samples = ProbeRequest::from_json(transcript.request).samples;
     auto probed = run.vault.probe(run.vault.state().providers.at(p), run.keys_at(p), samples);
     for (const KeyRef& ref : run.keys_at(p)) {
-      ProbeAnswer a = probed.transcript.answer(ref.version.str());
-      ++answers[a];
-      if (a != ProbeAnswer::absent && doubt.empty()) doubt = ref.version.brief() + ": " + std::string(probe_text(a)) + ", " + probed.transcript.why(ref.version.str());
+      const ProbeKey& k = probed.key(ref.version);
+      ++answers[k.answer];
+      if (k.answer != ProbeAnswer::absent && doubt.empty()) doubt = ref.version.brief() + ": " + std::string(probe_text(k.answer)) + ", " + k.why;
     }
     inspections.push(Json::object({{"provider", p}, {"before", before.str("transcript")}, {"after", probed.evidence}}));
     result.before = before.str("transcript");

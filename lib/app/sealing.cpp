@@ -199,7 +199,8 @@ class Sealer {
                         .algorithm = content_algorithm(dataset()),
                         .chunk = static_cast<uint32_t>(settings.num("chunk")),
                         .bind_payload = settings.flag("bind_payload"),
-                        .metadata = {.name = f.name}};
+                        .metadata = {}};
+    request.metadata.name = f.name;
     SealedFile sealed = seal_file_to(request, fd.get(), dir_name(f.place),
                                      [&](const Secret& key, ByteView aad) { return provider_->wrap(ref_, key, aad); }, vault_.env().random);
     publish(sealed.part, f.place);

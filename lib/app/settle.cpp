@@ -34,7 +34,7 @@ void settle_births(Vault& vault) {
       vault.append(birth_events(vault, v, *birth, true), {id});
       vault.env().notice("settled: " + v.version().brief() + " was made before the interruption");
     } else {
-      auto probed = vault.probe(vault.state().providers.at(v.provider), {}, Json(Json::Array{}));
+      auto probed = vault.probe(vault.state().providers.at(v.provider), {}, {});
       vault.append({{.type = "key-abandoned", .nodes = {{.id = id, .is = "absent"}},
                      .body = Json::object({{"transcript", probed.evidence}, {"why", "interrupted before the provider made it"}})}}, {id});
       vault.env().notice("settled: " + v.version().brief() + " was never made");
@@ -128,13 +128,13 @@ void settle_destructions(Vault& vault) {
       if (v.state == "destroying" && may_settle(v.actor)) open.push_back(v.id);
   for (const std::string& id : open) {
     const VersionRecord v = *vault.state().version(id);
-    auto probed = vault.probe(vault.state().providers.at(v.provider), {*v.ref}, Json(Json::Array{}));
-    ProbeAnswer answer = probed.transcript.answer(v.id);
+    auto probed = vault.probe(vault.state().providers.at(v.provider), {*v.ref}, {});
+    ProbeAnswer answer = probed.key(v.version()).answer;
     std::optional<std::string> erasure;
     if (!v.erasure.empty()) erasure = v.erasure;
     auto events = settle_destruction(v.version(), v.state_before, erasure, answer, probed.evidence);
     if (events.empty()) {
-      vault.env().notice("open question: was " + v.version().brief() + " destroyed? The provider's answer is unknown: " + probed.transcript.why(v.id));
+      vault.env().notice("open question: was " + v.version().brief() + " destroyed? The provider's answer is unknown: " + probed.key(v.version()).why);
       continue;
     }
     vault.append(std::move(events), {id});

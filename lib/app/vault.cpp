@@ -26,7 +26,7 @@ auto& find_in(Map& records, std::string_view prefix, const std::string& text, co
   }
   if (hits.size() == 1) return records.find(hits[0])->second;
   if (hits.empty())
-    throw Error(Code::not_found, std::string("no ") + what + " is called " + text).next(std::string("kesu ") + what + " list shows those there are");
+    throw Error(Code::not_found, std::string("no ") + what + " is called " + text).next(std::string("kesu ") + (std::string_view(what) == "erasure" ? "erase" : what) + " list shows those there are");
   std::string all;
   for (const std::string& h : hits) all += (all.empty() ? "" : ", ") + h;
   throw Error(Code::identifier_ambiguous, text + " could be " + std::to_string(hits.size()) + " " + what + "s").cause(all).next("type more of its digits");
@@ -156,20 +156,19 @@ Provider& Vault::provider(const std::string& id) {
   return *(open_[id] = std::move(provider));
 }
 
-Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRef>& keys, const Json& samples) {
-  Json refs(Json::Array{});
-  for (const KeyRef& k : keys) refs.push(k.to_json());
+const ProbeKey& Vault::Probed::key(const VersionRef& version) const {
+  for (const ProbeKey& k : report.keys)
+    if (k.version == version) return k;
+  throw Error(Code::outcome_unknown, "kesu-probe gave no answer about " + version.brief());
+}
+
+Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRef>& keys, const std::vector<ProbeSample>& samples) {
+  ProbeRequest request{.uri = provider_uri(record), .identity = record.identity, .keys = keys, .control = std::nullopt, .samples = samples};
   const VersionRecord* control = state_.version(record.control);
-  Json request = Json::object({{"v", 1},
-                               {"uri", provider_uri(record)},
-                               {"identity", record.identity.to_json()},
-                               {"keys", refs},
-                               {"control", control && control->ref ? control->ref->to_json() : Json()},
-                               {"samples", samples},
-                               {"try_remaining", true}});
-  Probed out{run_probe(env_.probe_program, request, 120'000), ""};
-  out.evidence = store_->put_blob(as_bytes(out.transcript.json.canonical()));
-  return out;
+  if (control && control->ref) request.control = *control->ref;
+  constexpr Millis kTimeout = 120'000;
+  ProbeTranscript transcript = run_probe(env_.probe_program, request.to_json(), kTimeout);
+  return {read_probe(transcript), store_->put_blob(as_bytes(transcript.to_json().canonical()))};
 }
 
 SavedCheckpoint Vault::checkpoint() {
@@ -193,7 +192,7 @@ SavedCheckpoint Vault::checkpoint() {
 ProviderRecord& Vault::find_provider(const std::string& t) { return find_in(state_.providers, "prv-", t, "provider"); }
 KeyRecord& Vault::find_key(const std::string& t) { return find_in(state_.keys, "key-", t, "key"); }
 DatasetRecord& Vault::find_dataset(const std::string& t) { return find_in(state_.datasets, "ds-", t, "dataset"); }
-ErasureRecord& Vault::find_erasure(const std::string& t) { return find_in(state_.erasures, "era-", t, "erase"); }
+ErasureRecord& Vault::find_erasure(const std::string& t) { return find_in(state_.erasures, "era-", t, "erasure"); }
 OperatorRecord& Vault::find_operator(const std::string& t) { return find_in(state_.operators, "opr-", t, "operator"); }
 CertificateRecord& Vault::find_certificate(const std::string& t) { return find_in(state_.certificates, "cer-", t, "certificate"); }
 

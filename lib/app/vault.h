@@ -62,10 +62,11 @@ class Vault {
 
   // Runs kesu-probe for one provider and keeps the transcript as evidence.
   struct Probed {
-    ProbeTranscript transcript;
-    std::string evidence;  // hex SHA-256
+    ProbeReport report;    // judged from what the transcript recorded
+    std::string evidence;  // hex SHA-256 of the transcript
+    const ProbeKey& key(const VersionRef& version) const;
   };
-  Probed probe(const ProviderRecord& record, const std::vector<KeyRef>& keys, const Json& samples);
+  Probed probe(const ProviderRecord& record, const std::vector<KeyRef>& keys, const std::vector<ProbeSample>& samples);
 
   // Signs the tree head with the ledger key, keeps the note. Nothing when there is one for this size already.
   SavedCheckpoint checkpoint();

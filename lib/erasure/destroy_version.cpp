@@ -17,6 +17,12 @@ Event done(const VersionRef& version, const std::string& state_before, const std
                .nodes = {version_node(version, compromised ? "destroyed-compromised" : "destroyed", erasure)},
                .body = std::move(body)};
 }
+
+Header header_of(const Event& event) { Header h;
+  h.type = event.type;
+  h.nodes = event.nodes;
+  h.edges = event.edges;
+  return h; }
 }  // namespace
 
 DestroyOutcome destroy_version(Provider& provider, const DestroyOrder& order, const Recorder& recorder) {
@@ -25,6 +31,9 @@ DestroyOutcome destroy_version(Provider& provider, const DestroyOrder& order, co
   recorder.append({Event{.type = "destroy-intended",
                          .nodes = {version_node(version, "destroying", order.erasure)},
                          .body = Json::object({{"actor", order.actor}, {"attributes", attributes}, {"from", order.state}, {"ref", order.ref.to_json()}})}});
+  // An end that could not be recorded must show before the act, not after it.
+  if (std::string why = header_problem(header_of(done(version, order.state, order.erasure, Json()))); !why.empty())
+    throw Error(Code::failed, "the end of this destruction could not be recorded").cause(why);
   Receipt receipt = provider.destroy_object(order.ref);
   std::string kept = recorder.keep_evidence(as_bytes(receipt.to_json().canonical()));
   if (receipt.accepted) {
