@@ -1,6 +1,7 @@
 // The bundle as files (docs/spec/certificate.md, "Bundle"): names, MANIFEST, compressed headers, directories. Reading
 // is bounded and strict; nothing here says whether a bundle is true.
 #pragma once
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -56,5 +57,7 @@ std::vector<ManifestProblem> check_manifest(const BundleFiles& files);
 Bytes gzip(std::string_view text);
 // Throws bad_input for anything but one whole gzip member, or when it holds more than `max_bytes`.
 std::string gunzip(ByteView data, size_t max_bytes);
+// The same piece by piece; what `each` throws ends it.
+void gunzip_each(ByteView data, const std::function<void(std::string_view)>& each);
 
 }  // namespace kesu

@@ -115,34 +115,36 @@ Bytes gzip(std::string_view text) {
   return out;
 }
 
-std::string gunzip(ByteView data, size_t max_bytes) {
+void gunzip_each(ByteView data, const std::function<void(std::string_view)>& each) {
   if (data.size() > kMaxBundleFile) throw Error(Code::bad_input, "gzip: more than a bundle's file may hold");
-  z_stream z{};
-  if (inflateInit2(&z, 15 + 16) != Z_OK) throw Error(Code::failed, "zlib: no memory to decompress");
-  std::string out, why;
-  char part[65536];
+  struct Inflater {
+    z_stream z{};
+    Inflater() {
+      if (inflateInit2(&z, 15 + 16) != Z_OK) throw Error(Code::failed, "zlib: no memory to decompress");
+    }
+    ~Inflater() { inflateEnd(&z); }
+  } owner;
+  z_stream& z = owner.z;
+  std::vector<char> part(65536);
   z.next_in = const_cast<Bytef*>(data.data());
   z.avail_in = static_cast<uInt>(data.size());
-  int result = Z_OK;
-  while (result == Z_OK) {
-    z.next_out = reinterpret_cast<Bytef*>(part);
-    z.avail_out = sizeof part;
+  for (int result = Z_OK; result != Z_STREAM_END;) {
+    z.next_out = reinterpret_cast<Bytef*>(part.data());
+    z.avail_out = static_cast<uInt>(part.size());
     result = inflate(&z, Z_NO_FLUSH);
-    out.append(part, sizeof part - z.avail_out);
-    if (out.size() > max_bytes) {
-      why = "holds more than " + std::to_string(max_bytes) + " bytes";
-      break;
-    }
-    if (result == Z_OK && z.avail_in == 0 && z.avail_out != 0) {
-      why = "ends early";
-      break;
-    }
+    if (result != Z_OK && result != Z_STREAM_END) throw Error(Code::bad_input, "gzip: ends early, or is no gzip data");
+    each({part.data(), part.size() - z.avail_out});
   }
-  size_t left = z.avail_in;
-  inflateEnd(&z);
-  if (why.empty() && result != Z_STREAM_END) why = "is no gzip data, or damaged";
-  if (why.empty() && left != 0) why = "goes on after its end";
-  if (!why.empty()) throw Error(Code::bad_input, "gzip: " + why);
+  if (z.avail_in != 0) throw Error(Code::bad_input, "gzip: goes on after its end");
+}
+
+std::string gunzip(ByteView data, size_t max_bytes) {
+  std::string out;
+  gunzip_each(data, [&](std::string_view chunk) {
+    if (chunk.size() > max_bytes - out.size())
+      throw Error(Code::bad_input, "gzip: holds more than " + std::to_string(max_bytes) + " bytes");
+    out.append(chunk);
+  });
   return out;
 }
 

@@ -1,0 +1,31 @@
+// Which entries a bundle opens and which evidence it carries. For lib/certificate itself.
+#pragma once
+#include <set>
+#include <string>
+#include <vector>
+
+#include "certificate/bundle.h"
+#include "certificate/source.h"
+#include "ledger/entry.h"
+#include "ledger/graph.h"
+
+namespace kesu {
+
+struct LedgerReading {
+  std::vector<std::string> texts;
+  std::vector<Header> headers;
+  std::vector<Digest32> body_hashes, leaves;
+  Graph graph;
+};
+LedgerReading read_ledger_source(LedgerSource& source);
+
+// Entries whose bodies are opened, ascending.
+std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::string& erasure, const std::set<std::string>& datasets,
+                                      const std::set<std::string>& controls, const std::set<std::string>& signers);
+
+void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger, const std::vector<uint64_t>& open);
+void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open, const LedgerReading& ledger);
+void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open);
+void put_inventory(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger, const std::set<std::string>& datasets);
+
+}  // namespace kesu

@@ -1,0 +1,40 @@
+// From a dossier to the conditions of docs/spec/certificate.md, and what each claim rests on, in words. For
+// lib/certificate itself.
+#pragma once
+#include <set>
+#include <string>
+#include <vector>
+
+#include "certificate/dossier_impl.h"
+
+namespace kesu::dossier {
+
+// `witnesses`: how many cosignatures of checkpoint B verify to keys that the reader trusts; `witness_quorum` how many
+// the reader wants.
+struct ReaderEvidence {
+  int64_t witnesses = 0, witness_quorum = 1;
+};
+std::set<std::string> conditions_of(const Dossier& d, const ReaderEvidence& reader = {});
+
+// The parts of it, by what they look at.
+void scope_conditions(const Dossier& d, std::set<std::string>& out);
+void key_conditions(const Dossier& d, std::set<std::string>& out);
+void inspection_conditions(const Dossier& d, std::set<std::string>& out);
+void people_conditions(const Dossier& d, std::set<std::string>& out);
+
+struct AlgorithmUse {
+  std::string name;     // "AES-256-GCM"
+  std::string purpose;  // payload, wrap, signature, hash
+  std::string until;    // "open-ended", a year, or empty where strength is not asked
+  auto operator<=>(const AlgorithmUse&) const = default;
+};
+// Everything that kesu applied; nullopt when an algorithm of a batch or dataset key is not shown.
+std::optional<std::set<AlgorithmUse>> algorithms_of(const Dossier& d);
+
+struct Reason {
+  std::vector<std::string> rests_on;
+  std::string detail;
+};
+Reason reason_for(const Dossier& d, const std::string& claim, const std::set<std::string>& conditions);
+
+}  // namespace kesu::dossier

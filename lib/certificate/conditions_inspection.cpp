@@ -1,0 +1,129 @@
+// Conditions about what the providers showed before and after destruction.
+#include <algorithm>
+
+#include "certificate/conditions_impl.h"
+#include "erasure/samples.h"
+
+namespace kesu::dossier {
+
+namespace {
+
+// Destroyed by this erasure: these were there at its start.
+std::vector<const KeyFacts*> destroyed_here(const Dossier& d, const std::string& provider) {
+  std::vector<const KeyFacts*> out;
+  for (const std::string& version : d.kill.versions) {
+    auto it = d.keys.find(version);
+    if (it != d.keys.end() && it->second.provider == provider && d.started && (!it->second.done || *it->second.done > *d.started)) out.push_back(&it->second);
+  }
+  return out;
+}
+
+const Inspection* inspection_of(const Dossier& d, const std::string& provider) {
+  for (const Inspection& i : d.inspections)
+    if (i.provider == provider) return &i;
+  return nullptr;
+}
+
+bool every_provider(const Dossier& d, const std::function<bool(const Inspection&, const std::string&)>& holds) {
+  std::set<std::string> wanted;
+  for (const std::string& version : d.kill.versions) {
+    auto it = d.keys.find(version);
+    wanted.insert(it == d.keys.end() ? std::string() : it->second.provider);
+  }
+  return !wanted.empty() && std::all_of(wanted.begin(), wanted.end(), [&](const std::string& id) {
+    const Inspection* i = inspection_of(d, id);
+    return i && i->before && i->after && holds(*i, id);
+  });
+}
+
+// Both transcripts asked for exactly the keys that the ledger knows by these references.
+bool asked_for(const Probe& p, const KeyFacts& key) {
+  auto it = p.asked.find(key.version);
+  return key.ref && it != p.asked.end() && it->second.to_json() == key.ref->to_json();
+}
+
+std::string answer_for(const Probe& p, const std::string& version) {
+  auto it = p.keys.find(version);
+  return it == p.keys.end() ? "unknown" : it->second.first;
+}
+
+bool names(const ObjectSeen& object, const KeyRef& ref) {
+  return object.label == ref.label || object.id == ref.id || (!ref.check_value.empty() && object.check_value == ref.check_value);
+}
+
+bool seen(const Probe& p, const KeyRef& ref) {
+  return std::any_of(p.objects.begin(), p.objects.end(), [&](const ObjectSeen& o) { return names(o, ref); });
+}
+
+// The control key is one that the ledger knows as such, not of the kill set, and it answered.
+bool control_lives(const Dossier& d, const Probe& p) {
+  if (p.control != "usable" || !p.control_ref) return false;
+  auto it = d.keys.find(p.control_ref->version.str());
+  if (it == d.keys.end() || !it->second.ref || it->second.ref->purpose != KeyPurpose::control) return false;
+  if (std::find(d.kill.versions.begin(), d.kill.versions.end(), it->first) != d.kill.versions.end()) return false;
+  return it->second.ref->to_json() == p.control_ref->to_json() && seen(p, *p.control_ref);
+}
+
+bool in_order(const Dossier& d, const Inspection& i) {
+  const Header* start = d.started ? d.header(*d.started) : nullptr;
+  return start && i.before->ended <= start->time && i.after->ended >= d.last_done_at && d.inspected && *d.inspected > d.last_done;
+}
+
+bool pair_holds(const Dossier& d, const Inspection& i, const std::string& provider) {
+  const Probe &before = *i.before, &after = *i.after;
+  if (!before.answered || !after.answered || !before.same_place || !after.same_place) return false;
+  if (!before.complete || !after.complete || !after.tries_remaining) return false;
+  if (!control_lives(d, before) || !control_lives(d, after) || !in_order(d, i)) return false;
+  for (const KeyFacts* key : destroyed_here(d, provider)) {
+    if (!asked_for(before, *key) || !asked_for(after, *key)) return false;
+    if (!seen(before, *key->ref) || seen(after, *key->ref)) return false;
+  }
+  return true;
+}
+
+// k = min(n, 16) objects of each dataset, each asked for before and after.
+bool samples_hold(const Dossier& d) {
+  std::map<std::string, std::set<std::string>> drawn;
+  std::map<Sample, bool> dead;
+  for (const Inspection& i : d.inspections) {
+    if (!i.before || !i.after || !i.after->tries_remaining) return false;
+    for (const auto& [sample, answer] : i.before->samples) {
+      auto after = i.after->samples.find(sample);
+      if (answer != "opened" || after == i.after->samples.end() || after->second != "failed") return false;
+      if (std::find(d.kill.versions.begin(), d.kill.versions.end(), sample.key) == d.kill.versions.end()) return false;
+      drawn[sample.dataset].insert(sample.object);
+    }
+    if (i.before->samples.size() != i.after->samples.size()) return false;
+  }
+  const Json* body = d.started ? d.body(*d.started) : nullptr;
+  if (!body || body->at("samples").str("rule") != kSampleRule) return false;
+  for (const auto& [dataset, objects] : drawn)
+    if (!d.datasets_in_scope.contains(dataset)) return false;
+  return std::all_of(d.datasets.begin(), d.datasets.end(), [&](const DatasetFacts& set) {
+    return drawn[set.id].size() == std::min<uint64_t>(static_cast<uint64_t>(set.objects), kMaxSamples);
+  });
+}
+
+}  // namespace
+
+void inspection_conditions(const Dossier& d, std::set<std::string>& out) {
+  bool pair = every_provider(d, [&](const Inspection& i, const std::string& provider) { return pair_holds(d, i, provider); });
+  if (pair) out.insert("enumeration-pair");
+  bool absent = every_provider(d, [&](const Inspection& i, const std::string& provider) {
+    auto keys = destroyed_here(d, provider);
+    return std::all_of(keys.begin(), keys.end(), [&](const KeyFacts* k) { return asked_for(*i.after, *k) && answer_for(*i.after, k->version) == "absent"; });
+  });
+  if (absent) out.insert("final-state-absent");
+  bool canaries = every_provider(d, [&](const Inspection& i, const std::string& provider) {
+    auto keys = destroyed_here(d, provider);
+    return i.after->tries_remaining && std::all_of(keys.begin(), keys.end(), [&](const KeyFacts* k) {
+      auto before = i.before->keys.find(k->version), after = i.after->keys.find(k->version);
+      return before != i.before->keys.end() && before->second.first == "usable" && before->second.second == "opened" &&
+             after != i.after->keys.end() && after->second.first == "absent" && after->second.second != "opened";
+    });
+  });
+  if (canaries) out.insert("canaries-dead");
+  if (samples_hold(d)) out.insert("samples-dead");
+}
+
+}  // namespace kesu::dossier

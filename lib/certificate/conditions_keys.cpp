@@ -1,0 +1,108 @@
+// Conditions about keys, copies and people: birth, compromise, destruction, authorisation, holds.
+#include <algorithm>
+
+#include "certificate/conditions_impl.h"
+
+namespace kesu::dossier {
+
+namespace {
+
+bool every_key(const Dossier& d, const std::function<bool(const KeyFacts&)>& holds) {
+  return !d.kill.versions.empty() && std::all_of(d.kill.versions.begin(), d.kill.versions.end(), [&](const std::string& v) {
+    auto it = d.keys.find(v);
+    return it != d.keys.end() && holds(it->second);
+  });
+}
+
+bool is_destroyed(const std::string& state) { return state == "destroyed" || state == "destroyed-compromised"; }
+
+bool never_compromised(const Dossier& d) {
+  std::set<std::string> nodes(d.kill.versions.begin(), d.kill.versions.end());
+  nodes.insert(d.kill.copies.begin(), d.kill.copies.end());
+  nodes.insert(d.kill.processes.begin(), d.kill.processes.end());
+  for (const std::string& id : nodes) {
+    const GraphNode* node = d.graph.find(id);
+    if (!node) continue;
+    for (const auto& [seq, state] : node->states)
+      if (state == "compromised" || state == "destroyed-compromised") return false;
+  }
+  for (const Header& h : d.headers)
+    if (h.type == "finding-recorded")
+      for (const NodeMention& m : h.nodes)
+        if (nodes.contains(m.id)) return false;
+  return true;
+}
+
+// Whether a hold on something in scope was in force between the request and the last destruction.
+bool held(const Dossier& d) {
+  std::map<std::string, uint64_t> placed;  // hold → entry
+  for (const Header& h : d.headers) {
+    if (h.type != "hold-placed" && h.type != "hold-released") continue;
+    for (const NodeMention& m : h.nodes) {
+      if (m.is == "placed") {
+        bool ours = d.datasets_in_scope.contains(m.of) || std::find(d.kill.versions.begin(), d.kill.versions.end(), m.of) != d.kill.versions.end();
+        if (ours) placed.emplace(m.id, h.seq);
+      } else if (m.is == "released") {
+        auto it = placed.find(m.id);
+        if (it == placed.end()) continue;
+        if (h.seq > d.requested && it->second < d.last_done) return true;
+        placed.erase(it);
+      }
+    }
+  }
+  return std::any_of(placed.begin(), placed.end(), [&](const auto& p) { return p.second < d.last_done; });
+}
+
+bool copies_all(const Dossier& d, const std::function<bool(const CopyFacts&)>& holds) {
+  return !d.copies.empty() && std::all_of(d.copies.begin(), d.copies.end(), holds);
+}
+
+}  // namespace
+
+void key_conditions(const Dossier& d, std::set<std::string>& out) {
+  if (every_key(d, [](const KeyFacts& k) { return k.birth_good && k.attributes_again; })) out.insert("birth-recorded");
+  if (never_compromised(d)) out.insert("never-compromised");
+  if (!d.kill.versions.empty() && living_paths(d.graph, d.datasets_in_scope, d.as_of).empty()) out.insert("all-reachers-dead");
+  if (d.kill.copies.empty()) out.insert("no-copies");
+  if (copies_all(d, [](const CopyFacts& c) { return c.state == "ended"; })) out.insert("copies-ended");
+  if (copies_all(d, [](const CopyFacts& c) { return c.documented; })) out.insert("copies-documented");
+  if (every_key(d, [&](const KeyFacts& k) {
+        const GraphNode* node = d.graph.find(k.version);
+        return node && is_destroyed(node->state) && k.done;
+      }))
+    out.insert("all-destroyed");
+  auto received = [](const KeyFacts& k) { return k.receipt && k.receipt->accepted && !k.receipt_lost; };
+  if (every_key(d, received)) out.insert("receipts");
+  if (every_key(d, [&](const KeyFacts& k) { return received(k) || (k.receipt_lost && k.settled); })) out.insert("receipts-or-settled");
+}
+
+void people_conditions(const Dossier& d, std::set<std::string>& out) {
+  if (d.officers_known) out.insert("officers-known");
+  if (!held(d)) out.insert("no-hold");
+  std::vector<const SignedAct*> approvals;
+  for (const SignedAct& act : d.acts) {
+    if (!act.counted) continue;
+    if (act.action == "request") out.insert("requested-signed");
+    else approvals.push_back(&act);
+  }
+  const Profile* profile = find_profile(d.plan.str_or("profile", ""));
+  if (!profile || !d.genesis) return;
+  int64_t quorum = std::max({d.plan.num_or("quorum", 1), profile->quorum, d.genesis->quorum});
+  if (static_cast<int64_t>(approvals.size()) < quorum) return;
+  out.insert("quorum-approved");
+  int64_t waiting = std::max({d.plan.num_or("waiting_seconds", 0), profile->waiting_seconds, d.genesis->waiting_seconds});
+  const SignedAct* reached = approvals[static_cast<size_t>(quorum - 1)];
+  if (d.first_intended && *d.first_intended > reached->seq && (d.first_intended_at - reached->time) / 1000 >= waiting) out.insert("waited");
+}
+
+std::set<std::string> conditions_of(const Dossier& d, const ReaderEvidence& reader) {
+  std::set<std::string> out;
+  scope_conditions(d, out);
+  key_conditions(d, out);
+  inspection_conditions(d, out);
+  people_conditions(d, out);
+  if (reader.witness_quorum > 0 && reader.witnesses >= reader.witness_quorum) out.insert("checkpoint-b-witnessed");
+  return out;
+}
+
+}  // namespace kesu::dossier

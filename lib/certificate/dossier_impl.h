@@ -1,0 +1,197 @@
+// A bundle as the reader understands it: everything parsed, held against everything else, and nothing believed that
+// the writer left. The issuer runs the same reader over its draft. For lib/certificate itself.
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "certificate/bundle.h"
+#include "certificate/grade.h"
+#include "crypto/note.h"
+#include "crypto/sshsig.h"
+#include "crypto/x509.h"
+#include "erasure/kill_set.h"
+#include "erasure/statement.h"
+#include "ledger/checkpoint.h"
+#include "ledger/entry.h"
+#include "ledger/graph.h"
+#include "provider/provider.h"
+
+namespace kesu::dossier {
+
+// `hard`: forged, altered or inconsistent. Otherwise something is missing or does not count, which lowers claims.
+struct Finding {
+  std::string part, what;
+  bool hard = true;
+};
+class Findings {
+ public:
+  void bad(std::string part, std::string what) { add({std::move(part), std::move(what), true}); }
+  void weak(std::string part, std::string what) { add({std::move(part), std::move(what), false}); }
+  bool any_hard() const { return hard_; }
+  const std::vector<Finding>& all() const { return all_; }
+  // Runs `check`; what it throws becomes a finding about `part`. False when it threw.
+  bool guard(const std::string& part, const std::function<void()>& check);
+
+ private:
+  void add(Finding f);
+  std::vector<Finding> all_;
+  bool hard_ = false;
+};
+
+struct Person {
+  std::string id, name, title, public_key, fingerprint;
+  std::vector<std::string> roles;
+  std::optional<SshPublicKey> key;
+  bool genesis_officer = false;  // named by the genesis statement, with the same key and roles
+  bool genesis_signed = false;
+  uint64_t enrolled = 0;
+  std::optional<uint64_t> revoked;
+  bool has_role(std::string_view role) const;
+};
+
+struct SignedAct {  // a request or an approval
+  std::string action, operator_id, part;
+  uint64_t seq = 0;
+  Millis time = 0, expires = 0;
+  bool valid = false;  // signature, statement, person, role all good
+  bool counted = false;  // and it counts: distinct person and key, not the requester, in time
+};
+
+struct KeyFacts {
+  std::string version, name, provider;
+  std::optional<KeyRef> ref;
+  std::optional<Birth> birth;
+  uint64_t created = 0;
+  bool birth_good = false;        // generated inside, never out, and its record agrees
+  bool attributes_again = false;  // read just before destruction, the same
+  std::optional<uint64_t> intended, done;  // entries of its destruction
+  Millis destroyed_at = 0;
+  std::optional<Receipt> receipt;
+  bool receipt_lost = false, settled = false;
+};
+
+struct ProviderFacts {
+  std::string id, name;
+  ProviderIdentity identity;
+  ProviderGrade grade;
+};
+
+struct CopyFacts {
+  std::string id, kind, place, custodian, state, document;
+  bool documented = false;
+};
+
+struct BatchFacts {
+  std::string id, state, content_algorithm, wrap_algorithm;
+  int64_t n = 0, b = 0;
+  uint64_t intended = 0, done = 0;
+  std::vector<Digest32> leaves;
+};
+struct DatasetFacts {
+  std::string id;
+  Json settings = Json(Json::Object{});  // dataset-added, changed by dataset-updated
+  uint64_t added = 0;
+  std::vector<BatchFacts> batches;  // sealed ones, in the order of their seal-done
+  bool open_batch = false;          // one is intended and neither sealed nor abandoned
+  bool erased = false, inventory_good = false;
+  int64_t objects = 0, bytes = 0;
+  Digest32 root{};
+};
+
+struct Sample {
+  std::string object, key, dataset;
+  bool operator<(const Sample& o) const { return std::tie(object, key) < std::tie(o.object, o.key); }
+};
+// One run of kesu-probe as its transcript tells it.
+struct Probe {
+  bool answered = false;
+  bool same_place = false, complete = false, tries_remaining = false;
+  std::string control;                         // usable, refused, absent, unknown
+  std::optional<KeyRef> control_ref;
+  std::vector<ObjectSeen> objects;
+  std::map<std::string, std::pair<std::string, std::string>> keys;  // version → answer, canary
+  std::map<std::string, KeyRef> asked;
+  std::map<Sample, std::string> samples;       // → opened, failed, not-tried
+  Millis started = 0, ended = 0;
+};
+struct Inspection {
+  std::string provider, before_digest, after_digest;
+  std::optional<Probe> before, after;
+};
+
+struct Dossier {
+  const BundleFiles* files = nullptr;
+  Findings findings;
+
+  // The ledger
+  Checkpoint a, b;
+  std::optional<Note> note_a, note_b;
+  std::string vkey;
+  std::optional<NoteKey> ledger_key;
+  std::vector<Header> headers;
+  std::vector<Digest32> body_hashes, leaves;
+  std::map<uint64_t, Json> bodies;
+  bool headers_complete = false, checkpoints_signed = false;
+  Graph graph;
+  Millis as_of = 0;  // time of the last entry
+
+  // The plan
+  Json plan;
+  std::string plan_digest, erasure, vault, organisation;
+  std::set<std::string> datasets_in_scope;
+  KillSet kill;
+
+  // The rest
+  std::optional<Genesis> genesis;
+  Json genesis_body;
+  bool officers_known = false;
+  std::map<std::string, Person> people;
+  std::vector<SignedAct> acts;  // in the ledger's order
+  std::map<std::string, KeyFacts> keys;  // kill set, control, ledger and certificate keys
+  std::map<std::string, ProviderFacts> providers;  // those of the kill set
+  std::vector<CopyFacts> copies;
+  std::vector<DatasetFacts> datasets;
+  std::string ledger_version, certificate_version;
+  std::optional<Certificate> signer;
+  uint64_t requested = 0;
+  std::optional<uint64_t> started;  // the erasure-started that the destruction rests on
+  std::optional<uint64_t> first_intended;
+  Millis first_intended_at = 0, last_done_at = 0;
+  uint64_t last_done = 0;
+  std::optional<uint64_t> inspected;
+  std::vector<Inspection> inspections;
+  std::set<std::string> removed_by_others;  // objects that the enumeration after does not show though kesu left them
+  int64_t samples = 0;
+
+  std::optional<ByteView> file(std::string_view path) const;
+  const Json* body(uint64_t seq) const;
+  const Header* header(uint64_t seq) const;
+  // The evidence file of that digest, if it is there and is what its name says.
+  std::optional<ByteView> evidence(std::string_view digest) const;
+  std::string state_at_a(const std::string& node) const;  // as of checkpoint A
+};
+
+// The whole reading, in this order.
+Dossier read_dossier(const BundleFiles& files);
+void read_plan(Dossier& d);
+void read_ledger(Dossier& d);
+void read_people(Dossier& d);
+void read_keys(Dossier& d);
+void read_inventory(Dossier& d);
+void read_acts(Dossier& d);
+void read_inspections(Dossier& d);
+void check_plan(Dossier& d);
+Probe read_probe(ByteView transcript);  // throws bad_input
+
+constexpr size_t kMaxJson = size_t{64} << 20;
+Json read_json(ByteView text, std::string_view what);  // strict and bounded
+std::string brief_number(uint64_t seq);                // "entry 17"
+
+}  // namespace kesu::dossier

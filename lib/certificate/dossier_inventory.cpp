@@ -1,0 +1,140 @@
+// The datasets in scope: settings, batches, and their leaves held against the ledger's roots.
+#include <algorithm>
+#include <charconv>
+
+#include "certificate/dossier_impl.h"
+#include "ledger/tree.h"
+
+namespace kesu::dossier {
+
+namespace {
+
+std::map<std::string, std::vector<Digest32>> read_leaves(std::string_view text) {
+  std::map<std::string, std::vector<Digest32>> out;
+  auto line = [&] {
+    size_t end = text.find('\n');
+    if (end == std::string_view::npos) throw Error(Code::bad_input, "the last line has no end");
+    std::string_view row = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    return row;
+  };
+  while (!text.empty()) {
+    std::string_view head = line();
+    size_t space = head.find(' ');
+    size_t n = 0;
+    std::string_view number = space == std::string_view::npos ? std::string_view() : head.substr(space + 1);
+    auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), n);
+    if (!BatchId::parse(head.substr(0, space)) || number.empty() || error != std::errc() || end != number.data() + number.size())
+      throw Error(Code::bad_input, "a batch's line is malformed");
+    auto [it, fresh] = out.try_emplace(std::string(head.substr(0, space)));
+    if (!fresh) throw Error(Code::bad_input, it->first + " stands there twice");
+    if (n > text.size() / 65) throw Error(Code::bad_input, it->first + " is cut off");
+    for (size_t i = 0; i < n; ++i) {
+      auto leaf = unhex32(line());
+      if (!leaf) throw Error(Code::bad_input, "a leaf of " + it->first + " is no digest");
+      it->second.push_back(*leaf);
+    }
+  }
+  return out;
+}
+
+void read_settings(Dossier& d, DatasetFacts& set, const Header& h) {
+  const Json* body = d.body(h.seq);
+  if (!body) {
+    d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (" + h.type + ") is not opened");
+    return;
+  }
+  for (const auto& [name, value] : body->as_object()) set.settings.set(name, value);
+}
+
+void read_headers_of(Dossier& d, DatasetFacts& set) {
+  std::map<std::string, BatchFacts> open;
+  for (const Header& h : d.headers) {
+    for (const NodeMention& m : h.nodes) {
+      if (m.id == set.id && (h.type == "dataset-added" || h.type == "dataset-updated")) {
+        if (h.type == "dataset-added") set.added = h.seq;
+        read_settings(d, set, h);
+      }
+      if (m.id == set.id && h.type == "dataset-erased" && m.of == d.erasure) set.erased = true;
+      if (m.of != set.id || node_kind(m.id) != "bat") continue;
+      if (m.is == "intended") open[m.id].intended = h.seq;
+      if (m.is == "abandoned") open.erase(m.id);
+      if (m.is != "sealed") continue;
+      BatchFacts batch = open[m.id];
+      open.erase(m.id);
+      batch.id = m.id;
+      batch.state = m.is;
+      batch.n = m.n.value_or(0);
+      batch.b = m.b.value_or(0);
+      batch.done = h.seq;
+      if (const Json* body = d.body(h.seq)) {
+        batch.content_algorithm = body->str_or("content_algorithm", "");
+        batch.wrap_algorithm = body->str_or("wrap_algorithm", "");
+      }
+      set.batches.push_back(std::move(batch));
+    }
+  }
+  set.open_batch = !open.empty();
+}
+
+void check_leaves(Dossier& d, DatasetFacts& set) {
+  std::string path = "inventory/" + set.id + ".leaves";
+  auto file = d.file(path);
+  std::map<std::string, std::vector<Digest32>> leaves;
+  bool good = d.findings.guard(path, [&] {
+    if (!file) throw Error(Code::bad_input, "is missing");
+    leaves = read_leaves(as_text(*file));
+  });
+  TreeHead all;
+  for (BatchFacts& batch : set.batches) {
+    set.objects += batch.n;
+    set.bytes += batch.b;
+    auto it = leaves.find(batch.id);
+    if (it == leaves.end()) {
+      if (good) d.findings.bad(path, batch.id + " is missing");
+      good = false;
+      continue;
+    }
+    batch.leaves = std::move(it->second);
+    leaves.erase(it);
+    const GraphNode* node = d.graph.find(batch.id);
+    if (hex(tree_root(batch.leaves)) != node->d || static_cast<int64_t>(batch.leaves.size()) != batch.n) {
+      d.findings.bad(path, "the leaves of " + batch.id + " do not give the root and count in the ledger");
+      good = false;
+    }
+    for (const Digest32& leaf : batch.leaves) all.add(leaf);
+  }
+  for (const auto& [batch, unknown] : leaves) {
+    d.findings.bad(path, batch + " is no sealed batch of this dataset");
+    good = false;
+  }
+  set.root = all.root();
+  const GraphNode* node = d.graph.find(set.id);
+  if (!set.erased || !node) {
+    d.findings.weak(path, "the ledger does not say that " + set.id + " is erased by this erasure");
+    good = false;
+  } else if (node->n != set.objects || node->b != set.bytes || node->d != hex(set.root)) {
+    d.findings.bad(path, "count, bytes or root are not those of dataset-erased");
+    good = false;
+  }
+  set.inventory_good = good && !set.open_batch;
+}
+
+}  // namespace
+
+void read_inventory(Dossier& d) {
+  for (const std::string& id : d.datasets_in_scope) {
+    DatasetFacts set;
+    set.id = id;
+    d.findings.guard(id, [&] {
+      read_headers_of(d, set);
+      check_leaves(d, set);
+    });
+    d.datasets.push_back(std::move(set));
+  }
+  for (const auto& [path, content] : *d.files)
+    if (path.starts_with("inventory/") && !d.datasets_in_scope.contains(path.substr(10, path.size() - 17)))
+      d.findings.bad(path, "is of a dataset that is not in the plan");
+}
+
+}  // namespace kesu::dossier

@@ -1,0 +1,195 @@
+// The reader's ledger: headers folded to both checkpoints, bodies held against their hashes.
+#include <algorithm>
+
+#include "certificate/dossier_impl.h"
+#include "crypto/hash.h"
+#include "ledger/tree.h"
+
+namespace kesu::dossier {
+
+namespace {
+
+constexpr size_t kHeaderLine = kMaxHeaderBytes + 1 + 64 + 1;
+constexpr uint64_t kMaxHeaders = 20'000'000;  // more than this reader takes; a bundle of such a vault is over 100 MB
+
+std::string path(std::string_view name) { return std::string(name); }
+
+std::optional<Checkpoint> read_checkpoint(Dossier& d, std::string_view name, std::optional<Note>& note) {
+  auto file = d.file(name);
+  if (!file) return std::nullopt;  // said when the required files were looked for
+  std::optional<Checkpoint> out;
+  bool read = d.findings.guard(path(name), [&] {
+    note = Note::parse(as_text(*file));
+    out = Checkpoint::parse_text(note->text);
+  });
+  if (!read) return std::nullopt;
+  return out;
+}
+
+void check_signature(Dossier& d, std::string_view name, const Checkpoint& checkpoint, const Note& note) {
+  if (!d.ledger_key) return;
+  if (checkpoint.origin != d.ledger_key->name)
+    d.findings.bad(path(name), "its origin " + checkpoint.origin + " is not the ledger key's, " + d.ledger_key->name);
+  NoteVerdict verdict = verify_note(note, *d.ledger_key);
+  if (verdict == NoteVerdict::good) return;
+  d.checkpoints_signed = false;
+  d.findings.bad(path(name), verdict == NoteVerdict::absent ? "is not signed by the ledger key" : "the ledger key's signature is not good");
+}
+
+void check_consistency(Dossier& d) {
+  auto file = d.file(bundle::kConsistency);
+  if (!file) return;
+  std::vector<Digest32> proof;
+  std::string_view text = as_text(*file);
+  while (!text.empty() && proof.size() <= 64) {
+    size_t end = text.find('\n');
+    auto bytes = unbase64(text.substr(0, end));
+    if (end == std::string_view::npos || !bytes || bytes->size() != 32) {
+      d.findings.bad(path(bundle::kConsistency), "line " + std::to_string(proof.size() + 1) + " is not the base64 of 32 bytes");
+      return;
+    }
+    proof.emplace_back();
+    std::copy(bytes->begin(), bytes->end(), proof.back().begin());
+    text.remove_prefix(end + 1);
+  }
+  if (!verify_consistency(d.a.size, d.a.root, d.b.size, d.b.root, proof))
+    d.findings.bad(path(bundle::kConsistency), "checkpoint A is not a prefix of checkpoint B");
+}
+
+// One line: canonical header, tab, body hash. Throws bad_input.
+void take_header(Dossier& d, std::string_view line) {
+  size_t tab = line.rfind('\t');
+  auto body = tab == std::string_view::npos ? std::nullopt : unhex32(line.substr(tab + 1));
+  if (!body) throw Error(Code::bad_input, "no body hash at its end");
+  std::string_view text = line.substr(0, tab);
+  Header header = Header::parse(text);
+  if (!d.headers.empty()) {
+    const Header& before = d.headers.back();
+    if (header.seq <= before.seq) throw Error(Code::bad_input, "out of order: seq " + std::to_string(header.seq) + " after " + std::to_string(before.seq));
+    if (header.time < before.time) throw Error(Code::bad_input, "its time falls");
+  }
+  for (const NodeMention& m : header.nodes) {
+    const GraphNode* node = d.graph.find(m.id);
+    if (m.is.empty() || !node) continue;
+    bool dead = node->state == "destroyed" || node->state == "destroyed-compromised";
+    if ((dead && m.is != "destroyed-compromised") || node->state == "absent" || (node->state == "erased" && m.is != "erased"))
+      throw Error(Code::bad_input, m.id + " was " + node->state + " and cannot become " + m.is);
+  }
+  d.graph.fold(header);
+  d.leaves.push_back(leaf_hash(text, *body));
+  d.body_hashes.push_back(*body);
+  d.headers.push_back(std::move(header));
+}
+
+void read_headers(Dossier& d) {
+  auto file = d.file(bundle::kHeaders);
+  if (!file) return;
+  std::string part = path(bundle::kHeaders), line;
+  uint64_t limit = std::min<uint64_t>(d.b.size, kMaxHeaders);
+  bool whole = d.findings.guard(part, [&] {
+    gunzip_each(*file, [&](std::string_view chunk) {
+      while (!chunk.empty()) {
+        size_t end = chunk.find('\n');
+        line.append(chunk.substr(0, end));
+        if (line.size() > kHeaderLine) throw Error(Code::bad_input, "line " + std::to_string(d.headers.size() + 1) + " is too long");
+        if (end == std::string_view::npos) return;
+        if (d.headers.size() >= limit) throw Error(Code::bad_input, "more headers than checkpoint B's size, " + std::to_string(d.b.size));
+        try {
+          take_header(d, line);
+        } catch (const Error& e) {
+          throw Error(Code::bad_input, "line " + std::to_string(d.headers.size() + 1) + ": " + e.message());
+        }
+        line.clear();
+        chunk.remove_prefix(end + 1);
+      }
+    });
+    if (!line.empty()) throw Error(Code::bad_input, "the last line has no end");
+  });
+  if (!d.headers.empty()) d.as_of = d.headers.back().time;
+  if (!whole) return;
+  if (d.headers.size() < d.b.size) {
+    uint64_t gap = 0;
+    while (gap < d.headers.size() && d.headers[gap].seq == gap) ++gap;
+    d.findings.weak(part, std::to_string(d.headers.size()) + " headers of " + std::to_string(d.b.size) + "; entry " + std::to_string(gap) + " is the first that is missing");
+    return;
+  }
+  bool good = true;
+  auto folds = [&](const Checkpoint& c, const char* name) {
+    if (c.size <= d.leaves.size() && tree_root({d.leaves.data(), static_cast<size_t>(c.size)}) == c.root) return;
+    good = false;
+    d.findings.bad(part, std::string("the headers do not fold to checkpoint ") + name + "'s root");
+  };
+  folds(d.a, "A");
+  folds(d.b, "B");
+  if (d.headers.back().seq + 1 != d.b.size) {
+    good = false;
+    d.findings.bad(part, "the last header is entry " + std::to_string(d.headers.back().seq));
+  }
+  d.headers_complete = good;
+}
+
+void take_body(Dossier& d, std::string_view line, std::optional<uint64_t>& last) {
+  Json item = parse_canonical_json(line, "line", {.max_bytes = kMaxJson, .max_depth = 32});
+  for (const auto& [name, value] : item.as_object())
+    if (name != "body" && name != "salt" && name != "seq") throw Error(Code::bad_input, "unknown member \"" + name + "\"");
+  if (item.num("seq") < 0) throw Error(Code::bad_input, "seq is negative");
+  uint64_t seq = static_cast<uint64_t>(item.num("seq"));
+  if (last && seq <= *last) throw Error(Code::bad_input, "out of order: seq " + std::to_string(seq));
+  last = seq;
+  auto salt = unhex(item.str("salt"));
+  if (!salt || salt->size() != kSaltBytes) throw Error(Code::bad_input, "salt is not 16 bytes in hex");
+  const Header* header = d.header(seq);
+  if (!header) {
+    d.findings.weak(path(bundle::kBodies), "the body of entry " + std::to_string(seq) + " has no header");
+    return;
+  }
+  const Json& body = item.at("body");
+  body.as_object();
+  size_t index = static_cast<size_t>(header - d.headers.data());
+  if (body_hash(*salt, body.canonical()) != d.body_hashes[index])
+    throw Error(Code::bad_input, "the body of entry " + std::to_string(seq) + " is not the one in the ledger");
+  d.bodies.emplace(seq, body);
+}
+
+void read_bodies(Dossier& d) {
+  auto file = d.file(bundle::kBodies);
+  if (!file) return;
+  std::string_view text = as_text(*file);
+  std::optional<uint64_t> last;
+  for (size_t number = 1; !text.empty(); ++number) {
+    size_t end = text.find('\n');
+    bool good = d.findings.guard(path(bundle::kBodies) + " line " + std::to_string(number), [&] {
+      if (end == std::string_view::npos) throw Error(Code::bad_input, "has no end");
+      take_body(d, text.substr(0, end), last);
+    });
+    if (!good) return;
+    text.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace
+
+void read_ledger(Dossier& d) {
+  if (auto file = d.file(bundle::kLedgerKey))
+    d.findings.guard(path(bundle::kLedgerKey), [&] {
+      std::string_view text = as_text(*file);
+      if (text.empty() || text.back() != '\n') throw Error(Code::bad_input, "is not one line");
+      d.vkey = std::string(text.substr(0, text.size() - 1));
+      d.ledger_key = NoteKey::parse(d.vkey);
+      if (d.ledger_key->type != NoteKeyType::ed25519) throw Error(Code::bad_input, "is not a ledger key but a witness's");
+    });
+  auto a = read_checkpoint(d, bundle::kCheckpointA, d.note_a);
+  auto b = read_checkpoint(d, bundle::kCheckpointB, d.note_b);
+  if (!a || !b) return;
+  d.a = *a;
+  d.b = *b;
+  d.checkpoints_signed = d.ledger_key.has_value();
+  check_signature(d, bundle::kCheckpointA, d.a, *d.note_a);
+  check_signature(d, bundle::kCheckpointB, d.b, *d.note_b);
+  if (d.a.size > d.b.size || d.a.size == 0) d.findings.bad(path(bundle::kCheckpointA), "is not older than checkpoint B");
+  else check_consistency(d);
+  read_headers(d);
+  read_bodies(d);
+}
+
+}  // namespace kesu::dossier

@@ -1,0 +1,153 @@
+// The issuer: draft, signature, MANIFEST, final ledger files. Its own bundle is read as a stranger would.
+#include "certificate/issue.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "certificate/collect_impl.h"
+#include "certificate/document_impl.h"
+#include "certificate/readme_impl.h"
+#include "certificate/verify.h"
+#include "crypto/cms.h"
+#include "crypto/hash.h"
+#include "ledger/tree.h"
+
+namespace kesu {
+
+namespace {
+
+void put_text(BundleFiles& files, std::string_view path, std::string_view text) { files[std::string(path)] = to_bytes(as_bytes(text)); }
+
+const Bytes& file_of(const BundleFiles& files, std::string_view path) {
+  auto it = files.find(std::string(path));
+  if (it == files.end()) throw Error(Code::not_found, "the bundle has no " + std::string(path));
+  return it->second;
+}
+
+std::string consistency_text(const LedgerReading& ledger, uint64_t old_size) {
+  std::string out;
+  for (const Digest32& node : consistency_proof(ledger.leaves, old_size)) out += base64(node) + "\n";
+  return out;
+}
+
+Checkpoint checkpoint_of(const std::string& note, const LedgerReading& ledger, const char* which) {
+  Checkpoint c = Checkpoint::parse_text(Note::parse(note).text);
+  if (c.size != ledger.leaves.size() || tree_root(ledger.leaves) != c.root)
+    throw Error(Code::conflict, std::string("checkpoint ") + which + " is not that of the ledger as it is now").next("make a checkpoint and try again");
+  return c;
+}
+
+// The plan names the scope and the control keys; the entry that requested names the plan.
+Json plan_of(LedgerSource& source, const LedgerReading& ledger, const std::string& erasure, Bytes& bytes) {
+  for (const Header& h : ledger.headers) {
+    if (h.type != "erasure-requested" || h.nodes.front().id != erasure) continue;
+    Json body = parse_json(source.body(h.seq).canonical, "ledger body");
+    bytes = source.blob(body.str("plan"));
+    return parse_canonical_json(as_text(bytes), "plan");
+  }
+  throw Error(Code::not_found, "no erasure " + erasure + " was requested");
+}
+
+struct Scope {
+  std::set<std::string> datasets, controls;
+};
+Scope scope_of(const Json& plan) {
+  Scope out;
+  for (const Json& d : plan.at("datasets").as_array()) out.datasets.insert(d.str("id"));
+  for (const Json& p : plan.at("providers").as_array()) out.controls.insert(p.str_or("control", ""));
+  return out;
+}
+
+// Every version that ever was a certificate key: the reader finds the signer's among them.
+std::set<std::string> certificate_keys(LedgerSource& source, const LedgerReading& ledger) {
+  std::set<std::string> out;
+  for (const Header& h : ledger.headers)
+    if (h.type == "key-created" && parse_json(source.body(h.seq).canonical, "ledger body").str_or("purpose", "") == "sign-certificate")
+      out.insert(h.nodes.front().id);
+  return out;
+}
+
+std::vector<uint64_t> open_entries(LedgerSource& source, const LedgerReading& ledger, const std::string& erasure, const Json& plan) {
+  Scope scope = scope_of(plan);
+  return entries_to_open(ledger, erasure, scope.datasets, scope.controls, certificate_keys(source, ledger));
+}
+
+void refuse_if_hard(const std::vector<dossier::Finding>& findings, Code code, const std::string& message) {
+  for (const dossier::Finding& f : findings)
+    if (f.hard) throw Error(code, message).cause(f.part + ": " + f.what).next("kesu ledger verify");
+}
+
+}  // namespace
+
+BundleFiles draft_bundle(LedgerSource& source, const IssueRequest& request) {
+  if (!CertificateId::parse(request.certificate)) throw Error(Code::bad_identifier, "\"" + request.certificate + "\" is no certificate's identifier");
+  LedgerReading ledger = read_ledger_source(source);
+  checkpoint_of(request.checkpoint, ledger, "A");
+  const GraphNode* erasure = ledger.graph.find(request.erasure);
+  if (!erasure) throw Error(Code::not_found, "no erasure " + request.erasure);
+  if (erasure->state != "destroyed" && erasure->state != "verified" && erasure->state != "validated")
+    throw Error(Code::state_refused, "erasure " + request.erasure + " is " + erasure->state + ": there is nothing to certify yet").next("kesu erase run");
+  BundleFiles files;
+  Bytes plan_bytes;
+  Json plan = plan_of(source, ledger, request.erasure, plan_bytes);
+  std::vector<uint64_t> open = open_entries(source, ledger, request.erasure, plan);
+  files[std::string(bundle::kPlan)] = plan_bytes;
+  put_ledger(files, source, ledger, open);
+  put_approvals(files, source, open, ledger);
+  put_evidence(files, source, open);
+  put_inventory(files, source, ledger, scope_of(plan).datasets);
+  put_text(files, bundle::kCheckpointA, request.checkpoint);
+  put_text(files, bundle::kCheckpointB, request.checkpoint);
+  put_text(files, bundle::kConsistency, "");
+  put_text(files, bundle::kLedgerKey, request.vkey + "\n");
+  put_text(files, bundle::kSigner, Certificate::parse(request.signer_certificate).pem());
+  put_text(files, bundle::kReadme, readme_text(request.certificate, plan.str("organisation")));
+
+  dossier::Dossier d = dossier::read_dossier(files);
+  refuse_if_hard(d.findings.all(), Code::ledger_damaged, "the vault does not agree with itself about " + request.erasure);
+  Json document = dossier::make_document(d, {request.certificate, request.program, request.issued}, dossier::conditions_of(d));
+  put_text(files, bundle::kCertificate, document.canonical());
+  return files;
+}
+
+void add_signature(BundleFiles& files, ByteView cms) {
+  CmsCheck check = verify_detached(file_of(files, bundle::kCertificate), cms);
+  if (!check.ok) throw Error(Code::signature_bad, "the signature over certificate.json is not good").cause(check.reason);
+  files[std::string(bundle::kSignature)] = to_bytes(cms);
+}
+
+Event seal_manifest(BundleFiles& files) {
+  const Bytes& certificate = file_of(files, bundle::kCertificate);
+  const Bytes& signature = file_of(files, bundle::kSignature);
+  Json document = parse_canonical_json(as_text(certificate), "certificate.json");
+  std::string manifest = make_manifest(files);
+  put_text(files, bundle::kManifest, manifest);
+  Event event;
+  event.type = "certificate-issued";
+  NodeMention node;
+  node.id = document.str("id");
+  node.is = "issued";
+  node.of = document.str("erasure");
+  node.d = hex(hash(HashAlg::sha512, as_bytes(manifest)));
+  event.nodes = {node};
+  event.body = Json::object({{"certificate", hex(sha256(certificate))}, {"signature", hex(sha256(signature))}, {"manifest", hex(sha256(as_bytes(manifest)))}});
+  return event;
+}
+
+void finish_bundle(BundleFiles& files, LedgerSource& source, const std::string& checkpoint) {
+  Json document = parse_canonical_json(as_text(file_of(files, bundle::kCertificate)), "certificate.json");
+  Json plan = parse_canonical_json(as_text(file_of(files, bundle::kPlan)), "plan");
+  Checkpoint a = Checkpoint::parse_text(Note::parse(as_text(file_of(files, bundle::kCheckpointA))).text);
+  LedgerReading ledger = read_ledger_source(source);
+  checkpoint_of(checkpoint, ledger, "B");
+  put_ledger(files, source, ledger, open_entries(source, ledger, document.str("erasure"), plan));
+  put_text(files, bundle::kCheckpointB, checkpoint);
+  put_text(files, bundle::kConsistency, consistency_text(ledger, a.size));
+  VerifyReport report = verify_bundle(files, {}, {.required_profile = "low"});
+  if (report.verdict == Verdict::invalid)
+    throw Error(Code::conflict, "the bundle is not one that a reader would accept")
+        .cause(report.errors.empty() ? "" : report.errors.front().part + ": " + report.errors.front().what)
+        .next("issue the certificate again");
+}
+
+}  // namespace kesu

@@ -1,0 +1,25 @@
+// README.txt: the recipe for an auditor who has stock tools only.
+#include "certificate/readme_impl.h"
+
+namespace kesu {
+
+std::string readme_text(const std::string& certificate, const std::string& organisation) {
+  return "Erasure certificate " + certificate + " of " + organisation +
+         "\n\n"
+         "certificate.json is the statement; nothing else in this directory can speak for it. Check it with kesu:\n\n"
+         "    kesu verify . --trust YOUR-TRUST-FILE\n\n"
+         "or with stock tools, in this directory (what to compare with is in docs/verify-by-hand.md of kesu):\n\n"
+         "    sha512sum -c MANIFEST\n"
+         "    openssl cms -verify -binary -cades -in certificate.json.p7s -inform DER -content certificate.json \\\n"
+         "        -CAfile trust/signer.pem -purpose any -out /dev/null\n"
+         "    openssl x509 -in trust/signer.pem -noout -fingerprint -sha256     # the signer you know?\n"
+         "    sha256sum plan.json                                               # \"plan\" in certificate.json and statements\n"
+         "    for s in approvals/request.*.json approvals/approve.*.json; do a=${s#approvals/}; a=${a%%.*}; o=${s%.json}; o=${o##*.}\n"
+         "      ssh-keygen -Y verify -f approvals/allowed_signers -I \"$o\" -n \"kesu-$a-v1\" -s \"$s.sig\" < \"$s\"; done\n"
+         "    (cd evidence && for f in *; do echo \"$f  $f\"; done | sha256sum -c)\n"
+         "    zcat ledger/headers.gz | wc -l                                    # the size in ledger/checkpoint-b\n\n"
+         "The keys in trust/ and approvals/allowed_signers are what the issuer offers. They prove something only when you\n"
+         "know from elsewhere that they are the organisation's.\n";
+}
+
+}  // namespace kesu

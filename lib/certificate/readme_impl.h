@@ -1,0 +1,9 @@
+// README.txt of a bundle. For lib/certificate itself.
+#pragma once
+#include <string>
+
+namespace kesu {
+
+std::string readme_text(const std::string& certificate, const std::string& organisation);
+
+}  // namespace kesu

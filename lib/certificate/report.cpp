@@ -1,0 +1,124 @@
+// A report as JSON, as text for people, and as an exit code.
+#include <algorithm>
+
+#include "certificate/verify.h"
+
+namespace kesu {
+
+namespace {
+
+Json strings(const std::vector<std::string>& list) {
+  Json out((Json::Array()));
+  for (const std::string& s : list) out.push(s);
+  return out;
+}
+
+// Nothing that a bundle holds may steer a terminal.
+std::string plain(std::string_view text) {
+  std::string out;
+  for (unsigned char c : text) out += c < 0x20 || c == 0x7f ? '?' : static_cast<char>(c);
+  return out;
+}
+
+std::string padded(std::string text, size_t width) {
+  if (text.size() < width) text.append(width - text.size(), ' ');
+  return text + " ";
+}
+
+std::string when(const std::string& utc) {
+  auto t = parse_utc(utc);
+  return t ? local_text(*t) : plain(utc);
+}
+
+std::string rests_on(const ClaimResult& c) {
+  std::string out;
+  for (const std::string& r : c.rests_on) out += (out.empty() ? "" : ", ") + r;
+  if (!c.detail.empty()) out += (out.empty() ? "" : "; ") + c.detail;
+  return out;
+}
+
+}  // namespace
+
+std::string_view verdict_text(Verdict verdict) {
+  return verdict == Verdict::complete ? "complete" : verdict == Verdict::incomplete ? "incomplete" : "invalid";
+}
+
+std::string_view coverage_text(Coverage coverage) {
+  switch (coverage) {
+    case Coverage::covered: return "covered";
+    case Coverage::header_covered: return "header-covered";
+    case Coverage::not_covered: return "not-covered";
+    case Coverage::cannot_say: break;
+  }
+  return "cannot-say";
+}
+
+Exit exit_of(const VerifyReport& report) {
+  return report.verdict == Verdict::complete ? Exit::done : report.verdict == Verdict::invalid ? Exit::invalid : Exit::incomplete;
+}
+
+Json to_json(const VerifyReport& report) {
+  Json claims((Json::Array())), premises((Json::Array())), limits((Json::Array())), objects((Json::Array())), errors((Json::Array()));
+  for (const ClaimResult& c : report.claims)
+    claims.push(Json::object({{"id", c.id}, {"level", level_text(c.level)}, {"least", level_text(c.least)}, {"rests_on", strings(c.rests_on)}, {"detail", c.detail}}));
+  for (const Premise& p : report.premises) premises.push(Json::object({{"id", p.id}, {"en", p.text.en}, {"ja", p.text.ja}}));
+  for (const Limit& l : report.limits) limits.push(Json::object({{"id", l.id}, {"en", l.text.en}, {"ja", l.text.ja}}));
+  for (const ObjectResult& o : report.objects)
+    objects.push(Json::object({{"path", name_to_json(o.path)}, {"result", coverage_text(o.result)}, {"dataset", o.dataset}, {"why", o.why}}));
+  for (const VerifyError& e : report.errors) errors.push(Json::object({{"part", name_to_json(e.part)}, {"what", name_to_json(e.what)}}));
+  return Json::object({{"verdict", verdict_text(report.verdict)},
+                       {"certificate", report.certificate},
+                       {"organisation", report.organisation},
+                       {"erased", report.erased},
+                       {"issued", report.issued},
+                       {"claimed_profile", report.claimed_profile},
+                       {"required_profile", report.required_profile},
+                       {"as_of", report.as_of},
+                       {"withdrawn", report.withdrawn},
+                       {"test_grade", report.test_grade},
+                       {"signer_known", report.signer_known},
+                       {"log_known", report.log_known},
+                       {"officers_known", report.officers_known},
+                       {"claims", claims},
+                       {"premises", premises},
+                       {"limits", limits},
+                       {"objects", objects},
+                       {"shortfalls", strings(report.shortfalls)},
+                       {"errors", errors}});
+}
+
+std::string render_report(const VerifyReport& report, bool ja) {
+  auto in = [&](const BilingualText& t) { return plain(ja ? t.ja : t.en); };
+  std::string out = "Certificate " + plain(report.certificate.substr(0, 12)) + "   " + plain(report.organisation) + "   erased " + when(report.erased) +
+                    (report.test_grade ? "   TEST GRADE" : "") + "\n";
+  size_t id_width = 5, level_width = 8;
+  for (const ClaimResult& c : report.claims) id_width = std::max(id_width, c.id.size());
+  out += "  " + padded("claim", id_width + 1) + padded("level", level_width + 1) + "rests on\n";
+  for (const ClaimResult& c : report.claims) {
+    bool unknown = c.id == "plaintext-history" && c.level == Level::absent;
+    std::string level = unknown ? "UNKNOWN" : std::string(level_text(c.level));
+    out += "  " + padded(c.id, id_width + 1) + padded(level, level_width + 1) + plain(rests_on(c)) + (c.level < c.least ? "   (below " + std::string(level_text(c.least)) + ")" : "") + "\n";
+    if (ja) out += "  " + std::string(id_width + level_width + 4, ' ') + in(c.title) + "\n";
+  }
+  if (!report.premises.empty()) out += "  premises\n";
+  for (const Premise& p : report.premises) out += "    " + in(p.text) + "\n";
+  if (!report.limits.empty()) out += "  limits\n";
+  for (const Limit& l : report.limits) out += "    " + in(l.text) + "\n";
+  for (const ObjectResult& o : report.objects)
+    out += "  " + padded("object", id_width + 1) + plain(o.path) + ": " + std::string(coverage_text(o.result)) + (o.name.empty() ? "" : ", " + plain(o.name)) +
+           (o.result == Coverage::header_covered ? " (its payload is not bound)" : "") + (o.why.empty() ? "" : " (" + plain(o.why) + ")") + "\n";
+  if (!report.errors.empty()) out += "  found\n";
+  for (const VerifyError& e : report.errors) out += "    " + plain(e.part) + ": " + plain(e.what) + "\n";
+  if (report.verdict == Verdict::incomplete) {
+    out += "  missing\n";
+    for (const std::string& s : report.shortfalls) out += "    " + plain(s) + "\n";
+  }
+  std::string verdict(verdict_text(report.verdict));
+  std::transform(verdict.begin(), verdict.end(), verdict.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  out += "  " + padded("verdict", id_width + 1) + verdict + (report.verdict == Verdict::invalid ? "" : " for profile " + report.required_profile);
+  if (report.verdict != Verdict::invalid && report.history_unknown) out += ", plaintext history unknown";
+  out += std::string(report.withdrawn ? "; WITHDRAWN" : "; not withdrawn") + " as of checkpoint " + std::to_string(report.as_of) + "\n";
+  return out;
+}
+
+}  // namespace kesu

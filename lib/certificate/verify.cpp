@@ -1,0 +1,208 @@
+// The verifier's order of work: files, dossier, document, signature, ledger entry, claims, trust, profile, objects.
+#include "certificate/verify.h"
+
+#include <algorithm>
+
+#include "certificate/document_impl.h"
+#include "certificate/verify_impl.h"
+#include "crypto/cms.h"
+#include "crypto/hash.h"
+
+namespace kesu {
+
+namespace {
+
+using dossier::Dossier;
+
+constexpr std::string_view kRequired[] = {bundle::kCertificate, bundle::kSignature,   bundle::kPlan,        bundle::kGenesis,
+                                          bundle::kAllowedSigners, bundle::kHeaders, bundle::kBodies,      bundle::kCheckpointA,
+                                          bundle::kCheckpointB, bundle::kConsistency, bundle::kSigner,      bundle::kLedgerKey,
+                                          bundle::kManifest,    bundle::kReadme};
+
+void check_files(Dossier& d, const BundleFiles& files) {
+  for (const auto& [path, content] : files)
+    if (std::string why = bundle_name_problem(path); !why.empty()) d.findings.bad(path, "is " + why);
+  for (std::string_view path : kRequired)
+    if (!d.file(path)) d.findings.bad(std::string(path), "is missing");
+  for (const ManifestProblem& p : check_manifest(files)) d.findings.bad(p.path, p.what);
+}
+
+Json read_certificate(Dossier& d) {
+  Json out;
+  if (auto file = d.file(bundle::kCertificate))
+    d.findings.guard(std::string(bundle::kCertificate), [&] {
+      Json doc = parse_canonical_json(as_text(*file), "certificate.json", {.max_bytes = dossier::kMaxJson, .max_depth = 16});
+      if (doc.str("type") != "kesu-certificate-v1") throw Error(Code::bad_input, "type: " + doc.str("type"));
+      if (!CertificateId::parse(doc.str("id"))) throw Error(Code::bad_input, "id: no identifier");
+      out = std::move(doc);
+    });
+  return out;
+}
+
+// Levels may be lower than computed (the issuer had less to go by), never higher; the rest of a claim must be what the
+// same level gives here.
+void check_claims(Dossier& d, const Json& stored, const Json& computed) {
+  const Json::Array &is = stored.as_array(), &should = computed.as_array();
+  if (is.size() != should.size()) {
+    d.findings.bad("certificate.json", "claims: are not those of the table");
+    return;
+  }
+  for (size_t i = 0; i < is.size(); ++i) {
+    const std::string& id = should[i].str("id");
+    auto level = parse_level(is[i].str("level"));
+    if (is[i].str("id") != id || !level) {
+      d.findings.bad("certificate.json", "claims[" + std::to_string(i) + "]: is not " + id + " with a level");
+      continue;
+    }
+    Level here = *parse_level(should[i].str("level"));
+    if (*level > here)
+      d.findings.bad("certificate.json", "claims: " + id + " says " + std::string(level_text(*level)) + ", the bundle gives " + std::string(level_text(here)));
+    else if (*level == here)
+      for (const std::string& path : dossier::differences(is[i], should[i])) d.findings.bad("certificate.json", "claims: " + id + ": " + path + " is not what the bundle gives");
+  }
+}
+
+void check_document(Dossier& d, const Json& stored, const std::set<std::string>& conditions, VerifyReport& report) {
+  Json computed;
+  bool made = d.findings.guard("certificate.json", [&] {
+    auto issued = parse_utc(stored.str("issued"));
+    if (!issued) throw Error(Code::bad_input, "issued: is no time");
+    if (stored.str("program").empty()) throw Error(Code::bad_input, "program: is empty");
+    computed = dossier::make_document(d, {stored.str("id"), stored.str("program"), *issued}, conditions);
+    if (*issued < d.last_done_at) throw Error(Code::bad_input, "issued: is before the destruction");
+  });
+  if (!made) return;
+  d.findings.guard("certificate.json", [&] {
+    check_claims(d, stored.at("claims"), computed.at("claims"));
+    Json is = stored, should = computed;
+    for (const char* apart : {"claims", "policy", "premises"}) {
+      is.as_object().erase(apart);
+      should.as_object().erase(apart);
+    }
+    for (const std::string& path : dossier::differences(is, should)) d.findings.bad("certificate.json", path + " is not what the bundle gives");
+    // Premises follow the stored levels; the policy's edition is the issuer's, its digest the plan's.
+    std::vector<std::pair<std::string, const ClaimRow*>> rows;
+    std::set<std::string> used;
+    for (const Json& c : stored.at("claims").as_array())
+      for (const Json& p : c.at("premises").as_array()) used.insert(p.as_string());
+    Json premises((Json::Array()));
+    for (const Premise& p : premise_definitions())
+      if (used.contains(p.id)) premises.push(Json::object({{"id", p.id}, {"en", p.text.en}, {"ja", p.text.ja}}));
+    if (!(stored.at("premises") == premises)) d.findings.bad("certificate.json", "premises are not those of its claims");
+    if (stored.at("policy").str("digest") != d.plan.str("policy_digest")) d.findings.bad("certificate.json", "policy.digest is not the plan's");
+    if (stored.at("policy").size() != 2 || stored.at("policy").str("edition").empty()) d.findings.bad("certificate.json", "policy is malformed");
+  });
+  report.claims.clear();
+  const Profile& bar = *find_profile(report.required_profile);
+  const auto& definitions = claim_definitions();
+  for (size_t i = 0; i < definitions.size(); ++i) {
+    const ClaimRow& row = evaluate_claim(definitions[i], conditions);
+    const Json& c = computed.at("claims").as_array()[i];
+    ClaimResult result{definitions[i].id, row.level, Level::absent, bar.least[i].second, definitions[i].title, row.says, {}, row.premises, c.str("detail")};
+    for (const Json& r : c.at("rests_on").as_array()) result.rests_on.push_back(r.as_string());
+    d.findings.guard("certificate.json", [&] {
+      if (i < stored.at("claims").size()) result.stored = parse_level(stored.at("claims").as_array()[i].str("level")).value_or(Level::absent);
+    });
+    report.claims.push_back(std::move(result));
+  }
+}
+
+void check_signature(Dossier& d, const Json& stored) {
+  auto content = d.file(bundle::kCertificate), signature = d.file(bundle::kSignature);
+  if (!content || !signature) return;
+  std::string part(bundle::kSignature);
+  CmsCheck check = verify_detached(*content, *signature);
+  if (!check.ok) {
+    d.findings.bad(part, check.reason);
+    return;
+  }
+  if (!check.has_signing_certificate_v2) d.findings.bad(part, "does not name its certificate (signing-certificate-v2)");
+  if (!d.signer || check.signer->der != d.signer->der) {
+    d.findings.bad(part, "is not made with the certificate in trust/signer.pem");
+    return;
+  }
+  auto issued = parse_utc(stored.str_or("issued", ""));
+  if (issued && (*issued < d.signer->not_before || *issued > d.signer->not_after)) d.findings.bad(std::string(bundle::kSigner), "was not valid when the certificate was issued");
+}
+
+// The entry between the checkpoints that makes MANIFEST part of the ledger, and a later withdrawal.
+void check_entry(Dossier& d, const Json& stored, VerifyReport& report) {
+  std::string id = stored.str("id");
+  const Header* issued = nullptr;
+  for (const Header& h : d.headers)
+    for (const NodeMention& m : h.nodes) {
+      if (m.id != id) continue;
+      if (h.type == "certificate-issued") issued = &h;
+      if (h.type == "certificate-withdrawn") report.withdrawn = true;
+    }
+  std::string part(bundle::kBodies);
+  if (!issued) {
+    auto note = [&](const char* what) { d.headers_complete ? d.findings.bad(std::string(bundle::kHeaders), what) : d.findings.weak(std::string(bundle::kHeaders), what); };
+    note("no entry says that this certificate was issued");
+    return;
+  }
+  const NodeMention& m = issued->nodes.front();
+  if (issued->seq < d.a.size) d.findings.bad(std::string(bundle::kHeaders), "certificate-issued stands before checkpoint A");
+  if (m.of != d.erasure) d.findings.bad(std::string(bundle::kHeaders), "certificate-issued is of another erasure");
+  auto manifest = d.file(bundle::kManifest), content = d.file(bundle::kCertificate), signature = d.file(bundle::kSignature);
+  if (!manifest || !content || !signature) return;
+  if (hex(hash(HashAlg::sha512, *manifest)) != m.d) d.findings.bad(std::string(bundle::kManifest), "is not the one that the ledger names");
+  const Json* body = d.body(issued->seq);
+  if (!body) {
+    d.findings.bad(part, "certificate-issued is not opened");
+    return;
+  }
+  if (body->str("manifest") != hex(sha256(*manifest)) || body->str("certificate") != hex(sha256(*content)) || body->str("signature") != hex(sha256(*signature)))
+    d.findings.bad(part, "certificate-issued names another certificate, signature or MANIFEST");
+  if (auto when = parse_utc(stored.str_or("issued", "")); when && *when > issued->time) d.findings.bad("certificate.json", "issued: is after the ledger's entry");
+}
+
+int64_t count_witnesses(const Dossier& d, const TrustAnchors& trust) {
+  int64_t out = 0;
+  std::set<std::string> counted;  // by key: one witness under two names is one
+  for (const NoteKey& key : trust.witnesses)
+    if (d.note_b && verify_note(*d.note_b, key) == NoteVerdict::good && counted.insert(hex(key.key.spki())).second) ++out;
+  return out;
+}
+
+void finish(const Dossier& d, VerifyReport& report) {
+  for (const dossier::Finding& f : d.findings.all()) report.errors.push_back({f.part, f.what});
+  report.verdict = d.findings.any_hard() ? Verdict::invalid : report.shortfalls.empty() ? Verdict::complete : Verdict::incomplete;
+}
+
+}  // namespace
+
+VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust, const VerifyOptions& options) {
+  VerifyReport report;
+  report.required_profile = options.required_profile;
+  if (!find_profile(options.required_profile)) throw Error(Code::usage, "no profile \"" + options.required_profile + "\"").next("low, standard or high");
+  Dossier d;
+  try {
+    d = dossier::read_dossier(files);
+    check_files(d, files);
+    report.as_of = static_cast<int64_t>(d.b.size);
+    Json stored = read_certificate(d);
+    if (!stored.is_null() && !d.plan.is_null() && !d.headers.empty()) {
+      check_signature(d, stored);
+      d.findings.guard(std::string(bundle::kHeaders), [&] { check_entry(d, stored, report); });
+      dossier::ReaderEvidence reader{count_witnesses(d, trust), trust.witness_quorum};
+      std::set<std::string> conditions;
+      d.findings.guard("claims", [&] { conditions = dossier::conditions_of(d, reader); });
+      check_document(d, stored, conditions, report);
+      d.findings.guard("certificate.json", [&] { describe(d, stored, report); });
+      check_trust(d, trust, report);
+      check_profile(d, reader.witnesses, options, report);
+      check_objects(d, options.objects, report);
+      if (options.now && parse_utc(report.issued).value_or(0) > *options.now) d.findings.weak("certificate.json", "issued: lies in the future of this host's clock");
+    } else {
+      d.findings.bad(std::string(d.headers.empty() ? bundle::kHeaders : bundle::kCertificate), "cannot be read, so nothing can be shown");
+      for (const ObjectToCheck& o : options.objects) report.objects.push_back({o.path, Coverage::cannot_say, {}, {}, "the bundle cannot be read"});
+    }
+  } catch (const std::exception& e) {
+    d.findings.bad("bundle", std::string("cannot be read: ") + e.what());
+  }
+  finish(d, report);
+  return report;
+}
+
+}  // namespace kesu

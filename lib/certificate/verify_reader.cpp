@@ -1,0 +1,119 @@
+// The reader's own questions: who is trusted, which bar, is this file covered.
+#include <algorithm>
+
+#include "certificate/document_impl.h"
+#include "certificate/verify_impl.h"
+
+namespace kesu {
+
+namespace {
+
+bool signer_known(const dossier::Dossier& d, const TrustAnchors& trust) {
+  if (!d.signer) return false;
+  Digest32 digest = d.signer->fingerprint();
+  if (std::find(trust.signers.begin(), trust.signers.end(), digest) != trust.signers.end()) return true;
+  if (trust.signer_cas.empty()) return false;
+  std::vector<Bytes> others;
+  if (auto pem = d.file(bundle::kSigner))
+    for (const Certificate& c : Certificate::parse_pem(as_text(*pem))) others.push_back(c.der);
+  return verify_chain(d.signer->der, others, trust.signer_cas, d.last_done_at).ok;
+}
+
+// Everybody who asked for or approved this erasure.
+bool officers_known(const dossier::Dossier& d, const TrustAnchors& trust) {
+  size_t counted = 0;
+  for (const dossier::SignedAct& act : d.acts) {
+    if (!act.counted) continue;
+    ++counted;
+    auto it = d.people.find(act.operator_id);
+    if (it == d.people.end() || !it->second.key) return false;
+    if (std::find(trust.officers.begin(), trust.officers.end(), *it->second.key) == trust.officers.end()) return false;
+  }
+  return counted >= 2;
+}
+
+ObjectResult check_object(const dossier::Dossier& d, const ObjectToCheck& object) {
+  ObjectResult out{object.path, Coverage::cannot_say, {}, {}, {}};
+  try {
+    ObjectInfo info = inspect_object(object.input);
+    const ObjectHeader& header = info.region.header;
+    Digest32 root{};
+    if (header.payload_bound) root = payload_root_of(object.input, header);
+    Digest32 leaf = inventory_leaf(header, root);
+    out.result = Coverage::not_covered;
+    for (const dossier::DatasetFacts& set : d.datasets) {
+      if (set.id != header.dataset.str() || !set.inventory_good) continue;
+      for (const dossier::BatchFacts& batch : set.batches) {
+        if (std::find(batch.leaves.begin(), batch.leaves.end(), leaf) == batch.leaves.end()) continue;
+        out.result = header.payload_bound ? Coverage::covered : Coverage::header_covered;
+        out.dataset = set.id;
+        out.name = set.settings.str_or("name", "");
+      }
+    }
+  } catch (const Error& e) {
+    out.why = e.message();
+  }
+  return out;
+}
+
+}  // namespace
+
+void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report) {
+  report.certificate = certificate.str("id");
+  report.organisation = certificate.str("organisation");
+  report.claimed_profile = certificate.str("profile");
+  report.issued = certificate.str("issued");
+  report.erased = certificate.str("erased");
+  report.statement = {certificate.at("statement").str("en"), certificate.at("statement").str("ja")};
+  report.test_grade = dossier::test_grade(d);
+  report.limits = dossier::limits_of(d);
+  std::set<std::string> used;
+  for (const ClaimResult& c : report.claims) {
+    used.insert(c.premises.begin(), c.premises.end());
+    if (c.id == "plaintext-history") report.history_unknown = c.level == Level::absent;
+  }
+  for (const Premise& p : premise_definitions())
+    if (used.contains(p.id)) report.premises.push_back(p);
+}
+
+void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report) {
+  report.signer_known = signer_known(d, trust);
+  report.log_known = d.ledger_key && std::any_of(trust.logs.begin(), trust.logs.end(), [&](const NoteKey& k) { return k.vkey() == d.ledger_key->vkey(); });
+  report.officers_known = officers_known(d, trust);
+  auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
+  if (!report.signer_known) missing("the signer of the certificate is not identified: no line of the trust file names it");
+  if (!report.log_known) missing("the ledger's key is not identified: no log line of the trust file names it");
+  if (!report.officers_known) missing("the officers who signed are not identified: not all of their keys are in the trust file");
+}
+
+void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options, VerifyReport& report) {
+  const Profile& bar = *find_profile(options.required_profile);
+  for (const ClaimResult& c : report.claims)
+    if (c.level < c.least)
+      report.shortfalls.push_back(c.id + " is " + std::string(level_text(c.level)) + "; profile " + bar.name + " asks for " + std::string(level_text(c.least)));
+  auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
+  if (report.claims.empty()) missing("no claim could be computed");
+  if (d.plan.num_or("quorum", 0) < bar.quorum)
+    report.shortfalls.push_back("approved by a quorum of " + std::to_string(d.plan.num_or("quorum", 0)) + "; profile " + bar.name + " asks for " + std::to_string(bar.quorum));
+  if (d.plan.num_or("waiting_seconds", 0) < bar.waiting_seconds)
+    report.shortfalls.push_back("waiting period of " + std::to_string(d.plan.num_or("waiting_seconds", 0)) + " seconds; profile " + bar.name + " asks for " +
+                                std::to_string(bar.waiting_seconds));
+  if (witnesses < bar.witness_quorum)
+    report.shortfalls.push_back(std::to_string(witnesses) + " trusted witnesses; profile " + bar.name + " asks for " + std::to_string(bar.witness_quorum));
+  if (bar.bind_payload)
+    for (const dossier::DatasetFacts& set : d.datasets)
+      if (!set.settings.flag("bind_payload")) report.shortfalls.push_back("the payloads of " + set.settings.str_or("name", set.id) + " are not bound to the inventory; profile " + bar.name + " asks for it");
+  if (report.test_grade && !options.allow_test_grade) missing("TEST GRADE: a provider without a validation certificate held the keys");
+  if (report.withdrawn) missing("the certificate was withdrawn");
+  if (!d.headers_complete) missing("not all headers of the ledger are there");
+}
+
+void check_objects(dossier::Dossier& d, const std::vector<ObjectToCheck>& objects, VerifyReport& report) {
+  for (const ObjectToCheck& object : objects) {
+    report.objects.push_back(check_object(d, object));
+    if (report.objects.back().result != Coverage::covered)
+      report.shortfalls.push_back(object.path + ": " + std::string(coverage_text(report.objects.back().result)));
+  }
+}
+
+}  // namespace kesu
