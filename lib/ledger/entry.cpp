@@ -51,6 +51,13 @@ std::string item_problem(const NodeMention& m, std::string_view kind) {
   return {};
 }
 
+std::string place_problem(uint64_t seq, Millis time, bool genesis) {
+  if (seq > static_cast<uint64_t>(kMaxInteger)) return "seq: out of range";
+  if (time < 0 || time > kMaxTime) return "time: out of range";
+  if (genesis != (seq == 0)) return "type: genesis is entry 0, and only that";
+  return {};
+}
+
 std::string nodes_problem(const Header& header) {
   if (header.nodes.empty() || header.nodes.size() > kMaxNodes) return "nodes: 1 to 6 items";
   auto rules = entry_types::node_rules(header.type);
@@ -108,7 +115,7 @@ void put_member(std::string& out, std::string_view name, int64_t number) {
 }
 
 // Everything in a header that keeps the rules is ASCII without quotes or control characters, so nothing is escaped.
-std::string header_bytes(const Header& h) {
+std::string bytes_before_seq(const Header& h) {
   std::string out;
   out.reserve(kMaxHeaderBytes);
   out += "{\"edges\":[";
@@ -129,13 +136,11 @@ std::string header_bytes(const Header& h) {
     if (m.t) put_member(out, "t", utc_text(*m.t));
     out += '}';
   }
-  out += ']';
-  put_member(out, "seq", static_cast<int64_t>(h.seq));
-  put_member(out, "time", utc_text(h.time));
-  put_member(out, "type", h.type);
-  put_member(out, "v", h.v);
-  out += '}';
-  return out;
+  return out += ']';
+}
+
+std::string bytes_after_time(const Header& h) {
+  return ",\"type\":\"" + h.type + "\",\"v\":" + std::to_string(h.v) + "}";
 }
 
 [[noreturn]] void refuse(const std::string& why) { throw Error(Code::bad_input, "ledger header: " + why); }
@@ -192,10 +197,10 @@ Header parse_members(const Json& json) {
 std::string_view node_kind(std::string_view id) {
   size_t dash = id.find('-');
   if (dash == std::string_view::npos) return {};
-  std::string_view kind = id.substr(0, dash);
+  std::string_view kind = id.substr(0, dash), digits = id.substr(dash + 1);
+  if (digits.size() < 32) return {};
   if (kind == "key") return VersionRef::parse(id) ? kind : std::string_view();
   constexpr std::string_view kKinds = "vlt|prv|ds|dsk|obj|bat|prc|era|cer|cpy|hld|doc|opr";
-  std::string_view digits = id.substr(dash + 1);
   return entry_types::lists(kKinds, kind) && digits.size() == 32 && is_hex(digits) ? kind : std::string_view();
 }
 
@@ -203,17 +208,31 @@ bool is_known_type(std::string_view type) { return entry_types::known(type); }
 
 std::string header_problem(const Header& header) {
   if (header.v != kLedgerVersion) return "v: " + std::to_string(header.v);
-  if (header.seq > static_cast<uint64_t>(kMaxInteger)) return "seq: out of range";
-  if (header.time < 0 || header.time > kMaxTime) return "time: out of range";
   if (!is_known_type(header.type)) return "type: " + quoted(header.type) + " is not known";
-  if ((header.type == "genesis") != (header.seq == 0)) return "type: genesis is entry 0, and only that";
+  if (auto problem = place_problem(header.seq, header.time, header.type == "genesis"); !problem.empty()) return problem;
   if (auto problem = nodes_problem(header); !problem.empty()) return problem;
   return edges_problem(header);
 }
 
-std::string Header::canonical() const {
-  if (auto problem = header_problem(*this); !problem.empty()) refuse(problem);
-  std::string out = header_bytes(*this);
+std::string Header::canonical() const { return HeaderFrame(*this).at(seq, time); }
+
+HeaderFrame::HeaderFrame(Header header) : genesis_(header.type == "genesis") {
+  // The ends of the range hold for every seq and time in it.
+  header.seq = genesis_ ? 0 : 1;
+  header.time = 0;
+  if (auto problem = header_problem(header); !problem.empty()) refuse(problem);
+  before_ = bytes_before_seq(header);
+  after_ = bytes_after_time(header);
+}
+
+std::string HeaderFrame::at(uint64_t seq, Millis time) const {
+  if (auto problem = place_problem(seq, time, genesis_); !problem.empty()) refuse(problem);
+  std::string out;
+  out.reserve(kMaxHeaderBytes);
+  out += before_;
+  put_member(out, "seq", static_cast<int64_t>(seq));
+  put_member(out, "time", utc_text(time));
+  out += after_;
   if (out.size() > kMaxHeaderBytes)
     refuse(std::to_string(out.size()) + " bytes; at most " + std::to_string(kMaxHeaderBytes) +
            " (an act on many nodes is several entries)");

@@ -44,6 +44,19 @@ struct Header {
   bool operator==(const Header&) const = default;
 };
 
+// A header that only lacks seq and time: the rules are checked once, at(…) is cheap. For stores, which learn both last.
+class HeaderFrame {
+ public:
+  // Throws bad_input as Header::canonical() would, whatever `header.seq` and `header.time` are.
+  explicit HeaderFrame(Header header);
+  // What canonical() gives with this seq and time. Throws bad_input when it is too large, or genesis at another place.
+  std::string at(uint64_t seq, Millis time) const;
+
+ private:
+  std::string before_, after_;
+  bool genesis_;
+};
+
 // An entry before the store gives it seq and time.
 struct Event {
   std::string type = {};

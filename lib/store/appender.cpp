@@ -2,7 +2,7 @@
 #include "store/appender_impl.h"
 
 #include <algorithm>
-#include <atomic>
+#include <condition_variable>
 
 #include "base/error.h"
 
@@ -17,7 +17,8 @@ constexpr size_t kMaxGroupBytes = 32 << 20;  // of their bodies
 }  // namespace
 
 struct Appender::Prepared {
-  Header header;
+  explicit Prepared(Header h) : header(std::move(h)) {}
+  HeaderFrame header;
   std::string body;
   std::array<uint8_t, kSaltBytes> salt;
   Digest32 body_sum;
@@ -31,12 +32,26 @@ struct Appender::Request {
 
   AppendResult result;
   std::optional<Error> error;
-  enum State : int { waiting, leader, done };
-  std::atomic<int> state{waiting};
-  void tell(State s) {
-    state.store(s, std::memory_order_release);
-    state.notify_one();
+  // Told by the leader. A condition variable sleeps at once, where std::atomic would spin first: with many waiting and
+  // few processors the spinning takes the leader's time.
+  enum State { waiting, leader, done };
+  State wait() {
+    std::unique_lock lock(mutex);
+    told.wait(lock, [&] { return state != waiting; });
+    return state;
   }
+  void tell(State s) {
+    {
+      std::lock_guard lock(mutex);
+      state = s;
+    }
+    told.notify_one();
+  }
+
+ private:
+  State state = waiting;
+  std::mutex mutex;
+  std::condition_variable told;
 };
 
 // Statements, and what the running transaction has gathered.
@@ -91,29 +106,31 @@ std::shared_ptr<Appender::Request> Appender::prepare(std::vector<Event> events, 
   if (events.empty()) throw Error(Code::bad_input, "nothing to append");
   auto request = std::make_shared<Request>();
   request->expected = expected;
-  request->entries.resize(events.size());
-  {
-    std::lock_guard lock(random_mutex_);
-    for (Prepared& p : request->entries) random_.fill(p.salt);
-  }
-  for (size_t i = 0; i < events.size(); ++i) {
-    Event& event = events[i];
-    Prepared& p = request->entries[i];
+  request->entries.reserve(events.size());
+  for (Event& event : events) {
     if (!event.body.is_object()) throw Error(Code::bad_input, "the body of " + event.type + " is no object");
+    std::vector<std::string> streams;
+    for (const NodeMention& m : event.nodes) streams.push_back(m.id);
+    for (const auto& [from, to] : event.edges) streams.insert(streams.end(), {from, to});
+    std::sort(streams.begin(), streams.end());
+    streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
+    Header header;
+    header.type = event.type;
+    header.nodes = std::move(event.nodes);
+    header.edges = std::move(event.edges);
+    Prepared& p = request->entries.emplace_back(std::move(header));
+    p.streams = std::move(streams);
     p.body = event.body.canonical();
     if (p.body.size() > kMaxBodyBytes)
       throw Error(Code::bad_input, "the body of " + event.type + " has " + std::to_string(p.body.size()) + " bytes")
           .cause("at most " + std::to_string(kMaxBodyBytes));
-    p.body_sum = body_hash(p.salt, p.body);
     request->bytes += p.body.size();
-    for (const NodeMention& m : event.nodes) p.streams.push_back(m.id);
-    for (const auto& [from, to] : event.edges) p.streams.insert(p.streams.end(), {from, to});
-    std::sort(p.streams.begin(), p.streams.end());
-    p.streams.erase(std::unique(p.streams.begin(), p.streams.end()), p.streams.end());
-    p.header.type = std::move(event.type);
-    p.header.nodes = std::move(event.nodes);
-    p.header.edges = std::move(event.edges);
   }
+  {
+    std::lock_guard lock(random_mutex_);
+    for (Prepared& p : request->entries) random_.fill(p.salt);
+  }
+  for (Prepared& p : request->entries) p.body_sum = body_hash(p.salt, p.body);
   return request;
 }
 
@@ -126,8 +143,7 @@ AppendResult Appender::append(std::vector<Event> events, const StreamVersions& e
     lead(lock);
   } else {
     lock.unlock();
-    request->state.wait(Request::waiting, std::memory_order_acquire);
-    if (request->state.load(std::memory_order_acquire) == Request::leader) {
+    if (request->wait() == Request::leader) {
       lock.lock();
       lead(lock);
     }
@@ -213,9 +229,7 @@ void Appender::add(Transaction& tx, Request& request) {
   if (request.error) return;
   try {
     for (Prepared& p : request.entries) {
-      p.header.seq = seq + headers.size();
-      p.header.time = time;
-      headers.push_back(p.header.canonical());
+      headers.push_back(p.header.at(seq + headers.size(), time));
       leaves.push_back(leaf_hash(headers.back(), p.body_sum));
     }
   } catch (const Error& e) {

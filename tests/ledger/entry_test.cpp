@@ -24,6 +24,8 @@ TEST(Header, Vectors) {
       Header h;
       ASSERT_NO_THROW(h = Header::parse(text));
       EXPECT_EQ(h.canonical(), text);
+      EXPECT_EQ(HeaderFrame(h).at(h.seq, h.time), text);
+      EXPECT_THROW(HeaderFrame(h).at(h.seq == 0 ? 1 : 0, h.time), Error);
       EXPECT_EQ(header_problem(h), "");
       continue;
     }
