@@ -19,11 +19,13 @@ std::vector<std::string> strings(const Json& v) {
 
 Json row(const VaultRecord& v) {
   return Json::object({{"id", v.id}, {"organisation", v.organisation}, {"origin", v.origin}, {"profile", v.profile}, {"statement", v.statement},
-                       {"quorum", v.quorum}, {"waiting_seconds", v.waiting_seconds}, {"ledger_version", v.ledger_version}, {"vkey", v.vkey}});
+                       {"quorum", v.quorum}, {"waiting_seconds", v.waiting_seconds}, {"ledger_version", v.ledger_version}, {"vkey", v.vkey},
+                       {"signer_version", v.signer_version}, {"signer_certificate", v.signer_certificate}});
 }
 void read(const Json& j, VaultRecord& v) {
   v = {j.str("id"), j.str("organisation"), j.str("origin"), j.str("profile"), j.str("statement"),
-       j.num("quorum"), j.num("waiting_seconds"), j.str("ledger_version"), j.str("vkey")};
+       j.num("quorum"), j.num("waiting_seconds"), j.str("ledger_version"), j.str("vkey"),
+       j.str("signer_version"), j.str("signer_certificate")};
 }
 
 Json row(const OperatorRecord& o) {

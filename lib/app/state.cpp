@@ -133,6 +133,10 @@ void State::evolve_vault(const Header& h, const Json& body) {
     vault.ledger_version = need(h, "key").id;
     vault.vkey = body.str("vkey");
     touch("vault", vault.id);
+  } else if (h.type == "document-attached" && body.str("what") == "signer-certificate") {
+    vault.signer_version = body.str("detail");
+    vault.signer_certificate = body.str("document");
+    touch("vault", vault.id);
   } else if (h.type == "process-started") {
     ProcessRecord p;
     const NodeMention& node = need(h, "prc");

@@ -20,6 +20,7 @@ struct VaultRecord {
   int64_t quorum = 1, waiting_seconds = 0;
   std::string ledger_version;  // `key-….n` that signs checkpoints
   std::string vkey;
+  std::string signer_version, signer_certificate;  // certificate key, and the blob of its certificate
 };
 
 struct OperatorRecord {

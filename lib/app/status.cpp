@@ -1,5 +1,7 @@
 #include "app/status.h"
 
+#include <unistd.h>
+
 #include "app/settle.h"
 
 namespace kesu {
@@ -40,7 +42,7 @@ StatusReport vault_status(Vault& vault) {
   out.document = Json::object({{"vault", s.vault.id}, {"organisation", s.vault.organisation}, {"profile", s.vault.profile}, {"directory", vault.directory()},
                                {"ledger", Json::object({{"entries", s.size}, {"checkpoint", covered}})}, {"providers", providers}, {"key_versions", keys},
                                {"datasets", datasets}, {"objects", objects}, {"bytes", bytes}, {"erasures", erasures}, {"questions", questions},
-                               {"read_only", vault.store().read_only()}});
+                               {"read_only", ::access(vault.directory().c_str(), W_OK) != 0}});
   return out;
 }
 

@@ -1,0 +1,31 @@
+// Use cases: issue the certificate of an erasure, write its bundle, verify a bundle.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "app/vault.h"
+#include "certificate/verify.h"
+
+namespace kesu {
+
+// Issues the certificate when the erasure has none yet, then writes its bundle to `directory`. Interrupted, the same
+// command goes on: what was signed is kept and never signed twice. Returns the certificate's identifier.
+// Errors: state_refused (not destroyed yet), already_exists (something is at `directory`), provider errors.
+std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const std::string& directory);
+
+// certificate.json of an issued certificate.
+Json certificate_document(Vault& vault, const CertificateRecord& certificate);
+
+struct VerifyRequest {
+  std::string bundle, trust_file, required_profile = "high";
+  bool allow_test_grade = false;
+  std::vector<std::string> objects;
+};
+// Needs no vault. Without `trust_file`: $XDG_CONFIG_HOME/kesu/trust or ~/.config/kesu/trust, if there.
+VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now);
+// Lines for a trust file, from what a bundle offers: to be compared with what is known from elsewhere.
+std::string trust_proposal(const std::string& bundle);
+// The trust file that verify would use by default; empty when there is none. And its text.
+std::string default_trust_file();
+
+}  // namespace kesu
