@@ -113,6 +113,7 @@ struct Sample {
 struct Probe {
   bool answered = false;
   bool same_place = false, complete = false, tries_remaining = false;
+  ProviderIdentity place;
   std::string control;                         // usable, refused, absent, unknown
   std::optional<KeyRef> control_ref;
   std::vector<ObjectSeen> objects;

@@ -4,68 +4,31 @@
 #include "certificate/dossier_impl.h"
 #include "crypto/hash.h"
 #include "ledger/tree.h"
+#include "provider/probe.h"
 #include "seal/format.h"
 
 namespace kesu::dossier {
 
 namespace {
 
-Millis time_of(const Json& object, std::string_view name) {
-  auto t = parse_utc(object.str(name));
-  if (!t) throw Error(Code::bad_input, "transcript: " + std::string(name) + " is no time");
-  return *t;
-}
-
 // "kesu-wrap-v1" ‖ vault ‖ dataset ‖ object ‖ key ‖ version, as the sealed object wraps.
-std::string dataset_of_sample(const Json& sample, const std::string& vault) {
-  auto aad = unhex(sample.str("aad"));
-  auto version = VersionRef::parse(sample.str("key"));
-  auto object = ObjectId::parse(sample.str("id"));
+std::string dataset_of_sample(const ProbeSample& sample, const std::string& vault) {
+  auto object = ObjectId::parse(sample.id);
   auto vault_id = VaultId::parse(vault);
-  if (!aad || !version || !object || !vault_id) throw Error(Code::bad_input, "transcript: a sample is malformed");
+  if (!object || !vault_id) throw Error(Code::bad_input, "transcript: a sample is malformed");
   constexpr size_t kPrefix = 12 + 16;
-  if (aad->size() != kPrefix + 16 + 16 + 16 + 4) throw Error(Code::bad_input, "transcript: a sample's aad has another length");
-  DatasetId dataset(ByteView(*aad).subspan(kPrefix, 16));
-  if (wrap_aad(*vault_id, dataset, *object, *version) != *aad) throw Error(Code::bad_input, "transcript: a sample's aad is not that of " + object->str());
+  if (sample.aad.size() != kPrefix + 16 + 16 + 16 + 4) throw Error(Code::bad_input, "transcript: a sample's aad has another length");
+  DatasetId dataset(ByteView(sample.aad).subspan(kPrefix, 16));
+  if (wrap_aad(*vault_id, dataset, *object, sample.key) != sample.aad)
+    throw Error(Code::bad_input, "transcript: a sample's aad is not that of " + sample.id);
   return dataset.str();
 }
 
-void read_request(Probe& p, const Json& request) {
-  p.tries_remaining = request.flag("try_remaining");
-  for (const Json& item : request.at("keys").as_array()) {
-    KeyRef ref = KeyRef::from_json(item);
-    p.asked.emplace(ref.version.str(), ref);
-  }
-  if (const Json& control = request.at("control"); !control.is_null()) p.control_ref = KeyRef::from_json(control);
-}
-
-void read_answer(Probe& p, const Json& answer) {
-  p.started = time_of(answer, "started");
-  p.ended = time_of(answer, "ended");
-  p.same_place = answer.flag("same_place");
-  p.control = answer.str_or("control", "unknown");
-  if (const Json& e = answer.at("enumeration"); !e.is_null()) {
-    Enumeration seen = Enumeration::from_json(e);
-    p.complete = seen.complete;
-    p.objects = std::move(seen.objects);
-  }
-  for (const Json& key : answer.at("keys").as_array())
-    if (!p.keys.emplace(key.str("version"), std::pair(key.str("answer"), key.str_or("canary", "not-tried"))).second)
-      throw Error(Code::bad_input, "transcript: a key is answered twice");
-  p.answered = answer.at("error").is_null();
-}
-
-std::string sample_id(const Json& s) { return s.str("id"); }
-
-// The provider's identity in request and answer is the one the ledger knows.
-void check_place(const Dossier& d, const std::string& provider, const Json& transcript, Probe& p) {
-  auto it = d.providers.find(provider);
-  const Json* answer = transcript.find("answer");
-  if (it == d.providers.end() || !answer || answer->is_null() || answer->at("identity").is_null()) {
-    p.same_place = false;
-    return;
-  }
-  p.same_place = p.same_place && ProviderIdentity::from_json(answer->at("identity")).same_place(it->second.identity);
+// What was tried decides, not the word for it.
+std::string sample_answer(const ProbeSampleResult& result) {
+  bool opened = std::any_of(result.by.begin(), result.by.end(), [](const Trial& t) { return t.outcome == TrialOutcome::opened; });
+  if (opened) return "opened";
+  return result.answer == "opened" || result.by.empty() ? "not-tried" : result.answer;
 }
 
 std::optional<Probe> load(Dossier& d, const std::string& provider, const std::string& digest, const char* which) {
@@ -77,22 +40,16 @@ std::optional<Probe> load(Dossier& d, const std::string& provider, const std::st
   std::optional<Probe> out;
   d.findings.guard("evidence/" + digest, [&] {
     Probe p = read_probe(*content);
-    Json transcript = read_json(*content, "transcript");
-    check_place(d, provider, transcript, p);
-    const Json& answer = transcript.at("answer");
-    const Json& samples = transcript.at("request").at("samples");
-    std::map<Sample, const Json*> by_sample;
-    for (const Json& s : samples.as_array()) by_sample.emplace(Sample{sample_id(s), s.str("key"), dataset_of_sample(s, d.vault)}, &s);
-    if (by_sample.size() != samples.size()) throw Error(Code::bad_input, "transcript: a sample stands there twice");
-    // Answers come in the order of the request; an object with two slots has two.
-    if (!answer.is_null() && answer.at("samples").size() == samples.size())
-      for (size_t i = 0; i < samples.size(); ++i) {
-        const Json &asked = samples.as_array()[i], &told = answer.at("samples").as_array()[i];
-        if (told.str("id") != asked.str("id")) throw Error(Code::bad_input, "transcript: samples are answered in another order");
-        p.samples[{sample_id(asked), asked.str("key"), dataset_of_sample(asked, d.vault)}] = told.str("answer");
-      }
-    else
-      for (const auto& [sample, item] : by_sample) p.samples[sample] = "not-tried";
+    auto known = d.providers.find(provider);
+    p.same_place = p.same_place && known != d.providers.end() && p.place.same_place(known->second.identity);
+    ProbeTranscript transcript = ProbeTranscript::from_json(read_json(*content, "transcript"));
+    ProbeRequest request = ProbeRequest::from_json(transcript.request);
+    ProbeReport report = kesu::read_probe(transcript);
+    for (size_t i = 0; i < request.samples.size(); ++i) {
+      const ProbeSample& asked = request.samples[i];
+      Sample sample{asked.id, asked.key.str(), dataset_of_sample(asked, d.vault)};
+      if (!p.samples.emplace(sample, sample_answer(report.samples[i])).second) throw Error(Code::bad_input, "transcript: a sample stands there twice");
+    }
     out = std::move(p);
   });
   return out;
@@ -123,12 +80,29 @@ void check_seed(Dossier& d, const Json& body) {
 
 }  // namespace
 
+// Every answer is judged again from the enumeration and the trials that were recorded.
 Probe read_probe(ByteView content) {
-  Json transcript = read_json(content, "transcript");
+  ProbeTranscript transcript = ProbeTranscript::from_json(read_json(content, "transcript"));
+  ProbeRequest request = ProbeRequest::from_json(transcript.request);
+  ProbeReport report = kesu::read_probe(transcript);
   Probe p;
-  read_request(p, transcript.at("request"));
-  const Json* answer = transcript.find("answer");
-  if (answer && !answer->is_null()) read_answer(p, *answer);
+  p.answered = report.error_code.empty() && report.identity.has_value();
+  p.same_place = report.same_place;
+  if (report.identity) p.place = *report.identity;
+  p.tries_remaining = request.try_remaining;
+  p.control = probe_text(report.control);
+  p.control_ref = request.control;
+  p.started = report.started;
+  p.ended = report.ended;
+  if (report.enumeration) {
+    p.complete = report.enumeration->complete;
+    p.objects = report.enumeration->objects;
+  }
+  for (size_t i = 0; i < request.keys.size(); ++i) {
+    std::string version = request.keys[i].version.str();
+    if (!p.asked.emplace(version, request.keys[i]).second) throw Error(Code::bad_input, "transcript: " + version + " is asked for twice");
+    p.keys[version] = {std::string(probe_text(report.keys[i].answer)), report.keys[i].canary};
+  }
   return p;
 }
 

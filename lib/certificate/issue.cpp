@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "certificate/collect_impl.h"
 #include "certificate/document_impl.h"
+#include "certificate/issue_impl.h"
 #include "certificate/readme_impl.h"
 #include "certificate/verify.h"
 #include "crypto/cms.h"
@@ -79,7 +80,7 @@ void refuse_if_hard(const std::vector<dossier::Finding>& findings, Code code, co
 
 }  // namespace
 
-BundleFiles draft_bundle(LedgerSource& source, const IssueRequest& request) {
+BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
   if (!CertificateId::parse(request.certificate)) throw Error(Code::bad_identifier, "\"" + request.certificate + "\" is no certificate's identifier");
   LedgerReading ledger = read_ledger_source(source);
   checkpoint_of(request.checkpoint, ledger, "A");
@@ -102,11 +103,19 @@ BundleFiles draft_bundle(LedgerSource& source, const IssueRequest& request) {
   put_text(files, bundle::kLedgerKey, request.vkey + "\n");
   put_text(files, bundle::kSigner, Certificate::parse(request.signer_certificate).pem());
   put_text(files, bundle::kReadme, readme_text(request.certificate, plan.str("organisation")));
+  return files;
+}
 
-  dossier::Dossier d = dossier::read_dossier(files);
-  refuse_if_hard(d.findings.all(), Code::ledger_damaged, "the vault does not agree with itself about " + request.erasure);
+void write_document(BundleFiles& files, const dossier::Dossier& d, const IssueRequest& request) {
   Json document = dossier::make_document(d, {request.certificate, request.program, request.issued}, dossier::conditions_of(d));
   put_text(files, bundle::kCertificate, document.canonical());
+}
+
+BundleFiles draft_bundle(LedgerSource& source, const IssueRequest& request) {
+  BundleFiles files = collect_draft(source, request);
+  dossier::Dossier d = dossier::read_dossier(files);
+  refuse_if_hard(d.findings.all(), Code::ledger_damaged, "the vault does not agree with itself about " + request.erasure);
+  write_document(files, d, request);
   return files;
 }
 
@@ -134,7 +143,7 @@ Event seal_manifest(BundleFiles& files) {
   return event;
 }
 
-void finish_bundle(BundleFiles& files, LedgerSource& source, const std::string& checkpoint) {
+void put_final_ledger(BundleFiles& files, LedgerSource& source, const std::string& checkpoint) {
   Json document = parse_canonical_json(as_text(file_of(files, bundle::kCertificate)), "certificate.json");
   Json plan = parse_canonical_json(as_text(file_of(files, bundle::kPlan)), "plan");
   Checkpoint a = Checkpoint::parse_text(Note::parse(as_text(file_of(files, bundle::kCheckpointA))).text);
@@ -143,6 +152,10 @@ void finish_bundle(BundleFiles& files, LedgerSource& source, const std::string& 
   put_ledger(files, source, ledger, open_entries(source, ledger, document.str("erasure"), plan));
   put_text(files, bundle::kCheckpointB, checkpoint);
   put_text(files, bundle::kConsistency, consistency_text(ledger, a.size));
+}
+
+void finish_bundle(BundleFiles& files, LedgerSource& source, const std::string& checkpoint) {
+  put_final_ledger(files, source, checkpoint);
   VerifyReport report = verify_bundle(files, {}, {.required_profile = "low"});
   if (report.verdict == Verdict::invalid)
     throw Error(Code::conflict, "the bundle is not one that a reader would accept")

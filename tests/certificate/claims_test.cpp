@@ -112,11 +112,16 @@ TEST(Profiles, NoneAsksForALevelThatNoRowGives) {
 }
 
 TEST(Grade, SoftwareTokensAndUnknownModulesAreTestGrade) {
-  ProviderIdentity soft{.kind = "pkcs11", .manufacturer = "SoftHSM project", .model = "SoftHSM v2"};
+  ProviderIdentity soft;
+  soft.kind = "pkcs11";
+  soft.manufacturer = "SoftHSM project";
+  soft.model = "SoftHSM v2";
   ProviderGrade grade = grade_provider(soft);
   EXPECT_TRUE(grade.test);
   EXPECT_NE(grade.reason.find("SoftHSM"), std::string::npos);
-  ProviderGrade other = grade_provider({.kind = "pkcs11", .manufacturer = "Nobody", .model = "X"});
+  soft.manufacturer = "Nobody";
+  soft.model = "X";
+  ProviderGrade other = grade_provider(soft);
   EXPECT_TRUE(other.test);
   EXPECT_NE(other.reason.find("no validation certificate"), std::string::npos);
   auto limits = limits_for({"pkcs11"});
