@@ -19,6 +19,7 @@ Event done(const VersionRef& version, const std::string& state_before, const std
 }
 
 Header header_of(const Event& event) { Header h;
+  h.seq = 1;  // any but the first
   h.type = event.type;
   h.nodes = event.nodes;
   h.edges = event.edges;
