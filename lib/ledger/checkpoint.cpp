@@ -15,7 +15,8 @@ namespace {
 void check_origin(std::string_view origin) {
   if (origin.empty() || !is_utf8(origin)) refuse("the origin is empty or not UTF-8");
   for (unsigned char c : origin)
-    if (c <= 0x20 || c == '+' || c == 0x7f) refuse("the origin has a space, a plus sign or a control character");
+    if (c <= 0x20 || c == '+' || c == 0x7f)
+      refuse("the origin has a space, a plus sign or a control character");
 }
 
 std::string_view take_line(std::string_view& text, std::string_view what) {

@@ -17,7 +17,8 @@ constexpr Millis kMaxTime = 253402300799999;  // 9999-12-31T23:59:59.999Z
 constexpr size_t kMaxNodes = 6;
 
 bool is_hex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 bool in_range(int64_t v) { return v >= 0 && v <= kMaxInteger; }
@@ -30,7 +31,8 @@ uint8_t members_of(const NodeMention& m) {
                               (m.d.empty() ? 0 : kDigest) | (m.t ? kUntil : 0));
 }
 
-bool follows(const entry_types::NodeRule& rule, std::string_view kind, const NodeMention& m, uint8_t members) {
+bool follows(const entry_types::NodeRule& rule, std::string_view kind, const NodeMention& m,
+             uint8_t members) {
   if (rule.kind != kind) return false;
   if (rule.states.empty() ? !m.is.empty() : !entry_types::lists(rule.states, m.is)) return false;
   if ((members & rule.needs) != rule.needs || (members & ~(rule.needs | rule.may)) != 0) return false;
@@ -69,7 +71,8 @@ std::string nodes_problem(const Header& header) {
     for (size_t k = 0; k < i; ++k)
       if (header.nodes[k].id == m.id) return "nodes: " + m.id + " stands there twice";
     uint8_t members = members_of(m);
-    auto rule = std::find_if(rules.begin(), rules.end(), [&](const auto& r) { return follows(r, kind, m, members); });
+    auto rule =
+        std::find_if(rules.begin(), rules.end(), [&](const auto& r) { return follows(r, kind, m, members); });
     if (rule != rules.end()) {
       subject = subject || rule->kind == rules.front().kind;
     } else if (!m.is.empty() || members != 0) {
@@ -77,7 +80,8 @@ std::string nodes_problem(const Header& header) {
              (m.is.empty() ? std::string() : " (" + m.is + ")");
     }
   }
-  if (!subject) return "nodes: " + header.type + " says nothing of a node of kind " + quoted(rules.front().kind);
+  if (!subject)
+    return "nodes: " + header.type + " says nothing of a node of kind " + quoted(rules.front().kind);
   return {};
 }
 
@@ -88,7 +92,8 @@ std::string edges_problem(const Header& header) {
   auto subject_of = [&](const Edge& e) -> const std::string& { return at_from ? e.first : e.second; };
   for (size_t i = 0; i < header.edges.size(); ++i) {
     const Edge& e = header.edges[i];
-    if (!entry_types::lists(rule->from, node_kind(e.first)) || !entry_types::lists(rule->to, node_kind(e.second)))
+    if (!entry_types::lists(rule->from, node_kind(e.first)) ||
+        !entry_types::lists(rule->to, node_kind(e.second)))
       return "edges: " + header.type + " cannot lead from " + quoted(e.first) + " to " + quoted(e.second);
     auto named = [&](const NodeMention& m) { return m.id == subject_of(e); };
     if (std::none_of(header.nodes.begin(), header.nodes.end(), named))
@@ -114,7 +119,8 @@ void put_member(std::string& out, std::string_view name, int64_t number) {
   out.append(out.back() == '{' ? "\"" : ",\"").append(name).append("\":").append(std::to_string(number));
 }
 
-// Everything in a header that keeps the rules is ASCII without quotes or control characters, so nothing is escaped.
+// Everything in a header that keeps the rules is ASCII without quotes or control characters, so nothing is
+// escaped.
 std::string bytes_before_seq(const Header& h) {
   std::string out;
   out.reserve(kMaxHeaderBytes);
@@ -160,14 +166,22 @@ const std::string& text_member(const Json& value, std::string_view name) {
 NodeMention parse_mention(const Json& item) {
   NodeMention m;
   for (const auto& [name, value] : item.as_object()) {
-    if (name == "id") m.id = text_member(value, name);
-    else if (name == "is") m.is = text_member(value, name);
-    else if (name == "of") m.of = text_member(value, name);
-    else if (name == "n") m.n = value.as_int();
-    else if (name == "b") m.b = value.as_int();
-    else if (name == "d") m.d = text_member(value, name);
-    else if (name == "t") m.t = time_member(item, name);
-    else refuse("nodes: unknown member " + quoted(name));
+    if (name == "id")
+      m.id = text_member(value, name);
+    else if (name == "is")
+      m.is = text_member(value, name);
+    else if (name == "of")
+      m.of = text_member(value, name);
+    else if (name == "n")
+      m.n = value.as_int();
+    else if (name == "b")
+      m.b = value.as_int();
+    else if (name == "d")
+      m.d = text_member(value, name);
+    else if (name == "t")
+      m.t = time_member(item, name);
+    else
+      refuse("nodes: unknown member " + quoted(name));
   }
   if (m.id.empty()) refuse("nodes: an item without id");
   return m;
@@ -175,7 +189,8 @@ NodeMention parse_mention(const Json& item) {
 
 Header parse_members(const Json& json) {
   for (const auto& [name, value] : json.as_object())
-    if (name != "v" && name != "seq" && name != "time" && name != "type" && name != "nodes" && name != "edges")
+    if (name != "v" && name != "seq" && name != "time" && name != "type" && name != "nodes" &&
+        name != "edges")
       refuse("unknown member " + quoted(name));
   Header h;
   h.v = json.num("v");
@@ -201,7 +216,8 @@ std::string_view node_kind(std::string_view id) {
   if (digits.size() < 32) return {};
   if (kind == "key") return VersionRef::parse(id) ? kind : std::string_view();
   constexpr std::string_view kKinds = "vlt|prv|ds|dsk|obj|bat|prc|era|cer|cpy|hld|doc|opr";
-  return entry_types::lists(kKinds, kind) && digits.size() == 32 && is_hex(digits) ? kind : std::string_view();
+  return entry_types::lists(kKinds, kind) && digits.size() == 32 && is_hex(digits) ? kind
+                                                                                   : std::string_view();
 }
 
 bool is_known_type(std::string_view type) { return entry_types::known(type); }
@@ -209,7 +225,8 @@ bool is_known_type(std::string_view type) { return entry_types::known(type); }
 std::string header_problem(const Header& header) {
   if (header.v != kLedgerVersion) return "v: " + std::to_string(header.v);
   if (!is_known_type(header.type)) return "type: " + quoted(header.type) + " is not known";
-  if (auto problem = place_problem(header.seq, header.time, header.type == "genesis"); !problem.empty()) return problem;
+  if (auto problem = place_problem(header.seq, header.time, header.type == "genesis"); !problem.empty())
+    return problem;
   if (auto problem = nodes_problem(header); !problem.empty()) return problem;
   return edges_problem(header);
 }
@@ -254,7 +271,9 @@ Header Header::parse(std::string_view text) {
   return h;
 }
 
-Digest32 body_hash(ByteView salt, std::string_view canonical_body) { return sha256({salt, as_bytes(canonical_body)}); }
+Digest32 body_hash(ByteView salt, std::string_view canonical_body) {
+  return sha256({salt, as_bytes(canonical_body)});
+}
 
 Digest32 leaf_hash(std::string_view canonical_header, const Digest32& body_hash) {
   static constexpr uint8_t kLeaf[] = {0x00};

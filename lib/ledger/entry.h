@@ -36,7 +36,8 @@ struct Header {
   std::vector<NodeMention> nodes;
   std::vector<Edge> edges;
 
-  // Canonical bytes. Throws bad_input when the header breaks docs/spec/ledger.md (size, type, states, identifiers).
+  // Canonical bytes. Throws bad_input when the header breaks docs/spec/ledger.md (size, type, states,
+  // identifiers).
   std::string canonical() const;
   // Strict inverse: canonical form, known members, known type, states that the type may set.
   // Throws bad_input naming the member. A `v` above kLedgerVersion throws vault_newer.
@@ -44,12 +45,14 @@ struct Header {
   bool operator==(const Header&) const = default;
 };
 
-// A header that only lacks seq and time: the rules are checked once, at(…) is cheap. For stores, which learn both last.
+// A header that only lacks seq and time: the rules are checked once, at(…) is cheap. For stores, which learn
+// both last.
 class HeaderFrame {
  public:
   // Throws bad_input as Header::canonical() would, whatever `header.seq` and `header.time` are.
   explicit HeaderFrame(Header header);
-  // What canonical() gives with this seq and time. Throws bad_input when it is too large, or genesis at another place.
+  // What canonical() gives with this seq and time. Throws bad_input when it is too large, or genesis at
+  // another place.
   std::string at(uint64_t seq, Millis time) const;
 
  private:

@@ -13,14 +13,16 @@ struct KindStates {
 constexpr KindStates kKinds[] = {
     {"vlt", "open|closed"},
     {"prv", "open|closed"},
-    {"key", "intended|absent|pre-activation|active|suspended|deactivated|compromised|destroying|destroyed|"
-            "destroyed-compromised"},
+    {"key",
+     "intended|absent|pre-activation|active|suspended|deactivated|compromised|destroying|destroyed|"
+     "destroyed-compromised"},
     {"ds", "open|frozen|held|erased"},
     {"dsk", "active"},
     {"bat", "intended|sealed|abandoned"},
     {"prc", "alive|ended"},
-    {"era", "requested|approved|waiting|withheld|disabled|scheduled|running|destroyed|verified|validated|certified|"
-            "rejected|cancelled|failed"},
+    {"era",
+     "requested|approved|waiting|withheld|disabled|scheduled|running|destroyed|verified|validated|certified|"
+     "rejected|cancelled|failed"},
     {"cer", "issued|superseded|withdrawn"},
     {"cpy", "open|ended"},
     {"hld", "placed|released"},
@@ -29,8 +31,8 @@ constexpr KindStates kKinds[] = {
     {"obj", ""},
 };
 
-// Rows of one type stand together. The first row of a type names what the entry is about: at least one item of the
-// header follows it. Types without a row (second table) name any nodes and set nothing.
+// Rows of one type stand together. The first row of a type names what the entry is about: at least one item
+// of the header follows it. Types without a row (second table) name any nodes and set nothing.
 constexpr NodeRule kNodes[] = {
     {"genesis", "vlt", "open", kDigest},
     {"operator-enrolled", "opr", "enrolled"},
@@ -107,7 +109,8 @@ const EdgeRule* edge_rule(std::string_view type) {
 }
 
 bool known(std::string_view type) {
-  return !node_rules(type).empty() || std::find(std::begin(kRemarks), std::end(kRemarks), type) != std::end(kRemarks);
+  return !node_rules(type).empty() ||
+         std::find(std::begin(kRemarks), std::end(kRemarks), type) != std::end(kRemarks);
 }
 
 std::string_view states_of(std::string_view kind) {

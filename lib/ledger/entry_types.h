@@ -9,18 +9,19 @@ namespace kesu::entry_types {
 // Members of a node item beside `id` and `is`.
 enum Member : uint8_t { kOf = 1, kCount = 2, kBytes = 4, kDigest = 8, kUntil = 16 };
 
-// One row: nodes of `kind` in an entry of `type`. An item that gives an identifier and nothing else needs no row.
+// One row: nodes of `kind` in an entry of `type`. An item that gives an identifier and nothing else needs no
+// row.
 struct NodeRule {
   std::string_view type;
   std::string_view kind;
-  std::string_view states;  // one of these, separated by '|'; empty: the item sets no state
-  uint8_t needs = 0;        // members that must be there
-  uint8_t may = 0;          // members that may be there
+  std::string_view states;   // one of these, separated by '|'; empty: the item sets no state
+  uint8_t needs = 0;         // members that must be there
+  uint8_t may = 0;           // members that may be there
   std::string_view of = {};  // kinds that `of` may name, separated by '|'
 };
 
-// One row: edges in an entry of `type`. `subject` says which end the entry's nodes name; when `needed`, each of the
-// entry's nodes of that kind is the end of at least one edge.
+// One row: edges in an entry of `type`. `subject` says which end the entry's nodes name; when `needed`, each
+// of the entry's nodes of that kind is the end of at least one edge.
 enum class Subject { from, to };
 struct EdgeRule {
   std::string_view type;

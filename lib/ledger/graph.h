@@ -10,12 +10,13 @@
 namespace kesu {
 
 struct GraphNode {
-  std::string state;   // last `is`
-  std::string of;      // last `of`
+  std::string state;     // last `is`
+  std::string of;        // last `of`
   int64_t n = 0, b = 0;  // of the last item that set a state
   std::string d;         // likewise
-  Millis t = 0;        // last `t`
-  uint64_t first_seq = 0, last_seq = 0;  // first and last entry that name the node, as item or as an edge's end
+  Millis t = 0;          // last `t`
+  uint64_t first_seq = 0,
+           last_seq = 0;  // first and last entry that name the node, as item or as an edge's end
   std::vector<std::pair<uint64_t, std::string>> states;  // (seq, state) in order
 };
 
@@ -29,14 +30,16 @@ class Graph {
 
   // Data-key nodes (batches, dataset keys) that belong or ever belonged to `dataset`, in the order they came.
   std::vector<std::string> data_keys_of(std::string_view dataset) const;
-  // Every node from which `target` is or ever was reachable, `target` left out; edges from a process to a dataset
-  // count as edges to each of its data keys, those that came later too. Of a dataset: what reaches any of its data keys.
+  // Every node from which `target` is or ever was reachable, `target` left out; edges from a process to a
+  // dataset count as edges to each of its data keys, those that came later too. Of a dataset: what reaches
+  // any of its data keys.
   std::set<std::string> reachers(std::string_view target) const;
-  // Every data-key node that `from` reaches or ever reached, `from` left out. A dataset key reaches a batch only by an
-  // edge.
+  // Every data-key node that `from` reaches or ever reached, `from` left out. A dataset key reaches a batch
+  // only by an edge.
   std::set<std::string> reached(std::string_view from) const;
-  // Whether the node can give away what it reaches, at time `now`: key versions, processes, copies; false for all other
-  // kinds and for a node that no header names. A lease has passed at its `t`. A version without any state is living.
+  // Whether the node can give away what it reaches, at time `now`: key versions, processes, copies; false for
+  // all other kinds and for a node that no header names. A lease has passed at its `t`. A version without any
+  // state is living.
   bool living(std::string_view id, Millis now) const;
 
  private:

@@ -1,5 +1,5 @@
-// RFC 6962 §2.1: roots, audit paths, consistency proofs. Proofs are checked by the iterations of RFC 9162 §2.1.3 and
-// §2.1.4, written from other equations than the ones that make them.
+// RFC 6962 §2.1: roots, audit paths, consistency proofs. Proofs are checked by the iterations of RFC 9162
+// §2.1.3 and §2.1.4, written from other equations than the ones that make them.
 #include "ledger/tree.h"
 
 #include <bit>
@@ -61,8 +61,8 @@ Digest32 leaf_data_hash(ByteView data) {
 
 TreeHead TreeHead::from(uint64_t size, std::vector<Digest32> subtrees) {
   if (subtrees.size() != static_cast<size_t>(std::popcount(size)))
-    throw Error(Code::bad_input, "tree head: " + std::to_string(subtrees.size()) + " subtrees do not make a tree of " +
-                                     std::to_string(size) + " leaves");
+    throw Error(Code::bad_input, "tree head: " + std::to_string(subtrees.size()) +
+                                     " subtrees do not make a tree of " + std::to_string(size) + " leaves");
   TreeHead head;
   head.size_ = size;
   head.stack_ = std::move(subtrees);
@@ -71,7 +71,8 @@ TreeHead TreeHead::from(uint64_t size, std::vector<Digest32> subtrees) {
 
 void TreeHead::add(const Digest32& leaf) {
   Digest32 node = leaf;
-  // Each trailing one bit of the size is a complete subtree of that height, which the new leaf completes further.
+  // Each trailing one bit of the size is a complete subtree of that height, which the new leaf completes
+  // further.
   for (uint64_t bits = size_; bits & 1; bits >>= 1) {
     node = node_hash(stack_.back(), node);
     stack_.pop_back();
@@ -94,7 +95,8 @@ Digest32 tree_root(Leaves leaves) {
 }
 
 std::vector<Digest32> inclusion_proof(Leaves leaves, uint64_t index) {
-  if (index >= leaves.size()) throw Error(Code::bad_input, "inclusion proof: no leaf " + std::to_string(index));
+  if (index >= leaves.size())
+    throw Error(Code::bad_input, "inclusion proof: no leaf " + std::to_string(index));
   std::vector<Digest32> out;
   path(leaves, index, out);
   return out;
@@ -102,13 +104,15 @@ std::vector<Digest32> inclusion_proof(Leaves leaves, uint64_t index) {
 
 std::vector<Digest32> consistency_proof(Leaves leaves, uint64_t old_size) {
   if (old_size > leaves.size())
-    throw Error(Code::bad_input, "consistency proof: the tree never had " + std::to_string(old_size) + " leaves");
+    throw Error(Code::bad_input,
+                "consistency proof: the tree never had " + std::to_string(old_size) + " leaves");
   std::vector<Digest32> out;
   if (old_size > 0) subproof(leaves, old_size, true, out);
   return out;
 }
 
-bool verify_inclusion(const Digest32& leaf, uint64_t index, uint64_t size, Leaves proof, const Digest32& root) {
+bool verify_inclusion(const Digest32& leaf, uint64_t index, uint64_t size, Leaves proof,
+                      const Digest32& root) {
   if (index >= size) return false;
   uint64_t node = index, last = size - 1;
   Digest32 sum = leaf;

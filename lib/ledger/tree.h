@@ -32,8 +32,8 @@ Digest32 tree_root(std::span<const Digest32> leaves);
 // RFC 6962 §2.1.1 and §2.1.2 proofs, from all leaves. Throw bad_input when an index lies outside.
 std::vector<Digest32> inclusion_proof(std::span<const Digest32> leaves, uint64_t index);
 std::vector<Digest32> consistency_proof(std::span<const Digest32> leaves, uint64_t old_size);
-// RFC 9162 §2.1.3.2 and §2.1.4.2: whether the proof leads from leaf to root, from the old tree to the new. The empty
-// tree is a prefix of every tree, with an empty proof; a tree is its own.
+// RFC 9162 §2.1.3.2 and §2.1.4.2: whether the proof leads from leaf to root, from the old tree to the new.
+// The empty tree is a prefix of every tree, with an empty proof; a tree is its own.
 bool verify_inclusion(const Digest32& leaf, uint64_t index, uint64_t size, std::span<const Digest32> proof,
                       const Digest32& root);
 bool verify_consistency(uint64_t old_size, const Digest32& old_root, uint64_t size, const Digest32& root,

@@ -1,4 +1,5 @@
-// Appending: what can be done by each thread is done there; one thread at a time leads and writes for all that wait.
+// Appending: what can be done by each thread is done there; one thread at a time leads and writes for all
+// that wait.
 #include "store/appender_impl.h"
 
 #include <algorithm>
@@ -12,7 +13,7 @@ using sqlite::Db;
 using sqlite::Statement;
 
 namespace {
-constexpr size_t kMaxGroup = 4096;          // requests in one transaction
+constexpr size_t kMaxGroup = 4096;           // requests in one transaction
 constexpr size_t kMaxGroupBytes = 32 << 20;  // of their bodies
 }  // namespace
 
@@ -32,8 +33,8 @@ struct Appender::Request {
 
   AppendResult result;
   std::optional<Error> error;
-  // Told by the leader. A condition variable sleeps at once, where std::atomic would spin first: with many waiting and
-  // few processors the spinning takes the leader's time.
+  // Told by the leader. A condition variable sleeps at once, where std::atomic would spin first: with many
+  // waiting and few processors the spinning takes the leader's time.
   enum State { waiting, leader, done };
   State wait() {
     std::unique_lock lock(mutex);
@@ -102,7 +103,8 @@ Appender::Appender(std::unique_ptr<Db> db, Clock& clock, Random& random)
     : db_(std::move(db)), clock_(clock), random_(random), statements_(new Transaction(*db_)) {}
 Appender::~Appender() = default;
 
-std::shared_ptr<Appender::Request> Appender::prepare(std::vector<Event> events, const StreamVersions& expected) {
+std::shared_ptr<Appender::Request> Appender::prepare(std::vector<Event> events,
+                                                     const StreamVersions& expected) {
   if (events.empty()) throw Error(Code::bad_input, "nothing to append");
   auto request = std::make_shared<Request>();
   request->expected = expected;
@@ -122,7 +124,8 @@ std::shared_ptr<Appender::Request> Appender::prepare(std::vector<Event> events, 
     p.streams = std::move(streams);
     p.body = event.body.canonical();
     if (p.body.size() > kMaxBodyBytes)
-      throw Error(Code::bad_input, "the body of " + event.type + " has " + std::to_string(p.body.size()) + " bytes")
+      throw Error(Code::bad_input,
+                  "the body of " + event.type + " has " + std::to_string(p.body.size()) + " bytes")
           .cause("at most " + std::to_string(kMaxBodyBytes));
     request->bytes += p.body.size();
   }
@@ -218,8 +221,8 @@ void Appender::commit(Group& group) {
     if (!request->error) request->error = all;
 }
 
-// One append inside the common transaction. What is refused, is refused before anything of it is written; an Error that
-// leaves this function concerns the whole transaction.
+// One append inside the common transaction. What is refused, is refused before anything of it is written; an
+// Error that leaves this function concerns the whole transaction.
 void Appender::add(Transaction& tx, Request& request) {
   Millis time = std::max(clock_.now(), tx.at.time);
   uint64_t seq = tx.at.tree.size();
@@ -254,8 +257,8 @@ void Appender::check_expected(Transaction& tx, Request& request) {
     if (auto it = tx.bumps.find(stream); it != tx.bumps.end()) version += it->second;
     if (version == static_cast<int64_t>(expected)) continue;
     request.error = Error(Code::conflict, "another command changed " + stream + " meanwhile")
-                        .cause("it was decided on at version " + std::to_string(expected) + ", it is at version " +
-                               std::to_string(version))
+                        .cause("it was decided on at version " + std::to_string(expected) +
+                               ", it is at version " + std::to_string(version))
                         .next("run the same command again");
     return;
   }
@@ -265,7 +268,10 @@ void Appender::write_head(Transaction& tx) {
   for (const auto& [stream, by] : tx.bumps) tx.bump.bind(1, stream).bind(2, by).done();
   Bytes subtrees;
   for (const Digest32& d : tx.at.tree.subtrees()) subtrees.insert(subtrees.end(), d.begin(), d.end());
-  tx.save_head.bind(1, static_cast<int64_t>(tx.at.tree.size())).bind(2, tx.at.time).bind(3, ByteView(subtrees)).done();
+  tx.save_head.bind(1, static_cast<int64_t>(tx.at.tree.size()))
+      .bind(2, tx.at.time)
+      .bind(3, ByteView(subtrees))
+      .done();
 }
 
 void Appender::save_checkpoint(const SavedCheckpoint& checkpoint) {

@@ -1,4 +1,5 @@
-// Group commit: waiting appends of all threads go into one transaction, which one of them writes. Not installed.
+// Group commit: waiting appends of all threads go into one transaction, which one of them writes. Not
+// installed.
 #pragma once
 #include <deque>
 #include <memory>

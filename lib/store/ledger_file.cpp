@@ -1,4 +1,5 @@
-// Creating ledger.db, and opening it: for writing, for reading beside a writer, or from a medium nobody can write.
+// Creating ledger.db, and opening it: for writing, for reading beside a writer, or from a medium nobody can
+// write.
 #include "store/ledger_file_impl.h"
 
 #include <fcntl.h>
@@ -53,7 +54,8 @@ void fill_new_file(const std::string& path, Millis busy_wait) {
 }  // namespace
 
 void create_ledger_file(const std::string& path, Millis busy_wait) {
-  auto there = Error(Code::already_exists, "there is a vault already: " + path).next("open it, or choose another directory");
+  auto there = Error(Code::already_exists, "there is a vault already: " + path)
+                   .next("open it, or choose another directory");
   if (exists(path)) throw there;
   std::string temp = path + ".new" + std::to_string(::getpid());
   auto clear = [&] {
@@ -106,8 +108,9 @@ LedgerFile::~LedgerFile() {
 void LedgerFile::choose_reading(bool directory_writable) {
   access_ = Access::read;
   if (directory_writable) return;
-  // SQLite's plain reading needs -shm beside the file, which cannot be made here. Reading the file as immutable
-  // leaves out what only the -wal has: entries that are committed. So that is for a ledger without one.
+  // SQLite's plain reading needs -shm beside the file, which cannot be made here. Reading the file as
+  // immutable leaves out what only the -wal has: entries that are committed. So that is for a ledger without
+  // one.
   std::string wal = path_ + "-wal";
   if (exists(wal)) {
     try {

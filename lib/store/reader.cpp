@@ -53,7 +53,8 @@ StoredEntry checked_entry(const RawEntry& raw) {
   if (raw.row < 0 || out.entry.header.seq != seq)
     throw damaged(seq, "its header is that of entry " + std::to_string(out.entry.header.seq));
   if (!out.entry.body.is_object()) throw damaged(seq, "its body is no object");
-  if (raw.salt.size() != kSaltBytes) throw damaged(seq, "its salt has " + std::to_string(raw.salt.size()) + " bytes");
+  if (raw.salt.size() != kSaltBytes)
+    throw damaged(seq, "its salt has " + std::to_string(raw.salt.size()) + " bytes");
   out.leaf = leaf_hash(raw.header, body_hash(raw.salt, raw.body));
   if (!std::equal(raw.leaf.begin(), raw.leaf.end(), out.leaf.begin(), out.leaf.end()))
     throw damaged(seq, "header, salt and body do not give its leaf");
@@ -84,7 +85,8 @@ TreeHead LedgerReader::head() {
 uint64_t LedgerReader::stream_version(std::string_view stream) {
   std::lock_guard lock(mutex_);
   sqlite::ResetAtEnd end{statements_->version};
-  return statements_->version.bind(1, stream).step() ? static_cast<uint64_t>(statements_->version.integer(0)) : 0;
+  return statements_->version.bind(1, stream).step() ? static_cast<uint64_t>(statements_->version.integer(0))
+                                                     : 0;
 }
 
 std::vector<RawEntry> LedgerReader::page(uint64_t from, uint64_t to) {
@@ -93,7 +95,8 @@ std::vector<RawEntry> LedgerReader::page(uint64_t from, uint64_t to) {
   sqlite::ResetAtEnd end{s};
   s.bind(1, static_cast<int64_t>(from)).bind(2, static_cast<int64_t>(to)).bind(3, kPageRows);
   std::vector<RawEntry> rows;
-  for (size_t bytes = 0; bytes < kPageBytes && s.step(); bytes += rows.back().body.size()) rows.push_back(row_of(s));
+  for (size_t bytes = 0; bytes < kPageBytes && s.step(); bytes += rows.back().body.size())
+    rows.push_back(row_of(s));
   return rows;
 }
 
@@ -113,7 +116,8 @@ void LedgerReader::read(uint64_t from, uint64_t to, const std::function<bool(con
 std::vector<Digest32> LedgerReader::leaves(uint64_t size) {
   uint64_t there = head().size();
   if (size > there)
-    throw Error(Code::bad_input, "the ledger has " + std::to_string(there) + " entries, not " + std::to_string(size));
+    throw Error(Code::bad_input,
+                "the ledger has " + std::to_string(there) + " entries, not " + std::to_string(size));
   std::lock_guard lock(mutex_);
   Statement& s = statements_->leaves;
   sqlite::ResetAtEnd end{s};
@@ -123,7 +127,8 @@ std::vector<Digest32> LedgerReader::leaves(uint64_t size) {
   while (s.step()) {
     ByteView leaf = s.blob(1);
     if (s.integer(0) != static_cast<int64_t>(out.size())) throw damaged(out.size(), "it is missing");
-    if (leaf.size() != 32) throw damaged(out.size(), "its leaf has " + std::to_string(leaf.size()) + " bytes");
+    if (leaf.size() != 32)
+      throw damaged(out.size(), "its leaf has " + std::to_string(leaf.size()) + " bytes");
     std::copy(leaf.begin(), leaf.end(), out.emplace_back().begin());
   }
   if (out.size() != size) throw damaged(out.size(), "it is missing");

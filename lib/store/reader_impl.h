@@ -1,4 +1,5 @@
-// Reading ledger.db: entries in pages, leaves, streams, checkpoints, and the whole of it unchecked. Not installed.
+// Reading ledger.db: entries in pages, leaves, streams, checkpoints, and the whole of it unchecked. Not
+// installed.
 #pragma once
 #include <memory>
 #include <mutex>
@@ -8,7 +9,8 @@
 
 namespace kesu {
 
-// Throws ledger_damaged naming the entry when `raw` is not a whole entry, vault_newer for one of a newer version.
+// Throws ledger_damaged naming the entry when `raw` is not a whole entry, vault_newer for one of a newer
+// version.
 StoredEntry checked_entry(const RawEntry& raw);
 
 class LedgerReader {

@@ -1,4 +1,5 @@
-// Registers: opened for each use, so that somebody may delete the file between two; every trouble means "not there".
+// Registers: opened for each use, so that somebody may delete the file between two; every trouble means "not
+// there".
 #include "store/registers_impl.h"
 
 #include <fcntl.h>
@@ -71,7 +72,9 @@ void RegisterFile::write(const Store::Registers& changed, bool replace_all) {
   if (db.pragma("SELECT count(*) FROM sqlite_master") == 0) {
     db.run(("PRAGMA application_id=" + std::to_string(kRegistersApplicationId)).c_str());
     db.run(("PRAGMA user_version=" + std::to_string(kRegistersVersion)).c_str());
-    db.run("CREATE TABLE standing(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, root TEXT NOT NULL)");
+    db.run(
+        "CREATE TABLE standing(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, root TEXT NOT "
+        "NULL)");
     db.run("CREATE TABLE rows(kind TEXT, id TEXT, json TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID");
   } else if (!is_ours(db)) {
     throw Error(Code::ledger_damaged, path_ + " is not kesu's");
@@ -83,8 +86,10 @@ void RegisterFile::write(const Store::Registers& changed, bool replace_all) {
     Statement put(db, "INSERT OR REPLACE INTO rows(kind, id, json) VALUES(?1, ?2, ?3)");
     Statement remove(db, "DELETE FROM rows WHERE kind = ?1 AND id = ?2");
     for (const auto& [kind, id, json] : changed.rows) {
-      if (json.empty()) remove.bind(1, kind).bind(2, id).done();
-      else put.bind(1, kind).bind(2, id).bind(3, json).done();
+      if (json.empty())
+        remove.bind(1, kind).bind(2, id).done();
+      else
+        put.bind(1, kind).bind(2, id).bind(3, json).done();
     }
     Statement stand(db, "INSERT OR REPLACE INTO standing(one, size, root) VALUES(1, ?1, ?2)");
     stand.bind(1, static_cast<int64_t>(changed.size)).bind(2, changed.root).done();

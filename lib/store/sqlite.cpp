@@ -35,12 +35,15 @@ Error error_of(sqlite3* db, int rc, std::string_view doing, std::string_view pat
   int primary = rc & 0xff, system = db ? sqlite3_system_errno(db) : 0;
   bool full = primary == SQLITE_FULL || (primary == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT));
   Code code = Code::store_unavailable;
-  if (full) code = Code::disk_full;
-  else if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) code = Code::store_busy;
+  if (full)
+    code = Code::disk_full;
+  else if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED)
+    code = Code::store_busy;
   else if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_CONSTRAINT ||
            primary == SQLITE_SCHEMA || primary == SQLITE_MISMATCH)
     code = Code::ledger_damaged;
-  else if (primary == SQLITE_READONLY || primary == SQLITE_PERM) code = Code::read_only;
+  else if (primary == SQLITE_READONLY || primary == SQLITE_PERM)
+    code = Code::read_only;
   std::string cause = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
   if (system != 0 && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL))
     cause += std::string(": ") + std::strerror(system);
@@ -67,8 +70,8 @@ Db::Db(const std::string& path, Access access, Millis busy_wait) : path_(path), 
 
 Db::~Db() { sqlite3_close_v2(db_); }
 
-// Short waits: SQLite's own back-off of up to 100 ms would hardly ever meet the gap between two commits of a busy
-// neighbour.
+// Short waits: SQLite's own back-off of up to 100 ms would hardly ever meet the gap between two commits of a
+// busy neighbour.
 int Db::wait(void* self, int tries) {
   auto& db = *static_cast<Db*>(self);
   int64_t now = steady_millis();
@@ -111,7 +114,8 @@ Statement& Statement::bind(int at, std::string_view v) {
   return *this;
 }
 Statement& Statement::bind(int at, ByteView v) {
-  sqlite3_bind_blob64(stmt_, at, v.data() ? v.data() : reinterpret_cast<const uint8_t*>(""), v.size(), SQLITE_STATIC);
+  sqlite3_bind_blob64(stmt_, at, v.data() ? v.data() : reinterpret_cast<const uint8_t*>(""), v.size(),
+                      SQLITE_STATIC);
   return *this;
 }
 

@@ -1,4 +1,5 @@
-// SQLite for the store: owners of a connection and of statements, and its result codes as Errors. Not installed.
+// SQLite for the store: owners of a connection and of statements, and its result codes as Errors. Not
+// installed.
 #pragma once
 #include <sqlite3.h>
 
@@ -53,7 +54,8 @@ class Statement {
   Statement& bind(int at, ByteView v);
   bool step();   // false at the end; throws
   void done() {  // runs a statement without rows, and resets it
-    while (step()) {}
+    while (step()) {
+    }
     reset();
   }
   void reset() { sqlite3_reset(stmt_); }

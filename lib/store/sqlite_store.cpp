@@ -22,7 +22,8 @@ class SqliteStore final : public Store {
         registers_(directory, ledger_.writable(), options.busy_wait) {
     try {
       reader_ = std::make_unique<LedgerReader>(ledger_.connect_reading());
-      if (ledger_.writable()) appender_ = std::make_unique<Appender>(ledger_.connect_writing(), clock, random);
+      if (ledger_.writable())
+        appender_ = std::make_unique<Appender>(ledger_.connect_writing(), clock, random);
     } catch (const Error&) {
       if (ledger_.version() > kStoreVersion) throw newer_vault(ledger_.version());  // its tables are others
       throw;
@@ -71,14 +72,18 @@ class SqliteStore final : public Store {
     require_writable();
     return files_.put_segment(dataset, batch, content);
   }
-  Bytes segment(std::string_view dataset, std::string_view batch) override { return files_.segment(dataset, batch); }
+  Bytes segment(std::string_view dataset, std::string_view batch) override {
+    return files_.segment(dataset, batch);
+  }
   bool has_segment(std::string_view dataset, std::string_view batch) override {
     return files_.has_segment(dataset, batch);
   }
   std::vector<std::pair<std::string, std::string>> segments() override { return files_.segments(); }
 
   std::optional<Registers> load_registers() override { return registers_.load(); }
-  void save_registers(const Registers& changed, bool replace_all) override { registers_.save(changed, replace_all); }
+  void save_registers(const Registers& changed, bool replace_all) override {
+    registers_.save(changed, replace_all);
+  }
 
   bool read_only() const override { return !appender_; }
   const std::string& directory() const override { return directory_; }

@@ -1,5 +1,5 @@
-// The vault's store: ledger.db, evidence blobs, inventory segments, registers.db (docs/spec/store.md). One Store
-// object per process and vault; append may be called from many threads.
+// The vault's store: ledger.db, evidence blobs, inventory segments, registers.db (docs/spec/store.md). One
+// Store object per process and vault; append may be called from many threads.
 #pragma once
 #include <functional>
 #include <memory>
@@ -46,7 +46,7 @@ struct RawEntry {
 struct RawState {
   bool head_present = false;
   int64_t size = 0, time = 0;
-  Bytes subtrees;  // 32 bytes each, as TreeHead::subtrees()
+  Bytes subtrees;                                        // 32 bytes each, as TreeHead::subtrees()
   std::vector<std::pair<std::string, int64_t>> streams;  // by identifier
   std::vector<SavedCheckpoint> checkpoints;
 };
@@ -55,22 +55,23 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Appends all events as one transaction: all or none, in order, consecutive. Durable on return. Waiting appends of
-  // other threads share the commit (one of them leads). Throws conflict when a stream has moved, store_busy when other
-  // processes do not let go for StoreOptions::busy_wait, store_unavailable, disk_full, read_only, vault_newer,
-  // ledger_damaged when the end of the ledger is not what its head says; bad_input when a header breaks the rules, a
-  // body is no object or larger than kMaxBodyBytes, or there is no event. A call that threw has added nothing; only
-  // after store_unavailable or disk_full from a failed write may the entries still be found when the vault is opened
-  // again, whole or not at all, and this Store refuses every further append.
+  // Appends all events as one transaction: all or none, in order, consecutive. Durable on return. Waiting
+  // appends of other threads share the commit (one of them leads). Throws conflict when a stream has moved,
+  // store_busy when other processes do not let go for StoreOptions::busy_wait, store_unavailable, disk_full,
+  // read_only, vault_newer, ledger_damaged when the end of the ledger is not what its head says; bad_input
+  // when a header breaks the rules, a body is no object or larger than kMaxBodyBytes, or there is no event. A
+  // call that threw has added nothing; only after store_unavailable or disk_full from a failed write may the
+  // entries still be found when the vault is opened again, whole or not at all, and this Store refuses every
+  // further append.
   virtual AppendResult append(std::vector<Event> events, const StreamVersions& expected = {}) = 0;
   virtual uint64_t stream_version(std::string_view stream) = 0;
 
   virtual uint64_t size() = 0;
   // Size and root of the ledger now, without reading its leaves.
   virtual TreeHead head() = 0;
-  // Calls `each` for entries [from, to) in order; stops when it returns false. A `to` past the end means the end.
-  // Every entry is checked against its leaf: ledger_damaged names one that is altered or missing, vault_newer one of a
-  // newer version. `each` may call the store.
+  // Calls `each` for entries [from, to) in order; stops when it returns false. A `to` past the end means the
+  // end. Every entry is checked against its leaf: ledger_damaged names one that is altered or missing,
+  // vault_newer one of a newer version. `each` may call the store.
   virtual void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each) = 0;
   virtual StoredEntry entry(uint64_t seq) = 0;  // throws not_found past the end
   // Leaf hashes [0, size), as stored. Throws bad_input when the ledger is smaller.
@@ -80,34 +81,40 @@ class Store {
   virtual void save_checkpoint(const SavedCheckpoint& checkpoint) = 0;
   virtual std::vector<SavedCheckpoint> checkpoints() = 0;  // by size, then as they were saved
 
-  // One consistent reading of everything in the database: `each` for all rows in order, then the rest as result.
+  // One consistent reading of everything in the database: `each` for all rows in order, then the rest as
+  // result.
   virtual RawState read_raw(const std::function<void(const RawEntry&)>& each) = 0;
 
   // Evidence, by SHA-256; durable on return. Putting what is there is harmless.
   virtual std::string put_blob(ByteView content) = 0;  // hex digest
-  virtual Bytes blob(std::string_view digest) = 0;     // throws not_found; ledger_damaged when the bytes disagree
+  virtual Bytes blob(
+      std::string_view digest) = 0;  // throws not_found; ledger_damaged when the bytes disagree
   virtual bool has_blob(std::string_view digest) = 0;
   virtual std::vector<std::string> blobs() = 0;
 
-  // Inventory segments: immutable, `inventory/<dataset>/<batch>.seg`; durable on return. Throws already_exists when
-  // another content lies there; bad_identifier when `dataset` or `batch` is no such identifier; segment() not_found.
-  virtual std::string put_segment(std::string_view dataset, std::string_view batch, ByteView content) = 0;  // hex SHA-256
+  // Inventory segments: immutable, `inventory/<dataset>/<batch>.seg`; durable on return. Throws
+  // already_exists when another content lies there; bad_identifier when `dataset` or `batch` is no such
+  // identifier; segment() not_found.
+  virtual std::string put_segment(std::string_view dataset, std::string_view batch,
+                                  ByteView content) = 0;  // hex SHA-256
   virtual Bytes segment(std::string_view dataset, std::string_view batch) = 0;
   virtual bool has_segment(std::string_view dataset, std::string_view batch) = 0;
   virtual std::vector<std::pair<std::string, std::string>> segments() = 0;  // (dataset, batch)
 
-  // Derived registers: rows (kind, id) → JSON, and the ledger size and root they stand for. Losing them is harmless.
+  // Derived registers: rows (kind, id) → JSON, and the ledger size and root they stand for. Losing them is
+  // harmless.
   struct Registers {
     uint64_t size = 0;
-    std::string root;  // hex
+    std::string root;                                                     // hex
     std::vector<std::tuple<std::string, std::string, std::string>> rows;  // kind, id, canonical JSON
   };
-  // nullopt when they are missing, damaged or not kesu's; never an error. Whether size and root fit the ledger is the
-  // caller's to see.
+  // nullopt when they are missing, damaged or not kesu's; never an error. Whether size and root fit the
+  // ledger is the caller's to see.
   virtual std::optional<Registers> load_registers() = 0;
-  // Replaces the given rows, removes those with an empty JSON text, and sets size and root, atomically. Never an error:
-  // what cannot be saved is lost, harmlessly. Without `replace_all` the rows build on what this Store last loaded or
-  // saved; when the file stands for something else by now, they are not saved. After nullopt, replace all.
+  // Replaces the given rows, removes those with an empty JSON text, and sets size and root, atomically. Never
+  // an error: what cannot be saved is lost, harmlessly. Without `replace_all` the rows build on what this
+  // Store last loaded or saved; when the file stands for something else by now, they are not saved. After
+  // nullopt, replace all.
   virtual void save_registers(const Registers& changed, bool replace_all) = 0;
 
   virtual bool read_only() const = 0;  // asked for, not writable, or a newer vault
@@ -116,39 +123,43 @@ class Store {
 
 struct StoreOptions {
   bool create = false;
-  bool read_only = false;        // also chosen by itself when the directory is not writable
-  bool allow_network = false;    // network file systems are refused otherwise
-  Millis busy_wait = 30000;      // how long to wait for other processes before store_busy
+  bool read_only = false;      // also chosen by itself when the directory is not writable
+  bool allow_network = false;  // network file systems are refused otherwise
+  Millis busy_wait = 30000;    // how long to wait for other processes before store_busy
 };
 constexpr size_t kMaxBodyBytes = 16u << 20;
 
-// `directory` is the vault's; `clock` and `random` must outlive the store. Creating makes the directory when needed and
-// an empty ledger in it, whole or not at all. A vault of a newer version opens read-only when its tables can be read
-// (append then throws vault_newer). Throws vault_absent, vault_newer, network_filesystem, store_unavailable,
-// ledger_damaged (no ledger of kesu's), already_exists.
-std::unique_ptr<Store> open_sqlite_store(const std::string& directory, Clock& clock, Random& random, const StoreOptions& options);
+// `directory` is the vault's; `clock` and `random` must outlive the store. Creating makes the directory when
+// needed and an empty ledger in it, whole or not at all. A vault of a newer version opens read-only when its
+// tables can be read (append then throws vault_newer). Throws vault_absent, vault_newer, network_filesystem,
+// store_unavailable, ledger_damaged (no ledger of kesu's), already_exists.
+std::unique_ptr<Store> open_sqlite_store(const std::string& directory, Clock& clock, Random& random,
+                                         const StoreOptions& options);
 
-// What a full check found: every entry, link, blob and segment that is changed, missing, inserted or out of order.
+// What a full check found: every entry, link, blob and segment that is changed, missing, inserted or out of
+// order.
 enum class Severity {
   failure,  // the vault is not what it was
   note,     // harmless, and worth knowing: what an interrupted command left
 };
 struct LedgerFinding {
-  std::string what;   // "entry 17", "entries 3 to 9", "blob 3f9a…", "segment ds-… bat-…", "checkpoint 42", "stream key-….1",
-                      // "tree head", "ledger"
+  std::string what;  // "entry 17", "entries 3 to 9", "blob 3f9a…", "segment ds-… bat-…", "checkpoint 42",
+                     // "stream key-….1", "tree head", "ledger"
   std::string why;
   Severity severity = Severity::failure;
   bool operator==(const LedgerFinding&) const = default;
 };
-using BlobsOf = std::function<std::vector<std::string>(const StoredEntry&)>;  // hex SHA-256 of each blob that it names
+using BlobsOf =
+    std::function<std::vector<std::string>(const StoredEntry&)>;  // hex SHA-256 of each blob that it names
 // Each segment that it names: ("<dataset>/<batch>", hex SHA-256; empty when the entry does not state it).
 using SegmentsOf = std::function<std::vector<std::pair<std::string, std::string>>(const StoredEntry&)>;
 
-// Recomputes everything from the bytes on disk: headers, bodies, leaves, order, times, tree head, tree against every
-// saved checkpoint (signature check by `verify_note`, which says "" or what is wrong), blobs and segments against the
-// digests that entries name, stream table. Reads one state of the database, other processes may append meanwhile. An
-// entry whose leaf was recomputed after a change is caught by the first checkpoint over it, which names the range.
-// Registers are compared by the caller, who can rebuild them. Throws only when the disk cannot be read.
+// Recomputes everything from the bytes on disk: headers, bodies, leaves, order, times, tree head, tree
+// against every saved checkpoint (signature check by `verify_note`, which says "" or what is wrong), blobs
+// and segments against the digests that entries name, stream table. Reads one state of the database, other
+// processes may append meanwhile. An entry whose leaf was recomputed after a change is caught by the first
+// checkpoint over it, which names the range. Registers are compared by the caller, who can rebuild them.
+// Throws only when the disk cannot be read.
 std::vector<LedgerFinding> verify_store(Store& store,
                                         const std::function<std::string(const SavedCheckpoint&)>& verify_note,
                                         const BlobsOf& named_blobs, const SegmentsOf& named_segments);

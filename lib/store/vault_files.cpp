@@ -31,7 +31,8 @@ void VaultFiles::make_directories() const {
 
 // The digest comes from entries and bundles: it must not lead out of the directory.
 std::string VaultFiles::blob_path(std::string_view digest) const {
-  if (!unhex32(digest)) throw Error(Code::bad_identifier, "\"" + std::string(digest) + "\" is no SHA-256 digest");
+  if (!unhex32(digest))
+    throw Error(Code::bad_identifier, "\"" + std::string(digest) + "\" is no SHA-256 digest");
   return path_join(path_join(directory_, "evidence"), digest);
 }
 
@@ -71,10 +72,12 @@ std::string VaultFiles::segment_path(std::string_view dataset, std::string_view 
     throw Error(Code::bad_identifier, "\"" + std::string(dataset) + "\" is no dataset's identifier");
   if (node_kind(batch) != "bat")
     throw Error(Code::bad_identifier, "\"" + std::string(batch) + "\" is no batch's identifier");
-  return path_join(path_join(path_join(directory_, "inventory"), dataset), std::string(batch) + std::string(kSegmentEnd));
+  return path_join(path_join(path_join(directory_, "inventory"), dataset),
+                   std::string(batch) + std::string(kSegmentEnd));
 }
 
-std::string VaultFiles::put_segment(std::string_view dataset, std::string_view batch, ByteView content) const {
+std::string VaultFiles::put_segment(std::string_view dataset, std::string_view batch,
+                                    ByteView content) const {
   std::string path = segment_path(dataset, batch);
   make_directory_durable(dir_name(dir_name(path)));
   make_directory_durable(dir_name(path));

@@ -18,7 +18,9 @@ std::string entries_text(uint64_t from, uint64_t to) {  // [from, to)
                         : "entries " + std::to_string(from) + " to " + std::to_string(to - 1);
 }
 
-std::string words_of(const Error& e) { return e.cause().empty() ? e.message() : e.message() + ": " + e.cause(); }
+std::string words_of(const Error& e) {
+  return e.cause().empty() ? e.message() : e.message() + ": " + e.cause();
+}
 
 class Check {
  public:
@@ -31,7 +33,8 @@ class Check {
 
   void entry(const RawEntry& raw);
   void ledger_end(const RawState& state);
-  void checkpoints(const RawState& state, const std::function<std::string(const SavedCheckpoint&)>& verify_note);
+  void checkpoints(const RawState& state,
+                   const std::function<std::string(const SavedCheckpoint&)>& verify_note);
   void head(const RawState& state);
   void streams(const RawState& state);
   void blobs();
@@ -48,12 +51,12 @@ class Check {
   const SegmentsOf& named_segments_;
   std::vector<LedgerFinding> findings_;
 
-  uint64_t next_ = 0;                       // seq that should come next
+  uint64_t next_ = 0;  // seq that should come next
   std::optional<uint64_t> first_missing_;
   Millis last_time_ = 0;
-  std::vector<Digest32> leaves_;            // as stored, while nothing is missing
+  std::vector<Digest32> leaves_;  // as stored, while nothing is missing
   std::map<std::string, int64_t> streams_;
-  std::map<std::string, uint64_t> blobs_;   // digest → first entry that names it
+  std::map<std::string, uint64_t> blobs_;                             // digest → first entry that names it
   std::map<std::string, std::pair<uint64_t, std::string>> segments_;  // dataset/batch → (entry, digest)
 };
 
@@ -69,7 +72,8 @@ std::optional<StoredEntry> Check::decoded(const RawEntry& raw, const std::string
     note(what, std::move(why));
     whole = false;
   };
-  if (raw.leaf.size() != 32) wrong("its stored leaf has " + std::to_string(raw.leaf.size()) + " bytes");
+  if (raw.leaf.size() != 32)
+    wrong("its stored leaf has " + std::to_string(raw.leaf.size()) + " bytes");
   else if (!std::equal(raw.leaf.begin(), raw.leaf.end(), out.leaf.begin()))
     wrong("it was changed: header, salt and body do not give its leaf");
   if (raw.salt.size() != kSaltBytes) wrong("its salt has " + std::to_string(raw.salt.size()) + " bytes");
@@ -94,7 +98,8 @@ std::optional<StoredEntry> Check::decoded(const RawEntry& raw, const std::string
 // Times and streams go by every header that can be read, also of an entry that is otherwise broken.
 void Check::header_in_order(const Header& header, const std::string& what) {
   if (header.time < last_time_)
-    note(what, "its time " + utc_text(header.time) + " is before that of the entry before, " + utc_text(last_time_));
+    note(what, "its time " + utc_text(header.time) + " is before that of the entry before, " +
+                   utc_text(last_time_));
   last_time_ = std::max(last_time_, header.time);
   std::set<std::string_view> named;
   for (const NodeMention& m : header.nodes) named.insert(m.id);
@@ -103,7 +108,8 @@ void Check::header_in_order(const Header& header, const std::string& what) {
 }
 
 void Check::entry(const RawEntry& raw) {
-  if (raw.row < 0) return note("entry " + std::to_string(raw.row), "it was inserted: no entry has this number");
+  if (raw.row < 0)
+    return note("entry " + std::to_string(raw.row), "it was inserted: no entry has this number");
   uint64_t seq = static_cast<uint64_t>(raw.row);
   std::string what = "entry " + std::to_string(seq);
   if (seq > next_) {
@@ -113,7 +119,8 @@ void Check::entry(const RawEntry& raw) {
   next_ = seq + 1;
   auto entry = decoded(raw, what);
   if (!first_missing_) {
-    // The stored leaf, where it is one: a checkpoint that still matches then says that only the entry was changed.
+    // The stored leaf, where it is one: a checkpoint that still matches then says that only the entry was
+    // changed.
     Digest32 leaf = leaf_hash(raw.header, body_hash(raw.salt, raw.body));
     if (raw.leaf.size() == 32) std::copy(raw.leaf.begin(), raw.leaf.end(), leaf.begin());
     leaves_.push_back(leaf);
@@ -123,9 +130,11 @@ void Check::entry(const RawEntry& raw) {
   for (auto& [name, digest] : named_segments_(*entry)) {
     auto [it, fresh] = segments_.try_emplace(name, seq, digest);
     if (fresh || digest.empty() || it->second.second == digest) continue;
-    if (it->second.second.empty()) it->second = {seq, digest};
-    else note("segment " + name, "entries " + std::to_string(it->second.first) + " and " + std::to_string(seq) +
-                                     " name it with different digests");
+    if (it->second.second.empty())
+      it->second = {seq, digest};
+    else
+      note("segment " + name, "entries " + std::to_string(it->second.first) + " and " + std::to_string(seq) +
+                                  " name it with different digests");
   }
 }
 
@@ -152,9 +161,11 @@ void Check::checkpoint(const SavedCheckpoint& saved, TreeHead& tree, uint64_t& m
   }
   if (point.size != saved.size) return note(what, "its note is of size " + std::to_string(point.size));
   if (point.size > next_)
-    return note(what, "the ledger ends before it: " + entries_text(next_, point.size) + " removed from the end");
+    return note(what,
+                "the ledger ends before it: " + entries_text(next_, point.size) + " removed from the end");
   if (point.size > leaves_.size())
-    return note(what, "cannot match: " + entries_text(*first_missing_, *first_missing_ + 1) + " before it is missing");
+    return note(what, "cannot match: " + entries_text(*first_missing_, *first_missing_ + 1) +
+                          " before it is missing");
   while (tree.size() < point.size) tree.add(leaves_[tree.size()]);
   if (tree.root() != point.root)
     return note(what, "the entries give another root: among " +
@@ -184,7 +195,8 @@ void Check::head(const RawState& state) {
   uint64_t from = 0;
   for (size_t i = 0; i < tree.subtrees().size(); ++i) {
     uint64_t width = uint64_t{1} << (std::bit_width(tree.size() - from) - 1);
-    if (!std::equal(tree.subtrees()[i].begin(), tree.subtrees()[i].end(), state.subtrees.begin() + 32 * static_cast<long>(i)))
+    if (!std::equal(tree.subtrees()[i].begin(), tree.subtrees()[i].end(),
+                    state.subtrees.begin() + 32 * static_cast<long>(i)))
       note("tree head", entries_text(from, from + width) + " give another subtree");
     from += width;
   }
@@ -198,7 +210,8 @@ void Check::streams(const RawState& state) {
     auto it = stored.find(id);
     int64_t there = it == stored.end() ? 0 : it->second;
     if (there != version)
-      note("stream " + id, "the table says " + std::to_string(there) + ", the entries " + std::to_string(version));
+      note("stream " + id,
+           "the table says " + std::to_string(there) + ", the entries " + std::to_string(version));
   }
   for (const auto& [id, version] : stored)
     if (!streams_.contains(id))
@@ -209,7 +222,8 @@ void Check::blobs() {
   std::vector<std::string> there = store_.blobs();
   std::set<std::string> lying(there.begin(), there.end());
   for (const auto& [digest, seq] : blobs_)
-    if (!lying.contains(digest)) note("blob " + digest, "missing; entry " + std::to_string(seq) + " names it");
+    if (!lying.contains(digest))
+      note("blob " + digest, "missing; entry " + std::to_string(seq) + " names it");
   for (const std::string& digest : lying) {
     try {
       store_.blob(digest);
@@ -244,8 +258,9 @@ void Check::segments() {
   for (const auto& [name, by] : segments_) {
     if (lying.contains(name)) continue;
     size_t slash = name.find('/');
-    note("segment " + name.substr(0, slash) + " " + (slash == std::string::npos ? "" : name.substr(slash + 1)),
-         "missing; entry " + std::to_string(by.first) + " names it");
+    note(
+        "segment " + name.substr(0, slash) + " " + (slash == std::string::npos ? "" : name.substr(slash + 1)),
+        "missing; entry " + std::to_string(by.first) + " names it");
   }
 }
 

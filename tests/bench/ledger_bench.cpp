@@ -1,5 +1,5 @@
-// Measures, on the disk that DIRECTORY lies on: durable appends of many threads against one commit for each entry, the full
-// check, and the tree. Not a test. Usage: ledger_bench DIRECTORY [ENTRIES [THREADS]]
+// Measures, on the disk that DIRECTORY lies on: durable appends of many threads against one commit for each
+// entry, the full check, and the tree. Not a test. Usage: ledger_bench DIRECTORY [ENTRIES [THREADS]]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -26,7 +26,8 @@ Event seal_intended(uint64_t batch) {
   return {.type = "seal-intended",
           .nodes = {{.id = bat, .is = "intended", .of = id_of("ds", 1), .n = 1}},
           .edges = {{id_of("key", 1) + ".1", bat}},
-          .body = Json::object({{"location", "file:///srv/data"}, {"objects", Json::array({id_of("obj", batch)})}})};
+          .body = Json::object(
+              {{"location", "file:///srv/data"}, {"objects", Json::array({id_of("obj", batch)})}})};
 }
 
 double seconds(const std::function<void()>& work) {
@@ -37,13 +38,13 @@ double seconds(const std::function<void()>& work) {
 
 double appends(Store& store, uint64_t first, uint64_t count, unsigned threads) {
   return static_cast<double>(count) / seconds([&] {
-    std::vector<std::thread> workers;
-    for (unsigned t = 0; t < threads; ++t)
-      workers.emplace_back([&, t] {
-        for (uint64_t i = t; i < count; i += threads) store.append({seal_intended(first + i)});
-      });
-    for (auto& worker : workers) worker.join();
-  });
+           std::vector<std::thread> workers;
+           for (unsigned t = 0; t < threads; ++t)
+             workers.emplace_back([&, t] {
+               for (uint64_t i = t; i < count; i += threads) store.append({seal_intended(first + i)});
+             });
+           for (auto& worker : workers) worker.join();
+         });
 }
 
 int run(const std::string& directory, uint64_t entries, unsigned threads) {
@@ -67,7 +68,8 @@ int run(const std::string& directory, uint64_t entries, unsigned threads) {
   std::sort(one.begin(), one.end());
   std::sort(many.begin(), many.end());
   std::printf("durable appends, one sync each:   %9.0f /s\n", one[2]);
-  std::printf("durable appends, %4u threads:     %9.0f /s   %.1f times\n", threads, many[2], many[2] / one[2]);
+  std::printf("durable appends, %4u threads:     %9.0f /s   %.1f times\n", threads, many[2],
+              many[2] / one[2]);
   uint64_t size = store->size();
   std::vector<Digest32> leaves;
   double t = seconds([&] { leaves = store->leaves(size); });

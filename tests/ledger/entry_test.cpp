@@ -34,7 +34,8 @@ TEST(Header, Vectors) {
       ADD_FAILURE() << "accepted";
     } catch (const Error& e) {
       EXPECT_EQ(code_text(e.code()), v.str("outcome"));
-      EXPECT_NE((e.message() + e.cause()).find(v.str("says")), std::string::npos) << e.message() << " / " << e.cause();
+      EXPECT_NE((e.message() + e.cause()).find(v.str("says")), std::string::npos)
+          << e.message() << " / " << e.cause();
     }
   }
 }
@@ -80,11 +81,13 @@ TEST(Header, NeverLargerThan512Bytes) {
 }
 
 TEST(NodeKind, OfEveryIdentifier) {
-  for (const char* kind : {"vlt", "prv", "ds", "dsk", "obj", "bat", "prc", "era", "cer", "cpy", "hld", "doc", "opr"})
+  for (const char* kind :
+       {"vlt", "prv", "ds", "dsk", "obj", "bat", "prc", "era", "cer", "cpy", "hld", "doc", "opr"})
     EXPECT_EQ(node_kind(id_of(kind, 7)), kind);
   EXPECT_EQ(node_kind(id_of("key", 7, 3)), "key");
-  for (std::string bad : {id_of("key", 7), id_of("abc", 7), id_of("ds", 7) + "0", id_of("ds", 7, 1), std::string("ds-"),
-                          std::string(), std::string("ds-0000000000000000000000000000000G")})
+  for (std::string bad :
+       {id_of("key", 7), id_of("abc", 7), id_of("ds", 7) + "0", id_of("ds", 7, 1), std::string("ds-"),
+        std::string(), std::string("ds-0000000000000000000000000000000G")})
     EXPECT_EQ(node_kind(bad), "") << bad;
 }
 
@@ -131,12 +134,12 @@ TEST(Checkpoint, StrictText) {
   Checkpoint point{"example.co.jp/kesu/" + id_of("vlt", 1), 42, sha256(as_bytes("x"))};
   EXPECT_EQ(Checkpoint::parse_text(point.text()), point);
   std::string root = base64(point.root);
-  for (std::string bad :
-       {std::string(), std::string("o\n"), "o\n42\n" + root, "o\n042\n" + root + "\n", "o\n-1\n" + root + "\n",
-        "o\n+1\n" + root + "\n", "o\n\n" + root + "\n", "o\n18446744073709551616\n" + root + "\n", "o\n4 \n" + root + "\n",
-        "o\n42\n" + root.substr(1) + "\n", "o\n42\n" + root + "\nextension\n", "o\n42\n" + root + "\n\n",
-        "\n42\n" + root + "\n", "a b\n42\n" + root + "\n", "a+b\n42\n" + root + "\n", "o\r\n42\n" + root + "\n",
-        std::string("o\n42\nAAAA\n")})
+  for (std::string bad : {std::string(), std::string("o\n"), "o\n42\n" + root, "o\n042\n" + root + "\n",
+                          "o\n-1\n" + root + "\n", "o\n+1\n" + root + "\n", "o\n\n" + root + "\n",
+                          "o\n18446744073709551616\n" + root + "\n", "o\n4 \n" + root + "\n",
+                          "o\n42\n" + root.substr(1) + "\n", "o\n42\n" + root + "\nextension\n",
+                          "o\n42\n" + root + "\n\n", "\n42\n" + root + "\n", "a b\n42\n" + root + "\n",
+                          "a+b\n42\n" + root + "\n", "o\r\n42\n" + root + "\n", std::string("o\n42\nAAAA\n")})
     EXPECT_THROW(Checkpoint::parse_text(bad), Error) << bad;
   EXPECT_THROW((Checkpoint{"a b", 1, {}}.text()), Error);
 }

@@ -12,7 +12,8 @@ namespace {
 
 using Ids = std::set<std::string>;
 
-const std::string kDs = id_of("ds", 1), kOtherDs = id_of("ds", 2), kPrv = id_of("prv", 1), kEra = id_of("era", 1);
+const std::string kDs = id_of("ds", 1), kOtherDs = id_of("ds", 2), kPrv = id_of("prv", 1),
+                  kEra = id_of("era", 1);
 const std::string kV1 = id_of("key", 1, 1), kV2 = id_of("key", 1, 2), kCopy = id_of("cpy", 1);
 const std::string kPrc = id_of("prc", 1), kDsk = id_of("dsk", 1);
 const std::string kB1 = id_of("bat", 1), kB2 = id_of("bat", 2), kB3 = id_of("bat", 3);
@@ -35,7 +36,8 @@ struct Story {
   }
   void seal(const std::string& batch, const std::string& dataset, const std::string& by, int64_t n = 10) {
     tell("seal-intended", {{.id = batch, .is = "intended", .of = dataset, .n = n}}, {{by, batch}});
-    tell("seal-done", {{.id = batch, .is = "sealed", .of = dataset, .n = n, .b = n * 100, .d = std::string(64, 'b')}});
+    tell("seal-done",
+         {{.id = batch, .is = "sealed", .of = dataset, .n = n, .b = n * 100, .d = std::string(64, 'b')}});
   }
 };
 
@@ -120,7 +122,8 @@ TEST(Graph, LivingByState) {
   EXPECT_FALSE(s.graph.living(kPrc, 0));
 
   s.seal(kB1, kDs, kV1);
-  for (const std::string& id : {kB1, kDs, kEra, id_of("key", 99, 1)}) EXPECT_FALSE(s.graph.living(id, 0)) << id;
+  for (const std::string& id : {kB1, kDs, kEra, id_of("key", 99, 1)})
+    EXPECT_FALSE(s.graph.living(id, 0)) << id;
   EXPECT_TRUE(s.graph.living(kV1, 0) == false);
   s.seal(kB2, kDs, id_of("key", 5, 1));
   EXPECT_TRUE(s.graph.living(id_of("key", 5, 1), 0)) << "an edge alone: nobody has shown that it is gone";
@@ -161,10 +164,13 @@ TEST(Graph, BothDirectionsAgree) {
     };
     for (int i = 0; i < 60; ++i) {
       switch (dice() % 4) {
-        case 0: s.seal(pick("bat", 12), pick("ds", 4), dice() % 2 ? pick("key", 5, 1) : pick("dsk", 4)); break;
+        case 0:
+          s.seal(pick("bat", 12), pick("ds", 4), dice() % 2 ? pick("key", 5, 1) : pick("dsk", 4));
+          break;
         case 1: {
           std::string dsk = pick("dsk", 4);
-          s.tell("dataset-key-created", {{.id = dsk, .is = "active", .of = pick("ds", 4)}}, {{pick("key", 5, 1), dsk}});
+          s.tell("dataset-key-created", {{.id = dsk, .is = "active", .of = pick("ds", 4)}},
+                 {{pick("key", 5, 1), dsk}});
           break;
         }
         case 2: {

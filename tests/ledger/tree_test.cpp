@@ -42,13 +42,15 @@ TEST(Tree, KnownRootsOfTheWellKnownInputs) {
     auto proof = inclusion_proof(std::span(leaves).first(static_cast<size_t>(v.num("size"))),
                                  static_cast<uint64_t>(v.num("index")));
     ASSERT_EQ(proof.size(), v.at("proof").size());
-    for (size_t i = 0; i < proof.size(); ++i) EXPECT_EQ(hex(proof[i]), v.at("proof").as_array()[i].as_string());
+    for (size_t i = 0; i < proof.size(); ++i)
+      EXPECT_EQ(hex(proof[i]), v.at("proof").as_array()[i].as_string());
   }
   for (const Json& v : vectors.at("consistency").as_array()) {
     auto proof = consistency_proof(std::span(leaves).first(static_cast<size_t>(v.num("size"))),
                                    static_cast<uint64_t>(v.num("old")));
     ASSERT_EQ(proof.size(), v.at("proof").size());
-    for (size_t i = 0; i < proof.size(); ++i) EXPECT_EQ(hex(proof[i]), v.at("proof").as_array()[i].as_string());
+    for (size_t i = 0; i < proof.size(); ++i)
+      EXPECT_EQ(hex(proof[i]), v.at("proof").as_array()[i].as_string());
   }
 }
 
@@ -68,7 +70,8 @@ TEST(Tree, EveryInclusionProofHoldsAndNoOtherPlace) {
       EXPECT_TRUE(verify_inclusion(leaves[i], i, n, proof, root)) << i << " of " << n;
       for (uint64_t other = 0; other < n; ++other) {
         if (other == i) continue;
-        EXPECT_FALSE(verify_inclusion(leaves[i], other, n, proof, root)) << i << " at " << other << " of " << n;
+        EXPECT_FALSE(verify_inclusion(leaves[i], other, n, proof, root))
+            << i << " at " << other << " of " << n;
       }
       EXPECT_FALSE(verify_inclusion(leaves[i], i, n, proof, node_hash(root, root)));
       auto longer = proof;

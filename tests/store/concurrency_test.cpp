@@ -1,4 +1,5 @@
-// Many threads, many processes, and the ends that processes come to: killed, out of disk, on a medium nobody can write.
+// Many threads, many processes, and the ends that processes come to: killed, out of disk, on a medium nobody
+// can write.
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -71,7 +72,8 @@ TEST_F(Concurrency, ThreadsShareCommitsAndGetConsecutiveNumbers) {
   EXPECT_EQ(text_of(verify(*store)), "");
 }
 
-// Of all that decided on the same state, one gets through in each round; the others learn of it, and nothing else fails.
+// Of all that decided on the same state, one gets through in each round; the others learn of it, and nothing
+// else fails.
 TEST_F(Concurrency, OneWinsOthersConflict) {
   constexpr unsigned kThreads = 16, kRounds = 20;
   auto store = create();
@@ -136,7 +138,8 @@ TEST_F(Concurrency, TwoProcessesAppendAtOnce) {
       for (unsigned t = 0; t < kThreads; ++t)
         threads.emplace_back([&, t] {
           try {
-            for (unsigned i = 0; i < kEach; ++i) store->append({seal_intended((p * kThreads + t) * kEach + i)});
+            for (unsigned i = 0; i < kEach; ++i)
+              store->append({seal_intended((p * kThreads + t) * kEach + i)});
           } catch (const Error& e) {
             std::fprintf(stderr, "%s: %s\n", e.message().c_str(), e.cause().c_str());
             failed = true;
@@ -168,7 +171,8 @@ TEST_F(Concurrency, OfManyThatCreateOneWins) {
   for (pid_t pid : children) ends.insert(end_of(pid));
   EXPECT_EQ(ends, (std::multiset<int>{0, 7, 7, 7}));
   EXPECT_EQ(open()->append({genesis()}).first_seq, 0u);
-  for (const std::string& name : list_directory(vault)) EXPECT_EQ(name.find(".new"), std::string::npos) << name;
+  for (const std::string& name : list_directory(vault))
+    EXPECT_EQ(name.find(".new"), std::string::npos) << name;
 }
 
 TEST_F(Concurrency, WaitsForOthersOnlySoLong) {
@@ -203,7 +207,8 @@ TEST_F(Concurrency, WhatWasAcknowledgedOutlivesAKill) {
         threads.emplace_back([&, t] {
           for (unsigned i = 0;; ++i) {
             unsigned batch = (static_cast<unsigned>(round) * 8 + t) * 100000 + 2 * i;
-            uint64_t told[2] = {store->append({seal_intended(batch), seal_intended(batch + 1)}).first_seq, batch};
+            uint64_t told[2] = {store->append({seal_intended(batch), seal_intended(batch + 1)}).first_seq,
+                                batch};
             if (::write(ends[1], told, sizeof told) != sizeof told) ::_exit(2);
           }
         });
@@ -222,7 +227,8 @@ TEST_F(Concurrency, WhatWasAcknowledgedOutlivesAKill) {
     auto store = open();
     for (auto [seq, batch] : told) {
       EXPECT_EQ(store->entry(seq).entry.header.nodes[0].id, id_of("bat", static_cast<unsigned>(batch)));
-      EXPECT_EQ(store->entry(seq + 1).entry.header.nodes[0].id, id_of("bat", static_cast<unsigned>(batch) + 1));
+      EXPECT_EQ(store->entry(seq + 1).entry.header.nodes[0].id,
+                id_of("bat", static_cast<unsigned>(batch) + 1));
     }
     EXPECT_GE(store->size(), size + 2 * told.size());
     EXPECT_EQ(store->size() % 2, 1u) << "an append is whole or not there";
@@ -307,9 +313,11 @@ TEST_F(Concurrency, AFullDiskIsNamed) {
 class Unwritable : public Concurrency {
  protected:
   void open_up() {
-    for (const char* file : {"ledger.db", "ledger.db-wal", "ledger.db-shm"}) ::chmod(path_join(vault, file).c_str(), 0644);
+    for (const char* file : {"ledger.db", "ledger.db-wal", "ledger.db-shm"})
+      ::chmod(path_join(vault, file).c_str(), 0644);
     ::chmod(temp.path.c_str(), 0755);
-    for (const char* directory : {".", "evidence", "inventory"}) ::chmod(path_join(vault, directory).c_str(), 0755);
+    for (const char* directory : {".", "evidence", "inventory"})
+      ::chmod(path_join(vault, directory).c_str(), 0755);
   }
   // What somebody else finds, opening without asking for reading only.
   void expect_reads(uint64_t size) {
@@ -317,7 +325,8 @@ class Unwritable : public Concurrency {
       if (::getuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(9);
       auto store = open();
       if (!store->read_only()) throw Error(Code::failed, "it is open for writing");
-      if (store->size() != size) throw Error(Code::failed, "it has " + std::to_string(store->size()) + " entries");
+      if (store->size() != size)
+        throw Error(Code::failed, "it has " + std::to_string(store->size()) + " entries");
       if (auto findings = verify(*store); !findings.empty()) throw Error(Code::failed, text_of(findings));
       try {
         store->append({seal_intended(1)});
@@ -370,9 +379,11 @@ TEST_F(Unwritable, ALogWithoutItsIndexIsReadAside) {
   remove_file(path_join(vault, "ledger.db-shm"));
   open_up();
   expect_reads(6);
-  for (const auto& left : std::filesystem::directory_iterator(std::filesystem::path(temp.path).parent_path())) {
+  for (const auto& left :
+       std::filesystem::directory_iterator(std::filesystem::path(temp.path).parent_path())) {
     std::string name = left.path().filename();
-    EXPECT_FALSE(name.starts_with("kesu-") && !name.starts_with("kesu-store-") && exists(left.path() / "ledger.db"))
+    EXPECT_FALSE(name.starts_with("kesu-") && !name.starts_with("kesu-store-") &&
+                 exists(left.path() / "ledger.db"))
         << name << " was left behind";
   }
 }

@@ -45,7 +45,8 @@ inline Event finding(std::string node, std::string text) {
 
 struct TempDir {
   TempDir() {
-    std::string place = std::string(std::getenv("TMPDIR") ? std::getenv("TMPDIR") : "/tmp") + "/kesu-store-XXXXXX";
+    std::string place =
+        std::string(std::getenv("TMPDIR") ? std::getenv("TMPDIR") : "/tmp") + "/kesu-store-XXXXXX";
     if (!::mkdtemp(place.data())) throw Error(Code::failed, "no temporary directory");
     path = place;
   }
@@ -74,7 +75,8 @@ class StoreTest : public ::testing::Test {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open(path_join(vault, file).c_str(), &db), SQLITE_OK);
     char* message = nullptr;
-    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &message), SQLITE_OK) << (message ? message : "");
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &message), SQLITE_OK)
+        << (message ? message : "");
     sqlite3_close(db);
   }
 
@@ -95,11 +97,13 @@ class StoreTest : public ::testing::Test {
         out.emplace_back(name->as_string(), e.entry.body.str_or("segment_sha", ""));
       return out;
     };
-    return verify_store(store, [this](const SavedCheckpoint&) { return note_verdict; }, blobs, segments);
+    return verify_store(
+        store, [this](const SavedCheckpoint&) { return note_verdict; }, blobs, segments);
   }
   static std::string text_of(const std::vector<LedgerFinding>& findings) {
     std::string out;
-    for (const auto& f : findings) out += (f.severity == Severity::note ? "note " : "") + f.what + ": " + f.why + "\n";
+    for (const auto& f : findings)
+      out += (f.severity == Severity::note ? "note " : "") + f.what + ": " + f.why + "\n";
     return out;
   }
   // Opens and checks; expects a failure of exactly `what` whose reason has `why` in it.

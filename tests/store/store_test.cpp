@@ -86,7 +86,10 @@ TEST_F(StoreBasics, AnAppendThatDecidedOnAnOldStateIsRefusedWhole) {
   EXPECT_EQ(code_of([&] { store->append({finding(ds, "b"), seal_intended(9)}, {{ds, 0}}); }), Code::conflict);
   EXPECT_EQ(store->size(), 2u);
   EXPECT_EQ(store->stream_version(id_of("bat", 9)), 0u);
-  EXPECT_EQ(code_of([&] { store->append({finding(ds, "b")}, {{id_of("ds", 2), 0}, {ds, 2}}); }), Code::conflict);
+  EXPECT_EQ(code_of([&] {
+              store->append({finding(ds, "b")}, {{id_of("ds", 2), 0}, {ds, 2}});
+            }),
+            Code::conflict);
   store->append({finding(ds, "b")}, {{ds, 1}, {id_of("ds", 2), 0}});
   EXPECT_EQ(store->stream_version(ds), 2u);
 }
@@ -131,8 +134,8 @@ TEST_F(StoreBasics, OpeningAndCreating) {
   store->save_registers({1, "ab", {{"key", "k", "{}"}}}, true);
   store->append({seal_intended(1)});
   EXPECT_EQ(mode("."), 0700u);
-  for (std::string file : {std::string("ledger.db"), std::string("ledger.db-wal"), std::string("ledger.db-shm"),
-                           std::string("registers.db"), "evidence/" + blob,
+  for (std::string file : {std::string("ledger.db"), std::string("ledger.db-wal"),
+                           std::string("ledger.db-shm"), std::string("registers.db"), "evidence/" + blob,
                            "inventory/" + id_of("ds", 1) + "/" + id_of("bat", 1) + ".seg"})
     EXPECT_EQ(mode(file), 0600u) << file;
 }
@@ -141,7 +144,8 @@ TEST_F(StoreBasics, OnlyALedgerOfKesuIsOpened) {
   create();
   tamper("PRAGMA application_id=1");
   EXPECT_EQ(code_of([&] { open(); }), Code::ledger_damaged);
-  write_file_durable(path_join(vault, "ledger.db"), as_bytes("this is no database, and it is long enough to be read"));
+  write_file_durable(path_join(vault, "ledger.db"),
+                     as_bytes("this is no database, and it is long enough to be read"));
   EXPECT_EQ(code_of([&] { open(); }), Code::ledger_damaged);
 }
 
@@ -178,7 +182,8 @@ TEST_F(StoreBasics, ReadOnlyWhenAskedWritesNothing) {
   EXPECT_FALSE(writer->read_only());
   EXPECT_EQ(code_of([&] { store->append({seal_intended(1)}); }), Code::read_only);
   EXPECT_EQ(code_of([&] { store->put_blob(as_bytes("x")); }), Code::read_only);
-  EXPECT_EQ(code_of([&] { store->put_segment(id_of("ds", 1), id_of("bat", 1), as_bytes("x")); }), Code::read_only);
+  EXPECT_EQ(code_of([&] { store->put_segment(id_of("ds", 1), id_of("bat", 1), as_bytes("x")); }),
+            Code::read_only);
   EXPECT_EQ(code_of([&] { store->save_checkpoint({1, "x"}); }), Code::read_only);
   store->save_registers({1, "ab", {{"key", "k", "{}"}}}, true);
   EXPECT_FALSE(exists(path_join(vault, "registers.db")));
@@ -240,7 +245,8 @@ using Registers = Store::Registers;
 TEST_F(StoreBasics, RegistersChangeByRows) {
   auto store = create();
   EXPECT_FALSE(store->load_registers());
-  store->save_registers({1, "aa", {{"key", "k1", "{\"n\":1}"}, {"key", "k2", "{}"}, {"dataset", "d1", "{}"}}}, true);
+  store->save_registers({1, "aa", {{"key", "k1", "{\"n\":1}"}, {"key", "k2", "{}"}, {"dataset", "d1", "{}"}}},
+                        true);
   store->save_registers({2, "bb", {{"key", "k1", "{\"n\":2}"}, {"key", "k2", ""}}}, false);
   auto there = open()->load_registers();
   ASSERT_TRUE(there);

@@ -40,8 +40,8 @@ class Verify : public StoreTest {
         salt = raw.salt;
       });
     }
-    tamper("UPDATE entries SET leaf = x'" + hex(leaf_hash(header, body_hash(salt, body))) + "' WHERE seq = " +
-           std::to_string(seq));
+    tamper("UPDATE entries SET leaf = x'" + hex(leaf_hash(header, body_hash(salt, body))) +
+           "' WHERE seq = " + std::to_string(seq));
   }
   void mend_head() {
     TreeHead tree;
@@ -105,7 +105,8 @@ TEST_F(Verify, ARemovedEntry) {
   tamper("DELETE FROM entries WHERE seq = 4");
   expect_named("entry 4", "missing");
   expect_named("checkpoint 12", "missing");
-  EXPECT_EQ(code_of([&] { open()->read(0, 12, [](const StoredEntry&) { return true; }); }), Code::ledger_damaged);
+  EXPECT_EQ(code_of([&] { open()->read(0, 12, [](const StoredEntry&) { return true; }); }),
+            Code::ledger_damaged);
   EXPECT_EQ(code_of([&] { open()->leaves(12); }), Code::ledger_damaged);
   tamper("DELETE FROM entries WHERE seq IN (7, 8)");
   expect_named("entries 7 to 8", "missing");
@@ -128,13 +129,16 @@ TEST_F(Verify, AnEntryInserted) {
   tamper("INSERT INTO entries SELECT 12, header, salt, leaf, body FROM entries WHERE seq = 11");
   expect_named("entry 12", "inserted");
   expect_named("entry 12", "another place");
-  tamper("DELETE FROM entries WHERE seq = 12; INSERT INTO entries SELECT -1, header, salt, leaf, body FROM entries WHERE seq = 0");
+  tamper(
+      "DELETE FROM entries WHERE seq = 12; INSERT INTO entries SELECT -1, header, salt, leaf, body FROM "
+      "entries WHERE seq = 0");
   expect_named("entry -1", "inserted");
 }
 
 TEST_F(Verify, EntriesInAnotherOrder) {
-  tamper("UPDATE entries SET seq = 100 WHERE seq = 3; UPDATE entries SET seq = 3 WHERE seq = 8;"
-         "UPDATE entries SET seq = 8 WHERE seq = 100");
+  tamper(
+      "UPDATE entries SET seq = 100 WHERE seq = 3; UPDATE entries SET seq = 3 WHERE seq = 8;"
+      "UPDATE entries SET seq = 8 WHERE seq = 100");
   expect_named("entry 3", "says entry 8");
   expect_named("entry 8", "says entry 3");
   expect_named("entry 4", "before that of the entry before");
@@ -142,10 +146,11 @@ TEST_F(Verify, EntriesInAnotherOrder) {
 }
 
 TEST_F(Verify, EntriesInAnotherOrderWithAllMended) {
-  tamper("UPDATE entries SET seq = 100 WHERE seq = 3; UPDATE entries SET seq = 3 WHERE seq = 4;"
-         "UPDATE entries SET seq = 4 WHERE seq = 100;"
-         "UPDATE entries SET header = replace(header, '\"seq\":4', '\"seq\":3') WHERE seq = 3;"
-         "UPDATE entries SET header = replace(header, '\"seq\":3', '\"seq\":4') WHERE seq = 4");
+  tamper(
+      "UPDATE entries SET seq = 100 WHERE seq = 3; UPDATE entries SET seq = 3 WHERE seq = 4;"
+      "UPDATE entries SET seq = 4 WHERE seq = 100;"
+      "UPDATE entries SET header = replace(header, '\"seq\":4', '\"seq\":3') WHERE seq = 3;"
+      "UPDATE entries SET header = replace(header, '\"seq\":3', '\"seq\":4') WHERE seq = 4");
   mend_leaf(3);
   mend_leaf(4);
   mend_head();
@@ -166,7 +171,8 @@ TEST_F(Verify, Checkpoints) {
 TEST_F(Verify, TheTablesThatStandForTheEntries) {
   tamper("UPDATE streams SET version = version + 1 WHERE id = '" + kBat + "'");
   expect_named("stream " + kBat, "the table says 2, the entries 1");
-  tamper("DELETE FROM streams WHERE id = '" + kBat + "'; INSERT INTO streams VALUES('" + id_of("bat", 4711) + "', 1)");
+  tamper("DELETE FROM streams WHERE id = '" + kBat + "'; INSERT INTO streams VALUES('" + id_of("bat", 4711) +
+         "', 1)");
   expect_named("stream " + kBat, "the table says 0");
   expect_named("stream " + id_of("bat", 4711), "no entry names it");
   tamper("UPDATE head SET time = time + 1");
