@@ -60,7 +60,8 @@ std::string first_line(const std::string& text);
 // The failure of a command, on stderr for people, on stdout with --json.
 void print_error(const Error& error, bool json);
 
-void setup_vault(CLI::App& app, Context& context);        // init, demo, status
+void setup_vault(CLI::App& app, Context& context);        // init, status
+void setup_demo(CLI::App& app, Context& context);
 void setup_provider(CLI::App& app, Context& context);
 void setup_key(CLI::App& app, Context& context);
 void setup_dataset(CLI::App& app, Context& context);

@@ -20,6 +20,7 @@ int run(int argc, char** argv) {
   app.add_flag("--quiet,-q", context.quiet, "say nothing but errors");
   app.add_flag("--yes,-y", context.yes, "answer yes where it asks");
   setup_vault(app, context);
+  setup_demo(app, context);
   setup_provider(app, context);
   setup_key(app, context);
   setup_dataset(app, context);
