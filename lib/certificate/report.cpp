@@ -87,7 +87,32 @@ Json to_json(const VerifyReport& report) {
                        {"errors", errors}});
 }
 
+namespace {
+std::string_view level_ja(Level level) {
+  switch (level) {
+    case Level::proven: return "証明";
+    case Level::attested: return "第三者が証明";
+    case Level::recorded: return "記録";
+    case Level::asserted: return "申告";
+    case Level::absent: break;
+  }
+  return "なし";
+}
+
+// A forged or altered bundle: what it says of itself is not repeated.
+std::string render_invalid(const VerifyReport& report, bool ja) {
+  std::string out = ja ? "この一式は偽造、改ざん、または矛盾しています。記載内容を信じてはいけません。\n" : "";
+  out += "This bundle is forged, altered or inconsistent: believe nothing that it says.\n  found\n";
+  constexpr size_t kShown = 40;
+  for (size_t i = 0; i < report.errors.size() && i < kShown; ++i) out += "    " + plain(report.errors[i].part) + ": " + plain(report.errors[i].what) + "\n";
+  if (report.errors.size() > kShown) out += "    and " + std::to_string(report.errors.size() - kShown) + " more (--json lists all)\n";
+  return out + "  verdict   INVALID\n";
+}
+
+}  // namespace
+
 std::string render_report(const VerifyReport& report, bool ja) {
+  if (report.verdict == Verdict::invalid) return render_invalid(report, ja);
   auto in = [&](const BilingualText& t) { return plain(ja ? t.ja : t.en); };
   std::string out = "Certificate " + plain(report.certificate.substr(0, 12)) + "   " + plain(report.organisation) + "   erased " + when(report.erased) +
                     (report.test_grade ? "   TEST GRADE" : "") + "\n";
@@ -98,7 +123,7 @@ std::string render_report(const VerifyReport& report, bool ja) {
     bool unknown = c.id == "plaintext-history" && c.level == Level::absent;
     std::string level = unknown ? "UNKNOWN" : std::string(level_text(c.level));
     out += "  " + padded(c.id, id_width + 1) + padded(level, level_width + 1) + plain(rests_on(c)) + (c.level < c.least ? "   (below " + std::string(level_text(c.least)) + ")" : "") + "\n";
-    if (ja) out += "  " + std::string(id_width + level_width + 4, ' ') + in(c.title) + "\n";
+    if (ja) out += "    " + in(c.title) + "\n    → " + std::string(level_ja(c.level)) + "：" + in(c.says) + "\n";
   }
   if (!report.premises.empty()) out += "  premises\n";
   for (const Premise& p : report.premises) out += "    " + in(p.text) + "\n";
@@ -107,16 +132,14 @@ std::string render_report(const VerifyReport& report, bool ja) {
   for (const ObjectResult& o : report.objects)
     out += "  " + padded("object", id_width + 1) + plain(o.path) + ": " + std::string(coverage_text(o.result)) + (o.name.empty() ? "" : ", " + plain(o.name)) +
            (o.result == Coverage::header_covered ? " (its payload is not bound)" : "") + (o.why.empty() ? "" : " (" + plain(o.why) + ")") + "\n";
-  if (!report.errors.empty()) out += "  found\n";
-  for (const VerifyError& e : report.errors) out += "    " + plain(e.part) + ": " + plain(e.what) + "\n";
   if (report.verdict == Verdict::incomplete) {
     out += "  missing\n";
     for (const std::string& s : report.shortfalls) out += "    " + plain(s) + "\n";
   }
   std::string verdict(verdict_text(report.verdict));
   std::transform(verdict.begin(), verdict.end(), verdict.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  out += "  " + padded("verdict", id_width + 1) + verdict + (report.verdict == Verdict::invalid ? "" : " for profile " + report.required_profile);
-  if (report.verdict != Verdict::invalid && report.history_unknown) out += ", plaintext history unknown";
+  out += "  " + padded("verdict", id_width + 1) + verdict + " for profile " + report.required_profile;
+  if (report.history_unknown) out += ", plaintext history unknown";
   out += std::string(report.withdrawn ? "; WITHDRAWN" : "; not withdrawn") + " as of checkpoint " + std::to_string(report.as_of) + "\n";
   return out;
 }
