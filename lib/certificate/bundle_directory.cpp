@@ -69,6 +69,16 @@ void remove_quietly(const std::string& path) {
   std::filesystem::remove_all(path, ignored);
 }
 
+// What a process that was killed left of the same bundle.
+void remove_parts_of_the_dead(const std::string& directory, const std::string& begin) {
+  for (const std::string& name : list_directory(directory)) {
+    if (!name.starts_with(begin)) continue;
+    std::string pid = name.substr(begin.size());
+    if (!pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos && !exists("/proc/" + pid))
+      remove_quietly(path_join(directory, name));
+  }
+}
+
 }  // namespace
 
 BundleFiles read_bundle_directory(const std::string& path) {
@@ -94,7 +104,9 @@ void write_bundle_directory(const std::string& path, const BundleFiles& files) {
   if (exists(target)) throw Error(Code::already_exists, target + " is there already").next("give another name");
   for (const auto& [name, content] : files)
     if (std::string why = bundle_name_problem(name); !why.empty()) throw refused(shown(name), "is " + why);
-  std::string part = path_join(dir_name(target), "." + base_name(target) + ".part-" + std::to_string(getpid()));
+  std::string begin = "." + base_name(target) + ".part-";
+  std::string part = path_join(dir_name(target), begin + std::to_string(getpid()));
+  remove_parts_of_the_dead(dir_name(target), begin);
   remove_quietly(part);
   try {
     make_directories(part);

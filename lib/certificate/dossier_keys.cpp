@@ -154,15 +154,17 @@ void check_ledger_key(Dossier& d) {
     d.ledger_version = h.nodes.front().id;
     const Json* body = d.body(h.seq);
     if (body && body->str("vkey") == d.vkey) continue;
+    d.checkpoints_signed = false;
     if (body) d.findings.bad(std::string(bundle::kLedgerKey), "is not the key that " + brief_number(h.seq) + " sets");
     else d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (ledger-key-set) is not opened");
   }
   auto it = d.keys.find(d.ledger_version);
   if (d.ledger_version.empty() || it == d.keys.end() || !it->second.ref) {
+    d.checkpoints_signed = false;
     d.findings.weak(std::string(bundle::kLedgerKey), "the ledger does not show the birth of the key that signs it");
     return;
   }
-  if (d.ledger_key && !(PublicKey::from_spki(it->second.ref->public_key) == d.ledger_key->key))
+  if (d.ledger_key && it->second.ref->public_key != d.ledger_key->key.spki())
     d.findings.bad(std::string(bundle::kLedgerKey), "is not the public key of " + d.ledger_version);
 }
 

@@ -143,13 +143,13 @@ class TestVault : public LedgerSource {
   static VerifyOptions low() { return {.required_profile = "low", .allow_test_grade = true}; }
   std::string checkpoint();
   Officer& officer(std::string_view name);
+  void make_key(const VersionRef& version, KeyPurpose purpose, const std::string& name, const SigningKey* key);
 
  private:
   void happens(const std::string& moment) {
     if (auto it = at.find(moment); it != at.end()) it->second();
   }
   void genesis();
-  void make_key(const VersionRef& version, KeyPurpose purpose, const std::string& name, const SigningKey* key);
   void seal();
   void make_plan();
   void sign(const std::string& action, Officer& who);
@@ -161,5 +161,22 @@ class TestVault : public LedgerSource {
   std::vector<ProbeSample> samples_;
   std::vector<std::pair<ObjectId, WrappedKey>> wrapped_;
 };
+
+// The report as text, with everything in it: for messages of failed tests.
+inline std::string shown(const VerifyReport& r) {
+  std::string out = render_report(r);
+  for (const std::string& s : r.shortfalls) out += "    short: " + s + "\n";
+  return out;
+}
+inline bool names_part(const VerifyReport& r, std::string_view part) {
+  for (const VerifyError& e : r.errors)
+    if (e.part.find(part) != std::string::npos || e.what.find(part) != std::string::npos) return true;
+  return false;
+}
+inline Level level_of(const VerifyReport& r, std::string_view claim) {
+  for (const ClaimResult& c : r.claims)
+    if (c.id == claim) return c.level;
+  return Level::absent;
+}
 
 }  // namespace kesu::test

@@ -314,12 +314,6 @@ BundleFiles TestVault::bundle(bool checked) {
 
 namespace {
 
-std::string shown(const VerifyReport& r) {
-  std::string out = render_report(r);
-  for (const std::string& s : r.shortfalls) out += "    short: " + s + "\n";
-  return out;
-}
-
 TEST(Bundle, OfAnHonestVaultIsComplete) {
   TestVault v;
   BundleFiles files = v.bundle();

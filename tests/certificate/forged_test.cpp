@@ -1,0 +1,282 @@
+// An issuer who holds every key and does not keep the rules: what the reader notices, and which claims fall.
+#include <gtest/gtest.h>
+
+#include "vault_double.h"
+
+namespace kesu::test {
+namespace {
+
+VerifyReport issued(TestVault& v) {
+  BundleFiles files = v.bundle(false);
+  return verify_bundle(files, v.trust(), TestVault::low());
+}
+
+void expect_below(const VerifyReport& r, const char* claim, Level least) {
+  EXPECT_LT(level_of(r, claim), least) << claim << "\n" << shown(r);
+  EXPECT_NE(r.verdict, Verdict::complete) << shown(r);
+}
+
+struct Forgery {
+  const char* name;
+  std::function<void(TestVault&)> set_up;
+  const char* named;  // in an error; "" when only the claim falls
+};
+class Approvals : public testing::TestWithParam<Forgery> {};
+
+TEST_P(Approvals, DoNotCount) {
+  TestVault v;
+  GetParam().set_up(v);
+  VerifyReport r = issued(v);
+  expect_below(r, "authorised", Level::asserted);
+  EXPECT_TRUE(!*GetParam().named || names_part(r, GetParam().named)) << shown(r);
+}
+
+using Edit = std::function<void(Statement&, std::string&, const SigningKey*&)>;
+std::function<void(TestVault&)> edit(const char* action, Edit change) {
+  return [=](TestVault& v) {
+    v.edit_statement = [=](Statement& s, std::string& ns, const SigningKey*& key) {
+      if (s.action == action) change(s, ns, key);
+    };
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Approvals,
+    testing::Values(
+        Forgery{"OtherPlan", edit("approve", [](Statement& s, auto&, auto&) { s.plan = std::string(64, '0'); }), "another plan"},
+        Forgery{"OtherAction", edit("approve", [](Statement& s, auto&, auto&) { s.action = "reject"; }), "its action is reject"},
+        Forgery{"OtherErasure", edit("approve", [](Statement& s, auto&, auto&) { s.erasure = system_random().id<ErasureId>(); }), "another erasure"},
+        Forgery{"OtherVault", edit("approve", [](Statement& s, auto&, auto&) { s.vault = system_random().id<VaultId>(); }), "another vault"},
+        Forgery{"OtherName", edit("approve", [](Statement& s, auto&, auto&) { s.name = "Someone"; }), "the name is not that of"},
+        Forgery{"OtherNamespace", edit("approve", [](Statement&, std::string& ns, auto&) { ns = "kesu-request-v1"; }), "approvals/approve."},
+        Forgery{"Expired", edit("approve", [](Statement& s, auto&, auto&) { s.expires = 1; }), "had expired when the erasure ran"},
+        Forgery{"OtherKey", [](TestVault& v) {
+                  v.edit_statement = [&v](Statement& s, std::string&, const SigningKey*& key) {
+                    if (s.action == "approve") key = &v.officer("Tanaka").key;
+                  };
+                }, "another key"},
+        Forgery{"RequestOfOtherPlan", edit("request", [](Statement& s, auto&, auto&) { s.plan = std::string(64, '0'); }), "approvals/request."},
+        Forgery{"RequesterApproves", [](TestVault& v) { v.requester = "Suzuki", v.approvers = {"Suzuki"}; }, "requested it"},
+        Forgery{"NoApproval", [](TestVault& v) { v.approvers = {}; }, ""},
+        Forgery{"TooFew", [](TestVault& v) { v.quorum = 2; }, ""},
+        Forgery{"OnePersonTwice", [](TestVault& v) { v.quorum = 2, v.approvers = {"Sato", "Sato"}; }, "approvals/approve."},
+        Forgery{"WrongRole", [](TestVault& v) { v.approvers = {"Tanaka"}, v.requester = "Suzuki"; }, "does not have the role"},
+        Forgery{"Unenrolled", [](TestVault& v) {
+                  v.at["after-genesis"] = [&v] { v.officers.push_back({"Mallory", "", {"approver"}}); };
+                  v.approvers = {"Mallory"};
+                }, "is not enrolled"},
+        Forgery{"EnrolledLater", [](TestVault& v) {
+                  v.at["after-genesis"] = [&v] {
+                    v.officers.push_back({"Mallory", "", {"approver"}});
+                    const Officer& o = v.officers.back();
+                    v.append("operator-enrolled", {{.id = o.id.str(), .is = "enrolled"}}, {},
+                             Json::object({{"name", o.name}, {"title", o.title}, {"roles", texts(o.roles)}, {"public_key", o.line()},
+                                           {"fingerprint", SshPublicKey::parse_line(o.line()).fingerprint()}}));
+                  };
+                  v.approvers = {"Mallory"};
+                }, "not an officer of the genesis statement"},
+        Forgery{"RevokedBefore", [](TestVault& v) {
+                  v.at["after-genesis"] = [&v] { v.append("operator-revoked", {{.id = v.officer("Sato").id.str(), .is = "revoked"}}); };
+                }, "was revoked"},
+        Forgery{"RevokedBeforeTheRun", [](TestVault& v) {
+                  v.at["before-start"] = [&v] { v.append("operator-revoked", {{.id = v.officer("Sato").id.str(), .is = "revoked"}}); };
+                }, "was revoked"},
+        Forgery{"NotWaited", [](TestVault& v) { v.waiting = 3600; }, ""},
+        Forgery{"UnderHold", [](TestVault& v) {
+                  v.at["before-request"] = [&v] { v.append("hold-placed", {{.id = system_random().id<HoldId>().str(), .is = "placed", .of = v.dataset.str()}}); };
+                }, ""},
+        Forgery{"HoldReleasedInBetween", [](TestVault& v) {
+                  std::string hold = system_random().id<HoldId>().str();
+                  v.at["before-request"] = [&v, hold] { v.append("hold-placed", {{.id = hold, .is = "placed", .of = v.wrap.str()}}); };
+                  v.at["before-start"] = [&v, hold] { v.append("hold-released", {{.id = hold, .is = "released"}}); };
+                }, ""},
+        Forgery{"GenesisUnsigned", [](TestVault& v) {
+                  v.edit_event = [&v](Event& e) {
+                    if (e.type != "genesis") return;
+                    Json list((Json::Array()));
+                    for (const Officer& o : v.officers)
+                      list.push(Json::object({{"operator", o.id.str()}, {"signature", v.put_blob(ssh_sign(v.officers[0].key, "something else", kGenesisNamespace))}}));
+                    e.body.set("signatures", list);
+                  };
+                }, "approvals/genesis."}),
+    [](const auto& item) { return std::string(item.param.name); });
+
+TEST(Forged, AHoldReleasedBeforeTheRequestIsNone) {
+  TestVault v;
+  v.at["after-seal"] = [&v] {
+    std::string hold = system_random().id<HoldId>().str();
+    v.append("hold-placed", {{.id = hold, .is = "placed", .of = v.dataset.str()}});
+    v.append("hold-released", {{.id = hold, .is = "released"}});
+  };
+  VerifyReport r = issued(v);
+  EXPECT_EQ(r.verdict, Verdict::complete) << shown(r);
+}
+
+TEST(Forged, WaitingLongEnoughCounts) {
+  TestVault v;
+  v.waiting = 3600;
+  v.at["before-start"] = [&v] { v.now += 3600 * 1000; };
+  VerifyReport r = issued(v);
+  EXPECT_EQ(level_of(r, "authorised"), Level::proven) << shown(r);
+}
+
+TEST(Forged, ALevelRaisedIsNoticed) {
+  for (const ClaimDefinition& claim : claim_definitions()) {
+    TestVault v;
+    v.edit_certificate = [&](Json& certificate) {
+      for (Json& c : certificate.as_object().at("claims").as_array()) {
+        Level level = *parse_level(c.str("level"));
+        if (c.str("id") == claim.id && level != Level::proven) c.set("level", "proven");
+      }
+    };
+    VerifyReport r = issued(v);
+    if (level_of(r, claim.id) == Level::proven) continue;
+    EXPECT_EQ(r.verdict, Verdict::invalid) << claim.id;
+    EXPECT_TRUE(names_part(r, "claims: " + claim.id + " says proven")) << shown(r);
+  }
+}
+
+TEST(Forged, ALevelLoweredIsTheIssuersRight) {
+  TestVault v;
+  v.edit_certificate = [](Json& certificate) {
+    Json& scope = certificate.as_object().at("claims").as_array()[0];
+    scope.set("level", "asserted");
+  };
+  VerifyReport r = issued(v);
+  EXPECT_EQ(r.verdict, Verdict::complete) << shown(r);
+}
+
+TEST(Forged, AKillSetSmallerThanTheGraphsIsNoticed) {
+  TestVault v;
+  VersionRef other{system_random().id<KeyId>(), 1};
+  v.at["after-seal"] = [&] {
+    v.make_key(other, KeyPurpose::wrap, "loans", nullptr);
+    std::string batch = v.entries().at(v.find("seal-done")).header.nodes[0].id;
+    v.append("rewrap-intended", {{.id = batch, .n = 2}}, {{other.str(), batch}});
+    v.append("rewrap-done", {{.id = batch, .n = 2}});
+  };
+  v.edit_plan = [&](Json& plan) {
+    for (const char* member : {"key_versions", "order"}) {
+      Json kept((Json::Array()));
+      for (const Json& item : plan.at(member).as_array())
+        if (item.str("version") != other.str()) kept.push(item);
+      plan.set(member, kept);
+    }
+  };
+  VerifyReport r = issued(v);
+  EXPECT_EQ(r.verdict, Verdict::invalid);
+  EXPECT_TRUE(names_part(r, other.str() + " reaches the data and is not in the plan")) << shown(r);
+  expect_below(r, "exclusivity", Level::asserted);
+  expect_below(r, "destroyed", Level::asserted);
+}
+
+TEST(Forged, TwoVersionsThatBothDieAreFine) {
+  TestVault v;
+  VersionRef other{system_random().id<KeyId>(), 1};
+  v.at["after-seal"] = [&] {
+    v.make_key(other, KeyPurpose::wrap, "loans", nullptr);
+    std::string batch = v.entries().at(v.find("seal-done")).header.nodes[0].id;
+    v.append("rewrap-intended", {{.id = batch, .n = 2}}, {{other.str(), batch}});
+  };
+  VerifyReport r = issued(v);
+  EXPECT_EQ(r.verdict, Verdict::complete) << shown(r);
+}
+
+TEST(Forged, AVersionThatReachesTheDataAfterwardsLives) {
+  TestVault v;
+  VersionRef other{system_random().id<KeyId>(), 1};
+  v.at["after-inspect"] = [&] {
+    v.make_key(other, KeyPurpose::wrap, "loans", nullptr);
+    std::string batch = v.entries().at(v.find("seal-done")).header.nodes[0].id;
+    v.append("rewrap-intended", {{.id = batch, .n = 2}}, {{other.str(), batch}});
+  };
+  VerifyReport r = issued(v);
+  EXPECT_TRUE(names_part(r, other.str())) << shown(r);
+  expect_below(r, "exclusivity", Level::asserted);
+}
+
+TEST(Forged, ALivingProcessReachesTheData) {
+  TestVault v;
+  ProcessId process = system_random().id<ProcessId>();
+  v.at["after-inspect"] = [&] { v.append("process-started", {{.id = process.str(), .is = "alive", .t = v.now + 3600000}}, {{process.str(), v.dataset.str()}}); };
+  VerifyReport r = issued(v);
+  EXPECT_EQ(r.verdict, Verdict::incomplete) << shown(r);
+  expect_below(r, "exclusivity", Level::asserted);
+}
+
+TEST(Forged, AnOpenCopyIsNoticed) {
+  TestVault v;
+  CopyId copy = system_random().id<CopyId>();
+  v.at["after-inspect"] = [&] { v.append("copy-registered", {{.id = copy.str(), .is = "open"}}, {{copy.str(), v.wrap.str()}}, Json::object({{"kind", "backup"}})); };
+  VerifyReport r = issued(v);
+  expect_below(r, "copies", Level::asserted);
+  expect_below(r, "exclusivity", Level::asserted);
+  EXPECT_TRUE(names_part(r, "copies")) << shown(r);
+}
+
+TEST(Forged, CopiesThatEndedWithADocumentAreRecorded) {
+  for (bool documented : {true, false}) {
+    TestVault v;
+    CopyId copy = system_random().id<CopyId>();
+    v.at["after-seal"] = [&] {
+      v.append("copy-registered", {{.id = copy.str(), .is = "open"}}, {{copy.str(), v.wrap.str()}}, Json::object({{"kind", "backup"}, {"custodian", "Suzuki"}}));
+      Json body = Json::object({{"how", "shredded"}});
+      if (documented) body.set("document", v.put_blob("a record of shredding"));
+      v.append("copy-ended", {{.id = copy.str(), .is = "ended"}}, {}, body);
+    };
+    VerifyReport r = issued(v);
+    EXPECT_EQ(r.verdict, Verdict::complete) << shown(r);
+    EXPECT_EQ(level_of(r, "copies"), documented ? Level::recorded : Level::asserted);
+  }
+}
+
+TEST(Forged, ACompromiseOrAFindingIsNeverComplete) {
+  for (const char* type : {"key-state-changed", "finding-recorded"}) {
+    TestVault v;
+    v.at["after-seal"] = [&] {
+      NodeMention node;
+      node.id = v.wrap.str();
+      if (std::string(type) == "key-state-changed") node.is = "compromised";
+      v.append(type, {node});
+    };
+    VerifyReport r = issued(v);
+    expect_below(r, "uncompromised", Level::asserted);
+    EXPECT_EQ(r.verdict, Verdict::incomplete) << shown(r);
+  }
+}
+
+TEST(Forged, WhatComesBetweenTheCheckpointsCounts) {
+  TestVault v;
+  v.at["before-b"] = [&] { v.append("key-state-changed", {{.id = v.wrap.str(), .is = "destroyed-compromised"}}); };
+  VerifyReport r = issued(v);
+  EXPECT_EQ(r.verdict, Verdict::invalid) << shown(r);
+  EXPECT_TRUE(names_part(r, "uncompromised says proven")) << shown(r);
+  TestVault honest;
+  honest.at["before-b"] = [&] { honest.append("key-state-changed", {{.id = honest.wrap.str(), .is = "destroyed-compromised"}}); };
+  EXPECT_THROW(honest.bundle(), Error);
+}
+
+TEST(Forged, AWithdrawnCertificateSaysSo) {
+  TestVault v;
+  v.at["before-b"] = [&] { v.append("certificate-withdrawn", {{.id = v.certificate.str(), .is = "withdrawn"}}); };
+  VerifyReport r = issued(v);
+  EXPECT_TRUE(r.withdrawn);
+  EXPECT_EQ(r.verdict, Verdict::incomplete) << shown(r);
+}
+
+TEST(Forged, ADestroyedVersionCannotComeBack) {
+  TestVault v;
+  v.at["after-destroy"] = [&] { v.append("key-state-changed", {{.id = v.wrap.str(), .is = "active"}}); };
+  VerifyReport r = issued(v);
+  EXPECT_EQ(r.verdict, Verdict::invalid);
+  EXPECT_TRUE(names_part(r, "cannot become active")) << shown(r);
+}
+
+TEST(Forged, TheIssuerRefusesWhatAReaderWould) {
+  TestVault v;
+  v.edit_plan = [](Json& plan) { plan.set("order", Json(Json::Array())); };
+  EXPECT_THROW(v.bundle(), Error);
+}
+
+}  // namespace
+}  // namespace kesu::test
