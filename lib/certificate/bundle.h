@@ -1,5 +1,5 @@
-// The bundle as files (docs/spec/certificate.md, "Bundle"): names, MANIFEST, compressed headers, directories. Reading
-// is bounded and strict; nothing here says whether a bundle is true.
+// The bundle as files (docs/spec/certificate.md, "Bundle"): names, MANIFEST, compressed headers, directories.
+// Reading is bounded and strict; nothing here says whether a bundle is true.
 #pragma once
 #include <functional>
 #include <map>
@@ -38,11 +38,11 @@ constexpr size_t kMaxBundleBytes = size_t{2} << 30;  // bytes of all
 // "" for a path that a bundle may have, else why not.
 std::string bundle_name_problem(std::string_view path);
 
-// All files of a directory. Throws bad_input naming the file for links, devices, unknown names, too much; io_failed,
-// not_found.
+// All files of a directory. Throws bad_input naming the file for links, devices, unknown names, too much;
+// io_failed, not_found.
 BundleFiles read_bundle_directory(const std::string& path);
-// Durable and whole: made beside `path` under another name and renamed. Throws already_exists when something is
-// there, bad_input for a name that a bundle may not have, and what files throw.
+// Durable and whole: made beside `path` under another name and renamed. Throws already_exists when something
+// is there, bad_input for a name that a bundle may not have, and what files throw.
 void write_bundle_directory(const std::string& path, const BundleFiles& files);
 
 // One line per file but MANIFEST and ledger/*: SHA-512, two spaces, path; sorted by path.

@@ -39,11 +39,12 @@ void read_one(Reading& reading, int directory, const std::string& name, const st
     if (errno == ELOOP) throw refused(inside, "is a symbolic link");
     throw file_error(errno, "open", inside);
   }
-  struct stat st{};
+  struct stat st {};
   if (fstat(fd.get(), &st) != 0) throw file_error(errno, "look at", inside);
   if (!S_ISREG(st.st_mode)) throw refused(inside, "is not a regular file");
   size_t size = static_cast<size_t>(st.st_size);
-  if (size > kMaxBundleFile) throw refused(inside, "is larger than " + std::to_string(kMaxBundleFile) + " bytes");
+  if (size > kMaxBundleFile)
+    throw refused(inside, "is larger than " + std::to_string(kMaxBundleFile) + " bytes");
   if (size > kMaxBundleBytes - reading.bytes) throw refused(inside, "makes the bundle larger than it may be");
   if (reading.files.size() >= kMaxBundleFiles) throw refused(inside, "is one file too many");
   Bytes content(size);
@@ -101,7 +102,8 @@ BundleFiles read_bundle_directory(const std::string& path) {
 void write_bundle_directory(const std::string& path, const BundleFiles& files) {
   std::string target = absolute_path(path);
   while (target.size() > 1 && target.back() == '/') target.pop_back();
-  if (exists(target)) throw Error(Code::already_exists, target + " is there already").next("give another name");
+  if (exists(target))
+    throw Error(Code::already_exists, target + " is there already").next("give another name");
   for (const auto& [name, content] : files)
     if (std::string why = bundle_name_problem(name); !why.empty()) throw refused(shown(name), "is " + why);
   std::string begin = "." + base_name(target) + ".part-";
@@ -115,7 +117,8 @@ void write_bundle_directory(const std::string& path, const BundleFiles& files) {
     for (std::string_view folder : kFolders) sync_directory(path_join(part, folder));
     sync_directory(part);
     if (renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) != 0) {
-      if (errno == EEXIST) throw Error(Code::already_exists, target + " is there already").next("give another name");
+      if (errno == EEXIST)
+        throw Error(Code::already_exists, target + " is there already").next("give another name");
       throw file_error(errno, "rename", target);
     }
   } catch (...) {

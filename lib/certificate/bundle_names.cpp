@@ -13,7 +13,8 @@ namespace kesu {
 namespace {
 
 bool is_genesis_signature(std::string_view name) {
-  return name.starts_with("genesis.") && name.ends_with(".sig") && OperatorId::parse(name.substr(8, name.size() - 12));
+  return name.starts_with("genesis.") && name.ends_with(".sig") &&
+         OperatorId::parse(name.substr(8, name.size() - 12));
 }
 
 // <action>.<opr>.json or <action>.<opr>.json.sig
@@ -33,15 +34,17 @@ bool in_manifest(std::string_view path) { return path != bundle::kManifest && !p
 
 std::string bundle_name_problem(std::string_view path) {
   using namespace bundle;
-  for (std::string_view known : {kCertificate, kSignature, kPlan, kGenesis, kAllowedSigners, kHeaders, kBodies, kCheckpointA,
-                                 kCheckpointB, kConsistency, kSigner, kLedgerKey, kManifest, kReadme})
+  for (std::string_view known :
+       {kCertificate, kSignature, kPlan, kGenesis, kAllowedSigners, kHeaders, kBodies, kCheckpointA,
+        kCheckpointB, kConsistency, kSigner, kLedgerKey, kManifest, kReadme})
     if (path == known) return {};
   size_t slash = path.find('/');
   std::string_view folder = path.substr(0, slash);
   std::string_view name = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
   if (folder == "approvals" && (is_genesis_signature(name) || is_statement(name))) return {};
   if (folder == "evidence" && unhex32(name)) return {};
-  if (folder == "inventory" && name.ends_with(".leaves") && DatasetId::parse(name.substr(0, name.size() - 7))) return {};
+  if (folder == "inventory" && name.ends_with(".leaves") && DatasetId::parse(name.substr(0, name.size() - 7)))
+    return {};
   return "not a file of a version 1 bundle";
 }
 
@@ -76,9 +79,12 @@ std::vector<ManifestProblem> check_manifest(const BundleFiles& files) {
   }
   for (const auto& [path, digest] : listed) {
     auto file = files.find(path);
-    if (file == files.end()) out.push_back({path, "is missing; MANIFEST lists it"});
-    else if (!in_manifest(path)) out.push_back({path, "may not stand in MANIFEST"});
-    else if (hex(hash(HashAlg::sha512, file->second)) != digest) out.push_back({path, "is not what MANIFEST says"});
+    if (file == files.end())
+      out.push_back({path, "is missing; MANIFEST lists it"});
+    else if (!in_manifest(path))
+      out.push_back({path, "may not stand in MANIFEST"});
+    else if (hex(hash(HashAlg::sha512, file->second)) != digest)
+      out.push_back({path, "is not what MANIFEST says"});
   }
   for (const auto& [path, content] : files)
     if (in_manifest(path) && !listed.contains(path)) out.push_back({path, "is not in MANIFEST"});
@@ -136,7 +142,8 @@ void gunzip_each(ByteView data, const std::function<void(std::string_view)>& eac
     z.next_out = reinterpret_cast<Bytef*>(part.data());
     z.avail_out = static_cast<uInt>(part.size());
     result = inflate(&z, Z_NO_FLUSH);
-    if (result != Z_OK && result != Z_STREAM_END) throw Error(Code::bad_input, "gzip: ends early, or is no gzip data");
+    if (result != Z_OK && result != Z_STREAM_END)
+      throw Error(Code::bad_input, "gzip: ends early, or is no gzip data");
     each({part.data(), part.size() - z.avail_out});
   }
   if (z.avail_in != 0) throw Error(Code::bad_input, "gzip: goes on after its end");

@@ -61,8 +61,13 @@ void read_profiles(Tables& out) {
   out.profiles_version = doc.num("version");
   for (const char* name : {"low", "standard", "high"}) {
     const Json& item = doc.at("profiles").at(name);
-    Profile p{name, item.num("quorum"), item.num("waiting_seconds"), item.num("witness_quorum"),
-              item.flag("timestamp"), item.flag("bind_payload"), {}};
+    Profile p{name,
+              item.num("quorum"),
+              item.num("waiting_seconds"),
+              item.num("witness_quorum"),
+              item.flag("timestamp"),
+              item.flag("bind_payload"),
+              {}};
     for (const ClaimDefinition& claim : out.claims)
       p.least.emplace_back(claim.id, level_member(item.at("claims").at(claim.id)));
     out.profiles.push_back(std::move(p));

@@ -16,7 +16,9 @@ namespace {
 
 Json parse_body(const LedgerSource::OpenedBody& body) { return parse_json(body.canonical, "ledger body"); }
 
-void put_text(BundleFiles& files, std::string_view path, std::string_view text) { files[std::string(path)] = to_bytes(as_bytes(text)); }
+void put_text(BundleFiles& files, std::string_view path, std::string_view text) {
+  files[std::string(path)] = to_bytes(as_bytes(text));
+}
 
 // Once under its name: two different contents under one name would hide one of them.
 void put_blob(BundleFiles& files, LedgerSource& source, const std::string& path, const std::string& digest) {
@@ -26,7 +28,8 @@ void put_blob(BundleFiles& files, LedgerSource& source, const std::string& path,
 }
 
 void put_named(BundleFiles& files, LedgerSource& source, const Json* digest) {
-  if (digest && digest->is_string()) put_blob(files, source, "evidence/" + digest->as_string(), digest->as_string());
+  if (digest && digest->is_string())
+    put_blob(files, source, "evidence/" + digest->as_string(), digest->as_string());
 }
 
 struct Choice {
@@ -37,9 +40,10 @@ struct Choice {
   bool wants(const Header& h) const {
     if (h.type == "genesis" || h.type == "operator-enrolled" || h.type == "ledger-key-set") return true;
     std::string_view type = h.type;
-    bool about_nodes = type.starts_with("key-") || type.starts_with("destroy-") || type.starts_with("dataset-") || type.starts_with("erasure-") ||
-                       type.starts_with("copy-") || type == "provider-added" || type == "seal-done" || type == "certificate-issued" ||
-                       type == "finding-recorded";
+    bool about_nodes = type.starts_with("key-") || type.starts_with("destroy-") ||
+                       type.starts_with("dataset-") || type.starts_with("erasure-") ||
+                       type.starts_with("copy-") || type == "provider-added" || type == "seal-done" ||
+                       type == "certificate-issued" || type == "finding-recorded";
     if (!about_nodes) return false;
     return std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) {
       if (type == "certificate-issued") return m.of == erasure;
@@ -63,8 +67,10 @@ LedgerReading read_ledger_source(LedgerSource& source) {
   return out;
 }
 
-std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::string& erasure, const std::set<std::string>& datasets,
-                                      const std::set<std::string>& controls, const std::set<std::string>& signers) {
+std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::string& erasure,
+                                      const std::set<std::string>& datasets,
+                                      const std::set<std::string>& controls,
+                                      const std::set<std::string>& signers) {
   KillSet kill = kill_set(ledger.graph, datasets);
   Choice choice{ledger, erasure, datasets, {}, {}, {}, {}, {}, {erasure}};
   choice.nodes.insert(datasets.begin(), datasets.end());
@@ -77,28 +83,34 @@ std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::st
   for (const Header& h : ledger.headers)
     if (h.type == "ledger-key-set") choice.nodes.insert(h.nodes.front().id);
   for (const std::string& node : std::set<std::string>(choice.nodes))
-    if (const GraphNode* g = ledger.graph.find(node); g && node_kind(g->of) == "prv") choice.nodes.insert(g->of);
+    if (const GraphNode* g = ledger.graph.find(node); g && node_kind(g->of) == "prv")
+      choice.nodes.insert(g->of);
   // `of` of a version becomes its erasure once it is destroyed, so providers are found where it was made.
   for (const Header& h : ledger.headers)
-    if (h.type == "key-created" && choice.nodes.contains(h.nodes.front().id)) choice.nodes.insert(h.nodes.front().of);
+    if (h.type == "key-created" && choice.nodes.contains(h.nodes.front().id))
+      choice.nodes.insert(h.nodes.front().of);
   std::vector<uint64_t> out;
   for (const Header& h : ledger.headers)
     if (choice.wants(h)) out.push_back(h.seq);
   return out;
 }
 
-void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger, const std::vector<uint64_t>& open) {
+void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
+                const std::vector<uint64_t>& open) {
   std::string headers, bodies;
-  for (size_t i = 0; i < ledger.texts.size(); ++i) headers += ledger.texts[i] + "\t" + hex(ledger.body_hashes[i]) + "\n";
+  for (size_t i = 0; i < ledger.texts.size(); ++i)
+    headers += ledger.texts[i] + "\t" + hex(ledger.body_hashes[i]) + "\n";
   for (uint64_t seq : open) {
     LedgerSource::OpenedBody body = source.body(seq);
-    bodies += Json::object({{"body", parse_body(body)}, {"salt", hex(body.salt)}, {"seq", seq}}).canonical() + "\n";
+    bodies +=
+        Json::object({{"body", parse_body(body)}, {"salt", hex(body.salt)}, {"seq", seq}}).canonical() + "\n";
   }
   files[std::string(bundle::kHeaders)] = gzip(headers);
   put_text(files, bundle::kBodies, bodies);
 }
 
-void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open, const LedgerReading& ledger) {
+void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open,
+                   const LedgerReading& ledger) {
   std::map<std::string, std::pair<std::vector<std::string>, std::string>> people;
   std::string allowed;
   Json genesis;
@@ -115,7 +127,9 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
       for (const Json& r : body.at("roles").as_array()) roles.push_back(r.as_string());
       key = body.str("public_key");
     } else if (h.type == "erasure-requested" || h.type == "erasure-approved") {
-      std::string name = std::string("approvals/") + (h.type == "erasure-requested" ? "request." : "approve.") + body.str("operator") + ".json";
+      std::string name = std::string("approvals/") +
+                         (h.type == "erasure-requested" ? "request." : "approve.") + body.str("operator") +
+                         ".json";
       put_blob(files, source, name, body.str("statement"));
       put_blob(files, source, name + ".sig", body.str("signature"));
     }
@@ -130,7 +144,8 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
 void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open) {
   for (uint64_t seq : open) {
     Json body = parse_body(source.body(seq));
-    for (const char* member : {"birth", "receipt", "transcript", "document"}) put_named(files, source, body.find(member));
+    for (const char* member : {"birth", "receipt", "transcript", "document"})
+      put_named(files, source, body.find(member));
     const Json* inspections = body.find("inspections");
     if (!inspections) continue;
     for (const Json& i : inspections->as_array())
@@ -138,7 +153,8 @@ void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<ui
   }
 }
 
-void put_inventory(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger, const std::set<std::string>& datasets) {
+void put_inventory(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
+                   const std::set<std::string>& datasets) {
   for (const std::string& dataset : datasets) {
     std::string text;
     for (const Header& h : ledger.headers) {

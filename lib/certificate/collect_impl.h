@@ -20,12 +20,17 @@ struct LedgerReading {
 LedgerReading read_ledger_source(LedgerSource& source);
 
 // Entries whose bodies are opened, ascending.
-std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::string& erasure, const std::set<std::string>& datasets,
-                                      const std::set<std::string>& controls, const std::set<std::string>& signers);
+std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::string& erasure,
+                                      const std::set<std::string>& datasets,
+                                      const std::set<std::string>& controls,
+                                      const std::set<std::string>& signers);
 
-void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger, const std::vector<uint64_t>& open);
-void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open, const LedgerReading& ledger);
+void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
+                const std::vector<uint64_t>& open);
+void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open,
+                   const LedgerReading& ledger);
 void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open);
-void put_inventory(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger, const std::set<std::string>& datasets);
+void put_inventory(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
+                   const std::set<std::string>& datasets);
 
 }  // namespace kesu

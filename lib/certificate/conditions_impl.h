@@ -9,8 +9,8 @@
 
 namespace kesu::dossier {
 
-// `witnesses`: how many cosignatures of checkpoint B verify to keys that the reader trusts; `witness_quorum` how many
-// the reader wants.
+// `witnesses`: how many cosignatures of checkpoint B verify to keys that the reader trusts; `witness_quorum`
+// how many the reader wants.
 struct ReaderEvidence {
   int64_t witnesses = 0, witness_quorum = 1;
 };

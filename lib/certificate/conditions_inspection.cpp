@@ -13,7 +13,9 @@ std::vector<const KeyFacts*> destroyed_here(const Dossier& d, const std::string&
   std::vector<const KeyFacts*> out;
   for (const std::string& version : d.kill.versions) {
     auto it = d.keys.find(version);
-    if (it != d.keys.end() && it->second.provider == provider && d.started && (!it->second.done || *it->second.done > *d.started)) out.push_back(&it->second);
+    if (it != d.keys.end() && it->second.provider == provider && d.started &&
+        (!it->second.done || *it->second.done > *d.started))
+      out.push_back(&it->second);
   }
   return out;
 }
@@ -24,7 +26,8 @@ const Inspection* inspection_of(const Dossier& d, const std::string& provider) {
   return nullptr;
 }
 
-bool every_provider(const Dossier& d, const std::function<bool(const Inspection&, const std::string&)>& holds) {
+bool every_provider(const Dossier& d,
+                    const std::function<bool(const Inspection&, const std::string&)>& holds) {
   std::set<std::string> wanted;
   for (const std::string& version : d.kill.versions) {
     auto it = d.keys.find(version);
@@ -48,7 +51,8 @@ std::string answer_for(const Probe& p, const std::string& version) {
 }
 
 bool names(const ObjectSeen& object, const KeyRef& ref) {
-  return object.label == ref.label || object.id == ref.id || (!ref.check_value.empty() && object.check_value == ref.check_value);
+  return object.label == ref.label || object.id == ref.id ||
+         (!ref.check_value.empty() && object.check_value == ref.check_value);
 }
 
 bool seen(const Probe& p, const KeyRef& ref) {
@@ -60,13 +64,15 @@ bool control_lives(const Dossier& d, const Probe& p) {
   if (p.control != "usable" || !p.control_ref) return false;
   auto it = d.keys.find(p.control_ref->version.str());
   if (it == d.keys.end() || !it->second.ref || it->second.ref->purpose != KeyPurpose::control) return false;
-  if (std::find(d.kill.versions.begin(), d.kill.versions.end(), it->first) != d.kill.versions.end()) return false;
+  if (std::find(d.kill.versions.begin(), d.kill.versions.end(), it->first) != d.kill.versions.end())
+    return false;
   return it->second.ref->to_json() == p.control_ref->to_json() && seen(p, *p.control_ref);
 }
 
 bool in_order(const Dossier& d, const Inspection& i) {
   const Header* start = d.started ? d.header(*d.started) : nullptr;
-  return start && i.before->ended <= start->time && i.after->ended >= d.last_done_at && d.inspected && *d.inspected > d.last_done;
+  return start && i.before->ended <= start->time && i.after->ended >= d.last_done_at && d.inspected &&
+         *d.inspected > d.last_done;
 }
 
 bool pair_holds(const Dossier& d, const Inspection& i, const std::string& provider) {
@@ -90,7 +96,8 @@ bool samples_hold(const Dossier& d) {
     for (const auto& [sample, answer] : i.before->samples) {
       auto after = i.after->samples.find(sample);
       if (answer != "opened" || after == i.after->samples.end() || after->second != "failed") return false;
-      if (std::find(d.kill.versions.begin(), d.kill.versions.end(), sample.key) == d.kill.versions.end()) return false;
+      if (std::find(d.kill.versions.begin(), d.kill.versions.end(), sample.key) == d.kill.versions.end())
+        return false;
       drawn[sample.dataset].insert(sample.object);
     }
     if (i.before->samples.size() != i.after->samples.size()) return false;
@@ -107,20 +114,24 @@ bool samples_hold(const Dossier& d) {
 }  // namespace
 
 void inspection_conditions(const Dossier& d, std::set<std::string>& out) {
-  bool pair = every_provider(d, [&](const Inspection& i, const std::string& provider) { return pair_holds(d, i, provider); });
+  bool pair = every_provider(
+      d, [&](const Inspection& i, const std::string& provider) { return pair_holds(d, i, provider); });
   if (pair) out.insert("enumeration-pair");
   bool absent = every_provider(d, [&](const Inspection& i, const std::string& provider) {
     auto keys = destroyed_here(d, provider);
-    return std::all_of(keys.begin(), keys.end(), [&](const KeyFacts* k) { return asked_for(*i.after, *k) && answer_for(*i.after, k->version) == "absent"; });
+    return std::all_of(keys.begin(), keys.end(), [&](const KeyFacts* k) {
+      return asked_for(*i.after, *k) && answer_for(*i.after, k->version) == "absent";
+    });
   });
   if (absent) out.insert("final-state-absent");
   bool canaries = every_provider(d, [&](const Inspection& i, const std::string& provider) {
     auto keys = destroyed_here(d, provider);
     return i.after->tries_remaining && std::all_of(keys.begin(), keys.end(), [&](const KeyFacts* k) {
-      auto before = i.before->keys.find(k->version), after = i.after->keys.find(k->version);
-      return before != i.before->keys.end() && before->second.first == "usable" && before->second.second == "opened" &&
-             after != i.after->keys.end() && after->second.first == "absent" && after->second.second != "opened";
-    });
+             auto before = i.before->keys.find(k->version), after = i.after->keys.find(k->version);
+             return before != i.before->keys.end() && before->second.first == "usable" &&
+                    before->second.second == "opened" && after != i.after->keys.end() &&
+                    after->second.first == "absent" && after->second.second != "opened";
+           });
   });
   if (canaries) out.insert("canaries-dead");
   if (samples_hold(d)) out.insert("samples-dead");

@@ -8,13 +8,16 @@ namespace kesu::dossier {
 namespace {
 
 bool every_key(const Dossier& d, const std::function<bool(const KeyFacts&)>& holds) {
-  return !d.kill.versions.empty() && std::all_of(d.kill.versions.begin(), d.kill.versions.end(), [&](const std::string& v) {
-    auto it = d.keys.find(v);
-    return it != d.keys.end() && holds(it->second);
-  });
+  return !d.kill.versions.empty() &&
+         std::all_of(d.kill.versions.begin(), d.kill.versions.end(), [&](const std::string& v) {
+           auto it = d.keys.find(v);
+           return it != d.keys.end() && holds(it->second);
+         });
 }
 
-bool is_destroyed(const std::string& state) { return state == "destroyed" || state == "destroyed-compromised"; }
+bool is_destroyed(const std::string& state) {
+  return state == "destroyed" || state == "destroyed-compromised";
+}
 
 bool never_compromised(const Dossier& d) {
   std::set<std::string> nodes(d.kill.versions.begin(), d.kill.versions.end());
@@ -40,7 +43,8 @@ bool held(const Dossier& d) {
     if (h.type != "hold-placed" && h.type != "hold-released") continue;
     for (const NodeMention& m : h.nodes) {
       if (m.is == "placed") {
-        bool ours = d.datasets_in_scope.contains(m.of) || std::find(d.kill.versions.begin(), d.kill.versions.end(), m.of) != d.kill.versions.end();
+        bool ours = d.datasets_in_scope.contains(m.of) ||
+                    std::find(d.kill.versions.begin(), d.kill.versions.end(), m.of) != d.kill.versions.end();
         if (ours) placed.emplace(m.id, h.seq);
       } else if (m.is == "released") {
         auto it = placed.find(m.id);
@@ -60,9 +64,11 @@ bool copies_all(const Dossier& d, const std::function<bool(const CopyFacts&)>& h
 }  // namespace
 
 void key_conditions(const Dossier& d, std::set<std::string>& out) {
-  if (every_key(d, [](const KeyFacts& k) { return k.birth_good && k.attributes_again; })) out.insert("birth-recorded");
+  if (every_key(d, [](const KeyFacts& k) { return k.birth_good && k.attributes_again; }))
+    out.insert("birth-recorded");
   if (never_compromised(d)) out.insert("never-compromised");
-  if (!d.kill.versions.empty() && living_paths(d.graph, d.datasets_in_scope, d.as_of).empty()) out.insert("all-reachers-dead");
+  if (!d.kill.versions.empty() && living_paths(d.graph, d.datasets_in_scope, d.as_of).empty())
+    out.insert("all-reachers-dead");
   if (d.kill.copies.empty()) out.insert("no-copies");
   if (copies_all(d, [](const CopyFacts& c) { return c.state == "ended"; })) out.insert("copies-ended");
   if (copies_all(d, [](const CopyFacts& c) { return c.documented; })) out.insert("copies-documented");
@@ -73,7 +79,8 @@ void key_conditions(const Dossier& d, std::set<std::string>& out) {
     out.insert("all-destroyed");
   auto received = [](const KeyFacts& k) { return k.receipt && k.receipt->accepted && !k.receipt_lost; };
   if (every_key(d, received)) out.insert("receipts");
-  if (every_key(d, [&](const KeyFacts& k) { return received(k) || (k.receipt_lost && k.settled); })) out.insert("receipts-or-settled");
+  if (every_key(d, [&](const KeyFacts& k) { return received(k) || (k.receipt_lost && k.settled); }))
+    out.insert("receipts-or-settled");
 }
 
 void people_conditions(const Dossier& d, std::set<std::string>& out) {
@@ -82,17 +89,25 @@ void people_conditions(const Dossier& d, std::set<std::string>& out) {
   std::vector<const SignedAct*> approvals;
   for (const SignedAct& act : d.acts) {
     if (!act.counted) continue;
-    if (act.action == "request") out.insert("requested-signed");
-    else approvals.push_back(&act);
+    if (act.action == "request")
+      out.insert("requested-signed");
+    else
+      approvals.push_back(&act);
   }
   const Profile* profile = find_profile(d.plan.str_or("profile", ""));
   if (!profile || !d.genesis) return;
+  if (const GraphNode* era = d.graph.find(d.erasure))
+    for (const auto& [seq, state] : era->states)
+      if (state == "rejected" || state == "cancelled") return;
   int64_t quorum = std::max({d.plan.num_or("quorum", 1), profile->quorum, d.genesis->quorum});
   if (static_cast<int64_t>(approvals.size()) < quorum) return;
   out.insert("quorum-approved");
-  int64_t waiting = std::max({d.plan.num_or("waiting_seconds", 0), profile->waiting_seconds, d.genesis->waiting_seconds});
+  int64_t waiting =
+      std::max({d.plan.num_or("waiting_seconds", 0), profile->waiting_seconds, d.genesis->waiting_seconds});
   const SignedAct* reached = approvals[static_cast<size_t>(quorum - 1)];
-  if (d.first_intended && *d.first_intended > reached->seq && (d.first_intended_at - reached->time) / 1000 >= waiting) out.insert("waited");
+  if (d.first_intended && *d.first_intended > reached->seq &&
+      (d.first_intended_at - reached->time) / 1000 >= waiting)
+    out.insert("waited");
 }
 
 std::set<std::string> conditions_of(const Dossier& d, const ReaderEvidence& reader) {
@@ -101,7 +116,8 @@ std::set<std::string> conditions_of(const Dossier& d, const ReaderEvidence& read
   key_conditions(d, out);
   inspection_conditions(d, out);
   people_conditions(d, out);
-  if (reader.witness_quorum > 0 && reader.witnesses >= reader.witness_quorum) out.insert("checkpoint-b-witnessed");
+  if (reader.witness_quorum > 0 && reader.witnesses >= reader.witness_quorum)
+    out.insert("checkpoint-b-witnessed");
   return out;
 }
 

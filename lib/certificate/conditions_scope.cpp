@@ -41,8 +41,12 @@ void add_chain(const Dossier& d, std::set<AlgorithmUse>& out) {
   out.insert({"Ed25519", "signature", ""});
   if (d.signer && d.signer->key) {
     KeyKind kind = d.signer->key->kind();
-    out.insert({kind == KeyKind::p256 ? "ECDSA-P256" : kind == KeyKind::p384 ? "ECDSA-P384" : kind == KeyKind::p521 ? "ECDSA-P521"
-                : kind == KeyKind::ed25519 ? "Ed25519" : "RSA-PSS:bits=" + std::to_string(d.signer->key->bits()) + ",hash=SHA-384",
+    out.insert({kind == KeyKind::p256   ? "ECDSA-P256"
+                : kind == KeyKind::p384 ? "ECDSA-P384"
+                : kind == KeyKind::p521 ? "ECDSA-P521"
+                : kind == KeyKind::ed25519
+                    ? "Ed25519"
+                    : "RSA-PSS:bits=" + std::to_string(d.signer->key->bits()) + ",hash=SHA-384",
                 "signature", ""});
   }
 }
@@ -59,14 +63,19 @@ std::optional<std::set<AlgorithmUse>> algorithms_of(const Dossier& d) {
       out.insert({batch.wrap_algorithm, "wrap", until_of(set)});
     }
     for (const Header& h : d.headers) {
-      if (h.type != "dataset-key-created" || h.nodes.front().of != set.id) continue;
+      if (h.type != "dataset-key-created") continue;
+      if (std::none_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) { return m.of == set.id; }))
+        continue;
       const Json* body = d.body(h.seq);
       // As the slot of a sealed object numbers them (docs/spec/sealed-object.md).
       const Json* algorithm = body ? body->at("wrapped").find("algorithm") : nullptr;
       if (!algorithm) return std::nullopt;
-      if (*algorithm == Json(1)) out.insert({"AES-256-GCM", "wrap", until_of(set)});
-      else if (algorithm->is_string()) out.insert({algorithm->as_string(), "wrap", until_of(set)});
-      else return std::nullopt;
+      if (*algorithm == Json(1))
+        out.insert({"AES-256-GCM", "wrap", until_of(set)});
+      else if (algorithm->is_string())
+        out.insert({algorithm->as_string(), "wrap", until_of(set)});
+      else
+        return std::nullopt;
     }
   }
   if (out.empty()) return std::nullopt;
@@ -79,11 +88,12 @@ void scope_conditions(const Dossier& d, std::set<std::string>& out) {
   if (d.checkpoints_signed) out.insert("checkpoints-signed");
   if (all_of(d, [](const DatasetFacts& s) { return s.inventory_good; })) out.insert("inventory-complete");
   if (all_of(d, [](const DatasetFacts& s) { return history(s) == "none"; })) out.insert("history-none");
-  if (all_of(d, [](const DatasetFacts& s) { return history(s) == "none" || history(s) == "disposed"; })) out.insert("history-disposed");
+  if (all_of(d, [](const DatasetFacts& s) { return history(s) == "none" || history(s) == "disposed"; }))
+    out.insert("history-disposed");
   auto in_brackets = [](const DatasetFacts& s) {
-    return !s.open_batch && s.added > 0 && std::all_of(s.batches.begin(), s.batches.end(), [&](const BatchFacts& b) {
-      return b.intended > s.added && b.done > b.intended;
-    });
+    return !s.open_batch && s.added > 0 &&
+           std::all_of(s.batches.begin(), s.batches.end(),
+                       [&](const BatchFacts& b) { return b.intended > s.added && b.done > b.intended; });
   };
   if (all_of(d, in_brackets)) out.insert("sealed-in-brackets");
 
@@ -93,7 +103,8 @@ void scope_conditions(const Dossier& d, std::set<std::string>& out) {
   bool listed = true, strong = true;
   for (const AlgorithmUse& use : *used) {
     policy::Verdict verdict = judge(use);
-    listed = listed && (verdict.category == policy::Category::listed || verdict.category == policy::Category::outside_categories);
+    listed = listed && (verdict.category == policy::Category::listed ||
+                        verdict.category == policy::Category::outside_categories);
     if (!use.until.empty()) strong = strong && verdict.allowed;
   }
   if (listed) out.insert("algorithms-listed");

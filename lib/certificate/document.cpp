@@ -10,7 +10,9 @@ namespace kesu::dossier {
 
 namespace {
 
-Json bilingual_json(const std::string& id, const BilingualText& text) { return Json::object({{"id", id}, {"en", text.en}, {"ja", text.ja}}); }
+Json bilingual_json(const std::string& id, const BilingualText& text) {
+  return Json::object({{"id", id}, {"en", text.en}, {"ja", text.ja}});
+}
 
 Json strings(const std::vector<std::string>& list) {
   Json out((Json::Array()));
@@ -24,19 +26,20 @@ Json datasets_json(const Dossier& d) {
     auto text = [&](const char* name) { return s.settings.str_or(name, ""); };
     const Json* locations = s.settings.find("locations");
     const Json* history = s.settings.find("plaintext_history");
-    out.push(Json::object({{"id", s.id},
-                           {"name", text("name")},
-                           {"class", text("class")},
-                           {"region", text("region")},
-                           {"owner", text("owner")},
-                           {"contract", text("contract")},
-                           {"locations", locations ? *locations : Json(Json::Array())},
-                           {"protection", "sealed"},
-                           {"objects", s.objects},
-                           {"bytes", s.bytes},
-                           {"batches", s.batches.size()},
-                           {"inventory_root", hex(s.root)},
-                           {"plaintext_history", history ? *history : Json::object({{"statement", "unknown"}})}}));
+    out.push(
+        Json::object({{"id", s.id},
+                      {"name", text("name")},
+                      {"class", text("class")},
+                      {"region", text("region")},
+                      {"owner", text("owner")},
+                      {"contract", text("contract")},
+                      {"locations", locations ? *locations : Json(Json::Array())},
+                      {"protection", "sealed"},
+                      {"objects", s.objects},
+                      {"bytes", s.bytes},
+                      {"batches", s.batches.size()},
+                      {"inventory_root", hex(s.root)},
+                      {"plaintext_history", history ? *history : Json::object({{"statement", "unknown"}})}}));
   }
   return out;
 }
@@ -70,7 +73,11 @@ Json providers_json(const Dossier& d) {
 Json copies_json(const Dossier& d) {
   Json out((Json::Array()));
   for (const CopyFacts& c : d.copies)
-    out.push(Json::object({{"id", c.id}, {"kind", c.kind}, {"place", c.place}, {"custodian", c.custodian}, {"state", c.state}}));
+    out.push(Json::object({{"id", c.id},
+                           {"kind", c.kind},
+                           {"place", c.place},
+                           {"custodian", c.custodian},
+                           {"state", c.state}}));
   return out;
 }
 
@@ -92,7 +99,8 @@ Json people_json(const Dossier& d) {
 
 Json inspection_json(const Dossier& d) {
   std::vector<std::string> before, after;
-  for (const Inspection& i : d.inspections) before.push_back(i.before_digest), after.push_back(i.after_digest);
+  for (const Inspection& i : d.inspections)
+    before.push_back(i.before_digest), after.push_back(i.after_digest);
   return Json::object({{"before", strings(before)}, {"after", strings(after)}, {"samples", d.samples}});
 }
 
@@ -117,22 +125,29 @@ Json statement_json(const Dossier& d) {
   }
   std::string keys = number(static_cast<int64_t>(d.kill.versions.size())), when = utc_text(d.last_done_at);
   auto plural = [](int64_t n, const char* word) { return number(n) + " " + word + (n == 1 ? "" : "s"); };
-  std::string en = d.organisation + " declares that the data of " + names_en + " (" + plural(objects, "object") + ", " + plural(bytes, "byte") +
-                   ") was kept only in encrypted form under " + plural(static_cast<int64_t>(d.kill.versions.size()), "key version") +
+  std::string en = d.organisation + " declares that the data of " + names_en + " (" +
+                   plural(objects, "object") + ", " + plural(bytes, "byte") +
+                   ") was kept only in encrypted form under " +
+                   plural(static_cast<int64_t>(d.kill.versions.size()), "key version") +
                    ", and that the last of these was destroyed on " + when +
-                   ". What is proven, attested, recorded, only asserted or not shown at all is stated claim by claim; the limits are part of this statement.";
-  std::string ja = d.organisation + "は、" + names_ja + "のデータ（" + number(objects) + "オブジェクト、" + number(bytes) +
-                   "バイト）が" + keys + "個の鍵バージョンで暗号化された形でのみ保持され、その最後の鍵が" + when +
-                   "に破棄されたことを表明する。証明・証言・記録・申告・根拠なしの別は項目ごとに示す。限界の記載は本表明の一部である。";
+                   ". What is proven, attested, recorded, only asserted or not shown at all is stated claim "
+                   "by claim; the limits are part of this statement.";
+  std::string ja = d.organisation + "は、" + names_ja + "のデータ（" + number(objects) + "オブジェクト、" +
+                   number(bytes) + "バイト）が" + keys +
+                   "個の鍵バージョンで暗号化された形でのみ保持され、その最後の鍵が" + when +
+                   "に破棄されたことを表明する。証明・証言・記録・申告・根拠なしの別は項目ごとに示す。限界の"
+                   "記載は本表明の一部である。";
   return Json::object({{"en", en}, {"ja", ja}});
 }
 
-Json claims_json(const Dossier& d, const std::set<std::string>& conditions, std::vector<std::pair<std::string, const ClaimRow*>>& rows) {
+Json claims_json(const Dossier& d, const std::set<std::string>& conditions,
+                 std::vector<std::pair<std::string, const ClaimRow*>>& rows) {
   Json out((Json::Array()));
   for (const ClaimDefinition& claim : claim_definitions()) {
     const ClaimRow& row = evaluate_claim(claim, conditions);
     rows.emplace_back(claim.id, &row);
-    Reason reason = row.level == Level::absent ? Reason{{}, reason_for(d, claim.id, conditions).detail} : reason_for(d, claim.id, conditions);
+    Reason reason = row.level == Level::absent ? Reason{{}, reason_for(d, claim.id, conditions).detail}
+                                               : reason_for(d, claim.id, conditions);
     out.push(Json::object({{"id", claim.id},
                            {"level", level_text(row.level)},
                            {"rests_on", strings(reason.rests_on)},
@@ -142,19 +157,23 @@ Json claims_json(const Dossier& d, const std::set<std::string>& conditions, std:
   return out;
 }
 
-void compare(const std::string& path, const Json& is, const Json& should, size_t limit, std::vector<std::string>& out) {
+void compare(const std::string& path, const Json& is, const Json& should, size_t limit,
+             std::vector<std::string>& out) {
   if (is == should || out.size() >= limit) return;
   if (is.is_object() && should.is_object()) {
     std::string prefix = path.empty() ? "" : path + ".";
     for (const auto& [name, value] : should.as_object()) {
       const Json* other = is.find(name);
-      if (!other) out.push_back(prefix + name);
-      else compare(prefix + name, *other, value, limit, out);
+      if (!other)
+        out.push_back(prefix + name);
+      else
+        compare(prefix + name, *other, value, limit, out);
     }
     for (const auto& [name, value] : is.as_object())
       if (!should.has(name)) out.push_back(prefix + name);
   } else if (is.is_array() && should.is_array() && is.size() == should.size()) {
-    for (size_t i = 0; i < is.size(); ++i) compare(path + "[" + std::to_string(i) + "]", is.as_array()[i], should.as_array()[i], limit, out);
+    for (size_t i = 0; i < is.size(); ++i)
+      compare(path + "[" + std::to_string(i) + "]", is.as_array()[i], should.as_array()[i], limit, out);
   } else {
     out.push_back(path);
   }
@@ -163,7 +182,8 @@ void compare(const std::string& path, const Json& is, const Json& should, size_t
 }  // namespace
 
 bool test_grade(const Dossier& d) {
-  return d.providers.empty() || std::any_of(d.providers.begin(), d.providers.end(), [](const auto& p) { return p.second.grade.test; });
+  return d.providers.empty() || std::any_of(d.providers.begin(), d.providers.end(),
+                                            [](const auto& p) { return p.second.grade.test; });
 }
 
 std::vector<Limit> limits_of(const Dossier& d) {
@@ -184,7 +204,8 @@ std::vector<std::string> premises_of(const std::vector<std::pair<std::string, co
   std::vector<std::string> out;
   for (const Premise& premise : premise_definitions())
     if (std::any_of(rows.begin(), rows.end(), [&](const auto& r) {
-          return std::find(r.second->premises.begin(), r.second->premises.end(), premise.id) != r.second->premises.end();
+          return std::find(r.second->premises.begin(), r.second->premises.end(), premise.id) !=
+                 r.second->premises.end();
         }))
       out.push_back(premise.id);
   return out;
@@ -198,34 +219,38 @@ Json make_document(const Dossier& d, const DocumentChoice& choice, const std::se
   for (const Premise& p : premise_definitions())
     if (std::find(used.begin(), used.end(), p.id) != used.end()) premises.push(bilingual_json(p.id, p.text));
   for (const Limit& l : limits_of(d)) limits.push(bilingual_json(l.id, l.text));
-  return Json::object({{"type", "kesu-certificate-v1"},
-                       {"id", choice.id},
-                       {"vault", d.vault},
-                       {"organisation", d.organisation},
-                       {"erasure", d.erasure},
-                       {"stage", d.state_at_a(d.erasure)},
-                       {"issued", utc_text(choice.issued)},
-                       {"erased", utc_text(d.last_done_at)},
-                       {"program", choice.program},
-                       {"profile", d.plan.str("profile")},
-                       {"tables", Json::object({{"claims", claims_version()}, {"profiles", profiles_version()}, {"providers", providers_version()}})},
-                       {"policy", Json::object({{"edition", policy::policy_edition()}, {"digest", hex(sha256(as_bytes(policy::policy_data())))}})},
-                       {"plan", d.plan_digest},
-                       {"test_grade", test_grade(d)},
-                       {"datasets", datasets_json(d)},
-                       {"keys", keys_json(d)},
-                       {"providers", providers_json(d)},
-                       {"copies", copies_json(d)},
-                       {"people", people_json(d)},
-                       {"claims", claims},
-                       {"premises", premises},
-                       {"limits", limits},
-                       {"inspection", inspection_json(d)},
-                       {"ledger", Json::object({{"origin", d.a.origin}, {"size", d.a.size}, {"root", hex(d.a.root)}})},
-                       {"signer", Json::object({{"self_signed", d.signer && d.signer->self_signed},
-                                                {"certificate", d.signer ? hex(d.signer->fingerprint()) : ""},
-                                                {"version", d.certificate_version}})},
-                       {"statement", statement_json(d)}});
+  return Json::object(
+      {{"type", "kesu-certificate-v1"},
+       {"id", choice.id},
+       {"vault", d.vault},
+       {"organisation", d.organisation},
+       {"erasure", d.erasure},
+       {"stage", d.state_at_a(d.erasure)},
+       {"issued", utc_text(choice.issued)},
+       {"erased", utc_text(d.last_done_at)},
+       {"program", choice.program},
+       {"profile", d.plan.str("profile")},
+       {"tables", Json::object({{"claims", claims_version()},
+                                {"profiles", profiles_version()},
+                                {"providers", providers_version()}})},
+       {"policy", Json::object({{"edition", policy::policy_edition()},
+                                {"digest", hex(sha256(as_bytes(policy::policy_data())))}})},
+       {"plan", d.plan_digest},
+       {"test_grade", test_grade(d)},
+       {"datasets", datasets_json(d)},
+       {"keys", keys_json(d)},
+       {"providers", providers_json(d)},
+       {"copies", copies_json(d)},
+       {"people", people_json(d)},
+       {"claims", claims},
+       {"premises", premises},
+       {"limits", limits},
+       {"inspection", inspection_json(d)},
+       {"ledger", Json::object({{"origin", d.a.origin}, {"size", d.a.size}, {"root", hex(d.a.root)}})},
+       {"signer", Json::object({{"self_signed", d.signer && d.signer->self_signed},
+                                {"certificate", d.signer ? hex(d.signer->fingerprint()) : ""},
+                                {"version", d.certificate_version}})},
+       {"statement", statement_json(d)}});
 }
 
 std::vector<std::string> differences(const Json& is, const Json& should, size_t limit) {

@@ -1,5 +1,5 @@
-// certificate.json as it follows from a dossier: what the issuer writes and what the reader expects to find. For
-// lib/certificate itself.
+// certificate.json as it follows from a dossier: what the issuer writes and what the reader expects to find.
+// For lib/certificate itself.
 #pragma once
 #include "certificate/conditions_impl.h"
 

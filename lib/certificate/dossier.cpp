@@ -27,7 +27,9 @@ bool Findings::guard(const std::string& part, const std::function<void()>& check
   return false;
 }
 
-bool Person::has_role(std::string_view role) const { return std::find(roles.begin(), roles.end(), role) != roles.end(); }
+bool Person::has_role(std::string_view role) const {
+  return std::find(roles.begin(), roles.end(), role) != roles.end();
+}
 
 std::optional<ByteView> Dossier::file(std::string_view path) const {
   auto it = files->find(std::string(path));
@@ -41,7 +43,8 @@ const Json* Dossier::body(uint64_t seq) const {
 }
 
 const Header* Dossier::header(uint64_t seq) const {
-  auto it = std::lower_bound(headers.begin(), headers.end(), seq, [](const Header& h, uint64_t s) { return h.seq < s; });
+  auto it = std::lower_bound(headers.begin(), headers.end(), seq,
+                             [](const Header& h, uint64_t s) { return h.seq < s; });
   return it == headers.end() || it->seq != seq ? nullptr : &*it;
 }
 
@@ -76,7 +79,8 @@ void read_plan(Dossier& d) {
     if (!VaultId::parse(plan.str("vault"))) throw Error(Code::bad_input, "vault: no identifier");
     for (const Json& dataset : plan.at("datasets").as_array()) {
       if (!DatasetId::parse(dataset.str("id"))) throw Error(Code::bad_input, "datasets: no identifier");
-      if (!d.datasets_in_scope.insert(dataset.str("id")).second) throw Error(Code::bad_input, "datasets: one stands there twice");
+      if (!d.datasets_in_scope.insert(dataset.str("id")).second)
+        throw Error(Code::bad_input, "datasets: one stands there twice");
     }
     if (d.datasets_in_scope.empty()) throw Error(Code::bad_input, "datasets: none");
     d.erasure = plan.str("erasure");
@@ -90,7 +94,8 @@ Dossier read_dossier(const BundleFiles& files) {
   Dossier d;
   d.files = &files;
   for (const auto& [path, content] : files)
-    if (path.starts_with("evidence/") && hex(sha256(content)) != path.substr(9)) d.findings.bad(path, "is not what its name says");
+    if (path.starts_with("evidence/") && hex(sha256(content)) != path.substr(9))
+      d.findings.bad(path, "is not what its name says");
   read_plan(d);
   read_ledger(d);
   if (d.plan.is_null() || d.headers.empty()) return d;

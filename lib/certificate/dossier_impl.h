@@ -1,5 +1,5 @@
-// A bundle as the reader understands it: everything parsed, held against everything else, and nothing believed that
-// the writer left. The issuer runs the same reader over its draft. For lib/certificate itself.
+// A bundle as the reader understands it: everything parsed, held against everything else, and nothing
+// believed that the writer left. The issuer runs the same reader over its draft. For lib/certificate itself.
 #pragma once
 #include <functional>
 #include <map>
@@ -25,7 +25,8 @@
 
 namespace kesu::dossier {
 
-// `hard`: forged, altered or inconsistent. Otherwise something is missing or does not count, which lowers claims.
+// `hard`: forged, altered or inconsistent. Otherwise something is missing or does not count, which lowers
+// claims.
 struct Finding {
   std::string part, what;
   bool hard = true;
@@ -60,7 +61,7 @@ struct SignedAct {  // a request or an approval
   std::string action, operator_id, part;
   uint64_t seq = 0;
   Millis time = 0, expires = 0;
-  bool valid = false;  // signature, statement, person, role all good
+  bool valid = false;    // signature, statement, person, role all good
   bool counted = false;  // and it counts: distinct person and key, not the requester, in time
 };
 
@@ -69,8 +70,8 @@ struct KeyFacts {
   std::optional<KeyRef> ref;
   std::optional<Birth> birth;
   uint64_t created = 0;
-  bool birth_good = false;        // generated inside, never out, and its record agrees
-  bool attributes_again = false;  // read just before destruction, the same
+  bool birth_good = false;                 // generated inside, never out, and its record agrees
+  bool attributes_again = false;           // read just before destruction, the same
   std::optional<uint64_t> intended, done;  // entries of its destruction
   Millis destroyed_at = 0;
   std::optional<Receipt> receipt;
@@ -114,12 +115,12 @@ struct Probe {
   bool answered = false;
   bool same_place = false, complete = false, tries_remaining = false;
   ProviderIdentity place;
-  std::string control;                         // usable, refused, absent, unknown
+  std::string control;  // usable, refused, absent, unknown
   std::optional<KeyRef> control_ref;
   std::vector<ObjectSeen> objects;
   std::map<std::string, std::pair<std::string, std::string>> keys;  // version → answer, canary
   std::map<std::string, KeyRef> asked;
-  std::map<Sample, std::string> samples;       // → opened, failed, not-tried
+  std::map<Sample, std::string> samples;  // → opened, failed, not-tried
   Millis started = 0, ended = 0;
 };
 struct Inspection {
@@ -154,8 +155,8 @@ struct Dossier {
   Json genesis_body;
   bool officers_known = false;
   std::map<std::string, Person> people;
-  std::vector<SignedAct> acts;  // in the ledger's order
-  std::map<std::string, KeyFacts> keys;  // kill set, control, ledger and certificate keys
+  std::vector<SignedAct> acts;                     // in the ledger's order
+  std::map<std::string, KeyFacts> keys;            // kill set, control, ledger and certificate keys
   std::map<std::string, ProviderFacts> providers;  // those of the kill set
   std::vector<CopyFacts> copies;
   std::vector<DatasetFacts> datasets;
@@ -168,7 +169,8 @@ struct Dossier {
   uint64_t last_done = 0;
   std::optional<uint64_t> inspected;
   std::vector<Inspection> inspections;
-  std::set<std::string> removed_by_others;  // objects that the enumeration after does not show though kesu left them
+  std::set<std::string>
+      removed_by_others;  // objects that the enumeration after does not show though kesu left them
   int64_t samples = 0;
 
   std::optional<ByteView> file(std::string_view path) const;

@@ -24,7 +24,8 @@ std::map<std::string, std::vector<Digest32>> read_leaves(std::string_view text) 
     size_t n = 0;
     std::string_view number = space == std::string_view::npos ? std::string_view() : head.substr(space + 1);
     auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), n);
-    if (!BatchId::parse(head.substr(0, space)) || number.empty() || error != std::errc() || end != number.data() + number.size())
+    if (!BatchId::parse(head.substr(0, space)) || number.empty() || error != std::errc() ||
+        end != number.data() + number.size())
       throw Error(Code::bad_input, "a batch's line is malformed");
     auto [it, fresh] = out.try_emplace(std::string(head.substr(0, space)));
     if (!fresh) throw Error(Code::bad_input, it->first + " stands there twice");
@@ -47,34 +48,42 @@ void read_settings(Dossier& d, DatasetFacts& set, const Header& h) {
   for (const auto& [name, value] : body->as_object()) set.settings.set(name, value);
 }
 
-void read_headers_of(Dossier& d, DatasetFacts& set) {
-  std::map<std::string, BatchFacts> open;
-  for (const Header& h : d.headers) {
-    for (const NodeMention& m : h.nodes) {
-      if (m.id == set.id && (h.type == "dataset-added" || h.type == "dataset-updated")) {
-        if (h.type == "dataset-added") set.added = h.seq;
-        read_settings(d, set, h);
-      }
-      if (m.id == set.id && h.type == "dataset-erased" && m.of == d.erasure) set.erased = true;
-      if (m.of != set.id || node_kind(m.id) != "bat") continue;
-      if (m.is == "intended") open[m.id].intended = h.seq;
-      if (m.is == "abandoned") open.erase(m.id);
-      if (m.is != "sealed") continue;
-      BatchFacts batch = open[m.id];
-      open.erase(m.id);
-      batch.id = m.id;
-      batch.state = m.is;
-      batch.n = m.n.value_or(0);
-      batch.b = m.b.value_or(0);
-      batch.done = h.seq;
-      if (const Json* body = d.body(h.seq)) {
-        batch.content_algorithm = body->str_or("content_algorithm", "");
-        batch.wrap_algorithm = body->str_or("wrap_algorithm", "");
-      }
-      set.batches.push_back(std::move(batch));
-    }
+void read_batch(const Dossier& d, DatasetFacts& set, std::map<std::string, BatchFacts>& open, const Header& h,
+                const NodeMention& m) {
+  if (m.is == "intended") open[m.id].intended = h.seq;
+  if (m.is == "abandoned") open.erase(m.id);
+  if (m.is != "sealed") return;
+  BatchFacts batch = open[m.id];
+  open.erase(m.id);
+  batch.id = m.id;
+  batch.state = m.is;
+  batch.n = m.n.value_or(0);
+  batch.b = m.b.value_or(0);
+  batch.done = h.seq;
+  if (const Json* body = d.body(h.seq)) {
+    batch.content_algorithm = body->str_or("content_algorithm", "");
+    batch.wrap_algorithm = body->str_or("wrap_algorithm", "");
   }
-  set.open_batch = !open.empty();
+  set.batches.push_back(std::move(batch));
+}
+
+// One pass over all headers, whatever the number of datasets.
+void read_headers(Dossier& d, std::map<std::string, DatasetFacts>& sets) {
+  std::map<std::string, std::map<std::string, BatchFacts>> open;
+  for (const Header& h : d.headers)
+    for (const NodeMention& m : h.nodes) {
+      if (auto it = sets.find(m.id); it != sets.end()) {
+        DatasetFacts& set = it->second;
+        if (h.type == "dataset-added") set.added = h.seq;
+        if (h.type == "dataset-added" || h.type == "dataset-updated")
+          d.findings.guard(brief_number(h.seq), [&] { read_settings(d, set, h); });
+        if (h.type == "dataset-erased" && m.of == d.erasure) set.erased = true;
+      }
+      auto it = node_kind(m.id) == "bat" ? sets.find(m.of) : sets.end();
+      if (it != sets.end())
+        d.findings.guard(brief_number(h.seq), [&] { read_batch(d, it->second, open[m.of], h, m); });
+    }
+  for (auto& [id, set] : sets) set.open_batch = !open[id].empty();
 }
 
 void check_leaves(Dossier& d, DatasetFacts& set) {
@@ -123,13 +132,11 @@ void check_leaves(Dossier& d, DatasetFacts& set) {
 }  // namespace
 
 void read_inventory(Dossier& d) {
-  for (const std::string& id : d.datasets_in_scope) {
-    DatasetFacts set;
-    set.id = id;
-    d.findings.guard(id, [&] {
-      read_headers_of(d, set);
-      check_leaves(d, set);
-    });
+  std::map<std::string, DatasetFacts> sets;
+  for (const std::string& id : d.datasets_in_scope) sets[id].id = id;
+  read_headers(d, sets);
+  for (auto& [id, set] : sets) {
+    d.findings.guard(id, [&] { check_leaves(d, set); });
     d.datasets.push_back(std::move(set));
   }
   for (const auto& [path, content] : *d.files)

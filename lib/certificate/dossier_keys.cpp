@@ -1,4 +1,5 @@
-// Key versions: birth, attributes again, destruction, receipts; their providers; copies; ledger and certificate keys.
+// Key versions: birth, attributes again, destruction, receipts; their providers; copies; ledger and
+// certificate keys.
 #include <algorithm>
 
 #include "certificate/dossier_impl.h"
@@ -21,7 +22,8 @@ bool stayed_inside(const Json& attributes) {
 }
 
 bool of_object(const Json& attributes, const KeyRef& ref) {
-  return attributes.is_object() && attributes.str_or("CKA_LABEL", "") == ref.label && attributes.str_or("CKA_ID", "") == hex(ref.id);
+  return attributes.is_object() && attributes.str_or("CKA_LABEL", "") == ref.label &&
+         attributes.str_or("CKA_ID", "") == hex(ref.id);
 }
 
 std::string birth_digest(const KeyRef& ref) {
@@ -41,8 +43,10 @@ void read_birth(Dossier& d, KeyFacts& key, const Header& h, const NodeMention& m
   }
   key.name = body->str("name");
   key.ref = KeyRef::from_json(body->at("ref"));
-  if (key.ref->version.str() != key.version) throw Error(Code::bad_input, "ref is of " + key.ref->version.str());
-  if (birth_digest(*key.ref) != m.d) throw Error(Code::bad_input, "d is not the digest of canary and public key");
+  if (key.ref->version.str() != key.version)
+    throw Error(Code::bad_input, "ref is of " + key.ref->version.str());
+  if (birth_digest(*key.ref) != m.d)
+    throw Error(Code::bad_input, "d is not the digest of canary and public key");
   std::string digest = body->str("birth");
   auto content = d.evidence(digest);
   if (!content) {
@@ -51,7 +55,8 @@ void read_birth(Dossier& d, KeyFacts& key, const Header& h, const NodeMention& m
   }
   d.findings.guard("evidence/" + digest, [&] {
     key.birth = Birth::from_json(read_json(*content, "birth record"));
-    if (!(key.birth->ref.to_json() == key.ref->to_json())) throw Error(Code::bad_input, "the birth record is of another key");
+    if (!(key.birth->ref.to_json() == key.ref->to_json()))
+      throw Error(Code::bad_input, "the birth record is of another key");
     key.birth_good = stayed_inside(key.birth->attributes) && of_object(key.birth->attributes, *key.ref);
   });
 }
@@ -66,16 +71,20 @@ void read_end(Dossier& d, KeyFacts& key, const Header& h) {
     return;
   }
   key.receipt_lost = body->flag("receipt_lost");
-  auto evidence = [&](const std::string& digest, const char* what, const std::function<void(ByteView)>& read) {
+  auto evidence = [&](const std::string& digest, const char* what,
+                      const std::function<void(ByteView)>& read) {
     auto content = d.evidence(digest);
-    if (!content) d.findings.weak("evidence/" + digest, "is missing: " + std::string(what) + " of " + key.version);
-    else d.findings.guard("evidence/" + digest, [&] { read(*content); });
+    if (!content)
+      d.findings.weak("evidence/" + digest, "is missing: " + std::string(what) + " of " + key.version);
+    else
+      d.findings.guard("evidence/" + digest, [&] { read(*content); });
   };
   const Json& receipt = body->at("receipt");
   if (!receipt.is_null())
     evidence(receipt.as_string(), "the receipt", [&](ByteView content) {
       Receipt r = Receipt::from_json(read_json(content, "receipt"));
-      if (!key.ref || !of_object(r.before, *key.ref)) throw Error(Code::bad_input, "the receipt is not of " + key.version);
+      if (!key.ref || !of_object(r.before, *key.ref))
+        throw Error(Code::bad_input, "the receipt is not of " + key.version);
       key.receipt = std::move(r);
     });
   if (const Json* transcript = body->find("transcript"); transcript && transcript->is_string())
@@ -83,8 +92,8 @@ void read_end(Dossier& d, KeyFacts& key, const Header& h) {
       Probe probe = read_probe(content);
       auto it = probe.keys.find(key.version);
       auto asked = probe.asked.find(key.version);
-      key.settled = key.receipt_lost && it != probe.keys.end() && it->second.first == "absent" && asked != probe.asked.end() && key.ref &&
-                    asked->second.to_json() == key.ref->to_json();
+      key.settled = key.receipt_lost && it != probe.keys.end() && it->second.first == "absent" &&
+                    asked != probe.asked.end() && key.ref && asked->second.to_json() == key.ref->to_json();
     });
 }
 
@@ -102,7 +111,8 @@ void read_versions(Dossier& d, const std::set<std::string>& wanted) {
         if (h.type != "destroy-intended") return;
         key.intended = h.seq;
         const Json* body = d.body(h.seq);
-        key.attributes_again = body && key.ref && stayed_inside(body->at("attributes")) && of_object(body->at("attributes"), *key.ref) &&
+        key.attributes_again = body && key.ref && stayed_inside(body->at("attributes")) &&
+                               of_object(body->at("attributes"), *key.ref) &&
                                body->at("ref") == key.ref->to_json();
       });
     }
@@ -120,8 +130,10 @@ void read_providers(Dossier& d) {
       continue;
     }
     d.findings.guard(brief_number(h.seq), [&] {
-      ProviderFacts p{h.nodes.front().id, body->str("name"), ProviderIdentity::from_json(body->at("identity")), {}};
-      if (hex(sha256(as_bytes(body->at("identity").canonical()))) != h.nodes.front().d) throw Error(Code::bad_input, "d is not the digest of identity");
+      ProviderFacts p{
+          h.nodes.front().id, body->str("name"), ProviderIdentity::from_json(body->at("identity")), {}};
+      if (hex(sha256(as_bytes(body->at("identity").canonical()))) != h.nodes.front().d)
+        throw Error(Code::bad_input, "d is not the digest of identity");
       p.grade = grade_provider(p.identity);
       d.providers[p.id] = std::move(p);
     });
@@ -129,23 +141,25 @@ void read_providers(Dossier& d) {
 }
 
 void read_copies(Dossier& d) {
-  for (const std::string& id : d.kill.copies) {
-    CopyFacts copy{id, {}, {}, {}, d.graph.find(id)->state, {}, false};
-    for (const Header& h : d.headers) {
-      if (h.type != "copy-registered" && h.type != "copy-ended") continue;
-      const Json* body = h.nodes.front().id == id ? d.body(h.seq) : nullptr;
-      if (!body) continue;
-      if (h.type == "copy-registered") {
-        copy.kind = body->str_or("kind", "");
-        copy.place = body->str_or("place", "");
-        copy.custodian = body->str_or("custodian", "");
-      } else if (const Json* document = body->find("document"); document && document->is_string()) {
-        copy.document = document->as_string();
-        copy.documented = d.evidence(copy.document).has_value();
-      }
+  std::map<std::string, CopyFacts> copies;
+  for (const std::string& id : d.kill.copies)
+    copies[id] = {id, {}, {}, {}, d.graph.find(id)->state, {}, false};
+  for (const Header& h : d.headers) {
+    if (h.type != "copy-registered" && h.type != "copy-ended") continue;
+    auto it = copies.find(h.nodes.front().id);
+    const Json* body = it == copies.end() ? nullptr : d.body(h.seq);
+    if (!body) continue;
+    CopyFacts& copy = it->second;
+    if (h.type == "copy-registered") {
+      copy.kind = body->str_or("kind", "");
+      copy.place = body->str_or("place", "");
+      copy.custodian = body->str_or("custodian", "");
+    } else if (const Json* document = body->find("document"); document && document->is_string()) {
+      copy.document = document->as_string();
+      copy.documented = d.evidence(copy.document).has_value();
     }
-    d.copies.push_back(std::move(copy));
   }
+  for (auto& [id, copy] : copies) d.copies.push_back(std::move(copy));
 }
 
 void check_ledger_key(Dossier& d) {
@@ -155,13 +169,16 @@ void check_ledger_key(Dossier& d) {
     const Json* body = d.body(h.seq);
     if (body && body->str("vkey") == d.vkey) continue;
     d.checkpoints_signed = false;
-    if (body) d.findings.bad(std::string(bundle::kLedgerKey), "is not the key that " + brief_number(h.seq) + " sets");
-    else d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (ledger-key-set) is not opened");
+    if (body)
+      d.findings.bad(std::string(bundle::kLedgerKey), "is not the key that " + brief_number(h.seq) + " sets");
+    else
+      d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (ledger-key-set) is not opened");
   }
   auto it = d.keys.find(d.ledger_version);
   if (d.ledger_version.empty() || it == d.keys.end() || !it->second.ref) {
     d.checkpoints_signed = false;
-    d.findings.weak(std::string(bundle::kLedgerKey), "the ledger does not show the birth of the key that signs it");
+    d.findings.weak(std::string(bundle::kLedgerKey),
+                    "the ledger does not show the birth of the key that signs it");
     return;
   }
   if (d.ledger_key && it->second.ref->public_key != d.ledger_key->key.spki())
@@ -180,7 +197,9 @@ void read_signer(Dossier& d) {
   if (!d.signer) return;
   // Which version it is follows from the key, not from what certificate.json says.
   for (const auto& [version, key] : d.keys)
-    if (key.ref && key.ref->purpose == KeyPurpose::sign_certificate && key.ref->public_key == d.signer->key->spki()) d.certificate_version = version;
+    if (key.ref && key.ref->purpose == KeyPurpose::sign_certificate &&
+        key.ref->public_key == d.signer->key->spki())
+      d.certificate_version = version;
   if (d.certificate_version.empty()) d.findings.bad(part, "its key is no certificate key of this ledger");
 }
 
@@ -195,7 +214,8 @@ void read_keys(Dossier& d) {
   for (const Header& h : d.headers) {
     if (h.type != "key-created") continue;
     const Json* body = d.body(h.seq);
-    if (body && body->str_or("purpose", "") == purpose_text(KeyPurpose::sign_certificate)) wanted.insert(h.nodes.front().id);
+    if (body && body->str_or("purpose", "") == purpose_text(KeyPurpose::sign_certificate))
+      wanted.insert(h.nodes.front().id);
   }
   read_versions(d, wanted);
   read_providers(d);
@@ -204,18 +224,25 @@ void read_keys(Dossier& d) {
   read_signer(d);
   for (const std::string& version : d.kill.versions) {
     const KeyFacts& key = d.keys.at(version);
-    if (key.intended && d.header(*key.intended)->nodes.front().of == d.erasure && (!d.first_intended || *key.intended < *d.first_intended)) {
-      d.first_intended = key.intended;
-      d.first_intended_at = d.header(*key.intended)->time;
-    }
-    if (key.done && *key.done >= d.last_done) {
-      d.last_done = *key.done;
-      d.last_done_at = key.destroyed_at;
-    }
+    if (!key.done || *key.done < d.last_done) continue;
+    d.last_done = *key.done;
+    d.last_done_at = key.destroyed_at;
   }
+  // The first attempt at any of them since the request, whatever its entry says it belongs to.
+  std::optional<uint64_t> requested;
+  for (const Header& h : d.headers)
+    for (const NodeMention& m : h.nodes) {
+      if (h.type == "erasure-requested" && m.id == d.erasure && !requested) requested = h.seq;
+      if (m.is != "destroying" || !requested || d.first_intended) continue;
+      if (std::find(d.kill.versions.begin(), d.kill.versions.end(), m.id) == d.kill.versions.end()) continue;
+      d.first_intended = h.seq;
+      d.first_intended_at = h.time;
+    }
   // The start that counts is the last one before anything was destroyed.
   for (const Header& h : d.headers)
-    if (h.type == "erasure-started" && h.nodes.front().id == d.erasure && (!d.first_intended || h.seq < *d.first_intended)) d.started = h.seq;
+    if (h.type == "erasure-started" && h.nodes.front().id == d.erasure &&
+        (!d.first_intended || h.seq < *d.first_intended))
+      d.started = h.seq;
 }
 
 }  // namespace kesu::dossier

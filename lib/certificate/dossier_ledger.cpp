@@ -10,7 +10,8 @@ namespace kesu::dossier {
 namespace {
 
 constexpr size_t kHeaderLine = kMaxHeaderBytes + 1 + 64 + 1;
-constexpr uint64_t kMaxHeaders = 20'000'000;  // more than this reader takes; a bundle of such a vault is over 100 MB
+constexpr uint64_t kMaxHeaders =
+    20'000'000;  // more than this reader takes; a bundle of such a vault is over 100 MB
 
 std::string path(std::string_view name) { return std::string(name); }
 
@@ -29,11 +30,13 @@ std::optional<Checkpoint> read_checkpoint(Dossier& d, std::string_view name, std
 void check_signature(Dossier& d, std::string_view name, const Checkpoint& checkpoint, const Note& note) {
   if (!d.ledger_key) return;
   if (checkpoint.origin != d.ledger_key->name)
-    d.findings.bad(path(name), "its origin " + checkpoint.origin + " is not the ledger key's, " + d.ledger_key->name);
+    d.findings.bad(path(name),
+                   "its origin " + checkpoint.origin + " is not the ledger key's, " + d.ledger_key->name);
   NoteVerdict verdict = verify_note(note, *d.ledger_key);
   if (verdict == NoteVerdict::good) return;
   d.checkpoints_signed = false;
-  d.findings.bad(path(name), verdict == NoteVerdict::absent ? "is not signed by the ledger key" : "the ledger key's signature is not good");
+  d.findings.bad(path(name), verdict == NoteVerdict::absent ? "is not signed by the ledger key"
+                                                            : "the ledger key's signature is not good");
 }
 
 void check_consistency(Dossier& d) {
@@ -45,7 +48,8 @@ void check_consistency(Dossier& d) {
     size_t end = text.find('\n');
     auto bytes = unbase64(text.substr(0, end));
     if (end == std::string_view::npos || !bytes || bytes->size() != 32) {
-      d.findings.bad(path(bundle::kConsistency), "line " + std::to_string(proof.size() + 1) + " is not the base64 of 32 bytes");
+      d.findings.bad(path(bundle::kConsistency),
+                     "line " + std::to_string(proof.size() + 1) + " is not the base64 of 32 bytes");
       return;
     }
     proof.emplace_back();
@@ -65,14 +69,17 @@ void take_header(Dossier& d, std::string_view line) {
   Header header = Header::parse(text);
   if (!d.headers.empty()) {
     const Header& before = d.headers.back();
-    if (header.seq <= before.seq) throw Error(Code::bad_input, "out of order: seq " + std::to_string(header.seq) + " after " + std::to_string(before.seq));
+    if (header.seq <= before.seq)
+      throw Error(Code::bad_input,
+                  "out of order: seq " + std::to_string(header.seq) + " after " + std::to_string(before.seq));
     if (header.time < before.time) throw Error(Code::bad_input, "its time falls");
   }
   for (const NodeMention& m : header.nodes) {
     const GraphNode* node = d.graph.find(m.id);
     if (m.is.empty() || !node) continue;
     bool dead = node->state == "destroyed" || node->state == "destroyed-compromised";
-    if ((dead && m.is != "destroyed-compromised") || node->state == "absent" || (node->state == "erased" && m.is != "erased"))
+    if ((dead && m.is != "destroyed-compromised") || node->state == "absent" ||
+        (node->state == "erased" && m.is != "erased"))
       throw Error(Code::bad_input, m.id + " was " + node->state + " and cannot become " + m.is);
   }
   d.graph.fold(header);
@@ -91,9 +98,11 @@ void read_headers(Dossier& d) {
       while (!chunk.empty()) {
         size_t end = chunk.find('\n');
         line.append(chunk.substr(0, end));
-        if (line.size() > kHeaderLine) throw Error(Code::bad_input, "line " + std::to_string(d.headers.size() + 1) + " is too long");
+        if (line.size() > kHeaderLine)
+          throw Error(Code::bad_input, "line " + std::to_string(d.headers.size() + 1) + " is too long");
         if (end == std::string_view::npos) return;
-        if (d.headers.size() >= limit) throw Error(Code::bad_input, "more headers than checkpoint B's size, " + std::to_string(d.b.size));
+        if (d.headers.size() >= limit)
+          throw Error(Code::bad_input, "more headers than checkpoint B's size, " + std::to_string(d.b.size));
         try {
           take_header(d, line);
         } catch (const Error& e) {
@@ -110,12 +119,14 @@ void read_headers(Dossier& d) {
   if (d.headers.size() < d.b.size) {
     uint64_t gap = 0;
     while (gap < d.headers.size() && d.headers[gap].seq == gap) ++gap;
-    d.findings.weak(part, std::to_string(d.headers.size()) + " headers of " + std::to_string(d.b.size) + "; entry " + std::to_string(gap) + " is the first that is missing");
+    d.findings.weak(part, std::to_string(d.headers.size()) + " headers of " + std::to_string(d.b.size) +
+                              "; entry " + std::to_string(gap) + " is the first that is missing");
     return;
   }
   bool good = true;
   auto folds = [&](const Checkpoint& c, const char* name) {
-    if (c.size <= d.leaves.size() && tree_root({d.leaves.data(), static_cast<size_t>(c.size)}) == c.root) return;
+    if (c.size <= d.leaves.size() && tree_root({d.leaves.data(), static_cast<size_t>(c.size)}) == c.root)
+      return;
     good = false;
     d.findings.bad(part, std::string("the headers do not fold to checkpoint ") + name + "'s root");
   };
@@ -131,7 +142,8 @@ void read_headers(Dossier& d) {
 void take_body(Dossier& d, std::string_view line, std::optional<uint64_t>& last) {
   Json item = parse_canonical_json(line, "line", {.max_bytes = kMaxJson, .max_depth = 32});
   for (const auto& [name, value] : item.as_object())
-    if (name != "body" && name != "salt" && name != "seq") throw Error(Code::bad_input, "unknown member \"" + name + "\"");
+    if (name != "body" && name != "salt" && name != "seq")
+      throw Error(Code::bad_input, "unknown member \"" + name + "\"");
   if (item.num("seq") < 0) throw Error(Code::bad_input, "seq is negative");
   uint64_t seq = static_cast<uint64_t>(item.num("seq"));
   if (last && seq <= *last) throw Error(Code::bad_input, "out of order: seq " + std::to_string(seq));
@@ -147,7 +159,8 @@ void take_body(Dossier& d, std::string_view line, std::optional<uint64_t>& last)
   body.as_object();
   size_t index = static_cast<size_t>(header - d.headers.data());
   if (body_hash(*salt, body.canonical()) != d.body_hashes[index])
-    throw Error(Code::bad_input, "the body of entry " + std::to_string(seq) + " is not the one in the ledger");
+    throw Error(Code::bad_input,
+                "the body of entry " + std::to_string(seq) + " is not the one in the ledger");
   d.bodies.emplace(seq, body);
 }
 
@@ -176,7 +189,8 @@ void read_ledger(Dossier& d) {
       if (text.empty() || text.back() != '\n') throw Error(Code::bad_input, "is not one line");
       d.vkey = std::string(text.substr(0, text.size() - 1));
       d.ledger_key = NoteKey::parse(d.vkey);
-      if (d.ledger_key->type != NoteKeyType::ed25519) throw Error(Code::bad_input, "is not a ledger key but a witness's");
+      if (d.ledger_key->type != NoteKeyType::ed25519)
+        throw Error(Code::bad_input, "is not a ledger key but a witness's");
     });
   auto a = read_checkpoint(d, bundle::kCheckpointA, d.note_a);
   auto b = read_checkpoint(d, bundle::kCheckpointB, d.note_b);
@@ -186,8 +200,10 @@ void read_ledger(Dossier& d) {
   d.checkpoints_signed = d.ledger_key.has_value();
   check_signature(d, bundle::kCheckpointA, d.a, *d.note_a);
   check_signature(d, bundle::kCheckpointB, d.b, *d.note_b);
-  if (d.a.size > d.b.size || d.a.size == 0) d.findings.bad(path(bundle::kCheckpointA), "is not older than checkpoint B");
-  else check_consistency(d);
+  if (d.a.size > d.b.size || d.a.size == 0)
+    d.findings.bad(path(bundle::kCheckpointA), "is not older than checkpoint B");
+  else
+    check_consistency(d);
   read_headers(d);
   read_bodies(d);
 }

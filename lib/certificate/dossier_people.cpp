@@ -39,14 +39,16 @@ void read_enrolments(Dossier& d) {
         for (const Json& role : body->at("roles").as_array()) p.roles.push_back(role.as_string());
         p.key = SshPublicKey::parse_line(p.public_key);
         p.fingerprint = p.key->fingerprint();
-        if (body->str("fingerprint") != p.fingerprint) throw Error(Code::bad_input, "fingerprint: is not that of public_key");
+        if (body->str("fingerprint") != p.fingerprint)
+          throw Error(Code::bad_input, "fingerprint: is not that of public_key");
       });
     }
   }
 }
 
 // The signature of one officer over the genesis statement.
-bool genesis_signed(Dossier& d, const Person& person, const std::string& signature_digest, ByteView statement) {
+bool genesis_signed(Dossier& d, const Person& person, const std::string& signature_digest,
+                    ByteView statement) {
   std::string path = "approvals/genesis." + person.id + ".sig";
   auto file = d.file(path);
   if (!file) {
@@ -75,8 +77,10 @@ void read_genesis(Dossier& d) {
   d.genesis_body = *body;
   std::string digest = hex(sha256(*file));
   const NodeMention& vault = d.headers.front().nodes.front();
-  if (digest != vault.d || digest != body->str("statement")) d.findings.bad(part, "is not the statement that the ledger's first entry names");
-  if (vault.id != d.vault) d.findings.bad(part, "the ledger is of vault " + vault.id + ", the plan of " + d.vault);
+  if (digest != vault.d || digest != body->str("statement"))
+    d.findings.bad(part, "is not the statement that the ledger's first entry names");
+  if (vault.id != d.vault)
+    d.findings.bad(part, "the ledger is of vault " + vault.id + ", the plan of " + d.vault);
   if (!d.findings.guard(part, [&] { d.genesis = Genesis::parse(as_text(*file)); })) return;
   const Genesis& g = *d.genesis;
   auto same = [&](const std::string& is, const std::string& other, const char* what) {
@@ -89,11 +93,13 @@ void read_genesis(Dossier& d) {
   same(g.origin + "/kesu/" + g.vault.str(), body->str("origin"), "origin");
   same(body->str("origin"), d.b.origin, "origin");
   if (g.quorum != body->num("quorum")) d.findings.bad(part, "quorum is not that of the ledger");
-  if (g.waiting_seconds > body->num("waiting_seconds")) d.findings.bad(part, "waiting_seconds is above that of the ledger");
+  if (g.waiting_seconds > body->num("waiting_seconds"))
+    d.findings.bad(part, "waiting_seconds is above that of the ledger");
 
   const Json::Array& signatures = body->at("signatures").as_array();
   d.officers_known = signatures.size() == g.officers.size();
-  if (!d.officers_known) d.findings.bad(part, "not every officer has a signature in the ledger's first entry");
+  if (!d.officers_known)
+    d.findings.bad(part, "not every officer has a signature in the ledger's first entry");
   for (size_t i = 0; i < signatures.size() && i < g.officers.size(); ++i) {
     const GenesisOfficer& officer = g.officers[i];
     auto it = d.people.find(signatures[i].str("operator"));
@@ -103,7 +109,8 @@ void read_genesis(Dossier& d) {
       d.officers_known = false;
       continue;
     }
-    if (person->name != officer.name || person->title != officer.title || person->public_key != officer.public_key || person->roles != officer.roles) {
+    if (person->name != officer.name || person->title != officer.title ||
+        person->public_key != officer.public_key || person->roles != officer.roles) {
       d.findings.bad(part, officer.name + " is enrolled with another name, title, key or roles");
       d.officers_known = false;
       continue;
@@ -113,7 +120,8 @@ void read_genesis(Dossier& d) {
     d.officers_known = d.officers_known && person->genesis_signed;
   }
   if (text_of(d, bundle::kAllowedSigners) != allowed_signers_text(d))
-    d.findings.bad(std::string(bundle::kAllowedSigners), "does not name the officers of the genesis statement, and only them");
+    d.findings.bad(std::string(bundle::kAllowedSigners),
+                   "does not name the officers of the genesis statement, and only them");
 }
 
 // What one entry says was signed, held against the files.
@@ -126,7 +134,8 @@ SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
   act.part = "approvals/" + act.action + "." + act.operator_id + ".json";
   auto statement = d.file(act.part), signature = d.file(act.part + ".sig");
   if (!statement || !signature) {
-    d.findings.bad(statement ? act.part + ".sig" : act.part, "is missing; " + brief_number(h.seq) + " names it");
+    d.findings.bad(statement ? act.part + ".sig" : act.part,
+                   "is missing; " + brief_number(h.seq) + " names it");
     return act;
   }
   if (hex(sha256(*statement)) != body.str("statement") || hex(sha256(*signature)) != body.str("signature")) {
@@ -137,11 +146,16 @@ SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
   if (!d.findings.guard(act.part, [&] { s = Statement::parse(as_text(*statement)); })) return act;
   act.expires = s.expires;
   std::string wrong;
-  if (s.action != act.action) wrong = "its action is " + s.action;
-  else if (s.vault.str() != d.vault || s.organisation != d.organisation) wrong = "it is for another vault or organisation";
-  else if (s.erasure.str() != d.erasure) wrong = "it is for another erasure, " + s.erasure.str();
-  else if (s.plan != d.plan_digest) wrong = "it is for another plan";
-  else if (s.operator_id.str() != act.operator_id) wrong = "it is by " + s.operator_id.str() + ", the entry names " + act.operator_id;
+  if (s.action != act.action)
+    wrong = "its action is " + s.action;
+  else if (s.vault.str() != d.vault || s.organisation != d.organisation)
+    wrong = "it is for another vault or organisation";
+  else if (s.erasure.str() != d.erasure)
+    wrong = "it is for another erasure, " + s.erasure.str();
+  else if (s.plan != d.plan_digest)
+    wrong = "it is for another plan";
+  else if (s.operator_id.str() != act.operator_id)
+    wrong = "it is by " + s.operator_id.str() + ", the entry names " + act.operator_id;
   if (!wrong.empty()) {
     d.findings.bad(act.part, wrong);
     return act;
@@ -158,13 +172,19 @@ SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
   }
   SshSigCheck check = verify_sshsig(*statement, as_text(*signature), s.signature_namespace());
   if (!check.ok || !(*check.signer == *person.key)) {
-    d.findings.bad(act.part + ".sig", check.ok ? "is made with another key than " + person.name + "'s" : check.reason);
+    d.findings.bad(act.part + ".sig",
+                   check.ok ? "is made with another key than " + person.name + "'s" : check.reason);
     return act;
   }
-  if (!person.genesis_signed) d.findings.weak(act.part, person.name + " is not an officer of the genesis statement, or did not sign it");
-  else if (person.revoked && *person.revoked < h.seq) d.findings.weak(act.part, person.name + " was revoked before");
-  else if (!person.has_role(act.action == "request" ? "operator" : "approver")) d.findings.weak(act.part, person.name + " does not have the role");
-  else act.valid = true;
+  if (!person.genesis_signed)
+    d.findings.weak(act.part,
+                    person.name + " is not an officer of the genesis statement, or did not sign it");
+  else if (person.revoked && *person.revoked < h.seq)
+    d.findings.weak(act.part, person.name + " was revoked before");
+  else if (!person.has_role(act.action == "request" ? "operator" : "approver"))
+    d.findings.weak(act.part, person.name + " does not have the role");
+  else
+    act.valid = true;
   return act;
 }
 
@@ -190,8 +210,10 @@ void count_approvals(Dossier& d) {
       d.findings.weak(act.part, "had expired when the erasure ran");
     } else if (d.started && p.revoked && *p.revoked < *d.started) {
       d.findings.weak(act.part, p.name + " was revoked before the erasure ran");
-    } else if (!persons.insert(p.id).second || !names.insert(p.name).second || !keys.insert(p.fingerprint).second) {
-      d.findings.weak(act.part, "does not count: " + p.name + " or the same key requested it, or approved it already");
+    } else if (!persons.insert(p.id).second || !names.insert(p.name).second ||
+               !keys.insert(p.fingerprint).second) {
+      d.findings.weak(act.part,
+                      "does not count: " + p.name + " or the same key requested it, or approved it already");
     } else if (d.started && act.seq > *d.started) {
       d.findings.weak(act.part, "does not count: it came after the erasure ran");
     } else {
@@ -208,14 +230,18 @@ std::string allowed_signers_text(const Dossier& d) {
   std::vector<const Person*> officers;
   for (const auto& [id, p] : d.people)
     if (p.genesis_officer) officers.push_back(&p);
-  std::sort(officers.begin(), officers.end(), [](const Person* x, const Person* y) { return x->enrolled < y->enrolled; });
+  std::sort(officers.begin(), officers.end(),
+            [](const Person* x, const Person* y) { return x->enrolled < y->enrolled; });
   for (const Person* p : officers) out += allowed_signer_line(p->id, p->roles, p->public_key);
   return out;
 }
 
-std::string allowed_signer_line(const std::string& id, const std::vector<std::string>& roles, const std::string& public_key) {
+std::string allowed_signer_line(const std::string& id, const std::vector<std::string>& roles,
+                                const std::string& public_key) {
   AllowedSigner line{id, {std::string(kGenesisNamespace)}, {}, {}, SshPublicKey::parse_line(public_key)};
-  auto has = [&](std::string_view role) { return std::find(roles.begin(), roles.end(), role) != roles.end(); };
+  auto has = [&](std::string_view role) {
+    return std::find(roles.begin(), roles.end(), role) != roles.end();
+  };
   if (has("operator")) line.namespaces.emplace_back("kesu-request-v1");
   if (has("approver")) line.namespaces.emplace_back("kesu-approve-v1");
   return line.line();
@@ -234,7 +260,8 @@ void read_acts(Dossier& d) {
     const Json* body = d.body(h.seq);
     if (h.type == "erasure-requested") {
       d.requested = h.seq;
-      if (h.nodes.front().d != d.plan_digest) d.findings.bad(std::string(bundle::kPlan), "is not the plan that was requested");
+      if (h.nodes.front().d != d.plan_digest)
+        d.findings.bad(std::string(bundle::kPlan), "is not the plan that was requested");
     }
     if (!body) {
       d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (" + h.type + ") is not opened");
@@ -250,7 +277,8 @@ void read_acts(Dossier& d) {
   for (const auto& [path, content] : *d.files) {
     bool statement = path.starts_with("approvals/request.") || path.starts_with("approvals/approve.");
     if (statement && !expected.contains(path)) d.findings.bad(path, "no entry of the ledger names it");
-    if (path.starts_with("approvals/genesis.opr-") && !(d.people.contains(path.substr(18, 36)) && d.people.at(path.substr(18, 36)).genesis_officer))
+    if (path.starts_with("approvals/genesis.opr-") &&
+        !(d.people.contains(path.substr(18, 36)) && d.people.at(path.substr(18, 36)).genesis_officer))
       d.findings.bad(path, "is of no officer of the genesis statement");
   }
 }

@@ -16,30 +16,39 @@ void check_versions(Dossier& d) {
   std::set<std::string> named, ordered;
   for (const Json& item : d.plan.at("key_versions").as_array()) {
     const std::string& version = item.str("version");
-    if (!named.insert(version).second) d.findings.bad(std::string(bundle::kPlan), "key_versions: " + version + " stands there twice");
+    if (!named.insert(version).second)
+      d.findings.bad(std::string(bundle::kPlan), "key_versions: " + version + " stands there twice");
     auto key = d.keys.find(version);
     if (key == d.keys.end() || !key->second.ref) continue;
     compare(d, "key_versions: name of " + version, item.at("name"), key->second.name);
     compare(d, "key_versions: provider of " + version, item.at("provider"), key->second.provider);
     compare(d, "key_versions: label of " + version, item.at("label"), key->second.ref->label);
-    compare(d, "key_versions: canary of " + version, item.at("canary"), key->second.ref->canary ? hex(key->second.ref->canary->digest) : "");
+    compare(d, "key_versions: canary of " + version, item.at("canary"),
+            key->second.ref->canary ? hex(key->second.ref->canary->digest) : "");
   }
   for (const Json& step : d.plan.at("order").as_array()) {
-    if (step.str("step") != "destroy") d.findings.bad(std::string(bundle::kPlan), "order: unknown step " + step.str("step"));
-    if (!ordered.insert(step.str("version")).second) d.findings.bad(std::string(bundle::kPlan), "order: " + step.str("version") + " stands there twice");
+    if (step.str("step") != "destroy")
+      d.findings.bad(std::string(bundle::kPlan), "order: unknown step " + step.str("step"));
+    if (!ordered.insert(step.str("version")).second)
+      d.findings.bad(std::string(bundle::kPlan), "order: " + step.str("version") + " stands there twice");
   }
   std::set<std::string> kill(d.kill.versions.begin(), d.kill.versions.end());
   for (const std::string& version : kill) {
-    if (!named.contains(version)) d.findings.bad(std::string(bundle::kPlan), "key_versions: " + version + " reaches the data and is not in the plan");
+    if (!named.contains(version))
+      d.findings.bad(std::string(bundle::kPlan),
+                     "key_versions: " + version + " reaches the data and is not in the plan");
     // A version that is not in the order was destroyed before this erasure.
     auto key = d.keys.find(version);
     bool before = key != d.keys.end() && key->second.done && d.requested && *key->second.done < d.requested;
-    if (!ordered.contains(version) && !before) d.findings.bad(std::string(bundle::kPlan), "order: " + version + " is not destroyed by the plan");
+    if (!ordered.contains(version) && !before)
+      d.findings.bad(std::string(bundle::kPlan), "order: " + version + " is not destroyed by the plan");
   }
   for (const std::string& version : named)
-    if (!kill.contains(version)) d.findings.bad(std::string(bundle::kPlan), "key_versions: " + version + " does not reach the data");
+    if (!kill.contains(version))
+      d.findings.bad(std::string(bundle::kPlan), "key_versions: " + version + " does not reach the data");
   for (const std::string& version : ordered)
-    if (!named.contains(version)) d.findings.bad(std::string(bundle::kPlan), "order: " + version + " is not among key_versions");
+    if (!named.contains(version))
+      d.findings.bad(std::string(bundle::kPlan), "order: " + version + " is not among key_versions");
 }
 
 void check_datasets(Dossier& d) {
@@ -49,7 +58,8 @@ void check_datasets(Dossier& d) {
       compare(d, "datasets: name of " + set.id, item.at("name"), set.settings.str_or("name", ""));
       compare(d, "datasets: objects of " + set.id, item.at("objects"), set.objects);
       compare(d, "datasets: bytes of " + set.id, item.at("bytes"), set.bytes);
-      compare(d, "datasets: batches of " + set.id, item.at("batches"), static_cast<int64_t>(set.batches.size()));
+      compare(d, "datasets: batches of " + set.id, item.at("batches"),
+              static_cast<int64_t>(set.batches.size()));
       compare(d, "datasets: inventory_root of " + set.id, item.at("inventory_root"), hex(set.root));
     }
 }
@@ -72,14 +82,16 @@ void check_providers(Dossier& d) {
     compare(d, "providers: manufacturer of " + id, item.at("manufacturer"), identity.manufacturer);
   }
   for (const auto& [id, p] : d.providers)
-    if (!named.contains(id)) d.findings.bad(std::string(bundle::kPlan), "providers: " + id + " is not in the plan");
+    if (!named.contains(id))
+      d.findings.bad(std::string(bundle::kPlan), "providers: " + id + " is not in the plan");
 }
 
 void check_copies(Dossier& d) {
   std::set<std::string> named;
   for (const Json& item : d.plan.at("copies").as_array()) named.insert(item.str("id"));
   if (named != std::set<std::string>(d.kill.copies.begin(), d.kill.copies.end()))
-    d.findings.bad(std::string(bundle::kPlan), "copies: are not those from which the data was ever reachable");
+    d.findings.bad(std::string(bundle::kPlan),
+                   "copies: are not those from which the data was ever reachable");
 }
 
 void check_position(Dossier& d) {
@@ -89,7 +101,9 @@ void check_position(Dossier& d) {
     d.findings.bad(std::string(bundle::kPlan), "ledger: its size is not before the request");
     return;
   }
-  if (d.headers_complete) compare(d, "ledger: root", ledger.at("root"), hex(tree_root({d.leaves.data(), static_cast<size_t>(size)})));
+  if (d.headers_complete)
+    compare(d, "ledger: root", ledger.at("root"),
+            hex(tree_root({d.leaves.data(), static_cast<size_t>(size)})));
 }
 
 }  // namespace
@@ -100,11 +114,14 @@ void check_plan(Dossier& d) {
   check_providers(d);
   check_copies(d);
   check_position(d);
-  if (const Profile* profile = find_profile(d.plan.str("profile")); !profile) d.findings.bad(std::string(bundle::kPlan), "profile: unknown");
+  if (const Profile* profile = find_profile(d.plan.str("profile")); !profile)
+    d.findings.bad(std::string(bundle::kPlan), "profile: unknown");
   if (d.genesis) compare(d, "profile", d.plan.at("profile"), d.genesis->profile);
   if (d.plan.str("profile_digest") != profiles_digest())
-    d.findings.bad(std::string(bundle::kPlan), "profile_digest: is not that of the profiles built into this program");
-  if (d.genesis && d.plan.num("quorum") < d.genesis->quorum) d.findings.bad(std::string(bundle::kPlan), "quorum: is below the genesis statement's");
+    d.findings.bad(std::string(bundle::kPlan),
+                   "profile_digest: is not that of the profiles built into this program");
+  if (d.genesis && d.plan.num("quorum") < d.genesis->quorum)
+    d.findings.bad(std::string(bundle::kPlan), "quorum: is below the genesis statement's");
   if (d.genesis && d.plan.num("waiting_seconds") < d.genesis->waiting_seconds)
     d.findings.bad(std::string(bundle::kPlan), "waiting_seconds: is below the genesis statement's");
 }

@@ -17,7 +17,8 @@ std::string dataset_of_sample(const ProbeSample& sample, const std::string& vaul
   auto vault_id = VaultId::parse(vault);
   if (!object || !vault_id) throw Error(Code::bad_input, "transcript: a sample is malformed");
   constexpr size_t kPrefix = 12 + 16;
-  if (sample.aad.size() != kPrefix + 16 + 16 + 16 + 4) throw Error(Code::bad_input, "transcript: a sample's aad has another length");
+  if (sample.aad.size() != kPrefix + 16 + 16 + 16 + 4)
+    throw Error(Code::bad_input, "transcript: a sample's aad has another length");
   DatasetId dataset(ByteView(sample.aad).subspan(kPrefix, 16));
   if (wrap_aad(*vault_id, dataset, *object, sample.key) != sample.aad)
     throw Error(Code::bad_input, "transcript: a sample's aad is not that of " + sample.id);
@@ -26,15 +27,18 @@ std::string dataset_of_sample(const ProbeSample& sample, const std::string& vaul
 
 // What was tried decides, not the word for it.
 std::string sample_answer(const ProbeSampleResult& result) {
-  bool opened = std::any_of(result.by.begin(), result.by.end(), [](const Trial& t) { return t.outcome == TrialOutcome::opened; });
+  bool opened = std::any_of(result.by.begin(), result.by.end(),
+                            [](const Trial& t) { return t.outcome == TrialOutcome::opened; });
   if (opened) return "opened";
   return result.answer == "opened" || result.by.empty() ? "not-tried" : result.answer;
 }
 
-std::optional<Probe> load(Dossier& d, const std::string& provider, const std::string& digest, const char* which) {
+std::optional<Probe> load(Dossier& d, const std::string& provider, const std::string& digest,
+                          const char* which) {
   auto content = d.evidence(digest);
   if (!content) {
-    d.findings.weak("evidence/" + digest, "is missing: the transcript " + std::string(which) + " of " + provider);
+    d.findings.weak("evidence/" + digest,
+                    "is missing: the transcript " + std::string(which) + " of " + provider);
     return std::nullopt;
   }
   std::optional<Probe> out;
@@ -48,7 +52,8 @@ std::optional<Probe> load(Dossier& d, const std::string& provider, const std::st
     for (size_t i = 0; i < request.samples.size(); ++i) {
       const ProbeSample& asked = request.samples[i];
       Sample sample{asked.id, asked.key.str(), dataset_of_sample(asked, d.vault)};
-      if (!p.samples.emplace(sample, sample_answer(report.samples[i])).second) throw Error(Code::bad_input, "transcript: a sample stands there twice");
+      if (!p.samples.emplace(sample, sample_answer(report.samples[i])).second)
+        throw Error(Code::bad_input, "transcript: a sample stands there twice");
     }
     out = std::move(p);
   });
@@ -64,16 +69,21 @@ void find_removed(Dossier& d, const Inspection& i) {
   std::vector<ObjectSeen> left = i.after->objects;
   for (const ObjectSeen& object : i.before->objects) {
     auto it = std::find(left.begin(), left.end(), object);
-    if (it != left.end()) left.erase(it);
-    else if (!ours.contains(object.label)) d.removed_by_others.insert(object.label.empty() ? object.object_class + " " + hex(object.id) : object.label);
+    if (it != left.end())
+      left.erase(it);
+    else if (!ours.contains(object.label))
+      d.removed_by_others.insert(object.label.empty() ? object.object_class + " " + hex(object.id)
+                                                      : object.label);
   }
 }
 
 void check_seed(Dossier& d, const Json& body) {
   const Json& head = body.at("head");
   int64_t size = head.num("size");
-  if (size < 0 || static_cast<uint64_t>(size) > *d.started) throw Error(Code::bad_input, "head is not before the erasure's start");
-  if (body.at("samples").str("seed") != head.str("root")) throw Error(Code::bad_input, "the samples' seed is not the ledger's root");
+  if (size < 0 || static_cast<uint64_t>(size) > *d.started)
+    throw Error(Code::bad_input, "head is not before the erasure's start");
+  if (body.at("samples").str("seed") != head.str("root"))
+    throw Error(Code::bad_input, "the samples' seed is not the ledger's root");
   if (d.headers_complete && hex(tree_root({d.leaves.data(), static_cast<size_t>(size)})) != head.str("root"))
     throw Error(Code::bad_input, "head is not the ledger's root at that size");
 }
@@ -100,7 +110,8 @@ Probe read_probe(ByteView content) {
   }
   for (size_t i = 0; i < request.keys.size(); ++i) {
     std::string version = request.keys[i].version.str();
-    if (!p.asked.emplace(version, request.keys[i]).second) throw Error(Code::bad_input, "transcript: " + version + " is asked for twice");
+    if (!p.asked.emplace(version, request.keys[i]).second)
+      throw Error(Code::bad_input, "transcript: " + version + " is asked for twice");
     p.keys[version] = {std::string(probe_text(report.keys[i].answer)), report.keys[i].canary};
   }
   return p;
@@ -111,7 +122,8 @@ void read_inspections(Dossier& d) {
   if (const Json* body = d.started ? d.body(*d.started) : nullptr) {
     d.findings.guard(brief_number(*d.started), [&] {
       if (body->str("plan") != d.plan_digest) throw Error(Code::bad_input, "another plan was started");
-      for (const Json& i : body->at("inspections").as_array()) before[i.str("provider")] = i.str("transcript");
+      for (const Json& i : body->at("inspections").as_array())
+        before[i.str("provider")] = i.str("transcript");
       check_seed(d, *body);
     });
   } else {
@@ -130,7 +142,8 @@ void read_inspections(Dossier& d) {
       i.provider = item.str("provider");
       i.before_digest = item.str("before");
       i.after_digest = item.str("after");
-      if (before[i.provider] != i.before_digest) throw Error(Code::bad_input, "before: is not the transcript of the erasure's start");
+      if (before[i.provider] != i.before_digest)
+        throw Error(Code::bad_input, "before: is not the transcript of the erasure's start");
       i.before = load(d, i.provider, i.before_digest, "before");
       i.after = load(d, i.provider, i.after_digest, "after");
       find_removed(d, i);

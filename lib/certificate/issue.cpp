@@ -17,7 +17,9 @@ namespace kesu {
 
 namespace {
 
-void put_text(BundleFiles& files, std::string_view path, std::string_view text) { files[std::string(path)] = to_bytes(as_bytes(text)); }
+void put_text(BundleFiles& files, std::string_view path, std::string_view text) {
+  files[std::string(path)] = to_bytes(as_bytes(text));
+}
 
 const Bytes& file_of(const BundleFiles& files, std::string_view path) {
   auto it = files.find(std::string(path));
@@ -34,7 +36,9 @@ std::string consistency_text(const LedgerReading& ledger, uint64_t old_size) {
 Checkpoint checkpoint_of(const std::string& note, const LedgerReading& ledger, const char* which) {
   Checkpoint c = Checkpoint::parse_text(Note::parse(note).text);
   if (c.size != ledger.leaves.size() || tree_root(ledger.leaves) != c.root)
-    throw Error(Code::conflict, std::string("checkpoint ") + which + " is not that of the ledger as it is now").next("make a checkpoint and try again");
+    throw Error(Code::conflict,
+                std::string("checkpoint ") + which + " is not that of the ledger as it is now")
+        .next("make a checkpoint and try again");
   return c;
 }
 
@@ -63,12 +67,14 @@ Scope scope_of(const Json& plan) {
 std::set<std::string> certificate_keys(LedgerSource& source, const LedgerReading& ledger) {
   std::set<std::string> out;
   for (const Header& h : ledger.headers)
-    if (h.type == "key-created" && parse_json(source.body(h.seq).canonical, "ledger body").str_or("purpose", "") == "sign-certificate")
+    if (h.type == "key-created" &&
+        parse_json(source.body(h.seq).canonical, "ledger body").str_or("purpose", "") == "sign-certificate")
       out.insert(h.nodes.front().id);
   return out;
 }
 
-std::vector<uint64_t> open_entries(LedgerSource& source, const LedgerReading& ledger, const std::string& erasure, const Json& plan) {
+std::vector<uint64_t> open_entries(LedgerSource& source, const LedgerReading& ledger,
+                                   const std::string& erasure, const Json& plan) {
   Scope scope = scope_of(plan);
   return entries_to_open(ledger, erasure, scope.datasets, scope.controls, certificate_keys(source, ledger));
 }
@@ -81,13 +87,16 @@ void refuse_if_hard(const std::vector<dossier::Finding>& findings, Code code, co
 }  // namespace
 
 BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
-  if (!CertificateId::parse(request.certificate)) throw Error(Code::bad_identifier, "\"" + request.certificate + "\" is no certificate's identifier");
+  if (!CertificateId::parse(request.certificate))
+    throw Error(Code::bad_identifier, "\"" + request.certificate + "\" is no certificate's identifier");
   LedgerReading ledger = read_ledger_source(source);
   checkpoint_of(request.checkpoint, ledger, "A");
   const GraphNode* erasure = ledger.graph.find(request.erasure);
   if (!erasure) throw Error(Code::not_found, "no erasure " + request.erasure);
   if (erasure->state != "destroyed" && erasure->state != "verified" && erasure->state != "validated")
-    throw Error(Code::state_refused, "erasure " + request.erasure + " is " + erasure->state + ": there is nothing to certify yet").next("kesu erase run");
+    throw Error(Code::state_refused,
+                "erasure " + request.erasure + " is " + erasure->state + ": there is nothing to certify yet")
+        .next("kesu erase run");
   BundleFiles files;
   Bytes plan_bytes;
   Json plan = plan_of(source, ledger, request.erasure, plan_bytes);
@@ -107,21 +116,24 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
 }
 
 void write_document(BundleFiles& files, const dossier::Dossier& d, const IssueRequest& request) {
-  Json document = dossier::make_document(d, {request.certificate, request.program, request.issued}, dossier::conditions_of(d));
+  Json document = dossier::make_document(d, {request.certificate, request.program, request.issued},
+                                         dossier::conditions_of(d));
   put_text(files, bundle::kCertificate, document.canonical());
 }
 
 BundleFiles draft_bundle(LedgerSource& source, const IssueRequest& request) {
   BundleFiles files = collect_draft(source, request);
   dossier::Dossier d = dossier::read_dossier(files);
-  refuse_if_hard(d.findings.all(), Code::ledger_damaged, "the vault does not agree with itself about " + request.erasure);
+  refuse_if_hard(d.findings.all(), Code::ledger_damaged,
+                 "the vault does not agree with itself about " + request.erasure);
   write_document(files, d, request);
   return files;
 }
 
 void add_signature(BundleFiles& files, ByteView cms) {
   CmsCheck check = verify_detached(file_of(files, bundle::kCertificate), cms);
-  if (!check.ok) throw Error(Code::signature_bad, "the signature over certificate.json is not good").cause(check.reason);
+  if (!check.ok)
+    throw Error(Code::signature_bad, "the signature over certificate.json is not good").cause(check.reason);
   files[std::string(bundle::kSignature)] = to_bytes(cms);
 }
 
@@ -139,7 +151,9 @@ Event seal_manifest(BundleFiles& files) {
   node.of = document.str("erasure");
   node.d = hex(hash(HashAlg::sha512, as_bytes(manifest)));
   event.nodes = {node};
-  event.body = Json::object({{"certificate", hex(sha256(certificate))}, {"signature", hex(sha256(signature))}, {"manifest", hex(sha256(as_bytes(manifest)))}});
+  event.body = Json::object({{"certificate", hex(sha256(certificate))},
+                             {"signature", hex(sha256(signature))},
+                             {"manifest", hex(sha256(as_bytes(manifest)))}});
   return event;
 }
 

@@ -1,5 +1,5 @@
-// Making a bundle (docs/spec/certificate.md). Order, without circles: draft → sign certificate.json → MANIFEST → append
-// certificate-issued → checkpoint B → finish. Pure but for what the source reads.
+// Making a bundle (docs/spec/certificate.md). Order, without circles: draft → sign certificate.json →
+// MANIFEST → append certificate-issued → checkpoint B → finish. Pure but for what the source reads.
 #pragma once
 #include <string>
 
@@ -11,26 +11,28 @@
 namespace kesu {
 
 struct IssueRequest {
-  std::string erasure;        // `era-…`
-  std::string certificate;    // `cer-…`, new
-  std::string program;        // name and version
+  std::string erasure;      // `era-…`
+  std::string certificate;  // `cer-…`, new
+  std::string program;      // name and version
   Millis issued = 0;
-  Bytes signer_certificate;   // DER, for a certificate key of this vault
-  std::string vkey;           // of the ledger key
-  std::string checkpoint;     // A: the signed note for source.size()
+  Bytes signer_certificate;  // DER, for a certificate key of this vault
+  std::string vkey;          // of the ledger key
+  std::string checkpoint;    // A: the signed note for source.size()
 };
 
-// Everything but signature, MANIFEST and the final ledger files; certificate.json is what is to be signed. Levels are
-// those that the verifier computes from this very draft. Errors: not_found (no such erasure, evidence missing),
-// state_refused (the erasure has destroyed nothing yet), ledger_damaged (the vault contradicts itself, naming the part).
+// Everything but signature, MANIFEST and the final ledger files; certificate.json is what is to be signed.
+// Levels are those that the verifier computes from this very draft. Errors: not_found (no such erasure,
+// evidence missing), state_refused (the erasure has destroyed nothing yet), ledger_damaged (the vault
+// contradicts itself, naming the part).
 BundleFiles draft_bundle(LedgerSource& source, const IssueRequest& request);
 
 // The detached CMS over certificate.json (crypto/cms.h). Throws signature_bad when it does not verify.
 void add_signature(BundleFiles& files, ByteView cms);
 // Writes MANIFEST and gives the entry to append: certificate-issued with its SHA-512.
 Event seal_manifest(BundleFiles& files);
-// Replaces the draft's ledger files by those of the ledger with that entry; `checkpoint` is B. What a reader would
-// refuse is refused here: Error conflict when the ledger moved meanwhile in a way that matters, naming it.
+// Replaces the draft's ledger files by those of the ledger with that entry; `checkpoint` is B. What a reader
+// would refuse is refused here: Error conflict when the ledger moved meanwhile in a way that matters, naming
+// it.
 void finish_bundle(BundleFiles& files, LedgerSource& source, const std::string& checkpoint);
 
 }  // namespace kesu

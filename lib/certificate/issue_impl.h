@@ -1,5 +1,5 @@
-// The issuer's steps without its own reader's refusal, so that tests can make what an unfaithful issuer would. For
-// lib/certificate itself.
+// The issuer's steps without its own reader's refusal, so that tests can make what an unfaithful issuer
+// would. For lib/certificate itself.
 #pragma once
 #include "certificate/dossier_impl.h"
 #include "certificate/issue.h"

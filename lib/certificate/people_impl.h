@@ -8,6 +8,7 @@ namespace kesu::dossier {
 struct Dossier;
 // One line per officer of the genesis statement, in its order; the principal is the operator's identifier.
 std::string allowed_signers_text(const Dossier& d);
-std::string allowed_signer_line(const std::string& id, const std::vector<std::string>& roles, const std::string& public_key);
+std::string allowed_signer_line(const std::string& id, const std::vector<std::string>& roles,
+                                const std::string& public_key);
 
 }  // namespace kesu::dossier

@@ -7,8 +7,12 @@ namespace kesu::dossier {
 
 namespace {
 
-std::string count(int64_t n, const char* one, const char* many) { return std::to_string(n) + " " + (n == 1 ? one : many); }
-std::string count(size_t n, const char* one, const char* many) { return count(static_cast<int64_t>(n), one, many); }
+std::string count(int64_t n, const char* one, const char* many) {
+  return std::to_string(n) + " " + (n == 1 ? one : many);
+}
+std::string count(size_t n, const char* one, const char* many) {
+  return count(static_cast<int64_t>(n), one, many);
+}
 
 std::string joined(const std::vector<std::string>& parts, const char* between = "; ") {
   std::string out;
@@ -19,8 +23,10 @@ std::string joined(const std::vector<std::string>& parts, const char* between = 
 Reason scope(const Dossier& d) {
   int64_t objects = 0, bytes = 0;
   size_t batches = 0;
-  for (const DatasetFacts& s : d.datasets) objects += s.objects, bytes += s.bytes, batches += s.batches.size();
-  return {{"inventory roots of " + count(d.datasets.size(), "dataset", "datasets"), count(batches, "batch", "batches") + " in the ledger"},
+  for (const DatasetFacts& s : d.datasets)
+    objects += s.objects, bytes += s.bytes, batches += s.batches.size();
+  return {{"inventory roots of " + count(d.datasets.size(), "dataset", "datasets"),
+           count(batches, "batch", "batches") + " in the ledger"},
           count(objects, "object", "objects") + ", " + count(bytes, "byte", "bytes")};
 }
 
@@ -29,9 +35,11 @@ Reason history(const Dossier& d) {
   std::vector<std::string> parts;
   for (const DatasetFacts& s : d.datasets) {
     const Json* h = s.settings.find("plaintext_history");
-    std::string statement = h ? h->str_or("statement", "unknown") : "unknown", by = h ? h->str_or("by", "") : "", detail = h ? h->str_or("detail", "") : "";
+    std::string statement = h ? h->str_or("statement", "unknown") : "unknown",
+                by = h ? h->str_or("by", "") : "", detail = h ? h->str_or("detail", "") : "";
     if (!by.empty()) out.rests_on.push_back("statement of " + by);
-    parts.push_back(s.settings.str_or("name", s.id) + ": " + statement + (detail.empty() ? "" : ", " + detail));
+    parts.push_back(s.settings.str_or("name", s.id) + ": " + statement +
+                    (detail.empty() ? "" : ", " + detail));
   }
   out.detail = joined(parts);
   return out;
@@ -42,7 +50,8 @@ Reason algorithms(const Dossier& d) {
   auto used = algorithms_of(d);
   if (!used) return {{}, "not every batch's algorithms are shown"};
   std::vector<std::string> parts;
-  for (const AlgorithmUse& use : *used) parts.push_back(use.name + " (" + use.purpose + (use.until.empty() ? "" : ", until " + use.until) + ")");
+  for (const AlgorithmUse& use : *used)
+    parts.push_back(use.name + " (" + use.purpose + (use.until.empty() ? "" : ", until " + use.until) + ")");
   out.detail = joined(parts, ", ");
   return out;
 }
@@ -50,7 +59,8 @@ Reason algorithms(const Dossier& d) {
 Reason living(const Dossier& d) {
   auto paths = living_paths(d.graph, d.datasets_in_scope, d.as_of);
   size_t shown = std::min<size_t>(paths.size(), 5);
-  Reason out{{"disclosure graph: " + count(d.kill.versions.size(), "key version", "key versions") + ", " + count(d.kill.copies.size(), "copy", "copies") + ", " +
+  Reason out{{"disclosure graph: " + count(d.kill.versions.size(), "key version", "key versions") + ", " +
+              count(d.kill.copies.size(), "copy", "copies") + ", " +
               count(d.kill.processes.size(), "process", "processes")},
              count(paths.size(), "living path", "living paths")};
   if (shown) out.detail += ": " + joined({paths.begin(), paths.begin() + static_cast<long>(shown)}, ", ");
@@ -67,7 +77,8 @@ Reason destroyed(const Dossier& d) {
     lost += it->second.receipt_lost;
   }
   return {{count(receipts, "provider receipt", "provider receipts")},
-          std::to_string(done) + " of " + count(d.kill.versions.size(), "key version", "key versions") + " destroyed" +
+          std::to_string(done) + " of " + count(d.kill.versions.size(), "key version", "key versions") +
+              " destroyed" +
               (lost ? ", " + count(lost, "receipt", "receipts") + " lost and settled by inspection" : "")};
 }
 
@@ -86,18 +97,22 @@ Reason authorised(const Dossier& d) {
   for (const SignedAct& act : d.acts) {
     if (!act.counted) continue;
     auto it = d.people.find(act.operator_id);
-    out.rests_on.push_back("signature of " + (it == d.people.end() ? act.operator_id : it->second.name) + " (" + act.action + ")");
+    out.rests_on.push_back("signature of " + (it == d.people.end() ? act.operator_id : it->second.name) +
+                           " (" + act.action + ")");
     approvals += act.action == "approve";
   }
-  out.detail = count(approvals, "approval", "approvals") + ", quorum " + std::to_string(d.plan.num_or("quorum", 0)) + ", waiting period " +
+  out.detail = count(approvals, "approval", "approvals") + ", quorum " +
+               std::to_string(d.plan.num_or("quorum", 0)) + ", waiting period " +
                count(d.plan.num_or("waiting_seconds", 0), "second", "seconds");
   return out;
 }
 
 Reason inspected(const Dossier& d) {
   Reason out;
-  for (const Inspection& i : d.inspections) out.rests_on.push_back("enumerations of " + i.provider + " before and after");
-  out.detail = count(d.kill.versions.size(), "canary", "canaries") + ", " + count(d.samples, "sample", "samples");
+  for (const Inspection& i : d.inspections)
+    out.rests_on.push_back("enumerations of " + i.provider + " before and after");
+  out.detail =
+      count(d.kill.versions.size(), "canary", "canaries") + ", " + count(d.samples, "sample", "samples");
   return out;
 }
 
@@ -108,8 +123,12 @@ Reason reason_for(const Dossier& d, const std::string& claim, const std::set<std
   if (claim == "plaintext-history") return history(d);
   if (claim == "sealed-before-placed") return {{"seal-intended and seal-done entries"}, ""};
   if (claim == "algorithms") return algorithms(d);
-  if (claim == "key-origin") return {{"attributes at birth and before destruction"}, count(d.kill.versions.size(), "key version", "key versions")};
-  if (claim == "uncompromised") return {{"every header of the ledger"}, conditions.contains("never-compromised") ? "" : "a compromise or a finding is recorded"};
+  if (claim == "key-origin")
+    return {{"attributes at birth and before destruction"},
+            count(d.kill.versions.size(), "key version", "key versions")};
+  if (claim == "uncompromised")
+    return {{"every header of the ledger"},
+            conditions.contains("never-compromised") ? "" : "a compromise or a finding is recorded"};
   if (claim == "exclusivity") return living(d);
   if (claim == "copies") return copies(d);
   if (claim == "destroyed") return destroyed(d);

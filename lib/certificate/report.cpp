@@ -40,32 +40,51 @@ std::string rests_on(const ClaimResult& c) {
 }  // namespace
 
 std::string_view verdict_text(Verdict verdict) {
-  return verdict == Verdict::complete ? "complete" : verdict == Verdict::incomplete ? "incomplete" : "invalid";
+  return verdict == Verdict::complete     ? "complete"
+         : verdict == Verdict::incomplete ? "incomplete"
+                                          : "invalid";
 }
 
 std::string_view coverage_text(Coverage coverage) {
   switch (coverage) {
-    case Coverage::covered: return "covered";
-    case Coverage::header_covered: return "header-covered";
-    case Coverage::not_covered: return "not-covered";
-    case Coverage::cannot_say: break;
+    case Coverage::covered:
+      return "covered";
+    case Coverage::header_covered:
+      return "header-covered";
+    case Coverage::not_covered:
+      return "not-covered";
+    case Coverage::cannot_say:
+      break;
   }
   return "cannot-say";
 }
 
 Exit exit_of(const VerifyReport& report) {
-  return report.verdict == Verdict::complete ? Exit::done : report.verdict == Verdict::invalid ? Exit::invalid : Exit::incomplete;
+  return report.verdict == Verdict::complete  ? Exit::done
+         : report.verdict == Verdict::invalid ? Exit::invalid
+                                              : Exit::incomplete;
 }
 
 Json to_json(const VerifyReport& report) {
-  Json claims((Json::Array())), premises((Json::Array())), limits((Json::Array())), objects((Json::Array())), errors((Json::Array()));
+  Json claims((Json::Array())), premises((Json::Array())), limits((Json::Array())), objects((Json::Array())),
+      errors((Json::Array()));
   for (const ClaimResult& c : report.claims)
-    claims.push(Json::object({{"id", c.id}, {"level", level_text(c.level)}, {"least", level_text(c.least)}, {"rests_on", strings(c.rests_on)}, {"detail", c.detail}}));
-  for (const Premise& p : report.premises) premises.push(Json::object({{"id", p.id}, {"en", p.text.en}, {"ja", p.text.ja}}));
-  for (const Limit& l : report.limits) limits.push(Json::object({{"id", l.id}, {"en", l.text.en}, {"ja", l.text.ja}}));
+    claims.push(Json::object({{"id", c.id},
+                              {"level", level_text(c.level)},
+                              {"least", level_text(c.least)},
+                              {"rests_on", strings(c.rests_on)},
+                              {"detail", c.detail}}));
+  for (const Premise& p : report.premises)
+    premises.push(Json::object({{"id", p.id}, {"en", p.text.en}, {"ja", p.text.ja}}));
+  for (const Limit& l : report.limits)
+    limits.push(Json::object({{"id", l.id}, {"en", l.text.en}, {"ja", l.text.ja}}));
   for (const ObjectResult& o : report.objects)
-    objects.push(Json::object({{"path", name_to_json(o.path)}, {"result", coverage_text(o.result)}, {"dataset", o.dataset}, {"why", o.why}}));
-  for (const VerifyError& e : report.errors) errors.push(Json::object({{"part", name_to_json(e.part)}, {"what", name_to_json(e.what)}}));
+    objects.push(Json::object({{"path", name_to_json(o.path)},
+                               {"result", coverage_text(o.result)},
+                               {"dataset", o.dataset},
+                               {"why", o.why}}));
+  for (const VerifyError& e : report.errors)
+    errors.push(Json::object({{"part", name_to_json(e.part)}, {"what", name_to_json(e.what)}}));
   return Json::object({{"verdict", verdict_text(report.verdict)},
                        {"certificate", report.certificate},
                        {"organisation", report.organisation},
@@ -90,22 +109,30 @@ Json to_json(const VerifyReport& report) {
 namespace {
 std::string_view level_ja(Level level) {
   switch (level) {
-    case Level::proven: return "証明";
-    case Level::attested: return "第三者が証明";
-    case Level::recorded: return "記録";
-    case Level::asserted: return "申告";
-    case Level::absent: break;
+    case Level::proven:
+      return "証明";
+    case Level::attested:
+      return "第三者が証明";
+    case Level::recorded:
+      return "記録";
+    case Level::asserted:
+      return "申告";
+    case Level::absent:
+      break;
   }
   return "なし";
 }
 
 // A forged or altered bundle: what it says of itself is not repeated.
 std::string render_invalid(const VerifyReport& report, bool ja) {
-  std::string out = ja ? "この一式は偽造、改ざん、または矛盾しています。記載内容を信じてはいけません。\n" : "";
+  std::string out =
+      ja ? "この一式は偽造、改ざん、または矛盾しています。記載内容を信じてはいけません。\n" : "";
   out += "This bundle is forged, altered or inconsistent: believe nothing that it says.\n  found\n";
   constexpr size_t kShown = 40;
-  for (size_t i = 0; i < report.errors.size() && i < kShown; ++i) out += "    " + plain(report.errors[i].part) + ": " + plain(report.errors[i].what) + "\n";
-  if (report.errors.size() > kShown) out += "    and " + std::to_string(report.errors.size() - kShown) + " more (--json lists all)\n";
+  for (size_t i = 0; i < report.errors.size() && i < kShown; ++i)
+    out += "    " + plain(report.errors[i].part) + ": " + plain(report.errors[i].what) + "\n";
+  if (report.errors.size() > kShown)
+    out += "    and " + std::to_string(report.errors.size() - kShown) + " more (--json lists all)\n";
   return out + "  verdict   INVALID\n";
 }
 
@@ -114,7 +141,8 @@ std::string render_invalid(const VerifyReport& report, bool ja) {
 std::string render_report(const VerifyReport& report, bool ja) {
   if (report.verdict == Verdict::invalid) return render_invalid(report, ja);
   auto in = [&](const BilingualText& t) { return plain(ja ? t.ja : t.en); };
-  std::string out = "Certificate " + plain(report.certificate.substr(0, 12)) + "   " + plain(report.organisation) + "   erased " + when(report.erased) +
+  std::string out = "Certificate " + plain(report.certificate.substr(0, 12)) + "   " +
+                    plain(report.organisation) + "   erased " + when(report.erased) +
                     (report.test_grade ? "   TEST GRADE" : "") + "\n";
   size_t id_width = 5, level_width = 8;
   for (const ClaimResult& c : report.claims) id_width = std::max(id_width, c.id.size());
@@ -122,25 +150,31 @@ std::string render_report(const VerifyReport& report, bool ja) {
   for (const ClaimResult& c : report.claims) {
     bool unknown = c.id == "plaintext-history" && c.level == Level::absent;
     std::string level = unknown ? "UNKNOWN" : std::string(level_text(c.level));
-    out += "  " + padded(c.id, id_width + 1) + padded(level, level_width + 1) + plain(rests_on(c)) + (c.level < c.least ? "   (below " + std::string(level_text(c.least)) + ")" : "") + "\n";
-    if (ja) out += "    " + in(c.title) + "\n    → " + std::string(level_ja(c.level)) + "：" + in(c.says) + "\n";
+    out += "  " + padded(c.id, id_width + 1) + padded(level, level_width + 1) + plain(rests_on(c)) +
+           (c.level < c.least ? "   (below " + std::string(level_text(c.least)) + ")" : "") + "\n";
+    if (ja)
+      out += "    " + in(c.title) + "\n    → " + std::string(level_ja(c.level)) + "：" + in(c.says) + "\n";
   }
   if (!report.premises.empty()) out += "  premises\n";
   for (const Premise& p : report.premises) out += "    " + in(p.text) + "\n";
   if (!report.limits.empty()) out += "  limits\n";
   for (const Limit& l : report.limits) out += "    " + in(l.text) + "\n";
   for (const ObjectResult& o : report.objects)
-    out += "  " + padded("object", id_width + 1) + plain(o.path) + ": " + std::string(coverage_text(o.result)) + (o.name.empty() ? "" : ", " + plain(o.name)) +
-           (o.result == Coverage::header_covered ? " (its payload is not bound)" : "") + (o.why.empty() ? "" : " (" + plain(o.why) + ")") + "\n";
+    out += "  " + padded("object", id_width + 1) + plain(o.path) + ": " +
+           std::string(coverage_text(o.result)) + (o.name.empty() ? "" : ", " + plain(o.name)) +
+           (o.result == Coverage::header_covered ? " (its payload is not bound)" : "") +
+           (o.why.empty() ? "" : " (" + plain(o.why) + ")") + "\n";
   if (report.verdict == Verdict::incomplete) {
     out += "  missing\n";
     for (const std::string& s : report.shortfalls) out += "    " + plain(s) + "\n";
   }
   std::string verdict(verdict_text(report.verdict));
-  std::transform(verdict.begin(), verdict.end(), verdict.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::transform(verdict.begin(), verdict.end(), verdict.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   out += "  " + padded("verdict", id_width + 1) + verdict + " for profile " + report.required_profile;
   if (report.history_unknown) out += ", plaintext history unknown";
-  out += std::string(report.withdrawn ? "; WITHDRAWN" : "; not withdrawn") + " as of checkpoint " + std::to_string(report.as_of) + "\n";
+  out += std::string(report.withdrawn ? "; WITHDRAWN" : "; not withdrawn") + " as of checkpoint " +
+         std::to_string(report.as_of) + "\n";
   return out;
 }
 

@@ -34,12 +34,14 @@ void add_officers(std::vector<SshPublicKey>& out, std::string_view text) {
     for (std::string_view type : {"ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-"})
       for (size_t hit = line.find(type); hit != std::string_view::npos; hit = line.find(type, hit + 1))
         if (hit > 0 && (line[hit - 1] == ' ' || line[hit - 1] == '\t')) at = std::min(at, hit);
-    if (at == std::string_view::npos) throw Error(Code::bad_input, "no public key in \"" + std::string(line.substr(0, 80)) + "\"");
+    if (at == std::string_view::npos)
+      throw Error(Code::bad_input, "no public key in \"" + std::string(line.substr(0, 80)) + "\"");
     out.push_back(SshPublicKey::parse_line(line.substr(at)));
   }
 }
 
-void take_line(TrustAnchors& out, std::string_view word, const std::string& value, const std::function<Bytes(const std::string&)>& read_file) {
+void take_line(TrustAnchors& out, std::string_view word, const std::string& value,
+               const std::function<Bytes(const std::string&)>& read_file) {
   if (word == "signer") {
     auto digest = value.starts_with("sha256:") ? unhex32(value.substr(7)) : std::nullopt;
     if (!digest) throw Error(Code::bad_input, "signer takes sha256: and 64 hex digits");
@@ -51,11 +53,13 @@ void take_line(TrustAnchors& out, std::string_view word, const std::string& valu
   } else if (word == "log" || word == "witness") {
     NoteKey key = NoteKey::parse(value);
     if ((key.type == NoteKeyType::ed25519) != (word == "log"))
-      throw Error(Code::bad_input, word == "log" ? "this is a witness's key" : "this is a log's key; a witness's has type 04");
+      throw Error(Code::bad_input,
+                  word == "log" ? "this is a witness's key" : "this is a log's key; a witness's has type 04");
     (word == "log" ? out.logs : out.witnesses).push_back(std::move(key));
   } else if (word == "quorum") {
     auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out.witness_quorum);
-    if (error != std::errc() || end != value.data() + value.size() || out.witness_quorum < 1 || out.witness_quorum > 100)
+    if (error != std::errc() || end != value.data() + value.size() || out.witness_quorum < 1 ||
+        out.witness_quorum > 100)
       throw Error(Code::bad_input, "quorum takes a number from 1 to 100");
   } else if (word == "officers") {
     add_officers(out.officers, as_text(read_file(value)));
@@ -69,7 +73,8 @@ void take_line(TrustAnchors& out, std::string_view word, const std::string& valu
 }  // namespace
 
 TrustAnchors parse_trust(std::string_view text, const std::function<Bytes(const std::string&)>& read_file) {
-  if (text.size() > kMaxTrust) throw Error(Code::bad_input, "trust file: larger than " + std::to_string(kMaxTrust) + " bytes");
+  if (text.size() > kMaxTrust)
+    throw Error(Code::bad_input, "trust file: larger than " + std::to_string(kMaxTrust) + " bytes");
   TrustAnchors out;
   for (size_t number = 1; !text.empty(); ++number) {
     size_t end = std::min(text.find('\n'), text.size());
@@ -80,14 +85,17 @@ TrustAnchors parse_trust(std::string_view text, const std::function<Bytes(const 
     try {
       take_line(out, line.substr(0, space), std::string(trimmed(line.substr(space))), read_file);
     } catch (const Error& e) {
-      throw Error(e.code() == Code::not_found ? Code::not_found : Code::bad_input, "trust file, line " + std::to_string(number) + ": " + e.message()).cause(e.cause());
+      throw Error(e.code() == Code::not_found ? Code::not_found : Code::bad_input,
+                  "trust file, line " + std::to_string(number) + ": " + e.message())
+          .cause(e.cause());
     }
   }
   return out;
 }
 
 std::string propose_trust(const BundleFiles& files) {
-  std::string out = "# What the bundle offers. Compare each line with what you know from elsewhere before you use it.\n";
+  std::string out =
+      "# What the bundle offers. Compare each line with what you know from elsewhere before you use it.\n";
   auto with = [&](std::string_view path, const std::function<void(std::string_view)>& read) {
     auto it = files.find(std::string(path));
     try {
@@ -102,7 +110,9 @@ std::string propose_trust(const BundleFiles& files) {
     out += "# " + c.subject + (c.self_signed ? ", self-signed" : ", issued by " + c.issuer) + "\n";
     out += "signer sha256:" + hex(c.fingerprint()) + "\n";
   });
-  with(bundle::kLedgerKey, [&](std::string_view vkey) { out += "log " + NoteKey::parse(trimmed(vkey.substr(0, vkey.find('\n')))).vkey() + "\n"; });
+  with(bundle::kLedgerKey, [&](std::string_view vkey) {
+    out += "log " + NoteKey::parse(trimmed(vkey.substr(0, vkey.find('\n')))).vkey() + "\n";
+  });
   with(bundle::kGenesis, [&](std::string_view text) {
     for (const GenesisOfficer& o : Genesis::parse(text).officers) {
       SshPublicKey key = SshPublicKey::parse_line(o.public_key);

@@ -1,5 +1,5 @@
-// Whom the reader trusts (docs/spec/certificate.md, "Verification"). The files that a trust file names are read by the
-// caller's function, so that nothing here touches a disk.
+// Whom the reader trusts (docs/spec/certificate.md, "Verification"). The files that a trust file names are
+// read by the caller's function, so that nothing here touches a disk.
 #pragma once
 #include <functional>
 #include <string>
@@ -13,23 +13,26 @@
 namespace kesu {
 
 struct TrustAnchors {
-  std::vector<Digest32> signers;    // SHA-256 of certificates
-  std::vector<Bytes> signer_cas;    // DER
+  std::vector<Digest32> signers;  // SHA-256 of certificates
+  std::vector<Bytes> signer_cas;  // DER
   std::vector<NoteKey> logs;
   std::vector<NoteKey> witnesses;
   int64_t witness_quorum = 1;
   std::vector<SshPublicKey> officers;
-  std::vector<Bytes> tsa_cas;       // DER; no bundle of version 1 holds a token to check with them
+  std::vector<Bytes> tsa_cas;  // DER; no bundle of version 1 holds a token to check with them
 
-  bool empty() const { return signers.empty() && signer_cas.empty() && logs.empty() && officers.empty() && witnesses.empty(); }
+  bool empty() const {
+    return signers.empty() && signer_cas.empty() && logs.empty() && officers.empty() && witnesses.empty();
+  }
 };
 
-// Throws Error bad_input naming the line. `read_file` gets the path as written (relative to the trust file: the
-// caller's to resolve).
-TrustAnchors parse_trust(std::string_view text, const std::function<Bytes(const std::string& path)>& read_file);
+// Throws Error bad_input naming the line. `read_file` gets the path as written (relative to the trust file:
+// the caller's to resolve).
+TrustAnchors parse_trust(std::string_view text,
+                         const std::function<Bytes(const std::string& path)>& read_file);
 
-// What a bundle offers as identity, as lines of a trust file: for a person to compare with what they know from
-// elsewhere. Damaged parts are left out and said in a comment.
+// What a bundle offers as identity, as lines of a trust file: for a person to compare with what they know
+// from elsewhere. Damaged parts are left out and said in a comment.
 std::string propose_trust(const BundleFiles& files);
 
 }  // namespace kesu

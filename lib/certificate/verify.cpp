@@ -1,4 +1,5 @@
-// The verifier's order of work: files, dossier, document, signature, ledger entry, claims, trust, profile, objects.
+// The verifier's order of work: files, dossier, document, signature, ledger entry, claims, trust, profile,
+// objects.
 #include "certificate/verify.h"
 
 #include <algorithm>
@@ -14,9 +15,10 @@ namespace {
 
 using dossier::Dossier;
 
-constexpr std::string_view kRequired[] = {bundle::kCertificate, bundle::kSignature,   bundle::kPlan,        bundle::kGenesis,
-                                          bundle::kAllowedSigners, bundle::kHeaders, bundle::kBodies,      bundle::kCheckpointA,
-                                          bundle::kCheckpointB, bundle::kConsistency, bundle::kSigner,      bundle::kLedgerKey,
+constexpr std::string_view kRequired[] = {bundle::kCertificate, bundle::kSignature,      bundle::kPlan,
+                                          bundle::kGenesis,     bundle::kAllowedSigners, bundle::kHeaders,
+                                          bundle::kBodies,      bundle::kCheckpointA,    bundle::kCheckpointB,
+                                          bundle::kConsistency, bundle::kSigner,         bundle::kLedgerKey,
                                           bundle::kManifest,    bundle::kReadme};
 
 void check_files(Dossier& d, const BundleFiles& files) {
@@ -31,7 +33,8 @@ Json read_certificate(Dossier& d) {
   Json out;
   if (auto file = d.file(bundle::kCertificate))
     d.findings.guard(std::string(bundle::kCertificate), [&] {
-      Json doc = parse_canonical_json(as_text(*file), "certificate.json", {.max_bytes = dossier::kMaxJson, .max_depth = 16});
+      Json doc = parse_canonical_json(as_text(*file), "certificate.json",
+                                      {.max_bytes = dossier::kMaxJson, .max_depth = 16});
       if (doc.str("type") != "kesu-certificate-v1") throw Error(Code::bad_input, "type: " + doc.str("type"));
       if (!CertificateId::parse(doc.str("id"))) throw Error(Code::bad_input, "id: no identifier");
       out = std::move(doc);
@@ -39,8 +42,8 @@ Json read_certificate(Dossier& d) {
   return out;
 }
 
-// Levels may be lower than computed (the issuer had less to go by), never higher; the rest of a claim must be what the
-// same level gives here.
+// Levels may be lower than computed (the issuer had less to go by), never higher; the rest of a claim must be
+// what the same level gives here.
 void check_claims(Dossier& d, const Json& stored, const Json& computed) {
   const Json::Array &is = stored.as_array(), &should = computed.as_array();
   if (is.size() != should.size()) {
@@ -56,13 +59,16 @@ void check_claims(Dossier& d, const Json& stored, const Json& computed) {
     }
     Level here = *parse_level(should[i].str("level"));
     if (*level > here)
-      d.findings.bad("certificate.json", "claims: " + id + " says " + std::string(level_text(*level)) + ", the bundle gives " + std::string(level_text(here)));
+      d.findings.bad("certificate.json", "claims: " + id + " says " + std::string(level_text(*level)) +
+                                             ", the bundle gives " + std::string(level_text(here)));
     else if (*level == here)
-      for (const std::string& path : dossier::differences(is[i], should[i])) d.findings.bad("certificate.json", "claims: " + id + ": " + path + " is not what the bundle gives");
+      for (const std::string& path : dossier::differences(is[i], should[i]))
+        d.findings.bad("certificate.json", "claims: " + id + ": " + path + " is not what the bundle gives");
   }
 }
 
-void check_document(Dossier& d, const Json& stored, const std::set<std::string>& conditions, VerifyReport& report) {
+void check_document(Dossier& d, const Json& stored, const std::set<std::string>& conditions,
+                    VerifyReport& report) {
   Json computed;
   bool made = d.findings.guard("certificate.json", [&] {
     auto issued = parse_utc(stored.str("issued"));
@@ -79,7 +85,8 @@ void check_document(Dossier& d, const Json& stored, const std::set<std::string>&
       is.as_object().erase(apart);
       should.as_object().erase(apart);
     }
-    for (const std::string& path : dossier::differences(is, should)) d.findings.bad("certificate.json", path + " is not what the bundle gives");
+    for (const std::string& path : dossier::differences(is, should))
+      d.findings.bad("certificate.json", path + " is not what the bundle gives");
     // Premises follow the stored levels; the policy's edition is the issuer's, its digest the plan's.
     std::vector<std::pair<std::string, const ClaimRow*>> rows;
     std::set<std::string> used;
@@ -87,10 +94,14 @@ void check_document(Dossier& d, const Json& stored, const std::set<std::string>&
       for (const Json& p : c.at("premises").as_array()) used.insert(p.as_string());
     Json premises((Json::Array()));
     for (const Premise& p : premise_definitions())
-      if (used.contains(p.id)) premises.push(Json::object({{"id", p.id}, {"en", p.text.en}, {"ja", p.text.ja}}));
-    if (!(stored.at("premises") == premises)) d.findings.bad("certificate.json", "premises are not those of its claims");
-    if (stored.at("policy").str("digest") != d.plan.str("policy_digest")) d.findings.bad("certificate.json", "policy.digest is not the plan's");
-    if (stored.at("policy").size() != 2 || stored.at("policy").str("edition").empty()) d.findings.bad("certificate.json", "policy is malformed");
+      if (used.contains(p.id))
+        premises.push(Json::object({{"id", p.id}, {"en", p.text.en}, {"ja", p.text.ja}}));
+    if (!(stored.at("premises") == premises))
+      d.findings.bad("certificate.json", "premises are not those of its claims");
+    if (stored.at("policy").str("digest") != d.plan.str("policy_digest"))
+      d.findings.bad("certificate.json", "policy.digest is not the plan's");
+    if (stored.at("policy").size() != 2 || stored.at("policy").str("edition").empty())
+      d.findings.bad("certificate.json", "policy is malformed");
   });
   report.claims.clear();
   const Profile& bar = *find_profile(report.required_profile);
@@ -98,10 +109,12 @@ void check_document(Dossier& d, const Json& stored, const std::set<std::string>&
   for (size_t i = 0; i < definitions.size(); ++i) {
     const ClaimRow& row = evaluate_claim(definitions[i], conditions);
     const Json& c = computed.at("claims").as_array()[i];
-    ClaimResult result{definitions[i].id, row.level, Level::absent, bar.least[i].second, definitions[i].title, row.says, {}, row.premises, c.str("detail")};
+    ClaimResult result{definitions[i].id, row.level, Level::absent, bar.least[i].second, definitions[i].title,
+                       row.says,          {},        row.premises,  c.str("detail")};
     for (const Json& r : c.at("rests_on").as_array()) result.rests_on.push_back(r.as_string());
     d.findings.guard("certificate.json", [&] {
-      if (i < stored.at("claims").size()) result.stored = parse_level(stored.at("claims").as_array()[i].str("level")).value_or(Level::absent);
+      if (i < stored.at("claims").size())
+        result.stored = parse_level(stored.at("claims").as_array()[i].str("level")).value_or(Level::absent);
     });
     report.claims.push_back(std::move(result));
   }
@@ -116,13 +129,15 @@ void check_signature(Dossier& d, const Json& stored) {
     d.findings.bad(part, check.reason);
     return;
   }
-  if (!check.has_signing_certificate_v2) d.findings.bad(part, "does not name its certificate (signing-certificate-v2)");
+  if (!check.has_signing_certificate_v2)
+    d.findings.bad(part, "does not name its certificate (signing-certificate-v2)");
   if (!d.signer || check.signer->der != d.signer->der) {
     d.findings.bad(part, "is not made with the certificate in trust/signer.pem");
     return;
   }
   auto issued = parse_utc(stored.str_or("issued", ""));
-  if (issued && (*issued < d.signer->not_before || *issued > d.signer->not_after)) d.findings.bad(std::string(bundle::kSigner), "was not valid when the certificate was issued");
+  if (issued && (*issued < d.signer->not_before || *issued > d.signer->not_after))
+    d.findings.bad(std::string(bundle::kSigner), "was not valid when the certificate was issued");
 }
 
 // The entry between the checkpoints that makes MANIFEST part of the ledger, and a later withdrawal.
@@ -137,45 +152,60 @@ void check_entry(Dossier& d, const Json& stored, VerifyReport& report) {
     }
   std::string part(bundle::kBodies);
   if (!issued) {
-    auto note = [&](const char* what) { d.headers_complete ? d.findings.bad(std::string(bundle::kHeaders), what) : d.findings.weak(std::string(bundle::kHeaders), what); };
+    auto note = [&](const char* what) {
+      d.headers_complete ? d.findings.bad(std::string(bundle::kHeaders), what)
+                         : d.findings.weak(std::string(bundle::kHeaders), what);
+    };
     note("no entry says that this certificate was issued");
     return;
   }
   const NodeMention& m = issued->nodes.front();
-  if (issued->seq < d.a.size) d.findings.bad(std::string(bundle::kHeaders), "certificate-issued stands before checkpoint A");
-  if (m.of != d.erasure) d.findings.bad(std::string(bundle::kHeaders), "certificate-issued is of another erasure");
-  auto manifest = d.file(bundle::kManifest), content = d.file(bundle::kCertificate), signature = d.file(bundle::kSignature);
+  if (issued->seq < d.a.size)
+    d.findings.bad(std::string(bundle::kHeaders), "certificate-issued stands before checkpoint A");
+  if (m.of != d.erasure)
+    d.findings.bad(std::string(bundle::kHeaders), "certificate-issued is of another erasure");
+  auto manifest = d.file(bundle::kManifest), content = d.file(bundle::kCertificate),
+       signature = d.file(bundle::kSignature);
   if (!manifest || !content || !signature) return;
-  if (hex(hash(HashAlg::sha512, *manifest)) != m.d) d.findings.bad(std::string(bundle::kManifest), "is not the one that the ledger names");
+  if (hex(hash(HashAlg::sha512, *manifest)) != m.d)
+    d.findings.bad(std::string(bundle::kManifest), "is not the one that the ledger names");
   const Json* body = d.body(issued->seq);
   if (!body) {
     d.findings.bad(part, "certificate-issued is not opened");
     return;
   }
-  if (body->str("manifest") != hex(sha256(*manifest)) || body->str("certificate") != hex(sha256(*content)) || body->str("signature") != hex(sha256(*signature)))
+  if (body->str("manifest") != hex(sha256(*manifest)) || body->str("certificate") != hex(sha256(*content)) ||
+      body->str("signature") != hex(sha256(*signature)))
     d.findings.bad(part, "certificate-issued names another certificate, signature or MANIFEST");
-  if (auto when = parse_utc(stored.str_or("issued", "")); when && *when > issued->time) d.findings.bad("certificate.json", "issued: is after the ledger's entry");
+  if (auto when = parse_utc(stored.str_or("issued", "")); when && *when > issued->time)
+    d.findings.bad("certificate.json", "issued: is after the ledger's entry");
 }
 
 int64_t count_witnesses(const Dossier& d, const TrustAnchors& trust) {
   int64_t out = 0;
   std::set<std::string> counted;  // by key: one witness under two names is one
   for (const NoteKey& key : trust.witnesses)
-    if (d.note_b && verify_note(*d.note_b, key) == NoteVerdict::good && counted.insert(hex(key.key.spki())).second) ++out;
+    if (d.note_b && verify_note(*d.note_b, key) == NoteVerdict::good &&
+        counted.insert(hex(key.key.spki())).second)
+      ++out;
   return out;
 }
 
 void finish(const Dossier& d, VerifyReport& report) {
   for (const dossier::Finding& f : d.findings.all()) report.errors.push_back({f.part, f.what});
-  report.verdict = d.findings.any_hard() ? Verdict::invalid : report.shortfalls.empty() ? Verdict::complete : Verdict::incomplete;
+  report.verdict = d.findings.any_hard()       ? Verdict::invalid
+                   : report.shortfalls.empty() ? Verdict::complete
+                                               : Verdict::incomplete;
 }
 
 }  // namespace
 
-VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust, const VerifyOptions& options) {
+VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
+                           const VerifyOptions& options) {
   VerifyReport report;
   report.required_profile = options.required_profile;
-  if (!find_profile(options.required_profile)) throw Error(Code::usage, "no profile \"" + options.required_profile + "\"").next("low, standard or high");
+  if (!find_profile(options.required_profile))
+    throw Error(Code::usage, "no profile \"" + options.required_profile + "\"").next("low, standard or high");
   Dossier d;
   try {
     d = dossier::read_dossier(files);
@@ -193,10 +223,13 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust, 
       check_trust(d, trust, report);
       check_profile(d, reader.witnesses, options, report);
       check_objects(d, options.objects, report);
-      if (options.now && parse_utc(report.issued).value_or(0) > *options.now) d.findings.weak("certificate.json", "issued: lies in the future of this host's clock");
+      if (options.now && parse_utc(report.issued).value_or(0) > *options.now)
+        d.findings.weak("certificate.json", "issued: lies in the future of this host's clock");
     } else {
-      d.findings.bad(std::string(d.headers.empty() ? bundle::kHeaders : bundle::kCertificate), "cannot be read, so nothing can be shown");
-      for (const ObjectToCheck& o : options.objects) report.objects.push_back({o.path, Coverage::cannot_say, {}, {}, "the bundle cannot be read"});
+      d.findings.bad(std::string(d.headers.empty() ? bundle::kHeaders : bundle::kCertificate),
+                     "cannot be read, so nothing can be shown");
+      for (const ObjectToCheck& o : options.objects)
+        report.objects.push_back({o.path, Coverage::cannot_say, {}, {}, "the bundle cannot be read"});
     }
   } catch (const std::exception& e) {
     d.findings.bad("bundle", std::string("cannot be read: ") + e.what());

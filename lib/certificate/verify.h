@@ -1,5 +1,5 @@
-// The verifier: reads a bundle as a stranger does, believes nothing that the writer left, and says what it found. Needs
-// no vault and no network. Never throws for what a bundle holds.
+// The verifier: reads a bundle as a stranger does, believes nothing that the writer left, and says what it
+// found. Needs no vault and no network. Never throws for what a bundle holds.
 #pragma once
 #include <optional>
 #include <string>
@@ -29,7 +29,8 @@ struct VerifyOptions {
   std::string required_profile = "high";
   bool allow_test_grade = false;
   std::vector<ObjectToCheck> objects = {};
-  std::optional<Millis> now = {};  // the reader's clock; only a certificate from the future is noticed with it
+  std::optional<Millis> now =
+      {};  // the reader's clock; only a certificate from the future is noticed with it
 };
 
 struct ClaimResult {
@@ -57,8 +58,8 @@ struct VerifyReport {
   Verdict verdict = Verdict::invalid;
   std::string certificate, organisation, claimed_profile, required_profile, erased, issued;
   BilingualText statement;
-  int64_t as_of = 0;          // ledger entries that checkpoint B covers
-  bool withdrawn = false;     // by an entry before as_of
+  int64_t as_of = 0;       // ledger entries that checkpoint B covers
+  bool withdrawn = false;  // by an entry before as_of
   bool test_grade = true;
   bool history_unknown = true;
   bool signer_known = false, log_known = false, officers_known = false;
@@ -66,8 +67,8 @@ struct VerifyReport {
   std::vector<Premise> premises;
   std::vector<Limit> limits;
   std::vector<ObjectResult> objects;
-  std::vector<VerifyError> errors;     // what is wrong, the part named first
-  std::vector<std::string> shortfalls; // why a genuine bundle is not complete
+  std::vector<VerifyError> errors;      // what is wrong, the part named first
+  std::vector<std::string> shortfalls;  // why a genuine bundle is not complete
 };
 
 // Throws Error usage when options.required_profile is unknown.

@@ -7,7 +7,8 @@ namespace kesu {
 
 void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report);
 void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report);
-void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options, VerifyReport& report);
+void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options,
+                   VerifyReport& report);
 void check_objects(dossier::Dossier& d, const std::vector<ObjectToCheck>& objects, VerifyReport& report);
 
 }  // namespace kesu

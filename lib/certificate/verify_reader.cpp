@@ -27,7 +27,8 @@ bool officers_known(const dossier::Dossier& d, const TrustAnchors& trust) {
     ++counted;
     auto it = d.people.find(act.operator_id);
     if (it == d.people.end() || !it->second.key) return false;
-    if (std::find(trust.officers.begin(), trust.officers.end(), *it->second.key) == trust.officers.end()) return false;
+    if (std::find(trust.officers.begin(), trust.officers.end(), *it->second.key) == trust.officers.end())
+      return false;
   }
   return counted >= 2;
 }
@@ -78,32 +79,45 @@ void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& 
 
 void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report) {
   report.signer_known = signer_known(d, trust);
-  report.log_known = d.ledger_key && std::any_of(trust.logs.begin(), trust.logs.end(), [&](const NoteKey& k) { return k.vkey() == d.ledger_key->vkey(); });
+  report.log_known = d.ledger_key && std::any_of(trust.logs.begin(), trust.logs.end(), [&](const NoteKey& k) {
+                       return k.vkey() == d.ledger_key->vkey();
+                     });
   report.officers_known = officers_known(d, trust);
   auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
-  if (!report.signer_known) missing("the signer of the certificate is not identified: no line of the trust file names it");
-  if (!report.log_known) missing("the ledger's key is not identified: no log line of the trust file names it");
-  if (!report.officers_known) missing("the officers who signed are not identified: not all of their keys are in the trust file");
+  if (!report.signer_known)
+    missing("the signer of the certificate is not identified: no line of the trust file names it");
+  if (!report.log_known)
+    missing("the ledger's key is not identified: no log line of the trust file names it");
+  if (!report.officers_known)
+    missing("the officers who signed are not identified: not all of their keys are in the trust file");
 }
 
-void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options, VerifyReport& report) {
+void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options,
+                   VerifyReport& report) {
   const Profile& bar = *find_profile(options.required_profile);
   for (const ClaimResult& c : report.claims)
     if (c.level < c.least)
-      report.shortfalls.push_back(c.id + " is " + std::string(level_text(c.level)) + "; profile " + bar.name + " asks for " + std::string(level_text(c.least)));
+      report.shortfalls.push_back(c.id + " is " + std::string(level_text(c.level)) + "; profile " + bar.name +
+                                  " asks for " + std::string(level_text(c.least)));
   auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
   if (report.claims.empty()) missing("no claim could be computed");
   if (d.plan.num_or("quorum", 0) < bar.quorum)
-    report.shortfalls.push_back("approved by a quorum of " + std::to_string(d.plan.num_or("quorum", 0)) + "; profile " + bar.name + " asks for " + std::to_string(bar.quorum));
+    report.shortfalls.push_back("approved by a quorum of " + std::to_string(d.plan.num_or("quorum", 0)) +
+                                "; profile " + bar.name + " asks for " + std::to_string(bar.quorum));
   if (d.plan.num_or("waiting_seconds", 0) < bar.waiting_seconds)
-    report.shortfalls.push_back("waiting period of " + std::to_string(d.plan.num_or("waiting_seconds", 0)) + " seconds; profile " + bar.name + " asks for " +
+    report.shortfalls.push_back("waiting period of " + std::to_string(d.plan.num_or("waiting_seconds", 0)) +
+                                " seconds; profile " + bar.name + " asks for " +
                                 std::to_string(bar.waiting_seconds));
   if (witnesses < bar.witness_quorum)
-    report.shortfalls.push_back(std::to_string(witnesses) + " trusted witnesses; profile " + bar.name + " asks for " + std::to_string(bar.witness_quorum));
+    report.shortfalls.push_back(std::to_string(witnesses) + " trusted witnesses; profile " + bar.name +
+                                " asks for " + std::to_string(bar.witness_quorum));
   if (bar.bind_payload)
     for (const dossier::DatasetFacts& set : d.datasets)
-      if (!set.settings.flag("bind_payload")) report.shortfalls.push_back("the payloads of " + set.settings.str_or("name", set.id) + " are not bound to the inventory; profile " + bar.name + " asks for it");
-  if (report.test_grade && !options.allow_test_grade) missing("TEST GRADE: a provider without a validation certificate held the keys");
+      if (!set.settings.flag("bind_payload"))
+        report.shortfalls.push_back("the payloads of " + set.settings.str_or("name", set.id) +
+                                    " are not bound to the inventory; profile " + bar.name + " asks for it");
+  if (report.test_grade && !options.allow_test_grade)
+    missing("TEST GRADE: a provider without a validation certificate held the keys");
   if (report.withdrawn) missing("the certificate was withdrawn");
   if (!d.headers_complete) missing("not all headers of the ledger are there");
 }
@@ -112,7 +126,8 @@ void check_objects(dossier::Dossier& d, const std::vector<ObjectToCheck>& object
   for (const ObjectToCheck& object : objects) {
     report.objects.push_back(check_object(d, object));
     if (report.objects.back().result != Coverage::covered)
-      report.shortfalls.push_back(object.path + ": " + std::string(coverage_text(report.objects.back().result)));
+      report.shortfalls.push_back(object.path + ": " +
+                                  std::string(coverage_text(report.objects.back().result)));
   }
 }
 

@@ -44,9 +44,10 @@ TEST(Claims, EveryRowHasAVectorAndEveryVectorHolds) {
 TEST(Claims, TheSixteenInOrder) {
   std::vector<std::string> ids;
   for (const ClaimDefinition& c : claim_definitions()) ids.push_back(c.id);
-  EXPECT_EQ(ids, (std::vector<std::string>{"scope", "plaintext-history", "sealed-before-placed", "algorithms", "key-origin",
-                                           "uncompromised", "exclusivity", "copies", "destroyed", "irreversible", "verified-gone",
-                                           "authorised", "logged", "dated", "residue", "validated"}));
+  EXPECT_EQ(ids, (std::vector<std::string>{"scope", "plaintext-history", "sealed-before-placed", "algorithms",
+                                           "key-origin", "uncompromised", "exclusivity", "copies",
+                                           "destroyed", "irreversible", "verified-gone", "authorised",
+                                           "logged", "dated", "residue", "validated"}));
   EXPECT_EQ(premise_definitions().size(), 5u);
 }
 
@@ -90,7 +91,8 @@ TEST(Claims, PremisesOfRowsAreDefinedAndBothLanguagesAreThere) {
 }
 
 TEST(Profiles, RiseFromLowToHigh) {
-  const Profile *low = find_profile("low"), *standard = find_profile("standard"), *high = find_profile("high");
+  const Profile *low = find_profile("low"), *standard = find_profile("standard"),
+                *high = find_profile("high");
   ASSERT_TRUE(low && standard && high);
   EXPECT_EQ(find_profile("none"), nullptr);
   for (size_t i = 0; i < low->least.size(); ++i) {

@@ -90,6 +90,9 @@ INSTANTIATE_TEST_SUITE_P(
                   v.at["before-request"] = [&v, hold] { v.append("hold-placed", {{.id = hold, .is = "placed", .of = v.wrap.str()}}); };
                   v.at["before-start"] = [&v, hold] { v.append("hold-released", {{.id = hold, .is = "released"}}); };
                 }, ""},
+        Forgery{"Rejected", [](TestVault& v) {
+                  v.at["before-start"] = [&v] { v.append("erasure-rejected", {{.id = v.erasure.str(), .is = "rejected"}}); };
+                }, ""},
         Forgery{"GenesisUnsigned", [](TestVault& v) {
                   v.edit_event = [&v](Event& e) {
                     if (e.type != "genesis") return;
@@ -198,7 +201,10 @@ TEST(Forged, AVersionThatReachesTheDataAfterwardsLives) {
 TEST(Forged, ALivingProcessReachesTheData) {
   TestVault v;
   ProcessId process = system_random().id<ProcessId>();
-  v.at["after-inspect"] = [&] { v.append("process-started", {{.id = process.str(), .is = "alive", .t = v.now + 3600000}}, {{process.str(), v.dataset.str()}}); };
+  v.at["after-inspect"] = [&] {
+    v.append("process-started", {{.id = process.str(), .is = "alive", .t = v.now + 3600000}},
+             {{process.str(), v.dataset.str()}});
+  };
   VerifyReport r = issued(v);
   EXPECT_EQ(r.verdict, Verdict::incomplete) << shown(r);
   expect_below(r, "exclusivity", Level::asserted);
@@ -207,7 +213,10 @@ TEST(Forged, ALivingProcessReachesTheData) {
 TEST(Forged, AnOpenCopyIsNoticed) {
   TestVault v;
   CopyId copy = system_random().id<CopyId>();
-  v.at["after-inspect"] = [&] { v.append("copy-registered", {{.id = copy.str(), .is = "open"}}, {{copy.str(), v.wrap.str()}}, Json::object({{"kind", "backup"}})); };
+  v.at["after-inspect"] = [&] {
+    v.append("copy-registered", {{.id = copy.str(), .is = "open"}}, {{copy.str(), v.wrap.str()}},
+             Json::object({{"kind", "backup"}}));
+  };
   VerifyReport r = issued(v);
   expect_below(r, "copies", Level::asserted);
   expect_below(r, "exclusivity", Level::asserted);
@@ -219,7 +228,8 @@ TEST(Forged, CopiesThatEndedWithADocumentAreRecorded) {
     TestVault v;
     CopyId copy = system_random().id<CopyId>();
     v.at["after-seal"] = [&] {
-      v.append("copy-registered", {{.id = copy.str(), .is = "open"}}, {{copy.str(), v.wrap.str()}}, Json::object({{"kind", "backup"}, {"custodian", "Suzuki"}}));
+      v.append("copy-registered", {{.id = copy.str(), .is = "open"}}, {{copy.str(), v.wrap.str()}},
+               Json::object({{"kind", "backup"}, {"custodian", "Suzuki"}}));
       Json body = Json::object({{"how", "shredded"}});
       if (documented) body.set("document", v.put_blob("a record of shredding"));
       v.append("copy-ended", {{.id = copy.str(), .is = "ended"}}, {}, body);
@@ -247,18 +257,24 @@ TEST(Forged, ACompromiseOrAFindingIsNeverComplete) {
 
 TEST(Forged, WhatComesBetweenTheCheckpointsCounts) {
   TestVault v;
-  v.at["before-b"] = [&] { v.append("key-state-changed", {{.id = v.wrap.str(), .is = "destroyed-compromised"}}); };
+  v.at["before-b"] = [&] {
+    v.append("key-state-changed", {{.id = v.wrap.str(), .is = "destroyed-compromised"}});
+  };
   VerifyReport r = issued(v);
   EXPECT_EQ(r.verdict, Verdict::invalid) << shown(r);
   EXPECT_TRUE(names_part(r, "uncompromised says proven")) << shown(r);
   TestVault honest;
-  honest.at["before-b"] = [&] { honest.append("key-state-changed", {{.id = honest.wrap.str(), .is = "destroyed-compromised"}}); };
+  honest.at["before-b"] = [&] {
+    honest.append("key-state-changed", {{.id = honest.wrap.str(), .is = "destroyed-compromised"}});
+  };
   EXPECT_THROW(honest.bundle(), Error);
 }
 
 TEST(Forged, AWithdrawnCertificateSaysSo) {
   TestVault v;
-  v.at["before-b"] = [&] { v.append("certificate-withdrawn", {{.id = v.certificate.str(), .is = "withdrawn"}}); };
+  v.at["before-b"] = [&] {
+    v.append("certificate-withdrawn", {{.id = v.certificate.str(), .is = "withdrawn"}});
+  };
   VerifyReport r = issued(v);
   EXPECT_TRUE(r.withdrawn);
   EXPECT_EQ(r.verdict, Verdict::incomplete) << shown(r);

@@ -11,7 +11,9 @@ VerifyReport issued(TestVault& v) {
   return verify_bundle(files, v.trust(), TestVault::low());
 }
 
-ObjectSeen secret(const KeyRef& ref) { return {"CKO_SECRET_KEY", "CKK_AES", ref.label, ref.id, ref.check_value}; }
+ObjectSeen secret(const KeyRef& ref) {
+  return {"CKO_SECRET_KEY", "CKK_AES", ref.label, ref.id, ref.check_value};
+}
 
 struct Doubt {
   const char* name;
@@ -31,24 +33,35 @@ TEST_P(After, DoubtIsNeverGone) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, After,
-    testing::Values(Doubt{"ControlSilent", [](ProbeReport& r, const TestVault&) { r.control = ProbeAnswer::unknown; }},
-                    Doubt{"EnumerationCutShort", [](ProbeReport& r, const TestVault&) { r.enumeration->complete = false; }},
-                    Doubt{"NoEnumeration", [](ProbeReport& r, const TestVault&) { r.enumeration.reset(); }},
-                    Doubt{"OtherToken", [](ProbeReport& r, const TestVault&) { r.identity->serial = "other"; }},
-                    Doubt{"OtherPlace", [](ProbeReport& r, const TestVault&) { r.same_place = false; }},
-                    Doubt{"StillThere", [](ProbeReport& r, const TestVault& v) { r.enumeration->objects.push_back(secret(v.refs.at(v.wrap.str()))); }},
-                    Doubt{"Relabelled",
-                          [](ProbeReport& r, const TestVault& v) {
-                            ObjectSeen o = secret(v.refs.at(v.wrap.str()));
-                            o.label = "another";
-                            o.id = {1};
-                            r.enumeration->objects.push_back(o);
-                            r.keys[0].by.push_back({o, TrialOutcome::opened, "CKM_AES_GCM", "CKR_OK", v.refs.at(v.wrap.str()).canary->digest});
-                          }},
-                    Doubt{"SampleOpens", [](ProbeReport& r, const TestVault&) { r.samples[0].by[0].outcome = TrialOutcome::opened; }},
-                    Doubt{"SampleNotTried", [](ProbeReport& r, const TestVault&) { r.samples[0].by.clear(); }},
-                    Doubt{"TooEarly", [](ProbeReport& r, const TestVault&) { r.started = r.ended = 1000; }},
-                    Doubt{"Failed", [](ProbeReport& r, const TestVault&) { r.error_code = "session-lost"; r.error_message = "lost"; }}),
+    testing::Values(
+        Doubt{"ControlSilent", [](ProbeReport& r, const TestVault&) { r.control = ProbeAnswer::unknown; }},
+        Doubt{"EnumerationCutShort",
+              [](ProbeReport& r, const TestVault&) { r.enumeration->complete = false; }},
+        Doubt{"NoEnumeration", [](ProbeReport& r, const TestVault&) { r.enumeration.reset(); }},
+        Doubt{"OtherToken", [](ProbeReport& r, const TestVault&) { r.identity->serial = "other"; }},
+        Doubt{"OtherPlace", [](ProbeReport& r, const TestVault&) { r.same_place = false; }},
+        Doubt{"StillThere",
+              [](ProbeReport& r, const TestVault& v) {
+                r.enumeration->objects.push_back(secret(v.refs.at(v.wrap.str())));
+              }},
+        Doubt{"Relabelled",
+              [](ProbeReport& r, const TestVault& v) {
+                ObjectSeen o = secret(v.refs.at(v.wrap.str()));
+                o.label = "another";
+                o.id = {1};
+                r.enumeration->objects.push_back(o);
+                r.keys[0].by.push_back({o, TrialOutcome::opened, "CKM_AES_GCM", "CKR_OK",
+                                        v.refs.at(v.wrap.str()).canary->digest});
+              }},
+        Doubt{"SampleOpens",
+              [](ProbeReport& r, const TestVault&) { r.samples[0].by[0].outcome = TrialOutcome::opened; }},
+        Doubt{"SampleNotTried", [](ProbeReport& r, const TestVault&) { r.samples[0].by.clear(); }},
+        Doubt{"TooEarly", [](ProbeReport& r, const TestVault&) { r.started = r.ended = 1000; }},
+        Doubt{"Failed",
+              [](ProbeReport& r, const TestVault&) {
+                r.error_code = "session-lost";
+                r.error_message = "lost";
+              }}),
     [](const auto& item) { return std::string(item.param.name); });
 
 TEST(Inspection, WhatOthersRemovedIsALimit) {
@@ -59,7 +72,8 @@ TEST(Inspection, WhatOthersRemovedIsALimit) {
   VerifyReport r = issued(v);
   EXPECT_EQ(r.verdict, Verdict::complete) << shown(r);
   bool said = false;
-  for (const Limit& l : r.limits) said = said || (l.id == "removed-by-others" && l.text.en.find("somebody's") != std::string::npos);
+  for (const Limit& l : r.limits)
+    said = said || (l.id == "removed-by-others" && l.text.en.find("somebody's") != std::string::npos);
   EXPECT_TRUE(said) << shown(r);
 }
 
@@ -114,7 +128,9 @@ TEST(Algorithms, WhatIsNotListedOrTooShortIsNotProven) {
 }
 
 SealedInput input_of(const Bytes& file) {
-  return {file.size(), [&file](uint64_t offset, std::span<uint8_t> out) { std::copy_n(file.begin() + static_cast<long>(offset), out.size(), out.begin()); }};
+  return {file.size(), [&file](uint64_t offset, std::span<uint8_t> out) {
+            std::copy_n(file.begin() + static_cast<long>(offset), out.size(), out.begin());
+          }};
 }
 
 TEST(Objects, AreCoveredWholeOrNotAtAll) {
@@ -160,11 +176,16 @@ TEST(Reader, ItsTrustAndItsBarDecide) {
   TestVault v;
   v.history = "none";
   BundleFiles files = v.bundle();
-  EXPECT_EQ(level_of(verify_bundle(files, v.trust(), TestVault::low()), "plaintext-history"), Level::asserted);
+  EXPECT_EQ(level_of(verify_bundle(files, v.trust(), TestVault::low()), "plaintext-history"),
+            Level::asserted);
   EXPECT_EQ(verify_bundle(files, {}, TestVault::low()).verdict, Verdict::incomplete);
-  EXPECT_EQ(verify_bundle(files, v.trust(), {.required_profile = "low"}).verdict, Verdict::incomplete);  // TEST GRADE
-  EXPECT_EQ(verify_bundle(files, v.trust(), {.required_profile = "standard", .allow_test_grade = true}).verdict, Verdict::incomplete);
-  EXPECT_EQ(verify_bundle(files, v.trust(), {.required_profile = "high", .allow_test_grade = true}).verdict, Verdict::incomplete);
+  EXPECT_EQ(verify_bundle(files, v.trust(), {.required_profile = "low"}).verdict,
+            Verdict::incomplete);  // TEST GRADE
+  EXPECT_EQ(
+      verify_bundle(files, v.trust(), {.required_profile = "standard", .allow_test_grade = true}).verdict,
+      Verdict::incomplete);
+  EXPECT_EQ(verify_bundle(files, v.trust(), {.required_profile = "high", .allow_test_grade = true}).verdict,
+            Verdict::incomplete);
   EXPECT_THROW(verify_bundle(files, v.trust(), {.required_profile = "none"}), Error);
   for (int part = 0; part < 3; ++part) {
     TrustAnchors trust = v.trust();
@@ -219,7 +240,8 @@ TEST(Trust, WhatABundleProposesIsATrustFile) {
 
 TEST(Trust, LinesThatAreWrongAreNamed) {
   auto none = [](const std::string&) { return Bytes(); };
-  for (const char* line : {"signer sha256:00", "signer abc", "log x", "witness x", "quorum 0", "quorum many", "officer ssh-dss AAAA", "trusted yes", "signer-ca missing"}) {
+  for (const char* line : {"signer sha256:00", "signer abc", "log x", "witness x", "quorum 0", "quorum many",
+                           "officer ssh-dss AAAA", "trusted yes", "signer-ca missing"}) {
     try {
       parse_trust(std::string("# first\n") + line + "\n", none);
       ADD_FAILURE() << line;

@@ -1,4 +1,5 @@
-// A finished bundle in other hands: every file altered, removed, added; headers and bodies left out, changed, swapped.
+// A finished bundle in other hands: every file altered, removed, added; headers and bodies left out, changed,
+// swapped.
 #include <gtest/gtest.h>
 
 #include "vault_double.h"
@@ -26,7 +27,8 @@ VerifyReport check(const BundleFiles& files) { return verify_bundle(files, made(
 std::vector<std::string> lines_of(const Bytes& text) {
   std::vector<std::string> out;
   std::string rest = to_text(text);
-  for (size_t end; (end = rest.find('\n')) != std::string::npos; rest.erase(0, end + 1)) out.push_back(rest.substr(0, end));
+  for (size_t end; (end = rest.find('\n')) != std::string::npos; rest.erase(0, end + 1))
+    out.push_back(rest.substr(0, end));
   return out;
 }
 Bytes joined(const std::vector<std::string>& lines) {
@@ -34,7 +36,9 @@ Bytes joined(const std::vector<std::string>& lines) {
   for (const std::string& l : lines) out += l + "\n";
   return to_bytes(as_bytes(out));
 }
-std::vector<std::string> header_lines() { return lines_of(to_bytes(as_bytes(gunzip(made().files.at("ledger/headers.gz"), 1u << 24)))); }
+std::vector<std::string> header_lines() {
+  return lines_of(to_bytes(as_bytes(gunzip(made().files.at("ledger/headers.gz"), 1u << 24))));
+}
 BundleFiles with_headers(const std::vector<std::string>& lines) {
   BundleFiles files = made().files;
   files["ledger/headers.gz"] = gzip(as_text(joined(lines)));
@@ -67,9 +71,12 @@ TEST(Tamper, AnyFileThatIsMissingIsNamed) {
 
 TEST(Tamper, AnyFileTooManyIsNamed) {
   Bytes content = to_bytes(as_bytes("extra"));
-  for (const std::string& path : {"evidence/" + hex(sha256(content)), std::string("approvals/approve.opr-00000000000000000000000000000000.json"),
-                                  std::string("inventory/ds-00000000000000000000000000000000.leaves"), std::string("extra.txt"),
-                                  std::string("approvals/genesis.opr-00000000000000000000000000000000.sig"), std::string("time/token.tsr")}) {
+  for (const std::string& path :
+       {"evidence/" + hex(sha256(content)),
+        std::string("approvals/approve.opr-00000000000000000000000000000000.json"),
+        std::string("inventory/ds-00000000000000000000000000000000.leaves"), std::string("extra.txt"),
+        std::string("approvals/genesis.opr-00000000000000000000000000000000.sig"),
+        std::string("time/token.tsr")}) {
     BundleFiles files = made().files;
     files[path] = content;
     VerifyReport r = check(files);
@@ -86,7 +93,8 @@ TEST(Tamper, AnyHeaderLeftOutIsNoticed) {
     VerifyReport r = check(with_headers(fewer));
     EXPECT_EQ(r.verdict, Verdict::invalid) << lines[i];
     EXPECT_TRUE(names_part(r, "ledger/headers.gz")) << lines[i] << "\n" << shown(r);
-    for (const ClaimResult& c : r.claims) EXPECT_LE(c.level, Level::asserted) << c.id << " without " << lines[i];
+    for (const ClaimResult& c : r.claims)
+      EXPECT_LE(c.level, Level::asserted) << c.id << " without " << lines[i];
   }
 }
 
@@ -157,11 +165,14 @@ TEST(Tamper, BodiesBelongToTheirEntries) {
 }
 
 // Which member is wrong is said even where MANIFEST already tells that something is.
-void each_leaf(const Json& value, const std::string& path, const std::function<void(const std::string&, const Json&)>& call) {
+void each_leaf(const Json& value, const std::string& path,
+               const std::function<void(const std::string&, const Json&)>& call) {
   if (value.is_object())
-    for (const auto& [name, member] : value.as_object()) each_leaf(member, path.empty() ? name : path + "." + name, call);
+    for (const auto& [name, member] : value.as_object())
+      each_leaf(member, path.empty() ? name : path + "." + name, call);
   else if (value.is_array())
-    for (size_t i = 0; i < value.size(); ++i) each_leaf(value.as_array()[i], path + "[" + std::to_string(i) + "]", call);
+    for (size_t i = 0; i < value.size(); ++i)
+      each_leaf(value.as_array()[i], path + "[" + std::to_string(i) + "]", call);
   else
     call(path, value);
 }
@@ -169,12 +180,14 @@ Json replaced(const Json& root, const std::string& wanted, const Json& with, con
   if (path == wanted) return with;
   if (root.is_object()) {
     Json out = Json::object({});
-    for (const auto& [name, member] : root.as_object()) out.set(name, replaced(member, wanted, with, path.empty() ? name : path + "." + name));
+    for (const auto& [name, member] : root.as_object())
+      out.set(name, replaced(member, wanted, with, path.empty() ? name : path + "." + name));
     return out;
   }
   if (root.is_array()) {
     Json out((Json::Array()));
-    for (size_t i = 0; i < root.size(); ++i) out.push(replaced(root.as_array()[i], wanted, with, path + "[" + std::to_string(i) + "]"));
+    for (size_t i = 0; i < root.size(); ++i)
+      out.push(replaced(root.as_array()[i], wanted, with, path + "[" + std::to_string(i) + "]"));
     return out;
   }
   return root;
@@ -184,15 +197,20 @@ TEST(Tamper, EveryMemberOfTheCertificateIsRecomputed) {
   Json document = parse_json(as_text(made().files.at("certificate.json")), "certificate");
   size_t tried = 0;
   each_leaf(document, "", [&](const std::string& path, const Json& value) {
-    if (path == "id" || path == "issued" || path == "program" || path == "policy.edition") return;  // the issuer's own word
-    Json other = value.is_string() ? Json(value.as_string() + "x") : value.is_int() ? Json(value.as_int() + 1) : value.is_bool() ? Json(!value.as_bool()) : Json("x");
+    if (path == "id" || path == "issued" || path == "program" || path == "policy.edition")
+      return;  // the issuer's own word
+    Json other = value.is_string() ? Json(value.as_string() + "x")
+                 : value.is_int()  ? Json(value.as_int() + 1)
+                 : value.is_bool() ? Json(!value.as_bool())
+                                   : Json("x");
     BundleFiles files = made().files;
     files["certificate.json"] = to_bytes(as_bytes(replaced(document, path, other).canonical()));
     VerifyReport r = check(files);
     EXPECT_EQ(r.verdict, Verdict::invalid) << path;
     std::string member = path.substr(0, path.find_first_of(".["));
     bool named = false;
-    for (const VerifyError& e : r.errors) named = named || (e.part == "certificate.json" && e.what.find(member) != std::string::npos);
+    for (const VerifyError& e : r.errors)
+      named = named || (e.part == "certificate.json" && e.what.find(member) != std::string::npos);
     EXPECT_TRUE(named) << path << "\n" << shown(r);
     ++tried;
   });
@@ -202,7 +220,8 @@ TEST(Tamper, EveryMemberOfTheCertificateIsRecomputed) {
 TEST(Tamper, ALedgerOfAnotherVaultOrAnotherForkIsNoticed) {
   TestVault other;
   BundleFiles foreign = other.bundle(), files = made().files;
-  for (const char* path : {"ledger/headers.gz", "ledger/bodies.jsonl", "ledger/checkpoint-a", "ledger/checkpoint-b", "ledger/consistency", "trust/ledger.vkey"})
+  for (const char* path : {"ledger/headers.gz", "ledger/bodies.jsonl", "ledger/checkpoint-a",
+                           "ledger/checkpoint-b", "ledger/consistency", "trust/ledger.vkey"})
     files[path] = foreign[path];
   EXPECT_EQ(check(files).verdict, Verdict::invalid);
 
@@ -219,10 +238,13 @@ TEST(Tamper, ALedgerOfAnotherVaultOrAnotherForkIsNoticed) {
   bodies.pop_back();
   files["ledger/bodies.jsonl"] = joined(bodies);
   std::vector<Digest32> leaves;
-  for (const std::string& l : lines) leaves.push_back(leaf_hash(l.substr(0, l.find('\t')), *unhex32(l.substr(l.find('\t') + 1))));
-  NoteKey key = NoteKey::make("bank.example/kesu/" + made().vault.vault.str(), made().vault.ledger_key.public_key());
+  for (const std::string& l : lines)
+    leaves.push_back(leaf_hash(l.substr(0, l.find('\t')), *unhex32(l.substr(l.find('\t') + 1))));
+  NoteKey key =
+      NoteKey::make("bank.example/kesu/" + made().vault.vault.str(), made().vault.ledger_key.public_key());
   Checkpoint b{key.name, leaves.size(), tree_root(leaves)};
-  files["ledger/checkpoint-b"] = to_bytes(as_bytes(Note{b.text(), {sign_note(b.text(), key, made().vault.ledger_key.signer())}}.str()));
+  files["ledger/checkpoint-b"] =
+      to_bytes(as_bytes(Note{b.text(), {sign_note(b.text(), key, made().vault.ledger_key.signer())}}.str()));
   Checkpoint a = Checkpoint::parse_text(Note::parse(as_text(files["ledger/checkpoint-a"])).text);
   std::string proof;
   for (const Digest32& d : consistency_proof(leaves, a.size)) proof += base64(d) + "\n";
@@ -233,10 +255,14 @@ TEST(Tamper, ALedgerOfAnotherVaultOrAnotherForkIsNoticed) {
 }
 
 TEST(Hostile, TextThatNoReaderShouldFollow) {
-  std::string deep(100000, '['), numbers = "{\"type\":1e999999999,\"x\":99999999999999999999999999}", twice = "{\"type\":\"kesu-certificate-v1\",\"type\":\"x\"}";
-  for (const std::string path : {"certificate.json", "plan.json", "approvals/genesis.json", "ledger/bodies.jsonl", "certificate.json.p7s", "trust/signer.pem",
-                                  "ledger/checkpoint-a", "ledger/checkpoint-b", "ledger/consistency", "MANIFEST", "trust/ledger.vkey"})
-    for (const std::string& text : {deep, numbers, twice, deep + "\n", std::string(), std::string("\n"), std::string(1u << 20, '\0'), std::string("\xff\xfe")}) {
+  std::string deep(100000, '['), numbers = "{\"type\":1e999999999,\"x\":99999999999999999999999999}",
+                                 twice = "{\"type\":\"kesu-certificate-v1\",\"type\":\"x\"}";
+  for (const std::string path :
+       {"certificate.json", "plan.json", "approvals/genesis.json", "ledger/bodies.jsonl",
+        "certificate.json.p7s", "trust/signer.pem", "ledger/checkpoint-a", "ledger/checkpoint-b",
+        "ledger/consistency", "MANIFEST", "trust/ledger.vkey"})
+    for (const std::string& text : {deep, numbers, twice, deep + "\n", std::string(), std::string("\n"),
+                                    std::string(1u << 20, '\0'), std::string("\xff\xfe")}) {
       BundleFiles files = made().files;
       files[path] = to_bytes(as_bytes(text));
       if (files[path] == made().files.at(path)) continue;

@@ -1,5 +1,5 @@
-// A vault in memory with keys of its own: a whole erasure from genesis to inspection, every step of which a test may
-// change, as an unfaithful issuer could.
+// A vault in memory with keys of its own: a whole erasure from genesis to inspection, every step of which a
+// test may change, as an unfaithful issuer could.
 #pragma once
 #include <functional>
 #include <map>
@@ -64,8 +64,8 @@ inline Json texts(const std::vector<std::string>& list) {
 
 class TestVault : public LedgerSource {
  public:
-  // What a test may change; names of moments: after-genesis, after-seal, before-request, before-start, after-destroy,
-  // after-inspect, before-b.
+  // What a test may change; names of moments: after-genesis, after-seal, before-request, before-start,
+  // after-destroy, after-inspect, before-b.
   std::map<std::string, std::function<void()>> at;
   std::function<void(Json& plan)> edit_plan;
   std::function<void(Statement& s, std::string& ns, const SigningKey*& key)> edit_statement;
@@ -79,7 +79,9 @@ class TestVault : public LedgerSource {
   int64_t quorum = 1, waiting = 0;
   std::vector<uint64_t> leave_out;  // entries that are missing in headers.gz
 
-  std::vector<Officer> officers = {{"Tanaka", "Key operator", {"operator"}}, {"Sato", "CISO", {"approver"}}, {"Suzuki", "Auditor", {"approver", "operator"}}};
+  std::vector<Officer> officers = {{"Tanaka", "Key operator", {"operator"}},
+                                   {"Sato", "CISO", {"approver"}},
+                                   {"Suzuki", "Auditor", {"approver", "operator"}}};
   VaultId vault = system_random().id<VaultId>();
   ErasureId erasure = system_random().id<ErasureId>();
   DatasetId dataset = system_random().id<DatasetId>();
@@ -87,11 +89,12 @@ class TestVault : public LedgerSource {
   ProviderId provider = system_random().id<ProviderId>();
   DatasetKeyId dataset_key = system_random().id<DatasetKeyId>();
   VersionRef control{system_random().id<KeyId>(), 1}, wrap{system_random().id<KeyId>(), 1};
-  VersionRef ledger_version{system_random().id<KeyId>(), 1}, certificate_version{system_random().id<KeyId>(), 1};
+  VersionRef ledger_version{system_random().id<KeyId>(), 1},
+      certificate_version{system_random().id<KeyId>(), 1};
   SigningKey ledger_key = SigningKey::ed25519(), certificate_key = SigningKey::ec(KeyKind::p384);
   std::string organisation = "株式会社例";
   Millis now = 1795252320000;
-  std::vector<Bytes> objects;       // sealed files
+  std::vector<Bytes> objects;  // sealed files
   std::map<std::string, KeyRef> refs;
   Json plan;
   Bytes certificate_der;
@@ -99,14 +102,20 @@ class TestVault : public LedgerSource {
   // LedgerSource
   uint64_t size() override { return entries_.size(); }
   std::string header(uint64_t seq) override { return entries_.at(seq).header.canonical(); }
-  Digest32 body_hash(uint64_t seq) override { return kesu::body_hash(entries_.at(seq).salt, entries_.at(seq).body.canonical()); }
-  OpenedBody body(uint64_t seq) override { return {entries_.at(seq).salt, entries_.at(seq).body.canonical()}; }
+  Digest32 body_hash(uint64_t seq) override {
+    return kesu::body_hash(entries_.at(seq).salt, entries_.at(seq).body.canonical());
+  }
+  OpenedBody body(uint64_t seq) override {
+    return {entries_.at(seq).salt, entries_.at(seq).body.canonical()};
+  }
   Bytes blob(std::string_view digest) override {
     auto it = blobs_.find(std::string(digest));
     if (it == blobs_.end()) throw Error(Code::not_found, "no blob");
     return it->second;
   }
-  Bytes segment(std::string_view, std::string_view batch) override { return segments_.at(std::string(batch)); }
+  Bytes segment(std::string_view, std::string_view batch) override {
+    return segments_.at(std::string(batch));
+  }
 
   const std::vector<Entry>& entries() const { return entries_; }
   std::string put_blob(std::string_view content) {
@@ -121,7 +130,8 @@ class TestVault : public LedgerSource {
     throw Error(Code::not_found, "no entry");
   }
 
-  void append(std::string type, std::vector<NodeMention> nodes, std::vector<Edge> edges = {}, Json body = Json(Json::Object{})) {
+  void append(std::string type, std::vector<NodeMention> nodes, std::vector<Edge> edges = {},
+              Json body = Json(Json::Object{})) {
     Event event{std::move(type), std::move(nodes), std::move(edges), std::move(body)};
     if (edit_event) edit_event(event);
     now += 10;
@@ -137,13 +147,15 @@ class TestVault : public LedgerSource {
 
   // From genesis to the inspection after.
   void live();
-  // live(), then the bundle. `checked`: through the issuer's public functions, which refuse what is inconsistent.
+  // live(), then the bundle. `checked`: through the issuer's public functions, which refuse what is
+  // inconsistent.
   BundleFiles bundle(bool checked = true);
   TrustAnchors trust() const;
   static VerifyOptions low() { return {.required_profile = "low", .allow_test_grade = true}; }
   std::string checkpoint();
   Officer& officer(std::string_view name);
-  void make_key(const VersionRef& version, KeyPurpose purpose, const std::string& name, const SigningKey* key);
+  void make_key(const VersionRef& version, KeyPurpose purpose, const std::string& name,
+                const SigningKey* key);
 
  private:
   void happens(const std::string& moment) {
@@ -161,6 +173,30 @@ class TestVault : public LedgerSource {
   std::vector<ProbeSample> samples_;
   std::vector<std::pair<ObjectId, WrappedKey>> wrapped_;
 };
+
+inline ProviderIdentity identity() {
+  return {.kind = "pkcs11",
+          .label = "bank",
+          .serial = "9f01",
+          .manufacturer = "SoftHSM project",
+          .model = "SoftHSM v2",
+          .firmware = "2.6",
+          .hardware = "2.6",
+          .module_path = "/usr/lib/softhsm/libsofthsm2.so",
+          .module_sha256 = std::string(64, 'a'),
+          .library_manufacturer = "SoftHSM",
+          .library_description = "Implementation of PKCS11",
+          .library_version = "2.6"};
+}
+inline Json attributes(const KeyRef& ref) {
+  return Json::object({{"CKA_LABEL", ref.label},
+                       {"CKA_ID", hex(ref.id)},
+                       {"CKA_LOCAL", true},
+                       {"CKA_SENSITIVE", true},
+                       {"CKA_ALWAYS_SENSITIVE", true},
+                       {"CKA_EXTRACTABLE", false},
+                       {"CKA_NEVER_EXTRACTABLE", true}});
+}
 
 // The report as text, with everything in it: for messages of failed tests.
 inline std::string shown(const VerifyReport& r) {
