@@ -5,8 +5,7 @@ namespace kesu {
 namespace {
 std::set<std::string> reachers_of(const Graph& graph, const std::set<std::string>& datasets) {
   std::set<std::string> all;
-  for (const std::string& dataset : datasets)
-    for (const std::string& target : graph.data_keys_of(dataset)) all.merge(graph.reachers(target));
+  for (const std::string& dataset : datasets) all.merge(graph.reachers(dataset));
   return all;
 }
 }  // namespace
@@ -21,7 +20,8 @@ KillSet kill_set(const Graph& graph, const std::set<std::string>& datasets) {
     if (kind != "key" && kind != "cpy") continue;
     for (const std::string& reached : graph.reached(id)) {
       const GraphNode* node = graph.find(reached);
-      if (node && node_kind(node->of) == "ds" && !datasets.contains(node->of)) out.kept_datasets.insert(node->of);
+      if (node && node_kind(node->of) == "ds" && !datasets.contains(node->of))
+        out.kept_datasets.insert(node->of);
     }
   }
   return out;
