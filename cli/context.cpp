@@ -25,7 +25,59 @@ bool is_wide(uint32_t cp) {
   return (cp >= 0x1100 && cp <= 0x115f) || (cp >= 0x2e80 && cp <= 0xa4cf) || (cp >= 0xac00 && cp <= 0xd7a3) || (cp >= 0xf900 && cp <= 0xfaff) ||
          (cp >= 0xfe30 && cp <= 0xfe6f) || (cp >= 0xff00 && cp <= 0xff60) || (cp >= 0xffe0 && cp <= 0xffe6) || (cp >= 0x20000 && cp <= 0x3fffd);
 }
+
+bool misleads(uint32_t cp) {  // direction marks: they show a name other than it is
+  return cp == 0x200e || cp == 0x200f || (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
+}
+
+// Strings that are bytes (names) become {"b64": …}; all others stay.
+Json writable(const Json& j) {
+  if (j.is_string()) return name_to_json(j.as_string());
+  if (j.is_array()) {
+    Json out(Json::Array{});
+    for (const Json& inner : j.as_array()) out.push(writable(inner));
+    return out;
+  }
+  if (!j.is_object()) return j;
+  Json out(Json::Object{});
+  for (auto& [member, inner] : j.as_object()) out.set(member, writable(inner));
+  return out;
+}
+
+std::string utf8(const std::string& text) { return is_utf8(text) ? text : printable(text, true); }
 }  // namespace
+
+std::string printable(std::string_view text, bool lines) {
+  std::string out;
+  char code[16];
+  for (size_t i = 0; i < text.size();) {
+    auto c = static_cast<uint8_t>(text[i]);
+    size_t length = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    std::string_view one = text.substr(i, length);
+    if (!is_utf8(one)) {
+      std::snprintf(code, sizeof code, "\\x%02x", c);
+      out += code;
+      ++i;
+      continue;
+    }
+    uint32_t cp = length == 1 ? c : c & (0xffu >> (length + 1));
+    for (size_t k = 1; k < length; ++k) cp = cp << 6 | (static_cast<uint8_t>(one[k]) & 0x3fu);
+    bool control = cp < 0x20 || (cp >= 0x7f && cp < 0xa0);
+    if ((control && !(lines && cp == '\n')) || misleads(cp)) {
+      std::snprintf(code, sizeof code, cp < 0x80 ? "\\x%02x" : "\\u{%x}", static_cast<unsigned>(cp));
+      out += code;
+    } else {
+      out += one;
+    }
+    i += length;
+  }
+  return out;
+}
+
+void Table::add(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = printable(cell, false);
+  rows_.push_back(std::move(row));
+}
 
 size_t display_width(std::string_view text) {
   size_t width = 0;
@@ -65,7 +117,7 @@ Environment& Context::env() {
     static std::unique_ptr<ProviderFactory> factory = provider_factory();
     env_ = std::make_unique<Environment>(Environment{g_clock, system_random(), *factory, path_join(program_directory(), "kesu-probe")});
     env_->notice = [this](const std::string& line) {
-      if (!quiet) std::cerr << "kesu: " << line << "\n";
+      if (!quiet) std::cerr << "kesu: " << printable(line, true) << "\n";
     };
   }
   return *env_;
@@ -84,17 +136,17 @@ Vault& Context::open(Access access) {
 void Context::close() { vault_.reset(); }
 
 void Context::show(const Json& document, const std::string& text) {
-  if (json) std::cout << document.canonical() << "\n";
-  else if (!quiet) std::cout << text << std::flush;
+  if (json) std::cout << writable(document).canonical() << "\n";
+  else if (!quiet) std::cout << printable(text, true) << std::flush;
 }
 void Context::say(const std::string& line) {
-  if (!json && !quiet) std::cout << line << "\n" << std::flush;
+  if (!json && !quiet) std::cout << printable(line, true) << "\n" << std::flush;
 }
 
 void Context::confirm(const std::string& question) {
   if (yes) return;
   if (!::isatty(0) || json) throw Error(Code::not_confirmed, question + ": nobody could be asked").next("--yes says yes beforehand");
-  std::cerr << question << " [yes/no] " << std::flush;
+  std::cerr << printable(question, true) << " [yes/no] " << std::flush;
   std::string answer;
   std::getline(std::cin, answer);
   if (answer != "yes" && answer != "y") throw Error(Code::not_confirmed, "not confirmed: nothing was changed");
@@ -149,13 +201,15 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 void print_error(const Error& e, bool json) {
   if (json) {
-    std::cout << Json::object({{"error", Json::object({{"code", code_text(e.code())}, {"message", e.message()}, {"tried", e.tried()}, {"cause", e.cause()}, {"next", e.next()}})}}).canonical() << "\n";
+    Json members = Json::object({{"code", code_text(e.code())}, {"message", utf8(e.message())}, {"tried", utf8(e.tried())}, {"cause", utf8(e.cause())}, {"next", utf8(e.next())}});
+    std::cout << Json::object({{"error", members}}).canonical() << "\n";
     return;
   }
-  std::cerr << "kesu: " << e.message() << " [" << code_text(e.code()) << "]\n";
-  if (!e.tried().empty()) std::cerr << "  tried  " << e.tried() << "\n";
-  if (!e.cause().empty()) std::cerr << "  cause  " << e.cause() << "\n";
-  if (!e.next().empty()) std::cerr << "  next   " << e.next() << "\n";
+  std::string text = "kesu: " + printable(e.message(), false) + " [" + std::string(code_text(e.code())) + "]\n";
+  if (!e.tried().empty()) text += "  tried  " + e.tried() + "\n";
+  if (!e.cause().empty()) text += "  cause  " + e.cause() + "\n";
+  if (!e.next().empty()) text += "  next   " + e.next() + "\n";
+  std::cerr << printable(text, true);
 }
 
 }  // namespace kesu::cli

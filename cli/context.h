@@ -15,13 +15,16 @@ namespace kesu::cli {
 class Table {
  public:
   explicit Table(std::vector<std::string> heading) : rows_{std::move(heading)} {}
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  void add(std::vector<std::string> row);  // cells as printable() shows them
   bool empty() const { return rows_.size() < 2; }
   std::string str() const;
 
  private:
   std::vector<std::vector<std::string>> rows_;
 };
+// Text that cannot steer a terminal: control characters, direction marks and what is no UTF-8 stand as \x1b, \u{202e}, \xff;
+// with `lines`, line feeds stay. Names of files come from anywhere.
+std::string printable(std::string_view text, bool lines);
 // Columns that a text takes on a terminal (wide characters take two).
 size_t display_width(std::string_view text);
 

@@ -16,7 +16,7 @@ Json parts_json(const std::vector<Skipped>& parts) {
 std::string parts_text(const std::vector<Skipped>& parts, const std::string& word) {
   constexpr size_t kShown = 20;
   std::string out;
-  for (size_t i = 0; i < parts.size() && i < kShown; ++i) out += "  " + word + "  " + parts[i].path + ": " + parts[i].why + "\n";
+  for (size_t i = 0; i < parts.size() && i < kShown; ++i) out += "  " + word + "  " + printable(parts[i].path, false) + ": " + parts[i].why + "\n";
   if (parts.size() > kShown) out += "  " + word + "  and " + grouped(static_cast<int64_t>(parts.size() - kShown)) + " more (--json lists all)\n";
   return out;
 }
@@ -27,7 +27,7 @@ void fail_alone(const std::vector<Skipped>& failed, int64_t done) {
 }
 
 std::string info_text(const Json& j) {
-  std::string out = j.str("path") + "\n";
+  std::string out = printable(name_from_json(j.at("path")), false) + "\n";
   auto line = [&](const char* word, const std::string& value) { out += "  " + std::string(word) + std::string(12 - std::string(word).size(), ' ') + value + "\n"; };
   line("object", j.str("object"));
   line("dataset", (j.at("dataset_name").is_string() ? j.str("dataset_name") + "   " : "") + j.str("dataset"));
