@@ -10,6 +10,7 @@
 #include "crypto/cms.h"
 #include "crypto/hash.h"
 #include "crypto/x509.h"
+#include "erasure/kill_set.h"
 #include "seal/files.h"
 
 namespace kesu {
@@ -129,6 +130,11 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   const ErasureRecord& e = vault.state().erasures.at(id);
   if (e.stage != "destroyed" && e.certificate.empty())
     throw Error(Code::state_refused, "erasure " + id.substr(0, 12) + " is " + e.stage + ": there is nothing to certify yet").next("kesu erase status " + id.substr(0, 12));
+  if (e.certificate.empty()) {
+    std::string living;
+    for (const std::string& node : living_paths(vault.graph(), {e.datasets.begin(), e.datasets.end()}, vault.now())) living += (living.empty() ? "" : ", ") + node;
+    if (!living.empty()) throw Error(Code::processes_alive, "something still reaches the erased data: a certificate now could not say that it is gone").cause(living).next("end it, then run the same command again");
+  }
   BundleFiles files = e.certificate.empty() ? issue(vault, id) : reissue(vault, vault.state().certificates.at(e.certificate));
   SavedCheckpoint b = vault.checkpoint();
   VaultSource source(vault.store(), b.size);

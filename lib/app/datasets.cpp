@@ -82,10 +82,30 @@ Json dataset_json(const State& state, const DatasetRecord& d) {
 }
 
 KeyHolder::KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose)
-    : vault_(vault), id_(vault.env().random.id<ProcessId>().str()) {
+    : vault_(vault), id_(vault.env().random.id<ProcessId>().str()), dataset_(dataset), purpose_(purpose) {
+  record();
+}
+
+void KeyHolder::record() {
   Json body = this_process();
-  body.set("purpose", purpose);
-  vault_.append({{.type = "process-started", .nodes = {{.id = id_, .is = "alive", .t = vault.now() + kLease}}, .edges = {{id_, dataset}}, .body = std::move(body)}}, {id_});
+  body.set("purpose", purpose_);
+  Millis until = vault_.now() + kLease;
+  std::vector<std::string> streams = {dataset_};
+  if (const std::string& erasure = vault_.state().datasets.at(dataset_).erasure; !erasure.empty()) streams.push_back(erasure);
+  vault_.decide(streams, [&] {
+    const DatasetRecord& d = vault_.state().datasets.at(dataset_);
+    if (d.state == "erased") throw Error(Code::state_refused, "dataset " + d.name + " was erased by " + d.erasure).next("kesu dataset add makes another");
+    auto e = vault_.state().erasures.find(d.erasure);
+    if (e != vault_.state().erasures.end() && (e->second.stage == "running" || e->second.stage == "destroyed"))
+      throw Error(Code::frozen, "dataset " + d.name + " is being erased by " + d.erasure).next("kesu erase status " + d.erasure.substr(0, 12));
+    if (!d.erasure.empty() && streams.size() == 1) throw Error(Code::frozen, "dataset " + d.name + " was frozen meanwhile by " + d.erasure).next("run the same command again");
+    return std::vector<Event>{{.type = "process-started", .nodes = {{.id = id_, .is = "alive", .t = until}}, .edges = {{id_, dataset_}}, .body = body}};
+  });
+  until_ = until;
+}
+
+void KeyHolder::keep() {
+  if (vault_.now() > until_ - kLease / 2) record();
 }
 
 KeyHolder::~KeyHolder() {

@@ -27,14 +27,19 @@ AeadAlg content_algorithm(const DatasetRecord& dataset);
 // A process that sees data keys of `dataset` in clear, from before it does until it ends. Two entries of the ledger.
 class KeyHolder {
  public:
+  // Refused (frozen) once an erasure of the dataset has begun to run: no key is unwrapped behind its back.
   KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose);
   ~KeyHolder();  // records the end; a kill leaves that to settle()
   void end(const std::string& how);
+  // Long work calls this now and then: the lease is renewed before half of it is over.
+  void keep();
   const std::string& id() const { return id_; }
 
  private:
+  void record();
   Vault& vault_;
-  std::string id_;
+  std::string id_, dataset_, purpose_;
+  Millis until_ = 0;
 };
 
 // The dataset key, opened through the provider. Needs a KeyHolder.

@@ -206,7 +206,10 @@ RunResult run_erasure(Vault& vault, const std::string& text, const std::function
   recompute_plan(vault, run.plan);
   check_processes(run);
   RunResult result;
-  if (!run.begun()) start(run);
+  if (!run.begun()) {
+    start(run);
+    check_processes(run);  // from erasure-started on, no process can get at the keys any more
+  }
   destroy_all(run, result);
   inspect_after(run, result);
   vault.checkpoint();

@@ -21,10 +21,15 @@ void say_failed(OpenResult& result, const std::string& path, const Error& e) {
   result.failed.push_back({path, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.code()});
 }
 
-const DatasetRecord& readable(const Vault& vault, const State& state, const ObjectHeader& header) {
-  if (header.vault != vault.id()) throw Error(Code::state_refused, "it was sealed by another vault, " + header.vault.str());
-  auto it = state.datasets.find(header.dataset.str());
-  if (it == state.datasets.end()) throw Error(Code::state_refused, "it belongs to a dataset that this vault does not know, " + header.dataset.str());
+// A header that names another vault or dataset, over a key of this vault, was altered: identifiers are never given twice.
+const DatasetRecord& readable(const Vault& vault, const State& state, const Candidate& c) {
+  auto foreign = [&](const std::string& why) {
+    bool our_key = std::any_of(c.versions.begin(), c.versions.end(), [&](const std::string& v) { return state.version(v) != nullptr; });
+    return Error(our_key ? Code::sealed_damaged : Code::state_refused, our_key ? "its header was altered: " + why + ", under a key of this vault" : why);
+  };
+  if (c.header.vault != vault.id()) throw foreign("it was sealed by another vault, " + c.header.vault.str());
+  auto it = state.datasets.find(c.header.dataset.str());
+  if (it == state.datasets.end()) throw foreign("it belongs to a dataset that this vault does not know, " + c.header.dataset.str());
   if (it->second.state == "erased")
     throw Error(Code::state_refused, "dataset " + it->second.name + " was erased by " + it->second.erasure + ": its key is destroyed, nobody can open this");
   return it->second;
@@ -69,7 +74,7 @@ OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, con
       ObjectInfo info = inspect_object(file_input(fd.get()));
       Candidate c{path, info.region.header, {}};
       for (const Slot* slot : info.region.usable()) c.versions.push_back(slot->version.str());
-      readable(vault, vault.state(), c.header);
+      readable(vault, vault.state(), c);
       by_dataset[c.header.dataset.str()].push_back(std::move(c));
       ++total;
     } catch (const Error& e) {
@@ -82,10 +87,11 @@ OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, con
     KeyHolder holder(vault, dataset, "open");
     for (size_t at = 0; at < all.size(); at += kMaxBatch) {
       std::vector<Candidate> batch(all.begin() + static_cast<ptrdiff_t>(at), all.begin() + static_cast<ptrdiff_t>(std::min(at + kMaxBatch, all.size())));
+      holder.keep();
       record_opening(vault, holder.id(), dataset, batch);
       for (const Candidate& c : batch) {
         try {
-          const DatasetRecord& d = readable(vault, vault.state(), c.header);
+          const DatasetRecord& d = readable(vault, vault.state(), c);
           OpenedFile opened = open_to_file(
               c.path, [&](const Slot& slot, ByteView aad) { return unwrap_slot(vault, d, slot, aad); },
               [&](const Metadata& m) { return safe_destination(root, safe_relative_path(m.name)); }, {.replace = force, .durable = false});
@@ -120,7 +126,7 @@ Json describe_object(const std::string& path, const State* state) {
   bool torn = info.region.states[0] == SlotState::torn || info.region.states[1] == SlotState::torn;
   auto dataset = state ? state->datasets.find(h.dataset.str()) : std::map<std::string, DatasetRecord>::const_iterator{};
   bool known = state && dataset != state->datasets.end();
-  return Json::object({{"path", path}, {"format", 1}, {"vault", h.vault.str()}, {"dataset", h.dataset.str()},
+  return Json::object({{"path", name_to_json(path)}, {"format", 1}, {"vault", h.vault.str()}, {"dataset", h.dataset.str()},
                        {"dataset_name", known ? Json(dataset->second.name) : Json()}, {"object", h.object.str()},
                        {"algorithm", kNames[static_cast<int>(h.algorithm)]}, {"chunk", h.chunk}, {"payload_bound", h.payload_bound},
                        {"payload_bytes", info.payload_size}, {"file_bytes", info.file_size}, {"slots", slots}, {"torn_slot", torn},

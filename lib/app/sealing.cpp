@@ -147,6 +147,7 @@ class Sealer {
   }
 
   void seal(const std::vector<const Found*>& files) {
+    holder_->keep();
     prepare();
     if (key_id_.empty()) make_dataset_key();
     BatchId batch = vault_.env().random.id<BatchId>();
@@ -253,12 +254,13 @@ class Sealer {
 
 Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<SegmentObject>& objects, const Secret& dataset_key, int64_t bytes,
                 const std::string& version, const DatasetRecord& dataset, bool interrupted) {
-  Bytes segment = write_segment(header, objects, dataset_key, vault.env().random);
-  std::string digest = vault.store().put_segment(header.dataset.str(), header.batch.str(), segment);
-  std::vector<Digest32> leaves;
-  for (const SegmentObject& o : objects) leaves.push_back(o.leaf);
+  std::string ds = header.dataset.str(), batch = header.batch.str();
+  bool written = vault.store().has_segment(ds, batch);
+  Bytes segment = written ? vault.store().segment(ds, batch) : write_segment(header, objects, dataset_key, vault.env().random);
+  std::string digest = vault.store().put_segment(ds, batch, segment);
+  SegmentLeaves listed = parse_segment_leaves(segment);
   return {.type = "seal-done",
-          .nodes = {{.id = header.batch.str(), .is = "sealed", .of = header.dataset.str(), .n = static_cast<int64_t>(objects.size()), .b = bytes, .d = hex(tree_root(leaves))}},
+          .nodes = {{.id = header.batch.str(), .is = "sealed", .of = header.dataset.str(), .n = static_cast<int64_t>(listed.objects.size()), .b = bytes, .d = hex(listed.root())}},
           .body = Json::object({{"segment", digest}, {"version", version}, {"dataset_key", header.dataset_key.str()},
                                 {"content_algorithm", dataset.settings.str("content_algorithm")}, {"wrap_algorithm", "AES-256-GCM"},
                                 {"chunk", dataset.settings.num("chunk")}, {"interrupted", interrupted}})};

@@ -44,7 +44,8 @@ std::vector<std::string> sealed_files(const std::vector<std::string>& roots);
 // Opens `slot` of an object of `dataset`; the version must be one that may process.
 Secret unwrap_slot(Vault& vault, const DatasetRecord& dataset, const Slot& slot, ByteView aad);
 
-// Writes the segment of a batch, durable, and gives the entry that ends the batch.
+// Writes the segment of a batch, durable, unless an interrupted command did (then `objects` are those in it), and gives
+// the entry that ends the batch.
 Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<SegmentObject>& objects, const Secret& dataset_key, int64_t bytes,
                 const std::string& version, const DatasetRecord& dataset, bool interrupted);
 

@@ -65,25 +65,33 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
 
   KeyHolder holder(vault, dataset_id, "settle");
   const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
+  SegmentHeader header{vault.id(), *DatasetId::parse(dataset_id), *BatchId::parse(batch.id), *DatasetKeyId::parse(batch.dataset_key)};
+  if (vault.store().has_segment(dataset_id, batch.id)) {
+    // Its objects were durable before it was written, and a segment is written once: only the entry is missing.
+    Secret key = open_dataset_key(vault, dataset, batch.dataset_key);
+    adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
+    for (const SegmentObject& o : adopted) bytes += static_cast<int64_t>(o.bytes);
+    places.clear();
+  }
   for (const std::string& path : places) {
     Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd.ok()) continue;
     SealedInput in = file_input(fd.get());
-    ObjectHeader header;
+    ObjectHeader found;
     try {
       if (in.size < kImmutableBytes) continue;
       Bytes first(kImmutableBytes);
       in.read(0, first);
-      header = parse_object_header(first);
+      found = parse_object_header(first);
     } catch (const Error&) {
       continue;  // no object of ours
     }
-    if (header.vault != vault.id() || header.dataset.str() != dataset_id || !intended.contains(hex(header.object.bytes()))) continue;
+    if (found.vault != vault.id() || found.dataset.str() != dataset_id || !intended.contains(hex(found.object.bytes()))) continue;
     try {
       OpenedObject opened = open_object(in, [&](const Slot& s, ByteView aad) { return unwrap_slot(vault, dataset, s, aad); }, [](const Metadata&) {}, [](ByteView) {});
       SegmentObject o;
-      o.object = header.object;
-      o.leaf = inventory_leaf(header, header.payload_bound ? payload_root_of(in, header) : Digest32{});
+      o.object = found.object;
+      o.leaf = inventory_leaf(found, found.payload_bound ? payload_root_of(in, found) : Digest32{});
       o.name = opened.metadata.name;
       o.place = path;
       o.bytes = opened.plain_bytes;
@@ -95,7 +103,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     } catch (const Error& e) {
       if (e.code() != Code::sealed_damaged) throw;
       remove_file(path);  // a power cut left it half written: its source was never removed
-      removed.push(hex(header.object.bytes()));
+      removed.push(hex(found.object.bytes()));
     }
   }
   if (adopted.empty()) {
@@ -106,7 +114,6 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     Fd out(::open(batch.location.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", batch.location);
     Secret key = open_dataset_key(vault, dataset, batch.dataset_key);
-    SegmentHeader header{vault.id(), *DatasetId::parse(dataset_id), *BatchId::parse(batch.id), *DatasetKeyId::parse(batch.dataset_key)};
     vault.append({seal_done(vault, header, adopted, key, bytes, batch.version, dataset, true)}, {batch.id});
     vault.env().notice("settled: " + std::to_string(adopted.size()) + " of " + std::to_string(intended.size()) + " objects of an interrupted batch of " + dataset.name + " were whole and are kept");
   }
@@ -164,6 +171,7 @@ void sweep(Vault& vault) {
   };
   clean(vault.directory());
   clean(path_join(vault.directory(), "evidence"));
+  clean(path_join(vault.directory(), "plans"));
   std::string inventory = path_join(vault.directory(), "inventory");
   if (exists(inventory))
     for (const std::string& ds : list_directory(inventory)) clean(path_join(inventory, ds));
@@ -197,7 +205,7 @@ void settle(Vault& vault) {
       step(vault);
     } catch (const Error& e) {
       // A provider that is silent leaves the question open; another process may be settling the same one.
-      if (e.exit() != Exit::unavailable && e.code() != Code::conflict && e.code() != Code::key_mismatch) throw;
+      if (e.exit() != Exit::unavailable && e.code() != Code::conflict && e.code() != Code::already_exists && e.code() != Code::key_mismatch) throw;
       vault.refresh();
       vault.env().notice("an open question stays open: " + e.message() + (e.cause().empty() ? "" : ": " + e.cause()));
     }
