@@ -1,0 +1,56 @@
+// A bundle that was issued once must verify for ever: tests/vectors/bundle/v1 is one that the program itself made.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "certificate/verify.h"
+#include "seal/files.h"
+
+namespace kesu {
+namespace {
+
+const std::string kDir = std::string(KESU_VECTORS) + "/bundle/v1/";
+
+TrustAnchors trust() {
+  return parse_trust(to_text(read_file(kDir + "trust")), [](const std::string& path) { return read_file(path); });
+}
+VerifyOptions low() {
+  VerifyOptions o;
+  o.required_profile = "low";
+  o.allow_test_grade = true;
+  return o;
+}
+
+TEST(FrozenBundle, IsCompleteAndReportsTheSameAsWhenItWasIssued) {
+  Fd object(::open((kDir + "loans.csv.kesu").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(object.ok());
+  VerifyOptions options = low();
+  options.objects.push_back({"loans.csv.kesu", file_input(object.get())});
+  VerifyReport report = verify_bundle(read_bundle_directory(kDir + "bundle"), trust(), options);
+  EXPECT_EQ(exit_of(report), Exit::done) << render_report(report);
+  std::string expected = to_text(read_file(kDir + "report.json"));
+  EXPECT_EQ(to_json(report).canonical() + "\n", expected);
+}
+
+TEST(FrozenBundle, IsNotEnoughForTheDefaultBar) {
+  EXPECT_EQ(exit_of(verify_bundle(read_bundle_directory(kDir + "bundle"), trust(), {})), Exit::incomplete);
+}
+
+TEST(FrozenBundle, OneAlteredByteOrOneMissingFileIsNoticed) {
+  const BundleFiles good = read_bundle_directory(kDir + "bundle");
+  for (auto& [path, content] : good) {
+    BundleFiles altered = good;
+    if (!content.empty()) {
+      altered[path][content.size() / 2] ^= 1;
+      VerifyReport report = verify_bundle(altered, trust(), low());
+      EXPECT_EQ(exit_of(report), Exit::invalid) << path;
+      EXPECT_FALSE(report.errors.empty()) << path;
+    }
+    altered = good;
+    altered.erase(path);
+    EXPECT_NE(exit_of(verify_bundle(altered, trust(), low())), Exit::done) << path;
+  }
+}
+
+}  // namespace
+}  // namespace kesu
