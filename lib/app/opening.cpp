@@ -87,6 +87,7 @@ OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, con
     KeyHolder holder(vault, dataset, "open");
     for (size_t at = 0; at < all.size(); at += kMaxBatch) {
       std::vector<Candidate> batch(all.begin() + static_cast<ptrdiff_t>(at), all.begin() + static_cast<ptrdiff_t>(std::min(at + kMaxBatch, all.size())));
+      holder.keep();
       record_opening(vault, holder.id(), dataset, batch);
       for (const Candidate& c : batch) {
         try {
