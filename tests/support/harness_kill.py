@@ -28,11 +28,15 @@ class Points:
     def __init__(self, baseline):
         self.baseline = baseline
         self.killed = collections.Counter()
+        self.left_out = collections.Counter()
         self.undisturbed = 0
 
     def __str__(self):
         parts = [f"{name} {number}" for name, number in sorted(self.killed.items())]
-        return f"{sum(self.killed.values())} of {len(self.baseline)} kill points: " + ", ".join(parts)
+        text = f"{sum(self.killed.values())} of {len(self.baseline)} kill points: " + ", ".join(parts)
+        if self.left_out:
+            text += "; not checked: " + ", ".join(f"{what} {n}" for what, n in sorted(self.left_out.items()))
+        return text
 
 
 def shard_of_environment():
@@ -72,19 +76,24 @@ def traced(command, at=0, env=None, cwd=None, timeout=120):
     return calls, killed, result
 
 
-def kill_at_each_syscall(command, prepare, check, env=None, cwd=None, expect=(), only=None, shard=None, timeout=120):
+def kill_at_each_syscall(command, prepare, check, env=None, cwd=None, expect=(), only=None, shard=None, timeout=120,
+                         watch=None, leave_out=None):
     """Runs `command` again and again, each time killed before its next state-changing call, until one run ends by itself.
 
     prepare()            restores the state before every run
     check(call)          is called after every run: with the Call that did not happen, or with None when the run was
                          undisturbed; it raises (assert) when the state is not acceptable
     expect               system calls of which at least one kill must have been made (over all shards together)
+    leave_out(call)      True: the state after this kill is not checked; such points are counted and printed
+    watch(call, result)  is called before check, with what the run printed before it died
     only                 a function of a Call: False leaves that point out (by the undisturbed run's calls)
     Returns Points. Prints how many kills each system call got.
     """
     index, count = shard or shard_of_environment()
     prepare()
-    baseline, _, _ = traced(command, env=env, cwd=cwd, timeout=timeout)
+    baseline, _, result = traced(command, env=env, cwd=cwd, timeout=timeout)
+    if watch:
+        watch(None, result)
     check(None)
     points = Points(baseline)
     points.undisturbed = 1
@@ -109,7 +118,12 @@ def kill_at_each_syscall(command, prepare, check, env=None, cwd=None, expect=(),
         prepare()
         calls, killed, result = traced(command, at=at, env=env, cwd=cwd, timeout=timeout)
         call = calls[-1] if killed else None
+        if call and leave_out and leave_out(call):
+            points.left_out[f"{call.name} {os.path.basename(call.target)}"] += 1
+            continue
         try:
+            if watch:
+                watch(call, result)
             check(call)
         except Exception as error:
             where = f"killed before call {call.ordinal}: {call.name} {call.target}" if call else "undisturbed"

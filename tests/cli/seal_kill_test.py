@@ -1,0 +1,117 @@
+"""`kesu seal`, killed before each of its state-changing calls: first sealing, changed sources, and while settling.
+
+End state: every file is sealed exactly once as the current object of its name, and opens to identical bytes, name,
+mode and mtime; the inventory counts what an undisturbed run counts; no temporary file; nothing is open. One run after
+the kill must reach it.
+"""
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import harness_kill
+import kill_world
+from kill_world import FILES, content
+
+CALLS = ("write", "openat", "fsync", "rename", "syncfs")
+
+
+class Seal(kill_world.World):
+    def setUp(self):
+        super().setUp()
+        self.prepare_vault()
+        self.command = ("seal", "loans-2019", self.source, "-o", self.out)
+
+    def keep_standing(self):
+        """Copies aside what stands under final names at the moment of the kill; its objects' identifiers by name."""
+        kept = self.box.path / "standing"
+        shutil.rmtree(kept, ignore_errors=True)
+        found = {}
+        for path in sorted((self.out / "loans").rglob("*.kesu")):
+            name = str(path.relative_to(self.out / "loans").with_suffix(""))
+            copy = kept / path.relative_to(self.out)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
+            found[name] = kill_world.object_id(path)
+        self.standing = kept
+        return found
+
+    def end_state(self, rows, versions, superseded=0):
+        names = sorted(f"{name}.kesu" for name in FILES)
+        self.assertEqual(sorted(str(p.relative_to(self.out / "loans")) for p in self.out.rglob("*") if p.is_file()), names)
+        listed = self.box.kesu("inventory", "list", "loans-2019").json
+        current = {r["name"]: r["object"] for r in listed if r["current"]}
+        self.assertEqual(current, {f"loans/{name}": kill_world.object_id(self.out / "loans" / f"{name}.kesu") for name in FILES})
+        self.assertEqual((len(listed), len({r["object"] for r in listed})), (rows, rows))
+        self.assertEqual(sum(not r["current"] for r in listed), superseded)
+        shown = self.box.kesu("dataset", "show", "loans-2019").json
+        self.assertEqual((shown["objects"], shown["state"]), (rows, "open"))
+        self.opens_to(self.out, {n: c[-1:] for n, c in versions.items()})
+        self.settled()
+
+    def check_first(self, call):
+        self.consistent()
+        found = self.keep_standing()
+        result = self.box.kesu(*self.command).json
+        self.assertEqual((result["sealed"] + result["unchanged"], result["failed"]), (5, []))
+        # What stood whole was kept, not sealed a second time.
+        self.assertGreaterEqual(result["unchanged"], len(found))
+        for name, identifier in found.items():
+            self.assertEqual(kill_world.object_id(self.out / "loans" / f"{name}.kesu"), identifier)
+        versions = self.wanted(1)
+        if found:
+            self.assertEqual(sorted(self.opens_to(self.standing, versions, complete=False)), sorted(found))
+        self.end_state(5, versions)
+
+    def test_first_sealing(self):
+        self.each_kill(*self.command, check=self.check_first, expect=CALLS)
+
+    def test_changed_sources_replace(self):
+        self.box.kesu(*self.command)
+        before = {name: kill_world.object_id(self.out / "loans" / f"{name}.kesu") for name in FILES}
+        changed = ("small.txt", "2019/chunks.bin")
+        for name in changed:
+            size, mode, mtime = FILES[name]
+            self.write_source(name, content(name, size, 2), mode, mtime)
+        versions = self.wanted(1)
+        for name in changed:
+            versions[name].append(content(name, FILES[name][0], 2))
+
+        def check(call):
+            self.consistent()
+            # At every moment each name stands, whole, as the old or the new object.
+            found = self.keep_standing()
+            self.assertEqual(sorted(found), sorted(FILES))
+            result = self.box.kesu(*self.command).json
+            self.assertEqual((result["sealed"] + result["unchanged"], result["failed"]), (5, []))
+            opened = self.opens_to(self.standing, versions)
+            for name, identifier in found.items():
+                self.assertEqual(opened[name].read_bytes(), versions[name][0 if identifier == before[name] else -1], name)
+            for name in FILES:
+                now = kill_world.object_id(self.out / "loans" / f"{name}.kesu")
+                self.assertEqual(now != before[name], name in changed, name)
+                if found[name] != before[name]:
+                    self.assertEqual(now, found[name])
+            self.end_state(7, versions, superseded=2)
+
+        self.each_kill(*self.command, check=check, expect=CALLS)
+
+    def test_settling_is_killed_too(self):
+        """The run that settles an interrupted batch is killed in turn: the third run still reaches the end."""
+        self.box.snapshot()
+        calls, _, _ = harness_kill.traced(self.box.kesu_command(*self.command), env=self.box.env, cwd=self.box.path)
+        names = [c for c in calls if c.name.startswith("rename") and c.target.endswith(".kesu")]
+        self.assertEqual(len(names), 5)
+        self.box.restore()
+        # Killed before the fifth final name: four objects stand, a part file is left.
+        _, killed, _ = harness_kill.traced(self.box.kesu_command(*self.command), at=names[-1].ordinal, env=self.box.env,
+                                           cwd=self.box.path)
+        self.assertTrue(killed)
+        self.assertEqual(len(self.keep_standing()), 4)
+        self.assertTrue(self.leftovers())
+        self.each_kill(*self.command, check=self.check_first, expect=("write", "openat", "fsync", "unlink", "syncfs"))
+
+
+if __name__ == "__main__":
+    harness.main()
