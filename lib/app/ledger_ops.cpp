@@ -63,18 +63,20 @@ std::vector<std::pair<std::string, std::string>> segments_named_by(const StoredE
 LedgerReport verify_ledger(const std::string& directory, Environment& env) {
   auto store = open_sqlite_store(directory, env.clock, env.random, {.read_only = true});
   LedgerReport report;
-  report.size = store->size();
   std::string vkey;
   std::optional<State> state;
   try {
     state.emplace();
+    report.size = store->size();
     store->read(0, report.size, [&](const StoredEntry& e) {
       state->evolve(e);
       return true;
     });
     vkey = state->vault.vkey;
   } catch (const Error& e) {
+    // What cannot be folded is said here; the check below goes on and names the rest.
     report.findings.push_back({.what = e.message(), .why = e.cause()});
+    vkey = state->vault.vkey;
     state.reset();
   }
   auto note_problem = [&](const SavedCheckpoint& c) -> std::string {
