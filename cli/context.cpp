@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "app/system.h"
 #include "base/files.h"
-#include "crypto/random.h"
 #include "hsm/register.h"
 
 namespace kesu::cli {
@@ -115,7 +115,7 @@ std::string Table::str() const {
 Environment& Context::env() {
   if (!env_) {
     static std::unique_ptr<ProviderFactory> factory = provider_factory();
-    env_ = std::make_unique<Environment>(Environment{g_clock, system_random(), *factory, path_join(program_directory(), "kesu-probe")});
+    env_ = std::make_unique<Environment>(system_environment(*factory, path_join(program_directory(), "kesu-probe")));
     env_->notice = [this](const std::string& line) {
       if (!quiet) std::cerr << "kesu: " << printable(line, true) << "\n";
     };

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "hsm/pkcs11/pkcs11.h"
+#include "hsm/pkcs11/test_token.h"
 
 namespace kesu {
 
@@ -50,6 +51,11 @@ std::vector<std::string> provider_schemes() {
   std::vector<std::string> out;
   for (const Row& row : kRows) out.emplace_back(row.scheme);
   return out;
+}
+
+void make_test_token(const std::string& module_path, const std::string& label, const Secret& so_pin,
+                     const Secret& pin) {
+  make_pkcs11_test_token(module_path, label, so_pin, pin);
 }
 
 }  // namespace kesu

@@ -8,7 +8,6 @@
 #include "../context.h"
 #include "base/files.h"
 #include "base/process.h"
-#include "crypto/random.h"
 #include "hsm/register.h"
 
 namespace kesu::cli {
@@ -97,8 +96,8 @@ class Demo {
   }
 
   // Random decimal digits; PINs never stand on a command line.
-  static Secret digits() {
-    Secret out = system_random().secret(16);
+  Secret digits() {
+    Secret out = c_.env().random.secret(16);
     for (uint8_t& b : out.reveal()) b = static_cast<uint8_t>('0' + b % 10);
     return out;
   }

@@ -361,7 +361,13 @@ Enumeration Pkcs11Provider::enumerate() {
     demand_login("listing all objects");
     for (CK_OBJECT_HANDLE object : session_->find(Template())) out.objects.push_back(seen(object));
     demand_login("listing all objects");
-    out.complete = true;
+    // What shows no class might be a key: a generation or destruction that was cut off leaves such an object.
+    auto nothing = std::count_if(out.objects.begin(), out.objects.end(),
+                                 [](const ObjectSeen& object) { return object.object_class.empty(); });
+    out.complete = nothing == 0;
+    if (nothing > 0)
+      out.why = std::to_string(nothing) + " object(s) do not say what they are; if they are not a key's, remove " +
+                "them with the token's own tool";
   } catch (const Error& error) {
     out.why = error.message() + (error.cause().empty() ? "" : ": " + error.cause());
   }

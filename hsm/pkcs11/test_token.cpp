@@ -1,6 +1,6 @@
 // Initialises an empty slot of a software token, for demonstrations and tests. Real tokens are initialised by their owner's
 // own ceremony and tools.
-#include "hsm/register.h"
+#include "hsm/pkcs11/test_token.h"
 
 #include <algorithm>
 
@@ -27,7 +27,7 @@ CK_SLOT_ID empty_slot(Module& module) {
 CK_UTF8CHAR* bytes_of(const Secret& pin) { return const_cast<CK_UTF8CHAR*>(pin.reveal().data()); }
 }  // namespace
 
-void make_test_token(const std::string& module_path, const std::string& label, const Secret& so_pin, const Secret& pin) {
+void make_pkcs11_test_token(const std::string& module_path, const std::string& label, const Secret& so_pin, const Secret& pin) {
   auto module = Module::get(module_path, nullptr);
   CK_SLOT_ID slot = empty_slot(*module);
   CK_UTF8CHAR padded[32];
