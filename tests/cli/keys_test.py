@@ -86,7 +86,7 @@ class Keys(scenario.World):
         self.seal("loans-2019", {"a": b"one"})
         self.box.kesu("key", "rotate", "loans")
         self.write("b", b"two")
-        self.box.kesu("seal", "loans-2019", self.box.path / "src", "-o", self.out)
+        self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out)
         infos = {n: self.box.kesu("info", self.out / "src" / f"{n}.kesu").json["slots"][0] for n in "ab"}
         self.assertEqual({n: (i["key_version"][-2:], i["state"]) for n, i in infos.items()},
                          {"a": (".1", "deactivated"), "b": (".2", "active")})

@@ -48,12 +48,12 @@ class Seal(scenario.World):
                 self.assertEqual(self.opened(self.out), {f"src/{n}": d for n, d in files.items()})
 
     def test_names_modes_and_times(self):
-        shutil.rmtree(self.box.path / "src", ignore_errors=True)
+        shutil.rmtree(self.box.state / "src", ignore_errors=True)
         times = (0, 1, 1_700_000_000_999_999_999, 4_102_444_800_000_000_001)
         modes = (0o644, 0o400, 0o755, 0o600)
         for i, name in enumerate(NAMES):
             self.write(name, name, modes[i % 4], times[i % 4])
-        self.box.kesu("seal", "loans-2019", self.box.path / "src", "-o", self.out)
+        self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out)
         target = self.box.path / "opened"
         shutil.rmtree(target, ignore_errors=True)
         self.box.kesu("open", self.out, "-o", target)
@@ -123,11 +123,11 @@ class Seal(scenario.World):
 
     def test_unchanged_and_superseded(self):
         self.assertEqual(self.seal("loans-2019", {"a": b"one", "b": b"two"})["sealed"], 2)
-        again = self.box.kesu("seal", "loans-2019", self.box.path / "src", "-o", self.out).json
+        again = self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out).json
         self.assertEqual((again["sealed"], again["unchanged"], again["batches"]), (0, 2, 0))
         # Same size, same mtime, other bytes: its ctime gives it away.
         self.write("a", b"ONE")
-        changed = self.box.kesu("seal", "loans-2019", self.box.path / "src", "-o", self.out).json
+        changed = self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out).json
         self.assertEqual((changed["sealed"], changed["unchanged"]), (1, 1))
         self.assertEqual(self.opened(self.out), {"src/a": b"ONE", "src/b": b"two"})
         listed = self.box.kesu("inventory", "list", "loans-2019").json
@@ -141,7 +141,7 @@ class Seal(scenario.World):
     def test_a_lost_sealed_file_is_sealed_again(self):
         self.seal("loans-2019", {"a": b"one"})
         (self.out / "src" / "a.kesu").unlink()
-        self.assertEqual(self.box.kesu("seal", "loans-2019", self.box.path / "src", "-o", self.out).json["sealed"], 1)
+        self.assertEqual(self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out).json["sealed"], 1)
         self.assertEqual(self.opened(self.out), {"src/a": b"one"})
 
     def test_a_foreign_file_in_the_way_is_kept(self):
@@ -163,7 +163,7 @@ class Seal(scenario.World):
                     self.box.kesu("seal", "other", self.write("a", b"other's"), "-o", self.out / "src")
                 before = self.files_below(self.out)
                 self.write("a", b"one")
-                self.box.kesu("seal", "loans-2019", self.box.path / "src" / "a", "-o", self.out / "src", code=3,
+                self.box.kesu("seal", "loans-2019", self.box.state / "src" / "a", "-o", self.out / "src", code=3,
                               error="already-exists")
                 self.assertEqual(self.files_below(self.out), before)
                 self.assertEqual(precious.read_bytes(), b"precious")

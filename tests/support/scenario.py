@@ -86,8 +86,8 @@ class World(harness.TestCase):
 
     @classmethod
     def write(cls, name, data=b"data\n", mode=0o644, mtime=1_700_000_000_123_456_789, below="src"):
-        """A source file below src/; name may be bytes."""
-        path = os.path.join(os.fsencode(cls.box.path / below), os.fsencode(name))
+        """A source file below state/src/; name may be bytes."""
+        path = os.path.join(os.fsencode(cls.box.state / below), os.fsencode(name))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         if os.path.lexists(path):
             os.unlink(path)
@@ -99,11 +99,11 @@ class World(harness.TestCase):
 
     @classmethod
     def seal(cls, dataset, files, below="src", **options):
-        """Writes files (name -> bytes) below src/ and seals src/. Returns the result's JSON."""
-        shutil.rmtree(cls.box.path / below, ignore_errors=True)
+        """Writes files (name -> bytes) below state/src/ and seals that. Returns the result's JSON."""
+        shutil.rmtree(cls.box.state / below, ignore_errors=True)
         for name, data in files.items():
             cls.write(name, data, below=below)
-        return cls.box.kesu("seal", dataset, cls.box.path / below, "-o", cls.out, **options).json
+        return cls.box.kesu("seal", dataset, cls.box.state / below, "-o", cls.out, **options).json
 
     def opened(self, *sources, name="opened", **options):
         """Opens into a fresh directory and returns name -> bytes of what stands there."""
