@@ -22,24 +22,39 @@ bool may_settle(const Json& actor) {
   return has_ended(actor).value_or(false);
 }
 
+// One question that cannot be answered now neither hides the others nor stops the command.
+void attempt(Vault& vault, const std::function<void()>& settle_one) {
+  static const std::set<Code> kStaysOpen = {Code::conflict, Code::already_exists,  // another process settles the same one
+                                            Code::key_mismatch, Code::object_ambiguous, Code::mechanism_absent};
+  try {
+    settle_one();
+  } catch (const Error& e) {
+    if (e.exit() != Exit::unavailable && !kStaysOpen.contains(e.code())) throw;
+    vault.refresh();
+    vault.env().notice("an open question stays open: " + e.message() + (e.cause().empty() ? "" : ": " + e.cause()));
+  }
+}
+
+void settle_birth(Vault& vault, const std::string& id) {
+  const VersionRecord v = *vault.state().version(id);
+  KeyPurpose purpose = vault.state().key_of(id)->purpose;
+  if (auto birth = vault.provider(v.provider).recover(v.version(), purpose)) {
+    vault.append(birth_events(vault, v, *birth, true), {id});
+    vault.env().notice("settled: " + v.version().brief() + " was made before the interruption");
+  } else {
+    auto probed = vault.probe(vault.state().providers.at(v.provider), {}, {});
+    vault.append({{.type = "key-abandoned", .nodes = {{.id = id, .is = "absent"}},
+                   .body = Json::object({{"transcript", probed.evidence}, {"why", "interrupted before the provider made it"}})}}, {id});
+    vault.env().notice("settled: " + v.version().brief() + " was never made");
+  }
+}
+
 void settle_births(Vault& vault) {
   std::vector<std::string> open;
   for (auto& [id, key] : vault.state().keys)
     for (const VersionRecord& v : key.versions)
       if (v.state == "intended" && may_settle(v.actor)) open.push_back(v.id);
-  for (const std::string& id : open) {
-    const VersionRecord v = *vault.state().version(id);
-    KeyPurpose purpose = vault.state().key_of(id)->purpose;
-    if (auto birth = vault.provider(v.provider).recover(v.version(), purpose)) {
-      vault.append(birth_events(vault, v, *birth, true), {id});
-      vault.env().notice("settled: " + v.version().brief() + " was made before the interruption");
-    } else {
-      auto probed = vault.probe(vault.state().providers.at(v.provider), {}, {});
-      vault.append({{.type = "key-abandoned", .nodes = {{.id = id, .is = "absent"}},
-                     .body = Json::object({{"transcript", probed.evidence}, {"why", "interrupted before the provider made it"}})}}, {id});
-      vault.env().notice("settled: " + v.version().brief() + " was never made");
-    }
-  }
+  for (const std::string& id : open) attempt(vault, [&] { settle_birth(vault, id); });
 }
 
 // Objects of an unfinished batch that stand whole under their final names are adopted; the rest is removed. Nothing
@@ -125,7 +140,22 @@ void settle_seals(Vault& vault) {
   for (auto& [id, d] : vault.state().datasets)
     for (const BatchRecord& b : d.batches)
       if (b.state == "intended" && may_settle(b.actor)) open.emplace_back(id, b);
-  for (auto& [dataset, batch] : open) settle_batch(vault, dataset, batch);
+  for (auto& [dataset, batch] : open) attempt(vault, [&, &ds = dataset, &b = batch] { settle_batch(vault, ds, b); });
+}
+
+void settle_destruction_of(Vault& vault, const std::string& id) {
+  const VersionRecord v = *vault.state().version(id);
+  auto probed = vault.probe(vault.state().providers.at(v.provider), {*v.ref}, {});
+  ProbeAnswer answer = probed.key(v.version()).answer;
+  std::optional<std::string> erasure;
+  if (!v.erasure.empty()) erasure = v.erasure;
+  auto events = settle_destruction(v.version(), v.state_before, erasure, answer, probed.evidence);
+  if (events.empty()) {
+    vault.env().notice("open question: was " + v.version().brief() + " destroyed? The provider's answer is unknown: " + probed.key(v.version()).why);
+    return;
+  }
+  vault.append(std::move(events), {id});
+  vault.env().notice("settled: " + v.version().brief() + (answer == ProbeAnswer::absent ? " is gone; its receipt was lost" : " is still there; its destruction did not happen"));
 }
 
 void settle_destructions(Vault& vault) {
@@ -133,20 +163,7 @@ void settle_destructions(Vault& vault) {
   for (auto& [id, key] : vault.state().keys)
     for (const VersionRecord& v : key.versions)
       if (v.state == "destroying" && may_settle(v.actor)) open.push_back(v.id);
-  for (const std::string& id : open) {
-    const VersionRecord v = *vault.state().version(id);
-    auto probed = vault.probe(vault.state().providers.at(v.provider), {*v.ref}, {});
-    ProbeAnswer answer = probed.key(v.version()).answer;
-    std::optional<std::string> erasure;
-    if (!v.erasure.empty()) erasure = v.erasure;
-    auto events = settle_destruction(v.version(), v.state_before, erasure, answer, probed.evidence);
-    if (events.empty()) {
-      vault.env().notice("open question: was " + v.version().brief() + " destroyed? The provider's answer is unknown: " + probed.key(v.version()).why);
-      continue;
-    }
-    vault.append(std::move(events), {id});
-    vault.env().notice("settled: " + v.version().brief() + (answer == ProbeAnswer::absent ? " is gone; its receipt was lost" : " is still there; its destruction did not happen"));
-  }
+  for (const std::string& id : open) attempt(vault, [&] { settle_destruction_of(vault, id); });
 }
 
 void settle_processes(Vault& vault) {
@@ -200,16 +217,7 @@ std::vector<Question> open_questions(Vault& vault) {
 void settle(Vault& vault) {
   vault.refresh();
   sweep(vault);
-  for (auto step : {settle_processes, settle_births, settle_destructions, settle_seals}) {
-    try {
-      step(vault);
-    } catch (const Error& e) {
-      // A provider that is silent leaves the question open; another process may be settling the same one.
-      if (e.exit() != Exit::unavailable && e.code() != Code::conflict && e.code() != Code::already_exists && e.code() != Code::key_mismatch) throw;
-      vault.refresh();
-      vault.env().notice("an open question stays open: " + e.message() + (e.cause().empty() ? "" : ": " + e.cause()));
-    }
-  }
+  for (auto step : {settle_processes, settle_births, settle_destructions, settle_seals}) attempt(vault, [&] { step(vault); });
 }
 
 }  // namespace kesu

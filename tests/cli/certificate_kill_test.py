@@ -1,0 +1,61 @@
+"""`kesu certificate bundle`, killed before each of its state-changing calls.
+
+End state: one certificate was issued, once; the bundle stands whole under its name and verifies; nothing lies beside
+it. The command is run again when the bundle does not stand yet; what stands at the moment of a kill must verify.
+"""
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import kill_world
+
+
+class Bundle(kill_world.World):
+    def setUp(self):
+        super().setUp()
+        self.prepare_vault()
+        self.box.kesu("seal", "loans-2019", self.source, "-o", self.out)
+        self.erasure = self.approve_erasure("loans-2019")
+        self.box.kesu("erase", "run", self.erasure, "-y")
+        self.folder = self.box.state / "certificates"
+        self.bundle = self.folder / "exit-2026"
+        self.command = ("certificate", "bundle", self.erasure, "-o", self.bundle)
+
+    def verifies(self):
+        proposed = self.box.kesu("trust", "propose", self.bundle).json["trust"]
+        trust = self.box.path / "trust"
+        trust.write_text(proposed)
+        return self.box.kesu("verify", self.bundle, "--trust", trust, "--require", "low", "--allow-test-grade").json
+
+    def issued(self, entries):
+        return [e["nodes"][0]["id"] for e in kill_world.of_type(entries, "certificate-issued")]
+
+    def test_bundle(self):
+        def check(call):
+            before = self.issued(self.consistent())
+            self.assertLessEqual(len(before), 1)
+            if self.bundle.exists():
+                self.verifies()
+                self.box.kesu(*self.command, code=3, error="already-exists")
+            else:
+                made = self.box.kesu(*self.command).json["certificate"]
+                self.assertIn(made, before or [made])
+            entries = self.settled()
+            issued = self.issued(entries)
+            self.assertEqual(len(issued), 1)
+            self.assertIn(issued[0], before or issued)
+            self.assertEqual([p.name for p in self.folder.iterdir()], ["exit-2026"])
+            self.verifies()
+            # The same bundle once more: made from what was signed, not signed again.
+            shutil.rmtree(self.bundle)
+            self.assertEqual(self.box.kesu(*self.command).json["certificate"], issued[0])
+            self.assertEqual(self.issued(self.entries()), issued)
+            self.verifies()
+
+        self.each_kill(*self.command, check=check, expect=("write", "openat", "fsync", "mkdir", "renameat2"))
+
+
+if __name__ == "__main__":
+    harness.main()
