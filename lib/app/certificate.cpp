@@ -157,6 +157,18 @@ std::string default_trust_file() {
   return exists(path) ? path : "";
 }
 
+namespace {
+// What cannot be a bundle is an invalid one, not a wrong command; a directory that is not there is.
+BundleFiles read_bundle(const std::string& directory) {
+  try {
+    return read_bundle_directory(directory);
+  } catch (const Error& e) {
+    if (e.code() != Code::bad_input) throw;
+    throw Error(Code::bundle_invalid, e.message()).cause(e.cause()).next("ask the issuer for the bundle again, whole and as it was issued");
+  }
+}
+}  // namespace
+
 VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {
   TrustAnchors trust;
   std::string trust_file = request.trust_file.empty() ? default_trust_file() : request.trust_file;
@@ -171,9 +183,9 @@ VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {
     if (!open.back().ok()) throw file_error(errno, "open", path);
     options.objects.push_back({path, file_input(open.back().get())});
   }
-  return verify_bundle(read_bundle_directory(request.bundle), trust, options);
+  return verify_bundle(read_bundle(request.bundle), trust, options);
 }
 
-std::string trust_proposal(const std::string& bundle) { return propose_trust(read_bundle_directory(bundle)); }
+std::string trust_proposal(const std::string& bundle) { return propose_trust(read_bundle(bundle)); }
 
 }  // namespace kesu
