@@ -48,7 +48,7 @@ struct ObjectResult {
   std::string path;
   Coverage result = Coverage::cannot_say;
   std::string dataset, name;  // identifier and name, where covered
-  std::string why;            // where it cannot be said
+  std::string why;            // where it cannot be said, or a key that lives could open the object
 };
 struct VerifyError {
   std::string part, what;

@@ -33,6 +33,30 @@ bool officers_known(const dossier::Dossier& d, const TrustAnchors& trust) {
   return counted >= 2;
 }
 
+// The slots are outside the leaf: anybody can write one that carries the data key over to a key that lives.
+// So each must name a version that this erasure counts and that is destroyed; what a torn slot names cannot
+// be said.
+void check_slots(const dossier::Dossier& d, const Region& region, ObjectResult& out) {
+  std::string lives, torn;
+  for (size_t i = 0; i < region.slots.size(); ++i) {
+    if (region.states[i] == SlotState::torn) torn = "slot " + std::to_string(i) + " is torn";
+    if (!region.slots[i]) continue;
+    std::string version = region.slots[i]->version.str();
+    const GraphNode* node = d.graph.find(version);
+    bool counted =
+        std::find(d.kill.versions.begin(), d.kill.versions.end(), version) != d.kill.versions.end();
+    bool dead = node && (node->state == "destroyed" || node->state == "destroyed-compromised");
+    if (!counted || !dead)
+      lives = "slot " + std::to_string(i) + " names key version " + version + ", which " +
+              (counted ? "is not destroyed" : "this erasure did not destroy");
+  }
+  if (lives.empty() && torn.empty()) return;
+  out.result = lives.empty() ? Coverage::cannot_say : Coverage::not_covered;
+  out.why = lives.empty() ? torn : lives;
+  out.dataset.clear();
+  out.name.clear();
+}
+
 ObjectResult check_object(const dossier::Dossier& d, const ObjectToCheck& object) {
   ObjectResult out{object.path, Coverage::cannot_say, {}, {}, {}};
   try {
@@ -51,6 +75,7 @@ ObjectResult check_object(const dossier::Dossier& d, const ObjectToCheck& object
         out.name = set.settings.str_or("name", "");
       }
     }
+    if (out.result != Coverage::not_covered) check_slots(d, info.region, out);
   } catch (const Error& e) {
     out.why = e.message();
   }

@@ -161,6 +161,37 @@ TEST(Objects, AreCoveredWholeOrNotAtAll) {
   EXPECT_EQ(result(cut).objects.at(0).result, Coverage::cannot_say);
 }
 
+// The slots are outside the leaf: one that names a key that lives opens an object that "is covered".
+TEST(Objects, WhoseSlotNamesAKeyThatLivesAreNotCovered) {
+  TestVault v;
+  VersionRef living{system_random().id<KeyId>(), 1};
+  v.at["after-seal"] = [&] { v.make_key(living, KeyPurpose::wrap, "other", nullptr); };
+  BundleFiles files = v.bundle();
+  auto with_slot = [&](const VersionRef& version, size_t spoilt = kSlotBytes) {
+    Bytes file = v.objects[0];
+    Slot slot = *parse_region(ByteView(file).first(kRegionBytes)).slots[0];
+    slot.generation = 2;
+    slot.version = version;
+    auto bytes = slot_bytes(slot);
+    if (spoilt < bytes.size()) bytes[spoilt] ^= 1;
+    std::copy(bytes.begin(), bytes.end(), file.begin() + 2048);
+    VerifyOptions options = TestVault::low();
+    options.objects.push_back({"f.kesu", input_of(file)});
+    return verify_bundle(files, v.trust(), options);
+  };
+  for (const VersionRef& version : {VersionRef{system_random().id<KeyId>(), 1}, living, v.control}) {
+    VerifyReport r = with_slot(version);
+    EXPECT_EQ(r.objects.at(0).result, Coverage::not_covered) << shown(r);
+    EXPECT_NE(r.objects.at(0).why.find(version.str()), std::string::npos) << r.objects.at(0).why;
+    EXPECT_TRUE(r.objects.at(0).dataset.empty());
+    EXPECT_EQ(exit_of(r), Exit::incomplete);
+  }
+  EXPECT_EQ(with_slot(v.wrap).objects.at(0).result, Coverage::covered);
+  VerifyReport torn = with_slot(v.wrap, 100);
+  EXPECT_EQ(torn.objects.at(0).result, Coverage::cannot_say) << shown(torn);
+  EXPECT_NE(torn.objects.at(0).why.find("torn"), std::string::npos);
+}
+
 TEST(Objects, WithoutABoundPayloadOnlyTheHeaderIsCovered) {
   TestVault v;
   v.bind_payload = false;
