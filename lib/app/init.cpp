@@ -112,7 +112,9 @@ std::string init_vault(Environment& env, const InitRequest& request) {
   std::string config = path_join(request.directory, "kesu.toml");
   std::string ledger = path_join(request.directory, "ledger.db");
   if (!exists(ledger)) {
-    if (exists(request.directory) && !list_directory(request.directory).empty() && !exists(config))
+    auto ours = [](const std::string& name) { return name.starts_with("kesu.toml.tmp"); };  // left by a kill
+    auto there = exists(request.directory) ? list_directory(request.directory) : std::vector<std::string>();
+    if (!std::all_of(there.begin(), there.end(), ours) && !exists(config))
       throw Error(Code::already_exists, request.directory + " is not empty").next("choose a new directory");
     env.providers.open(request.provider_uri);  // a wrong PIN or token is noticed before anything is made
     make_directories(request.directory, 0700);

@@ -83,6 +83,7 @@ class World(harness.TestCase):
     point = None
     torn = frozenset()  # kill points that left a torn object
     nameless = ()
+    checkpoint = 0  # entries under the last checkpoint, as consistent() saw it
 
     def each_kill(self, *words, check, expect, vault=True, json=True, **options):
         """Kills `kesu WORDS` at every state-changing call of it; see harness_kill."""
@@ -116,6 +117,7 @@ class World(harness.TestCase):
         entries = self.entries() if entries is None else entries
         status = self.box.kesu("status").json
         self.assertEqual(status["ledger"]["entries"], len(entries))
+        self.checkpoint = status["ledger"]["checkpoint"]
         asked = {q["node"]: q["settled_by_next_command"] for q in status["questions"]}
         self.assertEqual(asked, dict.fromkeys(open_nodes(entries), True))
         return entries
@@ -153,11 +155,12 @@ class World(harness.TestCase):
             self.assertEqual(len(self.nameless), 1)
         return sorted(o for o in objects if o not in self.nameless)
 
-    def clear_torn(self):
+    def clear_torn(self, write=None):
         """SoftHSM writes an object attribute by attribute: a kill inside leaves one that is no key. A token that is a
         device does not do so, but may: kesu must cope. While the object does not say what it is, or carries the key's
         label and does not work, the question stays open and other work goes on; one without a name is nobody's, and
         kesu may settle that the key was never made. The object itself is for a person to remove, as is done here.
+        write() runs a command that writes, and so settles.
         """
         if not self.died_inside_the_token:
             return
@@ -165,7 +168,13 @@ class World(harness.TestCase):
         self.assertLessEqual(len(asked), 1)
         if not asked:
             return
-        self.box.kesu("dataset", "add", f"other-{self.point}", "--key", "loans")
+        tokens = self.box.state / "token" / "tokens"
+        objects = [p for p in tokens.rglob("*.object") if p.name != "token.object"]
+        newest = max(objects, key=lambda p: p.stat().st_mtime_ns, default=None)
+        if write:
+            write()
+        else:
+            self.box.kesu("dataset", "add", f"other-{self.point}", "--key", "loans")
         entries = self.consistent()
         still_asked = {n for n in open_nodes(entries) if n.startswith("key-")}
         labels = self.token_labels()
@@ -176,8 +185,6 @@ class World(harness.TestCase):
         elif not self.nameless:
             self.assertIn(f"kesu:{min(asked)}", labels)
         self.torn.add(self.point)
-        tokens = self.box.state / "token" / "tokens"
-        newest = max((p for p in tokens.rglob("*.object") if p.name != "token.object"), key=lambda p: p.stat().st_mtime_ns)
         newest.unlink()
         self.token_objects()
         self.assertEqual(self.nameless, [])
@@ -198,7 +205,11 @@ class World(harness.TestCase):
             want.append(("Private Key" if signs else "Secret Key", f"kesu:{version}"))
             if signs:
                 want.append(("Public Key", f"kesu:{version}"))
-        self.assertEqual(self.token_objects(), sorted(want))
+        # Of a pair that was cut off in the token the public half may stay: it is no key.
+        halves = [("Public Key", f"kesu:{v}") for v, state in states.items() if state == "absent"]
+        objects = self.token_objects()
+        left = [o for o in objects if o in halves and self.died_inside_the_token]
+        self.assertEqual([o for o in objects if o not in left], sorted(want))
 
     # The data.
 
