@@ -3,6 +3,7 @@
 
 #include "../context.h"
 #include "app/sealing.h"
+#include "app/settle.h"
 
 namespace kesu::cli {
 
@@ -45,7 +46,7 @@ void setup_seal(CLI::App& app, Context& c) {
   struct Options {
     std::string dataset, out;
     std::vector<std::string> sources;
-    bool force = false;
+    bool force = false, replace = false;
   };
   auto o = std::make_shared<Options>();
 
@@ -53,11 +54,12 @@ void setup_seal(CLI::App& app, Context& c) {
   cmd->add_option("DATASET", o->dataset)->required();
   cmd->add_option("SRC", o->sources, "files and directories")->required();
   cmd->add_option("-o,--out", o->out, "where the sealed files go: DIR/<name of SRC>/….kesu")->required();
+  cmd->add_flag("--replace", o->replace, "seal changed files anew over their older objects");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::write);
     DatasetRecord& d = v.find_dataset(o->dataset);
     std::string name = d.name;
-    SealResult r = seal_files(v, d, o->sources, o->out, c.progress("sealed"));
+    SealResult r = seal_files(v, d, o->sources, o->out, o->replace, c.progress("sealed"));
     fail_alone(r.failed, r.sealed + r.unchanged);
     c.exit = exit_of_parts(r.sealed + r.unchanged, r.failed);
     c.show(Json::object({{"dataset", name}, {"sealed", r.sealed}, {"unchanged", r.unchanged}, {"bytes", r.bytes}, {"sealed_bytes", r.sealed_bytes},
@@ -114,6 +116,22 @@ void setup_seal(CLI::App& app, Context& c) {
       t.add({brief(s.object.str()), grouped(static_cast<int64_t>(s.bytes)), current ? "current" : "superseded", s.name});
     }
     c.show(out, t.str());
+  });
+
+  auto reason = std::make_shared<std::string>();
+  cmd = group->add_subcommand("settle", "learn what an interrupted seal left; or give up what lies in a place that is gone\n\n  kesu inventory settle loans-2019 --location-lost \"disk 7 failed\"");
+  cmd->add_option("DATASET", o->dataset)->required();
+  cmd->add_option("--location-lost", *reason, "why its interrupted batches can never be examined");
+  on_run(cmd, [&c, o, reason] {
+    Vault& v = c.open(Access::write);
+    const std::string id = v.find_dataset(o->dataset).id;
+    int64_t lost = 0;
+    if (reason->empty()) settle(v);
+    else lost = give_up_batches(v, id, *reason);
+    int64_t open = 0;
+    for (const BatchRecord& b : v.state().datasets.at(id).batches) open += b.state == "intended";
+    c.show(Json::object({{"dataset", id}, {"given_up", lost}, {"open", open}}), "Interrupted batches: " + grouped(open) + " open, " + grouped(lost) + " given up\n");
+    if (open) c.exit = Exit::not_yet;
   });
 }
 

@@ -132,6 +132,8 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
     throw Error(Code::state_refused, "erasure " + id.substr(0, 12) + " is " + e.stage + ": there is nothing to certify yet").next("kesu erase status " + id.substr(0, 12));
   if (e.certificate.empty()) {
     std::string living;
+    for (const std::string& ds : e.datasets)
+      for (const std::string& p : living_holders(vault, ds)) living += (living.empty() ? "" : ", ") + p;
     for (const std::string& node : living_paths(vault.graph(), {e.datasets.begin(), e.datasets.end()}, vault.now())) living += (living.empty() ? "" : ", ") + node;
     if (!living.empty()) throw Error(Code::processes_alive, "something still reaches the erased data: a certificate now could not say that it is gone").cause(living).next("end it, then run the same command again");
   }

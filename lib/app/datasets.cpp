@@ -39,6 +39,12 @@ void judge(const std::string& algorithm, policy::Purpose purpose, const std::str
 }
 }  // namespace
 
+void refuse_reserved(const State& state, const KeyRecord& key) {
+  if (const ErasureRecord* e = state.reserving(key.id))
+    throw Error(Code::frozen, "key " + key.name + " is to be destroyed by erasure " + e->id.substr(0, 12) + ": it takes nothing new")
+        .next("kesu erase status " + e->id.substr(0, 12) + ", or another key");
+}
+
 std::string add_dataset(Vault& vault, const DatasetDraft& d) {
   settle(vault);
   const State& state = vault.state();
@@ -46,9 +52,15 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
     throw Error(Code::usage, "a dataset's name cannot be empty, begin with ds-, or hold a slash");
   for (auto& [id, other] : state.datasets)
     if (other.name == d.name) throw Error(Code::already_exists, "a dataset is called " + d.name + " already").cause(id + ", " + other.state).next("choose another name");
-  const KeyRecord& key = vault.find_key(d.key);
-  if (key.purpose != KeyPurpose::wrap || !key.active())
-    throw Error(Code::state_refused, key.name + " cannot seal").cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state()).next("kesu key create NAME");
+  const std::string key_id = vault.find_key(d.key).id;
+  auto usable_key = [&] {
+    const KeyRecord& key = vault.state().keys.at(key_id);
+    if (key.purpose != KeyPurpose::wrap || !key.active())
+      throw Error(Code::state_refused, key.name + " cannot seal").cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state()).next("kesu key create NAME");
+    refuse_reserved(vault.state(), key);
+    return key.active()->id;
+  };
+  const std::string version = usable_key();
   if (d.history != "none" && d.history != "disposed" && d.history != "unknown")
     throw Error(Code::bad_input, "--plaintext-history takes none, disposed or unknown");
   if (d.history != "unknown" && d.history_by.empty()) throw Error(Code::bad_input, "who says so? --plaintext-history " + d.history + " needs --history-by PERSON");
@@ -61,14 +73,16 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
   Json locations(Json::Array{});
   for (const std::string& l : d.locations) locations.push(l);
   std::string id = vault.env().random.id<DatasetId>().str();
-  vault.append({{.type = "dataset-added",
-                 .nodes = {{.id = id, .is = "open"}},
-                 .body = Json::object({{"name", d.name}, {"key", key.id}, {"class", d.data_class}, {"region", d.region}, {"owner", d.owner},
-                                       {"contract", d.contract}, {"retention", d.retention}, {"locations", locations},
-                                       {"unreadable_until", d.unreadable_until}, {"content_algorithm", d.algorithm},
-                                       {"chunk", d.chunk}, {"bind_payload", d.bind_payload},
-                                       {"plaintext_history", Json::object({{"statement", d.history}, {"by", d.history_by}, {"detail", d.history_detail}})}})}},
-               {id});
+  Json settings = Json::object({{"name", d.name}, {"key", key_id}, {"class", d.data_class}, {"region", d.region}, {"owner", d.owner},
+                                {"contract", d.contract}, {"retention", d.retention}, {"locations", locations},
+                                {"unreadable_until", d.unreadable_until}, {"content_algorithm", d.algorithm},
+                                {"chunk", d.chunk}, {"bind_payload", d.bind_payload},
+                                {"plaintext_history", Json::object({{"statement", d.history}, {"by", d.history_by}, {"detail", d.history_detail}})}});
+  // The vault is named so that a request to destroy the key, decided at the same time, decides anew.
+  vault.decide({id, version, state.vault.id}, [&] {
+    usable_key();
+    return std::vector<Event>{{.type = "dataset-added", .nodes = {{.id = id, .is = "open"}, {.id = state.vault.id}}, .body = settings}};
+  });
   return id;
 }
 
@@ -81,8 +95,8 @@ Json dataset_json(const State& state, const DatasetRecord& d) {
                        {"objects", d.objects()}, {"bytes", d.bytes()}, {"protection", "sealed"}, {"state", d.state}});
 }
 
-KeyHolder::KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose)
-    : vault_(vault), id_(vault.env().random.id<ProcessId>().str()), dataset_(dataset), purpose_(purpose) {
+KeyHolder::KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose, const std::string& own_erasure)
+    : vault_(vault), id_(vault.env().random.id<ProcessId>().str()), dataset_(dataset), purpose_(purpose), own_erasure_(own_erasure) {
   record();
 }
 
@@ -96,7 +110,7 @@ void KeyHolder::record() {
     const DatasetRecord& d = vault_.state().datasets.at(dataset_);
     if (d.state == "erased") throw Error(Code::state_refused, "dataset " + d.name + " was erased by " + d.erasure).next("kesu dataset add makes another");
     auto e = vault_.state().erasures.find(d.erasure);
-    if (e != vault_.state().erasures.end() && (e->second.stage == "running" || e->second.stage == "destroyed"))
+    if (e != vault_.state().erasures.end() && d.erasure != own_erasure_ && (e->second.stage == "running" || e->second.stage == "destroyed"))
       throw Error(Code::frozen, "dataset " + d.name + " is being erased by " + d.erasure).next("kesu erase status " + d.erasure.substr(0, 12));
     if (!d.erasure.empty() && streams.size() == 1) throw Error(Code::frozen, "dataset " + d.name + " was frozen meanwhile by " + d.erasure).next("run the same command again");
     return std::vector<Event>{{.type = "process-started", .nodes = {{.id = id_, .is = "alive", .t = until}}, .edges = {{id_, dataset_}}, .body = body}};

@@ -15,29 +15,10 @@ std::string statement_path(Vault& vault, const std::string& erasure, const std::
   return path_join(path_join(vault.directory(), "plans"), erasure + "." + action + "." + person.id + ".json");
 }
 
-std::string plural(int64_t n, const std::string& word) { return std::to_string(n) + " " + word + (n == 1 ? "" : "s"); }
-
-std::vector<std::string> summary_of(const Json& plan) {
-  std::vector<std::string> out;
-  std::string versions;
-  for (const Json& step : plan.at("order").as_array())
-    for (const Json& v : plan.at("key_versions").as_array())
-      if (v.str("version") == step.str("version"))
-        versions += (versions.empty() ? "" : ", ") + v.str("name") + "." + step.str("version").substr(step.str("version").find('.') + 1);
-  std::string places;
-  for (const Json& p : plan.at("providers").as_array())
-    places += (places.empty() ? "" : ", ") + p.str("name") + " (token " + p.str("label") + ", serial " + p.str("serial") + ")";
-  out.push_back("Destroys " + plural(static_cast<int64_t>(plan.at("order").size()), "key version") + ": " + versions + " in " + places);
-  for (const Json& d : plan.at("datasets").as_array())
-    out.push_back("Makes unreadable for ever: dataset " + d.str("name") + ", " + plural(d.num("objects"), "object") + ", " + plural(d.num("bytes"), "byte"));
-  out.push_back("Cannot be undone once it has run");
-  return out;
-}
-
 // The statement this person is to sign: the one written before, while it still fits; else a new one.
 Statement statement_for(Vault& vault, const Json& plan, const std::string& digest, const std::string& action, const OperatorRecord& person) {
   Statement s{action, vault.id(), vault.state().vault.organisation, *ErasureId::parse(plan.str("erasure")), digest,
-              action == "request" ? "operator" : "approver", *OperatorId::parse(person.id), person.name, summary_of(plan), vault.now() + kStatementLife};
+              action == "request" ? "operator" : "approver", *OperatorId::parse(person.id), person.name, plan_summary(plan), vault.now() + kStatementLife};
   std::string path = statement_path(vault, plan.str("erasure"), action, person);
   if (auto before = read_file_if_there(path, 65536)) {
     try {
@@ -100,14 +81,24 @@ void request_erasure(Vault& vault, const std::string& text, const OperatorRecord
   std::string kept_plan = vault.store().put_blob(as_bytes(plan.text()));
   Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())), vault.store().put_blob(as_bytes(armored)));
   Json names(Json::Array{});
+  Json versions(Json::Array{});
+  for (const Json& step : plan.document.at("order").as_array()) versions.push(step.str("version"));
   std::vector<Event> events(1);
   for (const Json& d : plan.document.at("datasets").as_array()) {
     names.push(d.str("id"));
     events.push_back({.type = "dataset-frozen", .nodes = {{.id = d.str("id"), .is = "frozen", .of = id}}, .body = Json::object({{"reason", "requested to be erased"}})});
   }
-  body.set("plan", kept_plan).set("datasets", names).set("reason", reason);
-  events[0] = {.type = "erasure-requested", .nodes = {{.id = id, .is = "requested", .d = plan.digest()}}, .body = body};
-  vault.append(std::move(events), streams_of(plan.document));
+  body.set("plan", kept_plan).set("datasets", names).set("versions", versions).set("reason", reason);
+  // The vault is named so that whoever adds or seals something under these keys at the same time decides anew.
+  const std::string vault_id = vault.state().vault.id;
+  events[0] = {.type = "erasure-requested", .nodes = {{.id = id, .is = "requested", .d = plan.digest()}, {.id = vault_id}}, .body = body};
+  std::vector<std::string> streams = streams_of(plan.document);
+  streams.push_back(vault_id);
+  vault.decide(streams, [&] {
+    Plan now = recompute_plan(vault, old);
+    if (!now.blockers.empty()) throw Error(Code::plan_blocked, "the plan is blocked: " + now.blockers[0].what).next(now.blockers[0].next);
+    return events;
+  });
 }
 
 ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& who, const SignatureSource& source) {
@@ -167,7 +158,7 @@ void cancel_erasure(Vault& vault, ErasureRecord& found, const std::string& reaso
   Json plan = load_plan(vault, id);
   for (const Json& v : plan.at("order").as_array()) {
     const VersionRecord* r = vault.state().version(v.str("version"));
-    if (r->erasure == id) throw Error(Code::state_refused, "destruction has begun: " + r->version().brief() + " is " + r->state).next("kesu erase run " + id.substr(0, 12) + " finishes it");
+    if (r->erasure == id && (r->state == "destroying" || r->destroyed)) throw Error(Code::state_refused, "destruction has begun: " + r->version().brief() + " is " + r->state).next("kesu erase run " + id.substr(0, 12) + " finishes it");
   }
   std::vector<Event> events = {{.type = "erasure-cancelled", .nodes = {{.id = id, .is = "cancelled"}}, .body = Json::object({{"reason", reason}})}};
   for (Event& ev : unfreeze(e, "cancelled")) events.push_back(std::move(ev));

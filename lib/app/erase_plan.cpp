@@ -32,22 +32,16 @@ Json dataset_rows(Vault& vault, const std::vector<std::string>& datasets, Plan& 
 
 void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const KillSet& kill, const std::string& erasure, Plan& plan) {
   const State& state = vault.state();
-  std::set<std::string> scope(datasets.begin(), datasets.end());
   for (const std::string& id : datasets) {
     const DatasetRecord& d = state.datasets.at(id);
     if (d.state == "erased") plan.blockers.push_back({"dataset " + d.name + " is erased already, by " + d.erasure, "leave it out"});
     else if (d.state != "open" && d.erasure != erasure) plan.blockers.push_back({"dataset " + d.name + " is frozen by " + d.erasure, "kesu erase status " + d.erasure});
   }
-  std::set<std::string> kept = kill.kept_datasets;
-  for (const std::string& version : kill.versions)
-    for (auto& [id, d] : state.datasets)
-      if (!scope.contains(id) && d.state != "erased" && d.key == VersionRef::parse(version)->key.str()) kept.insert(id);
-  for (const std::string& id : kept) {
-    auto d = state.datasets.find(id);
-    if (d == state.datasets.end() || d->second.state == "erased") continue;
-    plan.shared.push_back(d->second.name);
-    plan.blockers.push_back({"the same keys also reach dataset " + d->second.name + ", which would be kept",
-                             "include it (kesu erase plan … " + d->second.name + "), or seal it anew under a key of its own first"});
+  for (const std::string& id : kept_datasets(vault, datasets)) {
+    const std::string& name = state.datasets.at(id).name;
+    plan.shared.push_back(name);
+    plan.blockers.push_back({"the same keys also reach dataset " + name + ", which would be kept",
+                             "include it (kesu erase plan … " + name + "), or seal it anew under a key of its own first"});
   }
   for (const Question& q : open_questions(vault)) {
     bool touches = std::find(kill.versions.begin(), kill.versions.end(), q.node) != kill.versions.end();
@@ -61,6 +55,19 @@ void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const
     if (vault.graph().living(id, vault.now())) plan.processes.push_back(id);
 }
 }  // namespace
+
+std::set<std::string> kept_datasets(Vault& vault, const std::vector<std::string>& datasets) {
+  const State& state = vault.state();
+  std::set<std::string> scope(datasets.begin(), datasets.end()), out;
+  KillSet kill = kill_set(vault.graph(), scope);
+  for (auto& [id, d] : state.datasets) {
+    if (scope.contains(id) || d.state == "erased") continue;
+    bool reached = kill.kept_datasets.contains(id);
+    for (const std::string& version : kill.versions) reached |= d.key == VersionRef::parse(version)->key.str();
+    if (reached) out.insert(id);
+  }
+  return out;
+}
 
 std::string Plan::digest() const { return hex(sha256(as_bytes(text()))); }
 

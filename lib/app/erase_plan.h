@@ -29,6 +29,9 @@ Plan make_plan(Vault& vault, const std::vector<std::string>& datasets, const std
 void save_plan(Vault& vault, const Plan& plan);
 Json load_plan(Vault& vault, const std::string& erasure);
 
+// The datasets that would be kept and are reached all the same, or are to be sealed under a key of the plan. Empty: none.
+std::set<std::string> kept_datasets(Vault& vault, const std::vector<std::string>& datasets);
+
 // Recomputes `old` at the head. Throws plan_changed naming the member, or the entry that touched one of its nodes.
 Plan recompute_plan(Vault& vault, const Json& old);
 

@@ -33,8 +33,10 @@ struct Run {
     return out;
   }
   bool begun() {
-    for (const std::string& v : order())
-      if (vault.state().version(v)->erasure == id) return true;
+    for (const std::string& v : order()) {
+      const VersionRecord* r = vault.state().version(v);
+      if (r->erasure == id && (r->state == "destroying" || is_destroyed(*r))) return true;
+    }
     return false;
   }
   std::vector<std::string> providers() const {
@@ -72,13 +74,9 @@ void check_permission(Run& run) {
 }
 
 void check_processes(Run& run) {
-  std::set<std::string> datasets(run.record().datasets.begin(), run.record().datasets.end());
   std::string alive;
-  for (const std::string& node : living_paths(run.vault.graph(), datasets, run.vault.now()))
-    if (node_kind(node) == "prc") {
-      const ProcessRecord& p = run.vault.state().processes.at(node);
-      alive += (alive.empty() ? "" : "; ") + p.purpose + " on " + p.actor.str_or("host", "?") + ", process " + std::to_string(p.actor.num_or("pid", 0)) + ", at most until " + local_text(p.until);
-    }
+  for (const std::string& ds : run.record().datasets)
+    for (const std::string& p : living_holders(run.vault, ds)) alive += (alive.empty() ? "" : "; ") + p;
   if (!alive.empty()) throw Error(Code::processes_alive, "processes still hold keys of this data").cause(alive).next("end them, then run the same command again");
 }
 
@@ -87,22 +85,28 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
   std::vector<ProbeSample> out;
   for (const std::string& ds : run.record().datasets) {
     const DatasetRecord dataset = run.vault.state().datasets.at(ds);
-    KeyHolder holder(run.vault, ds, "erase");
+    KeyHolder holder(run.vault, ds, "erase", run.id);
     std::vector<SegmentObject> all = read_inventory(run.vault, dataset);
     holder.end("released");
-    for (uint64_t i : sample_indices(seed, ds, all.size())) {
-      ++size;
+    uint64_t want = std::min<uint64_t>(all.size(), kMaxSamples), got = 0;
+    size += static_cast<int64_t>(want);
+    for (uint64_t i : sample_order(seed, ds, all.size())) {
+      if (got == want) break;
       const SegmentObject& o = all[i];
       Fd fd(::open(o.place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd.ok()) continue;
       try {
         ObjectInfo info = inspect_object(file_input(fd.get()));
         if (info.region.header.object != o.object) continue;
+        ++got;
         for (const Slot* slot : info.region.usable())
           out.push_back({o.object.str(), slot->version, wrap_aad(info.region.header.vault, info.region.header.dataset, o.object, slot->version), slot->wrapped});
-      } catch (const Error&) {  // moved or replaced since: said by `found` being below `size`
+      } catch (const Error&) {  // moved or replaced since: the next of the order serves
       }
     }
+    if (got < want)
+      throw Error(Code::object_absent, "only " + std::to_string(got) + " of the " + std::to_string(want) + " sample objects of " + dataset.name + " that the certificate needs are where they were sealed to")
+          .next("bring the sealed files back to their places (kesu inventory list " + dataset.name + " --json), then run the same command again");
   }
   return out;
 }
@@ -112,6 +116,13 @@ std::vector<ProbeSample> samples_of(Run& run, const std::vector<ProbeSample>& al
   for (const ProbeSample& s : all)
     if (const VersionRecord* v = run.vault.state().version(s.key.str()); v && v->provider == provider) out.push_back(s);
   return out;
+}
+
+// Nothing that is to be kept may hang on the keys of the plan, whatever happened since it was approved.
+void check_kept(Run& run) {
+  for (const std::string& id : kept_datasets(run.vault, run.record().datasets))
+    throw Error(Code::plan_changed, "the same keys now also reach dataset " + run.vault.state().datasets.at(id).name + ", which would be kept")
+        .next("plan anew, with that dataset or after it has a key of its own");
 }
 
 // The inspection before: everything that is to die is there and works, and so does the control key.
@@ -136,18 +147,27 @@ void start(Run& run) {
             .next("find out who touched it: kesu provider test " + provider.name);
     inspections.push(Json::object({{"provider", p}, {"transcript", probed.evidence}}));
   }
-  run.vault.append({{.type = "erasure-started",
-                     .nodes = {{.id = run.id, .is = "running"}},
-                     .body = Json::object({{"plan", run.record().plan},
-                                           {"head", Json::object({{"size", head.size}, {"root", hex(seed)}})},
-                                           {"inspections", inspections},
-                                           {"samples", Json::object({{"rule", kSampleRule}, {"seed", hex(seed)}, {"size", size}, {"found", samples.size()}})}})}},
-                   {run.id});
+  Json body = Json::object({{"plan", run.record().plan},
+                            {"head", Json::object({{"size", head.size}, {"root", hex(seed)}})},
+                            {"inspections", inspections},
+                            {"samples", Json::object({{"rule", kSampleRule}, {"seed", hex(seed)}, {"size", size}, {"found", samples.size()}})}});
+  run.vault.decide({run.id, run.vault.state().vault.id}, [&] {
+    recompute_plan(run.vault, run.plan);
+    check_kept(run);
+    return std::vector<Event>{{.type = "erasure-started", .nodes = {{.id = run.id, .is = "running"}}, .body = body}};
+  });
 }
 
 void destroy_all(Run& run, RunResult& result) {
-  Recorder recorder{[&](std::vector<Event> events) { run.vault.append(std::move(events), {run.id}); },
-                    [&](ByteView b) { return run.vault.store().put_blob(b); }};
+  auto append = [&](std::vector<Event> events) {
+    if (events.at(0).type != "destroy-intended") return void(run.vault.append(std::move(events), {run.id}));
+    run.vault.decide({run.id, events[0].nodes.at(0).id, run.vault.state().vault.id}, [&] {
+      if (run.record().stage != "running") throw Error(Code::state_refused, "erasure " + run.id.substr(0, 12) + " is " + run.record().stage);
+      check_kept(run);
+      return events;
+    });
+  };
+  Recorder recorder{append, [&](ByteView b) { return run.vault.store().put_blob(b); }};
   for (const std::string& id : run.order()) {
     const VersionRecord v = *run.vault.state().version(id);
     if (!is_destroyed(v)) {
@@ -203,10 +223,10 @@ RunResult run_erasure(Vault& vault, const std::string& text, const std::function
   settle(vault);
   Run run{vault, id, load_plan(vault, id), step};
   check_permission(run);
-  recompute_plan(vault, run.plan);
-  check_processes(run);
   RunResult result;
-  if (!run.begun()) {
+  if (!run.begun()) {  // what is begun is finished
+    recompute_plan(vault, run.plan);
+    check_processes(run);
     start(run);
     check_processes(run);  // from erasure-started on, no process can get at the keys any more
   }

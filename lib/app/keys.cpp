@@ -1,6 +1,7 @@
 #include "app/keys.h"
 
 #include "app/actor.h"
+#include "app/datasets.h"
 #include "certificate/grade.h"
 #include "app/settle.h"
 #include "crypto/hash.h"
@@ -27,7 +28,10 @@ std::string make_version(Vault& vault, const VersionRef& version, const std::str
                                        {"purpose", purpose_text(purpose)},
                                        {"label", object_label(version)},
                                        {"id", hex(object_id(version))}})};
-  vault.append({intended}, streams);
+  vault.decide(streams, [&] {
+    if (const KeyRecord* key = vault.state().key_of(version.str())) refuse_reserved(vault.state(), *key);
+    return std::vector<Event>{intended};
+  });
   Birth birth = provider.generate(version, purpose);
   vault.append(birth_events(vault, *vault.state().version(version.str()), birth, false), {version.str()});
   return version.str();
@@ -106,7 +110,7 @@ std::string rotate_key(Vault& vault, KeyRecord& found) {
   const VersionRecord* active = key.active();
   if (!active) throw Error(Code::state_refused, key.name + " has no active version; it is " + key.state()).next("kesu key create makes another key");
   VersionRef next{active->version().key, key.versions.back().number() + 1};
-  return make_version(vault, next, key.name, key.provider, key.purpose, {active->id, next.str()});
+  return make_version(vault, next, key.name, key.provider, key.purpose, {active->id, next.str(), vault.state().vault.id});
 }
 
 std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& key, uint32_t number) {
@@ -129,6 +133,7 @@ std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& k
       std::string name = d == state.datasets.end() ? id : d->second.name;
       kept_by += (kept_by.empty() ? "it reaches data keys of " : ", ") + name;
     }
+    if (const ErasureRecord* e = state.reserving(key.id); e && kept_by.empty()) kept_by = "erasure " + e->id.substr(0, 12) + " will destroy it";
     if (v.number() == key.versions.back().number() && v.state == "active" && kept_by.empty())
       for (auto& [id, d] : state.datasets)
         if (d.key == key.id && d.state == "open") kept_by = "dataset " + d.name + " is sealed under it";
@@ -156,8 +161,16 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
   std::vector<DestroyedVersion> out;
   for (const DestroyPreview& p : plan) {
     const VersionRecord v = *vault.state().version(p.version);
-    Recorder recorder{[&](std::vector<Event> events) { vault.append(std::move(events), {v.id}); },
-                      [&](ByteView b) { return vault.store().put_blob(b); }};
+    // Decided again at the very append that begins it: a dataset added or sealed meanwhile keeps the key alive.
+    auto append = [&](std::vector<Event> events) {
+      if (events.at(0).type != "destroy-intended") return void(vault.append(std::move(events), {v.id}));
+      vault.decide({v.id, vault.state().vault.id}, [&] {
+        for (const DestroyPreview& now : preview_destroy_key(vault, vault.state().keys.at(id), v.number()))
+          if (!now.kept_by.empty()) throw Error(Code::in_use, v.version().brief() + " is not destroyed: " + now.kept_by).next("kesu key show " + id.substr(0, 12));
+        return events;
+      });
+    };
+    Recorder recorder{append, [&](ByteView b) { return vault.store().put_blob(b); }};
     DestroyOrder order{*v.ref, v.state, std::nullopt, this_process()};
     bool gone = destroy_version(vault.provider(v.provider), order, recorder) == DestroyOutcome::destroyed;
     out.push_back({v.id, gone ? "destroyed" : "refused by the provider"});

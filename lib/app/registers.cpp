@@ -48,7 +48,7 @@ void read(const Json& j, ProviderRecord& p) {
 Json row(const VersionRecord& v) {
   return Json::object({{"id", v.id}, {"state", v.state}, {"state_before", v.state_before}, {"provider", v.provider}, {"erasure", v.erasure},
                        {"birth", v.birth}, {"ref", v.ref ? v.ref->to_json() : Json()}, {"created", v.created}, {"deactivated", v.deactivated},
-                       {"destroyed", v.destroyed}, {"receipt_lost", v.receipt_lost}, {"bracket", v.bracket}, {"actor", v.actor}});
+                       {"destroyed", v.destroyed}, {"receipt_lost", v.receipt_lost}, {"bracket", v.bracket}, {"actor", v.actor}, {"since", v.since}});
 }
 void read(const Json& j, VersionRecord& v) {
   v.id = j.str("id");
@@ -65,6 +65,7 @@ void read(const Json& j, VersionRecord& v) {
   v.receipt_lost = j.flag("receipt_lost");
   v.bracket = static_cast<uint64_t>(j.num("bracket"));
   v.actor = j.at("actor");
+  v.since = j.num("since");
 }
 
 Json row(const KeyRecord& k) {
@@ -90,7 +91,7 @@ Json row(const DatasetRecord& d) {
   for (const BatchRecord& b : d.batches)
     batches.push(Json::object({{"id", b.id}, {"state", b.state}, {"version", b.version}, {"dataset_key", b.dataset_key}, {"root", b.root},
                                {"location", b.location}, {"objects", list(b.objects)}, {"n", b.n}, {"bytes", b.bytes},
-                               {"done_seq", b.done_seq}, {"actor", b.actor}}));
+                               {"done_seq", b.done_seq}, {"actor", b.actor}, {"since", b.since}, {"place_inode", b.place_inode}}));
   return Json::object({{"id", d.id}, {"name", d.name}, {"key", d.key}, {"state", d.state}, {"erasure", d.erasure}, {"settings", d.settings},
                        {"keys", keys}, {"batches", batches}});
 }
@@ -106,7 +107,7 @@ void read(const Json& j, DatasetRecord& d) {
                       {static_cast<WrapAlg>(k.num("algorithm")), unhex(k.str("nonce")).value_or(Bytes{}), unhex(k.str("blob")).value_or(Bytes{})}});
   for (const Json& b : j.at("batches").as_array())
     d.batches.push_back({b.str("id"), b.str("state"), b.str("version"), b.str("dataset_key"), b.str("root"), b.str("location"),
-                         strings(b.at("objects")), b.num("n"), b.num("bytes"), static_cast<uint64_t>(b.num("done_seq")), b.at("actor")});
+                         strings(b.at("objects")), b.num("n"), b.num("bytes"), static_cast<uint64_t>(b.num("done_seq")), b.at("actor"), b.num("since"), b.str("place_inode")});
 }
 
 Json row(const ProcessRecord& p) {
@@ -126,7 +127,7 @@ void read(const Json& j, ApprovalRecord& a) {
 Json row(const ErasureRecord& e) {
   Json approvals(Json::Array{});
   for (const ApprovalRecord& a : e.approvals) approvals.push(row(a));
-  return Json::object({{"id", e.id}, {"stage", e.stage}, {"plan", e.plan}, {"reason", e.reason}, {"datasets", list(e.datasets)},
+  return Json::object({{"id", e.id}, {"stage", e.stage}, {"plan", e.plan}, {"reason", e.reason}, {"datasets", list(e.datasets)}, {"versions", list(e.versions)},
                        {"request", row(e.request)}, {"approvals", approvals}, {"started", e.started}, {"inspected", e.inspected},
                        {"certificate", e.certificate}, {"requested", e.requested}, {"approved", e.approved}, {"finished", e.finished}});
 }
@@ -136,6 +137,7 @@ void read(const Json& j, ErasureRecord& e) {
   e.plan = j.str("plan");
   e.reason = j.str("reason");
   e.datasets = strings(j.at("datasets"));
+  e.versions = strings(j.at("versions"));
   read(j.at("request"), e.request);
   for (const Json& a : j.at("approvals").as_array()) read(a, e.approvals.emplace_back());
   e.started = j.at("started");

@@ -21,6 +21,7 @@ struct Found {
   std::string path, name, place;
   uint64_t size = 0;
   FileTime mtime, ctime;
+  uint64_t inode = 0;
 };
 
 FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
@@ -38,31 +39,42 @@ void walk(const std::string& path, const std::string& name, const std::string& o
       result.failed.push_back({path, e.message() + ": " + e.cause(), e.code()});
     }
   } else if (S_ISREG(st.st_mode)) {
-    found.push_back({path, name, path_join(out, name) + ".kesu", static_cast<uint64_t>(st.st_size), time_of(st.st_mtim), time_of(st.st_ctim)});
+    found.push_back({path, name, path_join(out, name) + ".kesu", static_cast<uint64_t>(st.st_size), time_of(st.st_mtim), time_of(st.st_ctim), st.st_ino});
   } else {
     result.skipped.push_back({path, S_ISLNK(st.st_mode) ? "a symbolic link" : "not a regular file"});
   }
 }
 
-// What already stands at a place may be replaced only if it is an object of the same dataset.
-void check_place(const std::string& place, const VaultId& vault, const DatasetId& dataset) {
+// What already stands at a place may be replaced only if it is an object of the same dataset, and only when asked.
+void check_place(const std::string& place, const VaultId& vault, const DatasetId& dataset, bool replace) {
   Fd fd(::open(place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.ok()) {
     if (errno == ENOENT) return;
     throw Error(Code::already_exists, place + " is in the way").cause("it cannot be read as a sealed object").next("choose another -o DIR");
   }
+  bool ours = false;
   try {
     ObjectInfo info = inspect_object(file_input(fd.get()));
-    if (info.region.header.vault == vault && info.region.header.dataset == dataset) return;
+    ours = info.region.header.vault == vault && info.region.header.dataset == dataset;
   } catch (const Error&) {
   }
-  throw Error(Code::already_exists, place + " is in the way").cause("it is no object of this dataset").next("choose another -o DIR, or move that file away");
+  if (!ours) throw Error(Code::already_exists, place + " is in the way").cause("it is no object of this dataset").next("choose another -o DIR, or move that file away");
+  if (!replace)
+    throw Error(Code::already_exists, place + " holds another content of that name").cause("sealing over it would destroy the only ciphertext of the older content").next("--replace does that; or choose another -o DIR");
 }
 
+}  // namespace
+
+std::string inode_of(const std::string& directory) {
+  struct stat st {};
+  return ::stat(directory.c_str(), &st) == 0 ? std::to_string(st.st_ino) : "";
+}
+
+namespace {
 class Sealer {
  public:
-  Sealer(Vault& vault, const std::string& dataset, std::string out, SealResult& result, const std::function<void(int64_t, int64_t)>& progress)
-      : vault_(vault), dataset_(dataset), out_(std::move(out)), result_(result), progress_(progress) {}
+  Sealer(Vault& vault, const std::string& dataset, std::string out, bool replace, SealResult& result, const std::function<void(int64_t, int64_t)>& progress)
+      : vault_(vault), dataset_(dataset), out_(std::move(out)), replace_(replace), result_(result), progress_(progress) {}
 
   void run(const std::vector<Found>& found) {
     total_ = static_cast<int64_t>(found.size());
@@ -97,12 +109,35 @@ class Sealer {
     for (SegmentObject& o : read_inventory(vault_, dataset())) known_[o.name] = std::move(o);
   }
 
-  // An object adopted after an interruption has no ctime on record: size and mtime must do.
-  bool unchanged(const Found& f) const {
+  bool unchanged(const Found& f) {
     auto it = known_.find(f.name);
     if (it == known_.end()) return false;
     const SegmentObject& o = it->second;
-    return o.bytes == f.size && o.mtime == f.mtime && (o.ctime == f.ctime || o.ctime == FileTime{}) && o.place == f.place && exists(f.place);
+    if (o.bytes != f.size || o.mtime != f.mtime || o.place != f.place || !exists(f.place)) return false;
+    if (o.inode) return o.ctime == f.ctime && o.inode == f.inode;
+    return same_content(f);  // adopted after an interruption: nothing else tells
+  }
+
+  bool same_content(const Found& f) {
+    Fd source(::open(f.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)), sealed(::open(f.place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!source.ok() || !sealed.ok()) return false;
+    bool same = true;
+    uint64_t at = 0;
+    Bytes buffer;
+    try {
+      open_object(file_input(sealed.get()), [&](const Slot& slot, ByteView aad) { return unwrap_slot(vault_, dataset(), slot, aad); }, [](const Metadata&) {},
+                  [&](ByteView chunk) {
+                    buffer.resize(chunk.size());
+                    ssize_t n = ::pread(source.get(), buffer.data(), buffer.size(), static_cast<off_t>(at));
+                    same = same && n == static_cast<ssize_t>(chunk.size()) && std::equal(chunk.begin(), chunk.end(), buffer.begin());
+                    at += chunk.size();
+                  });
+    } catch (const Error& e) {
+      if (e.code() != Code::sealed_damaged) throw;
+      same = false;
+    }
+    wipe(buffer);
+    return same && at == f.size;
   }
 
   // The active version, and a dataset key under it for the names; made when this version has none yet.
@@ -112,6 +147,7 @@ class Sealer {
       throw Error(d.state == "frozen" ? Code::frozen : Code::state_refused, "dataset " + d.name + " is " + d.state)
           .cause(d.erasure.empty() ? "" : "by erasure " + d.erasure)
           .next(d.state == "frozen" ? "it takes no new objects until that erasure is cancelled" : "kesu dataset add makes another");
+    refuse_reserved(vault_.state(), vault_.state().keys.at(d.key));
     const VersionRecord* active = vault_.state().keys.at(d.key).active();
     if (!active) throw Error(Code::state_refused, "the key of dataset " + d.name + " has no active version").next("kesu key show " + vault_.state().keys.at(d.key).name);
     version_ = active->version();
@@ -131,7 +167,7 @@ class Sealer {
     Secret fresh = vault_.env().random.secret(64);
     WrappedKey wrapped = provider_->wrap(ref_, fresh, dataset_key_aad(vault_.id(), *DatasetId::parse(dataset_), id, version_));
     std::string decided = version_.str();
-    vault_.decide({dataset_, decided}, [&] {
+    vault_.decide({dataset_, decided, vault_.state().vault.id}, [&] {
       prepare();
       if (version_.str() != decided || !key_id_.empty()) throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
       return std::vector<Event>{{.type = "dataset-key-created",
@@ -158,13 +194,13 @@ class Sealer {
       objects.push(hex(ids.back().bytes()));
     }
     std::string version = version_.str(), key_id = key_id_;
-    vault_.decide({dataset_, version}, [&] {
+    vault_.decide({dataset_, version, vault_.state().vault.id}, [&] {
       prepare();
       if (version_.str() != version || key_id_ != key_id) throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
       return std::vector<Event>{{.type = "seal-intended",
                                  .nodes = {{.id = batch.str(), .is = "intended", .of = dataset_, .n = static_cast<int64_t>(files.size())}},
                                  .edges = {{version, batch.str()}},
-                                 .body = Json::object({{"actor", this_process()}, {"location", out_}, {"objects", objects}, {"version", version}, {"dataset_key", key_id}})}};
+                                 .body = Json::object({{"actor", this_process()}, {"location", out_}, {"location_inode", inode_of(out_)}, {"objects", objects}, {"version", version}, {"dataset_key", key_id}})}};
     });
 
     std::vector<SegmentObject> done;
@@ -190,8 +226,8 @@ class Sealer {
   SegmentObject seal_one(const Found& f, const ObjectId& id) {
     Fd fd(::open(f.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
     if (!fd.ok()) throw file_error(errno, "open", f.path);
-    check_place(f.place, vault_.id(), *DatasetId::parse(dataset_));
-    make_directories(dir_name(f.place));
+    check_place(f.place, vault_.id(), *DatasetId::parse(dataset_), replace_);
+    safe_destination(out_, f.name + ".kesu");  // makes the directories, and follows no link out of them
     const Json& settings = dataset().settings;
     SealRequest request{.vault = vault_.id(),
                         .dataset = *DatasetId::parse(dataset_),
@@ -214,6 +250,7 @@ class Sealer {
     o.mode = sealed.source.mode;
     o.mtime = sealed.source.mtime;
     o.ctime = sealed.source.ctime;
+    o.inode = f.inode;
     o.salt = vault_.env().random.bytes(16);
     if (auto it = known_.find(f.name); it != known_.end()) o.supersedes = it->second.object;
     result_.sealed_bytes += static_cast<int64_t>(sealed.object.sealed_bytes);
@@ -239,6 +276,7 @@ class Sealer {
 
   Vault& vault_;
   std::string dataset_, out_;
+  bool replace_;
   SealResult& result_;
   const std::function<void(int64_t, int64_t)>& progress_;
   std::optional<KeyHolder> holder_;
@@ -267,7 +305,7 @@ Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<Seg
 }
 
 SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<std::string>& sources, const std::string& out,
-                      const std::function<void(int64_t, int64_t)>& progress) {
+                      bool replace, const std::function<void(int64_t, int64_t)>& progress) {
   std::string id = dataset.id, place = absolute_path(out);
   settle(vault);
   SealResult result;
@@ -280,7 +318,7 @@ SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<st
     walk(path, base, place, found, result);
   }
   make_directories(place);
-  Sealer(vault, id, place, result, progress).run(found);
+  Sealer(vault, id, place, replace, result, progress).run(found);
   if (result.sealed) vault.checkpoint();
   return result;
 }

@@ -18,10 +18,12 @@ struct SealResult {
   std::vector<Skipped> failed;   // unreadable, changed while read: exit 8
 };
 // Seals every regular file of `sources` (files or directories) to OUT/<basename>/….kesu. What stands unchanged in the
-// inventory (name, size, mtime, ctime) and is in its place is passed over. Links are not followed.
+// inventory (name, size, mtime, ctime, inode; contents where those are not known) and is in its place is passed over.
+// A changed one is sealed anew over its old object only with `replace`: else it failed with already_exists, since the
+// old ciphertext may be all that is left of another file. Links are not followed.
 // `progress(done, total)` after each file. Errors: frozen, state_refused, already_exists (a foreign file in the way).
 SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<std::string>& sources, const std::string& out,
-                      const std::function<void(int64_t, int64_t)>& progress);
+                      bool replace, const std::function<void(int64_t, int64_t)>& progress);
 
 struct OpenResult {
   int64_t opened = 0, bytes = 0;
@@ -40,6 +42,9 @@ Json describe_object(const std::string& path, const State* state);
 
 // The regular files below `roots` that end in .kesu, sorted.
 std::vector<std::string> sealed_files(const std::vector<std::string>& roots);
+
+// Which directory it is, so that another one under the same name (a place that is not mounted) is noticed; "" when it is not there.
+std::string inode_of(const std::string& directory);
 
 // Opens `slot` of an object of `dataset`; the version must be one that may process.
 Secret unwrap_slot(Vault& vault, const DatasetRecord& dataset, const Slot& slot, ByteView aad);

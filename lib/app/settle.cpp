@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <regex>
 #include <set>
 
 #include "app/actor.h"
@@ -17,19 +18,23 @@
 namespace kesu {
 
 namespace {
-bool may_settle(const Json& actor) {
+// A process that cannot be seen from here (another host, another container) is waited for as long as a lease.
+constexpr Millis kUnseen = 12 * 3600 * 1000LL;
+
+bool may_settle(Vault& vault, const Json& actor, Millis since) {
   if (actor.is_null() || is_this_process(actor)) return true;
-  return has_ended(actor).value_or(false);
+  auto ended = has_ended(actor);
+  return ended ? *ended : vault.now() > since + kUnseen;
 }
 
 // One question that cannot be answered now neither hides the others nor stops the command.
 void attempt(Vault& vault, const std::function<void()>& settle_one) {
-  static const std::set<Code> kStaysOpen = {Code::conflict, Code::already_exists,  // another process settles the same one
-                                            Code::key_mismatch, Code::object_ambiguous, Code::mechanism_absent};
+  // These are about the vault itself: no command can go on.
+  static const std::set<Code> kEndsAll = {Code::ledger_damaged, Code::store_unavailable, Code::store_busy, Code::disk_full, Code::read_only, Code::vault_newer};
   try {
     settle_one();
   } catch (const Error& e) {
-    if (e.exit() != Exit::unavailable && !kStaysOpen.contains(e.code())) throw;
+    if (kEndsAll.contains(e.code())) throw;
     vault.refresh();
     vault.env().notice("an open question stays open: " + e.message() + (e.cause().empty() ? "" : ": " + e.cause()));
   }
@@ -53,8 +58,17 @@ void settle_births(Vault& vault) {
   std::vector<std::string> open;
   for (auto& [id, key] : vault.state().keys)
     for (const VersionRecord& v : key.versions)
-      if (v.state == "intended" && may_settle(v.actor)) open.push_back(v.id);
+      if (v.state == "intended" && may_settle(vault, v.actor, v.since)) open.push_back(v.id);
   for (const std::string& id : open) attempt(vault, [&] { settle_birth(vault, id); });
+}
+
+// The place that was sealed to, and not what is seen there while it is not mounted.
+bool can_be_examined(const BatchRecord& batch) {
+  return !batch.place_inode.empty() && inode_of(batch.location) == batch.place_inode;
+}
+Error unexamined(const BatchRecord& batch) {
+  return Error(Code::io_failed, "an interrupted batch of " + std::to_string(batch.objects.size()) + " objects lies in " + batch.location + ", which is not there or is another directory")
+      .next("bring it back (mount it), or kesu inventory settle DATASET --location-lost REASON");
 }
 
 // Objects of an unfinished batch that stand whole under their final names are adopted; the rest is removed. Nothing
@@ -66,31 +80,33 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   int64_t bytes = 0;
   std::vector<std::string> places;
   std::function<void(const std::string&)> look = [&](const std::string& dir) {
-    if (!exists(dir)) return;
     for (const std::string& name : list_directory(dir)) {
       std::string path = path_join(dir, name);
       struct stat st {};
-      if (::lstat(path.c_str(), &st) != 0) continue;
+      if (::lstat(path.c_str(), &st) != 0) throw file_error(errno, "look at", path);
       if (S_ISDIR(st.st_mode)) look(path);
       else if (S_ISREG(st.st_mode) && name.ends_with(".kesu-part") && name.size() == 43 && intended.contains(name.substr(1, 32))) remove_file(path);
       else if (S_ISREG(st.st_mode) && name.ends_with(".kesu")) places.push_back(path);
     }
   };
-  look(batch.location);
+  // With a segment only the entry is missing: its objects were durable before it was written, and it is written once.
+  bool written = vault.store().has_segment(dataset_id, batch.id);
+  if (!written) {
+    if (!can_be_examined(batch)) throw unexamined(batch);
+    look(batch.location);
+  }
 
   KeyHolder holder(vault, dataset_id, "settle");
   const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
   SegmentHeader header{vault.id(), *DatasetId::parse(dataset_id), *BatchId::parse(batch.id), *DatasetKeyId::parse(batch.dataset_key)};
-  if (vault.store().has_segment(dataset_id, batch.id)) {
-    // Its objects were durable before it was written, and a segment is written once: only the entry is missing.
+  if (written) {
     Secret key = open_dataset_key(vault, dataset, batch.dataset_key);
     adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
     for (const SegmentObject& o : adopted) bytes += static_cast<int64_t>(o.bytes);
-    places.clear();
   }
   for (const std::string& path : places) {
     Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd.ok()) continue;
+    if (!fd.ok()) throw file_error(errno, "open", path);
     SealedInput in = file_input(fd.get());
     ObjectHeader found;
     try {
@@ -139,7 +155,7 @@ void settle_seals(Vault& vault) {
   std::vector<std::pair<std::string, BatchRecord>> open;
   for (auto& [id, d] : vault.state().datasets)
     for (const BatchRecord& b : d.batches)
-      if (b.state == "intended" && may_settle(b.actor)) open.emplace_back(id, b);
+      if (b.state == "intended" && may_settle(vault, b.actor, b.since)) open.emplace_back(id, b);
   for (auto& [dataset, batch] : open) attempt(vault, [&, &ds = dataset, &b = batch] { settle_batch(vault, ds, b); });
 }
 
@@ -162,29 +178,30 @@ void settle_destructions(Vault& vault) {
   std::vector<std::string> open;
   for (auto& [id, key] : vault.state().keys)
     for (const VersionRecord& v : key.versions)
-      if (v.state == "destroying" && may_settle(v.actor)) open.push_back(v.id);
+      if (v.state == "destroying" && may_settle(vault, v.actor, v.since)) open.push_back(v.id);
   for (const std::string& id : open) attempt(vault, [&] { settle_destruction_of(vault, id); });
 }
 
 void settle_processes(Vault& vault) {
   std::vector<std::string> open;
   for (auto& [id, p] : vault.state().processes)
-    if (p.alive && !is_this_process(p.actor) && may_settle(p.actor)) open.push_back(id);
-  for (const std::string& id : open)
+    if (p.alive && !is_this_process(p.actor) && may_settle(vault, p.actor, p.until - kUnseen)) open.push_back(id);
+  for (const std::string& id : open) {
+    bool seen = has_ended(vault.state().processes.at(id).actor).value_or(false);
     vault.append({{.type = "process-ended", .nodes = {{.id = id, .is = "ended"}},
-                   .body = Json::object({{"how", "found-dead"}, {"detail", "no such process on its host any more"}})}}, {id});
+                   .body = Json::object({{"how", seen ? "found-dead" : "lease-over"},
+                                         {"detail", seen ? "no such process on its host any more" : "it cannot be seen from here; its lease is over"}})}}, {id});
+  }
 }
 // Temporary files of durable writes that a kill left behind.
 void sweep(Vault& vault) {
   auto clean = [](const std::string& dir) {
     if (!exists(dir)) return;
-    for (const std::string& name : list_directory(dir)) {
-      size_t at = name.rfind(".tmp");
-      if (at == std::string::npos) continue;
-      std::string pid = name.substr(at + 4, name.find('.', at + 4) - at - 4);
-      if (pid.empty() || pid.find_first_not_of("0123456789") != std::string::npos) continue;
-      if (!exists("/proc/" + pid)) remove_file(path_join(dir, name));
-    }
+    // write_file_durable's own names, and no others: <name>.tmp<pid>.<number>
+    static const std::regex kTemporary("[^/]+\\.tmp([0-9]+)\\.[0-9]+");
+    std::smatch match;
+    for (const std::string& name : list_directory(dir))
+      if (std::regex_match(name, match, kTemporary) && !exists("/proc/" + match[1].str())) remove_file(path_join(dir, name));
   };
   clean(vault.directory());
   clean(path_join(vault.directory(), "evidence"));
@@ -198,20 +215,43 @@ void sweep(Vault& vault) {
 std::vector<Question> open_questions(Vault& vault) {
   std::vector<Question> out;
   const State& state = vault.state();
-  auto add = [&](const std::string& node, const std::string& what, const Json& actor) {
-    out.push_back({node, what, actor.str_or("host", "?") + ", process " + std::to_string(actor.num_or("pid", 0)), may_settle(actor) && !is_this_process(actor)});
+  auto add = [&](const std::string& node, const std::string& what, const Json& actor, Millis since) {
+    out.push_back({node, what, actor.str_or("host", "?") + ", process " + std::to_string(actor.num_or("pid", 0)), may_settle(vault, actor, since) && !is_this_process(actor)});
   };
   for (auto& [id, key] : state.keys)
     for (const VersionRecord& v : key.versions) {
-      if (v.state == "intended") add(v.id, "was key " + key.name + " made?", v.actor);
-      if (v.state == "destroying") add(v.id, "was " + v.version().brief() + " of " + key.name + " destroyed?", v.actor);
+      if (v.state == "intended") add(v.id, "was key " + key.name + " made?", v.actor, v.since);
+      if (v.state == "destroying") add(v.id, "was " + v.version().brief() + " of " + key.name + " destroyed?", v.actor, v.since);
     }
   for (auto& [id, d] : state.datasets)
     for (const BatchRecord& b : d.batches)
-      if (b.state == "intended") add(b.id, "which of " + std::to_string(b.objects.size()) + " objects of dataset " + d.name + " were sealed?", b.actor);
+      if (b.state == "intended") add(b.id, "which of " + std::to_string(b.objects.size()) + " objects of dataset " + d.name + " were sealed?", b.actor, b.since);
   for (auto& [id, p] : state.processes)
-    if (p.alive) add(id, "does the process that holds keys of " + p.dataset + " (" + p.purpose + ") still run?", p.actor);
+    if (p.alive) add(id, "does the process that holds keys of " + p.dataset + " (" + p.purpose + ") still run?", p.actor, p.until - kUnseen);
   return out;
+}
+
+std::vector<std::string> living_holders(Vault& vault, const std::string& dataset) {
+  std::vector<std::string> out;
+  for (auto& [id, p] : vault.state().processes) {
+    if (!p.alive || p.dataset != dataset || is_this_process(p.actor)) continue;
+    auto ended = has_ended(p.actor);
+    if (ended.value_or(vault.now() >= p.until)) continue;
+    out.push_back(p.purpose + " on " + p.actor.str_or("host", "?") + ", process " + std::to_string(p.actor.num_or("pid", 0)) +
+                  (ended ? ", running" : ", at most until " + local_text(p.until)));
+  }
+  return out;
+}
+
+int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::string& reason) {
+  settle(vault);
+  std::vector<BatchRecord> lost;
+  for (const BatchRecord& b : vault.state().datasets.at(dataset).batches)
+    if (b.state == "intended" && may_settle(vault, b.actor, b.since) && !can_be_examined(b)) lost.push_back(b);
+  for (const BatchRecord& b : lost)
+    vault.append({{.type = "seal-abandoned", .nodes = {{.id = b.id, .is = "abandoned", .of = dataset}},
+                   .body = Json::object({{"why", "declared lost: " + reason}, {"removed", Json(Json::Array{})}, {"actor", this_process()}})}}, {b.id});
+  return static_cast<int64_t>(lost.size());
 }
 
 void settle(Vault& vault) {

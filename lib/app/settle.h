@@ -15,6 +15,13 @@ struct Question {
 };
 std::vector<Question> open_questions(Vault& vault);
 
+// Processes that hold keys of `dataset`: those whose lease has not passed, and those that can be seen to run whatever their lease says. One line each.
+std::vector<std::string> living_holders(Vault& vault, const std::string& dataset);
+
+// Ends interrupted batches whose place is gone for good, on somebody's word: the certificate will say that their
+// objects were never seen whole. Returns how many.
+int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::string& reason);
+
 // Settles all that can be settled now; what cannot (provider silent, process alive elsewhere) stays a question and is
 // said through env.notice. Every command that writes calls it first.
 void settle(Vault& vault);

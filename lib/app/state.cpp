@@ -77,6 +77,15 @@ const KeyRecord* State::key_of(std::string_view version_id) const {
   return it == keys.end() ? nullptr : &it->second;
 }
 
+const ErasureRecord* State::reserving(std::string_view key) const {
+  for (auto& [id, e] : erasures) {
+    if (e.stage != "requested" && e.stage != "approved" && e.stage != "running") continue;
+    for (const std::string& v : e.versions)
+      if (v.starts_with(key) && v.size() > key.size() && v[key.size()] == '.') return &e;
+  }
+  return nullptr;
+}
+
 void State::evolve(const StoredEntry& stored) {
   const Header& h = stored.entry.header;
   const Json& body = stored.entry.body;
@@ -174,6 +183,7 @@ void State::evolve_key(const Header& h, const Json& body) {
     v.provider = node.of;
     v.bracket = h.seq;
     v.actor = body.at("actor");
+    v.since = h.time;
     key.versions.push_back(std::move(v));
     return;
   }
@@ -184,6 +194,7 @@ void State::evolve_key(const Header& h, const Json& body) {
     v->erasure = node.of;
     v->bracket = h.seq;
     v->actor = body.at("actor");
+    v->since = h.time;
   }
   if (!node.is.empty()) v->state = node.is;
   if (h.type == "key-created") {
@@ -242,6 +253,8 @@ void State::evolve_dataset(const Header& h, const Json& body) {
     b.location = body.str("location");
     b.objects = strings(body.at("objects"));
     b.actor = body.at("actor");
+    b.since = h.time;
+    b.place_inode = body.str("location_inode");
     datasets[node.of].batches.push_back(std::move(b));
     touch("dataset", node.of);
     return;
@@ -287,6 +300,7 @@ void State::evolve_erasure(const Header& h, const Json& body) {
     e.plan = body.str("plan");
     e.reason = body.str("reason");
     e.datasets = strings(body.at("datasets"));
+    e.versions = strings(body.at("versions"));
     e.request = {body.str("operator"), "operator", body.str("statement"), body.str("signature"), h.time};
     e.requested = h.time;
   } else if (h.type == "erasure-approved") {

@@ -46,6 +46,7 @@ struct VersionRecord {
   bool receipt_lost = false;
   uint64_t bracket = 0;  // seq of an open key-intended or destroy-intended
   Json actor;            // who opened it
+  Millis since = 0;      // when
   uint32_t number() const { return VersionRef::parse(id)->version; }
   VersionRef version() const { return *VersionRef::parse(id); }
 };
@@ -69,7 +70,9 @@ struct BatchRecord {
   std::vector<std::string> objects;  // only while intended
   int64_t n = 0, bytes = 0;
   uint64_t done_seq = 0;
-  Json actor;
+  Json actor;                 // who intended it
+  Millis since = 0;           // when
+  std::string place_inode;    // of the location's directory then
 };
 struct DatasetRecord {
   std::string id, name, key, state, erasure;
@@ -93,7 +96,7 @@ struct ApprovalRecord {
 };
 struct ErasureRecord {
   std::string id, stage, plan, reason;
-  std::vector<std::string> datasets;
+  std::vector<std::string> datasets, versions;
   ApprovalRecord request;
   std::vector<ApprovalRecord> approvals;
   Json started;     // body of the newest erasure-started
@@ -126,6 +129,9 @@ class State {
   const VersionRecord* version(std::string_view id) const;
   VersionRecord* version(std::string_view id);
   const KeyRecord* key_of(std::string_view version) const;
+  // The erasure that is requested, approved or running and will destroy a version of this key; nullptr: none. Such
+  // a key takes no new versions, datasets or data.
+  const ErasureRecord* reserving(std::string_view key) const;
 
   // Registers: one row per record. rows() gives all; changed() those since the last call of clear_changed().
   std::vector<std::tuple<std::string, std::string, std::string>> rows() const;

@@ -113,8 +113,10 @@ AppendResult Vault::append(std::vector<Event> events, const std::vector<std::str
   // What others appended since this state was read may have touched those streams: then the decision is stale.
   bool stale = false;
   store_->read(state_.size, store_->size(), [&](const StoredEntry& e) {
-    for (const NodeMention& node : e.entry.header.nodes)
-      for (const std::string& s : streams) stale |= node.id == s;
+    for (const std::string& s : streams) {
+      for (const NodeMention& node : e.entry.header.nodes) stale |= node.id == s;
+      for (const Edge& edge : e.entry.header.edges) stale |= edge.first == s || edge.second == s;
+    }
     fold(e);
     return true;
   });

@@ -11,7 +11,8 @@ namespace kesu {
 constexpr uint64_t kMaxSamples = 16;
 constexpr std::string_view kSampleRule = "kesu-sample-v1";
 
-// Indices into the dataset's n objects in inventory order, min(n, 16) of them, ascending draw.
-std::vector<uint64_t> sample_indices(const Digest32& seed, std::string_view dataset, uint64_t n);
+// All indices into the dataset's n objects, in inventory order, in the order in which they are drawn: the first min(n, 16) whose files stand where they
+// were sealed to are the samples. At most 4,096 draws are made.
+std::vector<uint64_t> sample_order(const Digest32& seed, std::string_view dataset, uint64_t n);
 
 }  // namespace kesu

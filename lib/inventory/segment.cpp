@@ -1,6 +1,7 @@
 // Inventory segments: writing and strict reading.
 #include "inventory/segment.h"
 
+#include <charconv>
 #include <algorithm>
 #include <set>
 
@@ -48,6 +49,7 @@ Json index_row(const SegmentObject& o) {
                            {"mtime", time_json(o.mtime)},
                            {"ctime", time_json(o.ctime)},
                            {"salt", hex(o.salt)}});
+  if (o.inode) row.set("inode", std::to_string(o.inode));
   if (o.supersedes) row.set("supersedes", id_hex(*o.supersedes));
   return row;
 }
@@ -64,6 +66,12 @@ SegmentObject object_of(const Json& row) {
   o.mtime = time_of(row.at("mtime"));
   o.ctime = time_of(row.at("ctime"));
   o.salt = sixteen(row.str("salt"));
+  if (row.has("inode")) {
+    const std::string& digits = row.str("inode");
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), o.inode);
+    if (error != std::errc() || end != digits.data() + digits.size() || std::to_string(o.inode) != digits || !o.inode)
+      throw Error(Code::bad_input, "inode is no number");
+  }
   if (row.has("supersedes")) o.supersedes = ObjectId(ByteView(sixteen(row.str("supersedes"))));
   return o;
 }

@@ -22,7 +22,8 @@ struct SegmentObject {
   uint64_t bytes = 0;
   uint32_t mode = 0;
   FileTime mtime, ctime;
-  Bytes salt;  // 16
+  uint64_t inode = 0;  // of the source; 0: not known
+  Bytes salt;          // 16
   std::optional<ObjectId> supersedes;
 };
 

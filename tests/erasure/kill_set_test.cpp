@@ -82,15 +82,17 @@ TEST_F(KillSetTest, AnInterruptedBatchStillCounts) {
 TEST(Samples, FollowTheStatedRule) {
   Digest32 seed{};
   seed[0] = 7;
-  EXPECT_TRUE(sample_indices(seed, id("ds", 1), 0).empty());
-  EXPECT_EQ(sample_indices(seed, id("ds", 1), 1), std::vector<uint64_t>{0});
-  auto few = sample_indices(seed, id("ds", 1), 5);
-  EXPECT_EQ(std::set<uint64_t>(few.begin(), few.end()).size(), 5u);
-  auto many = sample_indices(seed, id("ds", 1), 1000000);
-  EXPECT_EQ(std::set<uint64_t>(many.begin(), many.end()).size(), kMaxSamples);
-  EXPECT_NE(many, sample_indices(seed, id("ds", 2), 1000000));
+  EXPECT_TRUE(sample_order(seed, id("ds", 1), 0).empty());
+  EXPECT_EQ(sample_order(seed, id("ds", 1), 1), std::vector<uint64_t>{0});
+  for (uint64_t n : {5u, 16u, 100u, 256u}) {
+    auto all = sample_order(seed, id("ds", 1), n);
+    EXPECT_EQ(std::set<uint64_t>(all.begin(), all.end()).size(), n);
+  }
+  auto many = sample_order(seed, id("ds", 1), 1000000);
+  EXPECT_EQ(std::set<uint64_t>(many.begin(), many.end()).size(), 16 * kMaxSamples);
+  EXPECT_NE(many, sample_order(seed, id("ds", 2), 1000000));
   seed[0] = 8;
-  EXPECT_NE(many, sample_indices(seed, id("ds", 1), 1000000));
+  EXPECT_NE(many, sample_order(seed, id("ds", 1), 1000000));
 }
 
 }  // namespace
