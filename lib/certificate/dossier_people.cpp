@@ -156,6 +156,10 @@ SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
     wrong = "it is for another plan";
   else if (s.operator_id.str() != act.operator_id)
     wrong = "it is by " + s.operator_id.str() + ", the entry names " + act.operator_id;
+  else if (s.summary != plan_summary(d.plan))
+    wrong = "its summary, which the officer read, is not that of the plan";
+  else if (s.expires > h.time + kMaxStatementLife)
+    wrong = "it expires more than 31 days after " + brief_number(h.seq) + ", which carries it";
   if (!wrong.empty()) {
     d.findings.bad(act.part, wrong);
     return act;

@@ -1,5 +1,6 @@
 #include "erasure/statement.h"
 
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -27,6 +28,15 @@ void same_bytes(std::string_view given, const std::string& rendered, const char*
   throw Error(Code::bad_input, std::string(what) + " is not in its exact form")
       .cause("first difference at byte " + std::to_string(at))
       .next("members in order, two spaces of indentation, a line feed at the end (docs/spec/erasure.md)");
+}
+
+// Names are shown to people and written into lines of files: none may steer a terminal or begin a line.
+void no_controls(const std::string& text, const std::string& what) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    auto c = static_cast<unsigned char>(text[i]);
+    bool c1 = c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (c < 0x20 || c == 0x7f || c1) throw Error(Code::bad_input, "genesis statement: " + what + " has a control character");
+  }
 }
 }  // namespace
 
@@ -69,6 +79,30 @@ Statement Statement::parse(std::string_view text) {
   return s;
 }
 
+namespace {
+std::string plural(int64_t n, const std::string& word) { return std::to_string(n) + " " + word + (n == 1 ? "" : "s"); }
+}  // namespace
+
+std::vector<std::string> plan_summary(const Json& plan) {
+  std::vector<std::string> out;
+  std::map<std::string, std::string> names;
+  for (const Json& v : plan.at("key_versions").as_array()) names.emplace(v.str("version"), v.str("name"));
+  std::string versions;
+  for (const Json& step : plan.at("order").as_array()) {
+    const std::string& version = step.str("version");
+    if (auto it = names.find(version); it != names.end())
+      versions += (versions.empty() ? "" : ", ") + it->second + "." + version.substr(version.find('.') + 1);
+  }
+  std::string places;
+  for (const Json& p : plan.at("providers").as_array())
+    places += (places.empty() ? "" : ", ") + p.str("name") + " (token " + p.str("label") + ", serial " + p.str("serial") + ")";
+  out.push_back("Destroys " + plural(static_cast<int64_t>(plan.at("order").size()), "key version") + ": " + versions + " in " + places);
+  for (const Json& d : plan.at("datasets").as_array())
+    out.push_back("Makes unreadable for ever: dataset " + d.str("name") + ", " + plural(d.num("objects"), "object") + ", " + plural(d.num("bytes"), "byte"));
+  out.push_back("Cannot be undone once it has run");
+  return out;
+}
+
 std::string Genesis::text() const {
   Json people(Json::Array{});
   for (const GenesisOfficer& o : officers) {
@@ -101,6 +135,8 @@ Genesis Genesis::parse(std::string_view text) {
   if (g.organisation.empty()) throw Error(Code::bad_input, "genesis statement: \"organisation\" is empty");
   if (g.origin.empty() || g.origin.find_first_of(" +\n\t") != std::string::npos)
     throw Error(Code::bad_input, "genesis statement: \"origin\" must be a name that the organisation controls, such as bank.example");
+  no_controls(g.organisation, "\"organisation\"");
+  no_controls(g.origin, "\"origin\"");
   static const std::set<std::string> kRoles = {"operator", "approver", "verifier", "validator", "auditor"};
   std::set<std::string> names, keys;
   int64_t operators = 0, approvers = 0;
@@ -109,6 +145,10 @@ Genesis Genesis::parse(std::string_view text) {
     o.name = item.str("name");
     o.title = item.str("title");
     o.public_key = item.str("public_key");
+    std::string number = "officer " + std::to_string(g.officers.size() + 1);
+    no_controls(o.name, number + "'s name");
+    no_controls(o.title, number + "'s title");
+    no_controls(o.public_key, number + "'s public key");
     for (const Json& role : item.at("roles").as_array()) {
       if (!kRoles.contains(role.as_string())) throw Error(Code::bad_input, "genesis statement: " + o.name + ": unknown role \"" + role.as_string() + "\"");
       o.roles.push_back(role.as_string());

@@ -27,6 +27,12 @@ struct Statement {
   std::string signature_namespace() const { return "kesu-" + action + "-v1"; }
 };
 
+// What a person reads of a plan before signing: the statement's `summary`, wholly determined by the plan. Throws
+// bad_input for what is no plan (docs/spec/erasure.md, "Statement").
+std::vector<std::string> plan_summary(const Json& plan);
+// A statement serves at most this long from the ledger entry that carries it.
+constexpr Millis kMaxStatementLife = 31LL * 24 * 3600 * 1000;
+
 struct GenesisOfficer {
   std::string name, title, public_key;
   std::vector<std::string> roles;

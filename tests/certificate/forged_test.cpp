@@ -48,6 +48,9 @@ INSTANTIATE_TEST_SUITE_P(
         Forgery{"OtherErasure", edit("approve", [](Statement& s, auto&, auto&) { s.erasure = system_random().id<ErasureId>(); }), "another erasure"},
         Forgery{"OtherVault", edit("approve", [](Statement& s, auto&, auto&) { s.vault = system_random().id<VaultId>(); }), "another vault"},
         Forgery{"OtherName", edit("approve", [](Statement& s, auto&, auto&) { s.name = "Someone"; }), "the name is not that of"},
+        Forgery{"OtherSummary", edit("approve", [](Statement& s, auto&, auto&) { s.summary = {"Nothing is destroyed: a drill"}; }), "its summary"},
+        Forgery{"SummaryOfTheRequest", edit("request", [](Statement& s, auto&, auto&) { s.summary.pop_back(); }), "its summary"},
+        Forgery{"ForEver", edit("approve", [](Statement& s, auto&, auto&) { s.expires += 31LL * 86400000; }), "31 days"},
         Forgery{"OtherNamespace", edit("approve", [](Statement&, std::string& ns, auto&) { ns = "kesu-request-v1"; }), "approvals/approve."},
         Forgery{"Expired", edit("approve", [](Statement& s, auto&, auto&) { s.expires = 1; }), "had expired when the erasure ran"},
         Forgery{"OtherKey", [](TestVault& v) {

@@ -66,7 +66,7 @@ void TestVault::sign(const std::string& action, Officer& who) {
   std::string digest = put_blob(plan.canonical());
   Statement s{action,        vault,    organisation,
               erasure,       digest,   action == "request" ? "operator" : "approver",
-              who.id,        who.name, {"Destroys 1 key version"},
+              who.id,        who.name, plan_summary(plan),
               now + 86400000};
   std::string ns = s.signature_namespace();
   const SigningKey* key = &who.key;
@@ -154,7 +154,8 @@ std::string TestVault::probe(const std::string& when) {
 void TestVault::run() {
   LedgerReading ledger = read_ledger_source(*this);
   Digest32 seed = tree_root(ledger.leaves);
-  for (uint64_t i : sample_indices(seed, dataset.str(), wrapped_.size())) {
+  // Four objects: the rule draws all of them, in whatever order.
+  for (size_t i = 0; i < std::min<size_t>(wrapped_.size(), kMaxSamples); ++i) {
     const auto& [object, wrapped] = wrapped_[i];
     samples_.push_back({object.str(), wrap, wrap_aad(vault, dataset, object, wrap), wrapped});
   }
