@@ -1,7 +1,7 @@
 // A report as JSON, as text for people, and as an exit code.
 #include <algorithm>
 
-#include "certificate/verify.h"
+#include "certificate/verify_impl.h"
 
 namespace kesu {
 
@@ -10,13 +10,6 @@ namespace {
 Json strings(const std::vector<std::string>& list) {
   Json out((Json::Array()));
   for (const std::string& s : list) out.push(s);
-  return out;
-}
-
-// Nothing that a bundle holds may steer a terminal.
-std::string plain(std::string_view text) {
-  std::string out;
-  for (unsigned char c : text) out += c < 0x20 || c == 0x7f ? '?' : static_cast<char>(c);
   return out;
 }
 
@@ -38,6 +31,17 @@ std::string rests_on(const ClaimResult& c) {
 }
 
 }  // namespace
+
+std::string plain(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned char c = static_cast<unsigned char>(text[i]);
+    bool c1 = c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    out += c < 0x20 || c == 0x7f || c1 ? '?' : static_cast<char>(c);
+    i += c1;
+  }
+  return out;
+}
 
 std::string_view verdict_text(Verdict verdict) {
   return verdict == Verdict::complete     ? "complete"

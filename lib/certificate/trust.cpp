@@ -1,9 +1,12 @@
 // The reader's trust file, and what a bundle would put into it.
 #include "certificate/trust.h"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 
 #include "base/error.h"
+#include "certificate/verify_impl.h"
 #include "crypto/x509.h"
 #include "erasure/statement.h"
 
@@ -23,20 +26,109 @@ void add_certificates(std::vector<Bytes>& out, const Bytes& pem) {
   for (const Certificate& c : Certificate::parse_pem(as_text(pem))) out.push_back(c.der);
 }
 
-// OpenSSH's allowed_signers: principals, options, key type, key. Only the key counts here.
-void add_officers(std::vector<SshPublicKey>& out, std::string_view text) {
+// The end of a word in which quotes may hold blanks.
+size_t word_end(std::string_view line) {
+  bool quoted = false;
+  for (size_t at = 0; at < line.size(); ++at) {
+    if (line[at] == '\\' && at + 1 < line.size() && line[at + 1] == '"')
+      ++at;
+    else if (line[at] == '"')
+      quoted = !quoted;
+    else if (!quoted && (line[at] == ' ' || line[at] == '\t'))
+      return at;
+  }
+  if (quoted) throw Error(Code::bad_input, "a quote does not end");
+  return line.size();
+}
+
+bool matches(std::string_view text, std::string_view pattern) {
+  size_t t = 0, p = 0, star = std::string_view::npos, from = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && (pattern[p] == '?' || (pattern[p] == text[t] && pattern[p] != '*'))) {
+      ++t, ++p;
+    } else if (p < pattern.size() && pattern[p] == '*') {
+      star = p++, from = t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1, t = ++from;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+// YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, and Z: without it OpenSSH means the time zone of whoever reads,
+// and one certificate would be complete here and not there.
+Millis ssh_time(std::string_view name, std::string_view value) {
+  if (value.empty() || value.back() != 'Z')
+    throw Error(Code::bad_input, std::string(name) + " needs a time in UTC, with Z at its end");
+  std::string digits(value.substr(0, value.size() - 1));
+  bool shaped = digits.find_first_not_of("0123456789") == std::string::npos &&
+                (digits.size() == 8 || digits.size() == 12 || digits.size() == 14);
+  digits.resize(14, '0');
+  auto time = shaped ? parse_utc(digits.substr(0, 4) + "-" + digits.substr(4, 2) + "-" + digits.substr(6, 2) + "T" +
+                                 digits.substr(8, 2) + ":" + digits.substr(10, 2) + ":" + digits.substr(12, 2) + ".000Z")
+                     : std::nullopt;
+  if (!time) throw Error(Code::bad_input, std::string(name) + " takes YYYYMMDD[HHMM[SS]]Z");
+  return *time;
+}
+
+void take_options(TrustedOfficer& out, std::string_view options) {
+  while (!options.empty()) {
+    size_t end = options.find_first_of("=,");
+    std::string name(options.substr(0, end));
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    std::string shown = plain(name.substr(0, 40));
+    bool known = name == "namespaces" || name == "valid-after" || name == "valid-before";
+    if (name == "cert-authority") throw Error(Code::bad_input, "cert-authority: kesu takes keys, not certificates");
+    if (!known) throw Error(Code::bad_input, "unknown option \"" + shown + "\"");
+    options.remove_prefix(std::min(end, options.size()));
+    size_t close = options.starts_with("=\"") ? options.find('"', 2) : std::string_view::npos;
+    if (close == std::string_view::npos) throw Error(Code::bad_input, shown + " takes a value in quotes");
+    std::string_view value = options.substr(2, close - 2);
+    options.remove_prefix(close + 1);
+    if (!options.empty() && !options.starts_with(",")) throw Error(Code::bad_input, "no comma behind " + shown);
+    if (options == ",") throw Error(Code::bad_input, "nothing behind the last comma");
+    if (!options.empty()) options.remove_prefix(1);
+    auto once = [&](bool given) {
+      if (given) throw Error(Code::bad_input, shown + " stands there twice");
+    };
+    if (name == "namespaces") {
+      once(!out.namespaces.empty());
+      if (value.empty()) throw Error(Code::bad_input, "namespaces is empty");
+      out.namespaces = value;
+    } else {
+      std::optional<Millis>& limit = name == "valid-after" ? out.valid_after : out.valid_before;
+      once(limit.has_value());
+      limit = ssh_time(shown, value);
+    }
+  }
+}
+
+// OpenSSH's allowed_signers: principals, options, key type, key.
+void add_officers(std::vector<TrustedOfficer>& out, std::string_view text) {
   while (!text.empty()) {
     size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = trimmed(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty() || line.front() == '#') continue;
-    size_t at = std::string_view::npos;
-    for (std::string_view type : {"ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-"})
-      for (size_t hit = line.find(type); hit != std::string_view::npos; hit = line.find(type, hit + 1))
-        if (hit > 0 && (line[hit - 1] == ' ' || line[hit - 1] == '\t')) at = std::min(at, hit);
-    if (at == std::string_view::npos)
-      throw Error(Code::bad_input, "no public key in \"" + std::string(line.substr(0, 80)) + "\"");
-    out.push_back(SshPublicKey::parse_line(line.substr(at)));
+    try {
+      std::string_view rest = trimmed(line.substr(word_end(line))), options;
+      auto is_key = [](std::string_view s) {
+        return s.starts_with("ssh-") || s.starts_with("ecdsa-") || s.starts_with("sk-ssh-") || s.starts_with("sk-ecdsa-");
+      };
+      if (!is_key(rest)) {
+        options = rest.substr(0, word_end(rest));
+        rest = trimmed(rest.substr(options.size()));
+      }
+      if (!is_key(rest)) throw Error(Code::bad_input, "no public key");
+      TrustedOfficer officer{SshPublicKey::parse_line(rest), {}, {}, {}};
+      take_options(officer, options);
+      out.push_back(std::move(officer));
+    } catch (const Error& e) {
+      throw Error(Code::bad_input, "\"" + plain(line.substr(0, 80)) + "\": " + e.message()).cause(e.cause());
+    }
   }
 }
 
@@ -64,13 +156,28 @@ void take_line(TrustAnchors& out, std::string_view word, const std::string& valu
   } else if (word == "officers") {
     add_officers(out.officers, as_text(read_file(value)));
   } else if (word == "officer") {
-    out.officers.push_back(SshPublicKey::parse_line(value));
+    out.officers.push_back({SshPublicKey::parse_line(value), {}, {}, {}});
   } else {
     throw Error(Code::bad_input, "unknown word \"" + std::string(word.substr(0, 40)) + "\"");
   }
 }
 
 }  // namespace
+
+bool TrustedOfficer::serves(std::string_view signature_namespace, Millis time) const {
+  if (valid_after && time / 1000 < *valid_after / 1000) return false;
+  if (valid_before && time / 1000 > *valid_before / 1000) return false;
+  bool found = namespaces.empty();
+  for (std::string_view list = namespaces; !list.empty();) {
+    std::string_view pattern = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(pattern.size() + 1, list.size()));
+    bool refuses = pattern.starts_with("!");
+    if (!matches(signature_namespace, pattern.substr(refuses ? 1 : 0))) continue;
+    if (refuses) return false;
+    found = true;
+  }
+  return found;
+}
 
 TrustAnchors parse_trust(std::string_view text, const std::function<Bytes(const std::string&)>& read_file) {
   if (text.size() > kMaxTrust)
@@ -102,24 +209,24 @@ std::string propose_trust(const BundleFiles& files) {
       if (it == files.end()) throw Error(Code::not_found, "is missing");
       read(as_text(it->second));
     } catch (const Error& e) {
-      out += "# " + std::string(path) + ": " + e.message() + "\n";
+      out += "# " + std::string(path) + ": " + plain(e.message()) + "\n";
     }
   };
   with(bundle::kSigner, [&](std::string_view pem) {
     Certificate c = Certificate::parse_pem(pem).front();
-    out += "# " + c.subject + (c.self_signed ? ", self-signed" : ", issued by " + c.issuer) + "\n";
+    out += "# " + plain(c.subject + (c.self_signed ? ", self-signed" : ", issued by " + c.issuer)) + "\n";
     out += "signer sha256:" + hex(c.fingerprint()) + "\n";
   });
   with(bundle::kLedgerKey, [&](std::string_view vkey) {
-    out += "log " + NoteKey::parse(trimmed(vkey.substr(0, vkey.find('\n')))).vkey() + "\n";
+    out += "log " + plain(NoteKey::parse(trimmed(vkey.substr(0, vkey.find('\n')))).vkey()) + "\n";
   });
   with(bundle::kGenesis, [&](std::string_view text) {
     for (const GenesisOfficer& o : Genesis::parse(text).officers) {
       SshPublicKey key = SshPublicKey::parse_line(o.public_key);
       std::string roles;
       for (const std::string& r : o.roles) roles += (roles.empty() ? "" : ", ") + r;
-      out += "# " + o.name + ", " + o.title + " (" + roles + ") " + key.fingerprint() + "\n";
-      out += "officer " + key.line() + "\n";
+      out += "# " + plain(o.name + ", " + o.title + " (" + roles + ") " + key.fingerprint()) + "\n";
+      out += "officer " + plain(key.line()) + "\n";
     }
   });
   return out;

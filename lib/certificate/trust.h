@@ -2,15 +2,27 @@
 // read by the caller's function, so that nothing here touches a disk.
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "certificate/bundle.h"
 #include "crypto/note.h"
 #include "crypto/sshsig.h"
 
 namespace kesu {
+
+// An officer's key and what it is trusted for: all, or what an allowed_signers line's options leave.
+struct TrustedOfficer {
+  SshPublicKey key;
+  std::string namespaces;  // OpenSSH's pattern list ("kesu-*", "!x"); empty: all
+  std::optional<Millis> valid_after, valid_before;  // both included, to the second
+
+  // Whether a signature in `signature_namespace` that the ledger carries at `time` is one of this line.
+  bool serves(std::string_view signature_namespace, Millis time) const;
+};
 
 struct TrustAnchors {
   std::vector<Digest32> signers;  // SHA-256 of certificates
@@ -18,7 +30,7 @@ struct TrustAnchors {
   std::vector<NoteKey> logs;
   std::vector<NoteKey> witnesses;
   int64_t witness_quorum = 1;
-  std::vector<SshPublicKey> officers;
+  std::vector<TrustedOfficer> officers;
   std::vector<Bytes> tsa_cas;  // DER; no bundle of version 1 holds a token to check with them
 
   bool empty() const {
@@ -26,7 +38,9 @@ struct TrustAnchors {
   }
 };
 
-// Throws Error bad_input naming the line. `read_file` gets the path as written (relative to the trust file:
+// Throws Error bad_input naming the line. Of an `officers` file the options namespaces, valid-after and
+// valid-before (in UTC: with Z) count; cert-authority and any other option are refused by name, principals are
+// not looked at: the statements name their signers. `read_file` gets the path as written (relative to the trust file:
 // the caller's to resolve).
 TrustAnchors parse_trust(std::string_view text,
                          const std::function<Bytes(const std::string& path)>& read_file);

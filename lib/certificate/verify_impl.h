@@ -5,6 +5,9 @@
 
 namespace kesu {
 
+// Nothing that a bundle holds may steer a terminal or begin a line: control characters (C0, DEL, C1) become '?'.
+std::string plain(std::string_view text);
+
 void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report);
 void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report);
 void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options,

@@ -27,8 +27,10 @@ bool officers_known(const dossier::Dossier& d, const TrustAnchors& trust) {
     ++counted;
     auto it = d.people.find(act.operator_id);
     if (it == d.people.end() || !it->second.key) return false;
-    if (std::find(trust.officers.begin(), trust.officers.end(), *it->second.key) == trust.officers.end())
-      return false;
+    bool known = std::any_of(trust.officers.begin(), trust.officers.end(), [&](const TrustedOfficer& o) {
+      return o.key == *it->second.key && o.serves("kesu-" + act.action + "-v1", act.time);
+    });
+    if (!known) return false;
   }
   return counted >= 2;
 }
@@ -114,7 +116,8 @@ void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& r
   if (!report.log_known)
     missing("the ledger's key is not identified: no log line of the trust file names it");
   if (!report.officers_known)
-    missing("the officers who signed are not identified: not all of their keys are in the trust file");
+    missing("the officers who signed are not identified: the trust file does not have all of their keys for what "
+            "they signed, and when");
 }
 
 void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options,
