@@ -68,6 +68,7 @@ class Seal(kill_world.World):
         self.each_kill(*self.command, check=self.check_first, expect=CALLS)
 
     def test_changed_sources_replace(self):
+        self.command += ("--replace",)
         self.box.kesu(*self.command)
         before = {name: kill_world.object_id(self.out / "loans" / f"{name}.kesu") for name in FILES}
         changed = ("small.txt", "2019/chunks.bin")

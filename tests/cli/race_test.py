@@ -1,0 +1,131 @@
+"""What others do while a destruction is decided, begun, interrupted: nothing that is to be kept dies with it."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import scenario
+
+
+class Race(scenario.World):
+    @classmethod
+    def prepare(cls):
+        cls.seal("loans-2019", {"a": b"one", "b": b"two"})
+        # kesu with a probe that waits while a file is there: the time that a slow HSM takes.
+        cls.slow = cls.box.path / "slow"
+        cls.bin = cls.box.path / "bin"
+        cls.bin.mkdir()
+        shutil.copy2(harness.program("kesu"), cls.bin / "kesu")
+        probe = cls.bin / "kesu-probe"
+        probe.write_text(f"#!/bin/sh\nwhile [ -e {cls.slow} ]; do sleep 0.05; done\nexec {harness.program('kesu-probe')}\n")
+        probe.chmod(0o755)
+
+    def begin(self, *words):
+        environment = dict(os.environ, SOFTHSM2_CONF=self.box.env["SOFTHSM2_CONF"], KESU_VAULT=str(self.box.vault))
+        return subprocess.Popen([str(self.bin / "kesu"), *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def wait_for(self, what, seconds=20):
+        end = time.monotonic() + seconds
+        while not what():
+            self.assertLess(time.monotonic(), end, "what was waited for did not happen")
+            time.sleep(0.02)
+
+    def types(self):
+        return [e["type"] for e in self.box.kesu("ledger", "show").json]
+
+    def test_nothing_new_hangs_on_the_keys_while_the_run_looks(self):
+        erasure = self.approved("loans-2019")
+        self.slow.touch()
+        try:
+            run = self.begin("erase", "run", erasure, "--yes")
+            before = self.types().count("process-ended")
+            self.wait_for(lambda: self.types().count("process-ended") > before)   # samples drawn, the probe waits
+            self.box.kesu("dataset", "add", "ds2", "--key", "loans", code=3, error="frozen")
+            self.box.kesu("key", "rotate", "loans", code=3, error="frozen")
+        finally:
+            self.slow.unlink()
+        out, _ = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 0, out.decode())
+        self.box.kesu("ledger", "verify")
+
+    def test_interrupted_between_start_and_destruction_it_can_be_run_again(self):
+        erasure = self.approved("loans-2019")
+        self.slow.touch()
+        try:
+            run = self.begin("erase", "run", erasure, "--yes")
+            before = self.types().count("process-ended")
+            self.wait_for(lambda: self.types().count("process-ended") > before)
+            reader = self.begin("open", str(self.out), "-o", str(self.box.path / "held"))
+            reader.wait(timeout=30)
+        finally:
+            self.slow.unlink()
+        out, _ = run.communicate(timeout=60)
+        self.assertIn(run.returncode, (0, 3, 4), out.decode())
+        if run.returncode:
+            self.run_erasure(erasure)
+        self.assertEqual(self.stage(erasure), "destroyed")
+        bundle, trust = self.box.path / "bundle", self.box.path / "trust"
+        self.box.kesu("certificate", "bundle", erasure, "-o", bundle)
+        trust.write_text(self.box.text("trust", "propose", bundle).stdout)
+        self.box.kesu("verify", bundle, "--trust", trust, "--require", "low", "--allow-test-grade")
+
+    def test_a_key_that_got_data_meanwhile_is_not_destroyed(self):
+        for i in range(12):
+            self.box.kesu("key", "rotate", "loans")
+        self.box.kesu("key", "create", "idle")
+        for i in range(12):
+            self.box.kesu("key", "rotate", "idle")
+        destroyer = self.begin("key", "destroy", "idle", "--yes")
+        added = self.box.kesu("dataset", "add", "dsx", "--key", "idle", code=None)
+        sealed = self.box.kesu("seal", "dsx", self.write("kept", b"kept", below="kept"), "-o", self.box.state / "kept-out", code=None) if added.code == 0 else None
+        destroyer.wait(timeout=60)
+        if sealed is not None and sealed.code == 0:
+            self.assertEqual(self.opened(self.box.state / "kept-out"), {"kept": b"kept"})
+        self.box.kesu("ledger", "verify")
+
+    def test_a_place_that_is_away_leaves_the_question_open(self):
+        self.box.kesu("dataset", "add", "big", "--key", "loans")
+        for i in range(300):
+            self.write(f"f{i:03}", b"x" * 20000, below="many")
+        place = self.box.state / "place"
+        sealing = self.begin("seal", "big", str(self.box.state / "many"), "-o", str(place))
+        self.wait_for(lambda: place.exists() and sum(1 for _ in place.rglob("*.kesu")) > 20)
+        sealing.kill()
+        sealing.wait()
+        whole = sum(1 for _ in place.rglob("*.kesu"))
+        if self.types()[-1] != "seal-intended" and "seal-intended" not in self.types()[-3:]:
+            self.skipTest("the whole batch was done before the kill")
+        away = self.box.state / "away"
+        place.rename(away)
+        place.mkdir()
+        self.box.kesu("key", "create", "other")        # any command that writes would settle
+        self.assertNotIn("seal-abandoned", self.types())
+        self.assertEqual(self.box.kesu("inventory", "settle", "big", code=4).json["open"], 1)
+        plan = self.box.kesu("erase", "plan", "big", "loans-2019", code=3).json
+        self.assertTrue(any("open question" in b["what"] for b in plan["blockers"]), plan["blockers"])
+        place.rmdir()
+        away.rename(place)
+        self.assertEqual(self.box.kesu("inventory", "settle", "big").json["open"], 0)
+        self.assertEqual(next(d["objects"] for d in self.box.kesu("dataset", "list").json if d["name"] == "big"), whole)
+
+    def test_what_lies_in_a_lost_place_is_given_up_on_somebodys_word_only(self):
+        self.box.kesu("dataset", "add", "big", "--key", "loans")
+        for i in range(300):
+            self.write(f"f{i:03}", b"x" * 20000, below="many")
+        place = self.box.state / "place"
+        sealing = self.begin("seal", "big", str(self.box.state / "many"), "-o", str(place))
+        self.wait_for(lambda: place.exists() and sum(1 for _ in place.rglob("*.kesu")) > 20)
+        sealing.kill()
+        sealing.wait()
+        shutil.rmtree(place)
+        answer = self.box.kesu("inventory", "settle", "big", "--location-lost", "disk 7 failed").json
+        self.assertEqual((answer["given_up"], answer["open"]), (1, 0))
+        self.assertIn("seal-abandoned", self.types())
+
+
+if __name__ == "__main__":
+    harness.main()
