@@ -75,6 +75,7 @@ class Seal(kill_world.World):
         for name in changed:
             size, mode, mtime = FILES[name]
             self.write_source(name, content(name, size, 2), mode, mtime)
+        self.command += ("--replace",)
         versions = self.wanted(1)
         for name in changed:
             versions[name].append(content(name, FILES[name][0], 2))
@@ -111,7 +112,8 @@ class Seal(kill_world.World):
         self.assertTrue(killed)
         self.assertEqual(len(self.keep_standing()), 4)
         self.assertTrue(self.leftovers())
-        self.each_kill(*self.command, check=self.check_first, expect=("write", "openat", "fsync", "unlink", "syncfs"))
+        self.each_kill(*self.command, check=self.check_first, prepare=self.restore_around_out,
+                       expect=("write", "openat", "fsync", "unlink", "syncfs"))
 
 
 if __name__ == "__main__":

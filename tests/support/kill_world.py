@@ -85,7 +85,7 @@ class World(harness.TestCase):
     nameless = ()
     checkpoint = 0  # entries under the last checkpoint, as consistent() saw it
 
-    def each_kill(self, *words, check, expect, vault=True, json=True, **options):
+    def each_kill(self, *words, check, expect, vault=True, json=True, prepare=None, **options):
         """Kills `kesu WORDS` at every state-changing call of it; see harness_kill."""
         box, self.torn = self.box, set()
         box.snapshot()
@@ -95,12 +95,22 @@ class World(harness.TestCase):
             self.died_inside_the_token = call is not None and str(box.state / "token") in call.target
             check(call)
 
-        points = harness_kill.kill_at_each_syscall(box.kesu_command(*words, vault=vault, json=json), prepare=box.restore,
-                                                   check=checked, env=box.env, cwd=box.path, expect=expect,
-                                                   leave_out=cuts_the_token, **options)
+        command = box.kesu_command(*words, vault=vault, json=json)
+        points = harness_kill.kill_at_each_syscall(command, prepare=prepare or box.restore, check=checked, env=box.env,
+                                                   cwd=box.path, expect=expect, leave_out=cuts_the_token, **options)
         if self.torn:
             print(f"kill points that left a torn object in the token: {len(self.torn)}", flush=True)
         return points
+
+    def restore_around_out(self):
+        """Like restore(), and self.out stays the directory that it is: kesu settles a batch only where it was sealed."""
+        kept, state = self.box.path / "snapshot", self.box.state
+        for path in [p for p in state.iterdir() if p != self.out] + list(self.out.iterdir()):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in [p for p in kept.iterdir() if p.name != self.out.name]:
+            harness.copy_tree(path, state / path.name)
+        for path in (kept / self.out.name).iterdir():
+            harness.copy_tree(path, self.out / path.name)
 
     # What holds at every kill point.
 
