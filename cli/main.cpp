@@ -1,4 +1,5 @@
 // The kesu program: parse, call one use case, print. The only place that catches.
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 
@@ -46,6 +47,12 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
     context.close();
     return static_cast<int>(context.exit);
+  } catch (const CLI::CallForVersion& e) {
+    // Thrown before the flags behind it are looked at.
+    if (std::find(argv, argv + argc, std::string_view("--json")) == argv + argc) return app.exit(e);
+    size_t space = kProgram.find(' ');
+    std::cout << Json::object({{"program", kProgram.substr(0, space)}, {"version", kProgram.substr(space + 1)}}).canonical() << "\n";
+    return 0;
   } catch (const CLI::Success& e) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {

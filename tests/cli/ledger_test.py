@@ -220,7 +220,7 @@ class Ledger(scenario.World):
         old = (self.box.vault / "ledger.db").read_bytes()
         self.box.kesu("key", "rotate", "loans")
         self.write("c", b"three")
-        self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out)
+        self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out, "--replace")
         with self.sqlite() as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.close()

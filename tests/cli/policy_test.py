@@ -6,8 +6,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
 
 VERDICT = ["algorithm", "allowed", "category", "citations", "edition", "exception_possible", "findings",
-           "horizon_year_new", "horizon_year_process", "period_reading", "period_word", "purpose", "reason",
-           "strength_bits"]
+           "horizon_year_new", "horizon_year_process", "mode", "new_until", "period_reading", "period_word",
+           "process_until", "purpose", "reason", "strength_bits", "until"]
 
 
 class Policy(harness.TestCase):

@@ -1,0 +1,164 @@
+"""docs/spec/interface.md is what the program does: its error codes, its commands, and the members of every result."""
+import pathlib
+import re
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import scenario
+
+PAGE = harness.SOURCE / "docs" / "spec" / "interface.md"
+EXITS = {"done": 0, "failed": 1, "usage": 2, "refused": 3, "not_yet": 4, "unavailable": 5, "invalid": 6, "incomplete": 7,
+         "partial": 8, "interrupted": 130}
+
+
+def rows(title):
+    section = PAGE.read_text().split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in section.splitlines()
+            if line.startswith("| ")][2:]
+
+
+def shape(text):
+    """The members of a document as the page writes it: name -> nested members, [members] or None."""
+    tokens = re.findall(r'"(\w+)"\??|([{}\[\],:])|(\w+)', text)
+    at = 0
+
+    def value():
+        nonlocal at
+        token = tokens[at]
+        at += 1
+        if token[1] == "{":
+            members = {}
+            while tokens[at][1] != "}":
+                if tokens[at][1] == ",":
+                    at += 1
+                name = tokens[at][0] or None
+                at += 1
+                inner = None
+                if tokens[at][1] == ":":
+                    at += 1
+                    inner = value()
+                members[name] = inner
+            at += 1
+            return members
+        if token[1] == "[":
+            inner = None if tokens[at][1] == "]" else value()
+            at += 1
+            return [inner]
+        return None
+    return value()
+
+
+class Interface(scenario.World):
+    def documented(self, words):
+        for commands, document in rows("Results"):
+            names = re.findall(r"`([^`]+)`", commands)
+            noun = names[0].split()[0]
+            if any(n == words or f"{noun} {n}" == words for n in names):
+                return shape(re.search(r"`([{\[].*?)`", document)[1])
+        self.fail(f"{words} is not on the page")
+
+    def compare(self, where, document, wanted):
+        if isinstance(wanted, list):
+            self.assertIsInstance(document, list, where)
+            for item in document:
+                if wanted[0] is not None:
+                    self.compare(f"{where}[]", item, wanted[0])
+        elif isinstance(wanted, dict):
+            self.assertIsInstance(document, dict, where)
+            if None not in wanted:                      # {STATE: n}
+                self.assertEqual(sorted(document), sorted(wanted), where)
+                for name, inner in wanted.items():
+                    if inner is not None:
+                        self.compare(f"{where}.{name}", document[name], inner)
+
+    def prints(self, page, *words, **options):
+        result = self.box.kesu(*words, **options)
+        self.compare(page, result.json, self.documented(page))
+        return result.json
+
+    def test_error_codes(self):
+        source = (harness.SOURCE / "lib" / "base" / "error.cpp").read_text()
+        compiled = [(text, EXITS[name]) for text, name in re.findall(r'\{Code::\w+, "([^"]+)", Exit::(\w+)\}', source)]
+        self.assertGreater(len(compiled), 50)
+        page = [(code.strip("`"), int(exit_code)) for code, exit_code, _ in rows("Errors")]
+        self.assertEqual(page, compiled)
+        self.assertEqual([int(code) for code, _ in rows("Exit codes")], sorted(EXITS.values()))
+
+    def test_every_command_is_on_the_page(self):
+        kesu = harness.program("kesu")
+
+        def commands(words):
+            text = self.box.run(kesu, *words, "--help").stdout
+            found = re.findall(r"^  ([a-z]+)(?: {2,}|$)", text.split("Subcommands:")[1], re.M) if "Subcommands:" in text else []
+            for name in found:
+                yield from commands((*words, name))
+            if not found:
+                yield " ".join(words)
+        page = PAGE.read_text()
+        found = list(commands(()))
+        self.assertGreater(len(found), 30)
+        for words in found:
+            group, _, name = words.rpartition(" ")
+            self.assertTrue(f"`{words}`" in page or f"`kesu {words}`" in page or (group == "erase" and f"`{name}`" in page), words)
+
+    def test_documents(self):
+        """Every result, in the order of a working day."""
+        box, prints = self.box, self.prints
+        prints("--version", "--version", vault=False)
+        prints("init --draft", "init", "--draft", box.state / "d.json", "--org", "O", "--origin", "o.example", "--officer",
+               f"A;T;operator,approver;{self.key_of(scenario.OPERATOR).public}", vault=False)
+        prints("init", "init", box.vault, "--genesis", self.genesis, "--provider", box.token_uri, vault=False)
+        self.write("a", b"one")
+        prints("key create", "key", "create", "trial")
+        prints("key rotate", "key", "rotate", "trial")
+        prints("key show", "key", "show", "trial")
+        prints("key destroy --dry-run", "key", "destroy", "trial", "--dry-run")
+        prints("key destroy", "key", "destroy", "trial", "-y")
+        prints("dataset add", "dataset", "add", "d2", "--key", "loans")
+        prints("seal", "seal", "loans-2019", box.state / "src", "-o", self.out)
+        prints("open", "open", self.out, "-o", box.state / "opened")
+        prints("info", "info", self.out / "src" / "a.kesu")
+        prints("inventory list", "inventory", "list", "loans-2019")
+        prints("inventory settle", "inventory", "settle", "loans-2019")
+        shown = box.kesu("dataset", "show", "loans-2019").json
+        self.assertEqual(sorted(shown), sorted([*self.documented("dataset add"), "settings", "batches"]))
+        self.compare("batches", shown["batches"], shape('[{"id","state","objects","bytes","key_version","root"}]'))
+        prints("provider list", "provider", "list")
+        prints("provider test", "provider", "test", "hsm1")
+        for name in ("key", "dataset"):
+            for row in box.kesu(name, "list").json:
+                self.compare(f"{name} list", row, self.documented("key show" if name == "key" else "dataset add"))
+        blocked = prints("erase plan", "erase", "plan", "loans-2019", code=3)      # d2 has the same key
+        self.assertEqual(blocked["shared"], ["d2"])
+        erasure = prints("erase plan", "erase", "plan", "loans-2019", "d2")["erasure"]
+        statement = box.state / "statement"
+        exported = box.kesu("erase", "request", erasure, "--as", scenario.OPERATOR, "--export", statement).json
+        self.assertEqual(sorted(exported), ["namespace", "statement"])
+        prints("erase request", "erase", "request", erasure, *self.signer(scenario.OPERATOR))
+        prints("status", "status")
+        prints("erase approve", "erase", "approve", erasure, *self.signer(scenario.APPROVER))
+        prints("erase run --dry-run", "erase", "run", erasure, "--dry-run")
+        prints("erase run", "erase", "run", erasure, "-y")
+        prints("erase status", "erase", "status", erasure)
+        bundle = box.state / "bundle"
+        prints("certificate bundle", "certificate", "bundle", erasure, "-o", bundle)
+        prints("certificate list", "certificate", "list")
+        prints("trust propose", "trust", "propose", bundle)
+        prints("ledger show", "ledger", "show")
+        prints("ledger verify", "ledger", "verify")
+        prints("ledger checkpoint", "ledger", "checkpoint")
+        prints("policy check", "policy", "check", "AES-256-GCM")
+        prints("policy algorithms", "policy", "algorithms")
+        prints("policy show", "policy", "show")
+        box.token("second")
+        prints("provider add", "provider", "add", "hsm2", box.token_uri)
+
+    def test_states_and_stages_are_those_of_the_page(self):
+        words = {row[0]: re.findall(r"`([a-z-]+)`", row[1]) for row in rows("Enumerations")}
+        source = (harness.SOURCE / "lib" / "keys" / "state.cpp").read_text()
+        self.assertEqual(sorted(words["key and version `state`"]), sorted(set(re.findall(r'"([a-z-]+)"', source)) - {"unknown"}))
+
+
+if __name__ == "__main__":
+    scenario.main()
