@@ -62,8 +62,8 @@ void settle_births(Vault& vault) {
   for (const std::string& id : open) attempt(vault, [&] { settle_birth(vault, id); });
 }
 
-// The place that was sealed to, and not what is seen there while it is not mounted.
-bool can_be_examined(const BatchRecord& batch) {
+// The directory that was sealed to, and not a copy, or what is seen there while it is not mounted.
+bool same_place(const BatchRecord& batch) {
   return !batch.place_inode.empty() && inode_of(batch.location) == batch.place_inode;
 }
 Error unexamined(const BatchRecord& batch) {
@@ -92,7 +92,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   // With a segment only the entry is missing: its objects were durable before it was written, and it is written once.
   bool written = vault.store().has_segment(dataset_id, batch.id);
   if (!written) {
-    if (!can_be_examined(batch)) throw unexamined(batch);
+    if (!exists(batch.location)) throw unexamined(batch);
     look(batch.location);
   }
 
@@ -133,10 +133,13 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       adopted.push_back(std::move(o));
     } catch (const Error& e) {
       if (e.code() != Code::sealed_damaged) throw;
+      if (!same_place(batch)) throw;  // in a copy of the place, damage is the copy's
       remove_file(path);  // a power cut left it half written: its source was never removed
       removed.push(hex(found.object.bytes()));
     }
   }
+  // In a directory that is not the one sealed to, nothing found says nothing; a copy of it does.
+  if (adopted.empty() && !written && !same_place(batch)) throw unexamined(batch);
   if (adopted.empty()) {
     vault.append({{.type = "seal-abandoned", .nodes = {{.id = batch.id, .is = "abandoned", .of = dataset_id}},
                    .body = Json::object({{"why", "interrupted before any of its objects was whole"}, {"removed", removed}})}}, {batch.id});
@@ -247,7 +250,7 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
   settle(vault);
   std::vector<BatchRecord> lost;
   for (const BatchRecord& b : vault.state().datasets.at(dataset).batches)
-    if (b.state == "intended" && may_settle(vault, b.actor, b.since) && !can_be_examined(b)) lost.push_back(b);
+    if (b.state == "intended" && may_settle(vault, b.actor, b.since) && !same_place(b)) lost.push_back(b);
   for (const BatchRecord& b : lost)
     vault.append({{.type = "seal-abandoned", .nodes = {{.id = b.id, .is = "abandoned", .of = dataset}},
                    .body = Json::object({{"why", "declared lost: " + reason}, {"removed", Json(Json::Array{})}, {"actor", this_process()}})}}, {b.id});
