@@ -142,6 +142,19 @@ class Seal(scenario.World):
         # The old object stays in scope.
         self.assertEqual(self.plan("loans-2019")["objects"], 3)
 
+    def test_the_only_ciphertext_of_older_content_is_kept_unless_told(self):
+        self.seal("loans-2019", {"a": b"one"})
+        sealed = (self.out / "src" / "a.kesu").read_bytes()
+        changed = self.write("a", b"two")
+        error = self.box.kesu("seal", "loans-2019", changed.parent, "-o", self.out, code=3, error="already-exists")
+        self.assertIn("only ciphertext", error.json["error"]["message"])
+        self.assertEqual((self.out / "src" / "a.kesu").read_bytes(), sealed)
+        self.assertEqual(self.opened(self.out), {"src/a": b"one"})
+        # Another place takes it without a question.
+        self.box.kesu("seal", "loans-2019", changed.parent, "-o", self.box.state / "second")
+        self.assertEqual(self.opened(self.box.state / "second"), {"src/a": b"two"})
+        self.assertEqual(self.opened(self.out), {"src/a": b"one"})
+
     def test_a_lost_sealed_file_is_sealed_again(self):
         self.seal("loans-2019", {"a": b"one"})
         (self.out / "src" / "a.kesu").unlink()
