@@ -88,9 +88,11 @@ void take_header(Dossier& d, std::string_view line) {
   d.headers.push_back(std::move(header));
 }
 
-void read_headers(Dossier& d) {
+// False when they are not the headers of the checkpoints. Fewer than checkpoint B says are: something is
+// missing, which lowers claims.
+bool read_headers(Dossier& d) {
   auto file = d.file(bundle::kHeaders);
-  if (!file) return;
+  if (!file) return true;
   std::string part = path(bundle::kHeaders), line;
   uint64_t limit = std::min<uint64_t>(d.b.size, kMaxHeaders);
   bool whole = d.findings.guard(part, [&] {
@@ -115,13 +117,13 @@ void read_headers(Dossier& d) {
     if (!line.empty()) throw Error(Code::bad_input, "the last line has no end");
   });
   if (!d.headers.empty()) d.as_of = d.headers.back().time;
-  if (!whole) return;
+  if (!whole) return false;
   if (d.headers.size() < d.b.size) {
     uint64_t gap = 0;
     while (gap < d.headers.size() && d.headers[gap].seq == gap) ++gap;
     d.findings.weak(part, std::to_string(d.headers.size()) + " headers of " + std::to_string(d.b.size) +
                               "; entry " + std::to_string(gap) + " is the first that is missing");
-    return;
+    return true;
   }
   bool good = true;
   auto folds = [&](const Checkpoint& c, const char* name) {
@@ -137,6 +139,7 @@ void read_headers(Dossier& d) {
     d.findings.bad(part, "the last header is entry " + std::to_string(d.headers.back().seq));
   }
   d.headers_complete = good;
+  return good;
 }
 
 void take_body(Dossier& d, std::string_view line, std::optional<uint64_t>& last) {
@@ -204,8 +207,12 @@ void read_ledger(Dossier& d) {
     d.findings.bad(path(bundle::kCheckpointA), "is not older than checkpoint B");
   else
     check_consistency(d);
-  read_headers(d);
-  read_bodies(d);
+  // What nobody signed is not worth the work of reading it, and what does not fold is not what was signed.
+  if (!d.checkpoints_signed) return;
+  if (read_headers(d)) return read_bodies(d);
+  d.headers.clear();
+  d.body_hashes.clear();
+  d.leaves.clear();
 }
 
 }  // namespace kesu::dossier

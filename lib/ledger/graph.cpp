@@ -55,31 +55,41 @@ std::vector<std::string> Graph::data_keys_of(std::string_view dataset) const {
 }
 
 std::set<std::string> Graph::reachers(std::string_view target) const {
-  std::set<std::string> seen;
-  std::vector<std::string> open{std::string(target)};
+  return reachers(std::set<std::string>{std::string(target)});
+}
+
+std::set<std::string> Graph::reachers(const std::set<std::string>& targets) const {
+  std::set<std::string> seen, homes_seen;
+  std::vector<std::string> open(targets.begin(), targets.end());
   auto add = [&](const auto& ids) {
     for (const std::string& id : ids)
-      if (id != target && seen.insert(id).second) open.push_back(id);
+      if (!targets.contains(id) && seen.insert(id).second) open.push_back(id);
   };
   // A dataset is its data keys: they are where the search starts, not something that reaches it.
-  for (const std::string& key : data_keys_of(target)) open.push_back(key);
+  for (const std::string& target : targets)
+    for (const std::string& key : data_keys_of(target)) open.push_back(key);
   while (!open.empty()) {
     std::string id = std::move(open.back());
     open.pop_back();
     if (auto it = into_.find(id); it != into_.end()) add(it->second);
     if (auto home = homes_.find(id); home != homes_.end())
       for (const std::string& dataset : home->second)
-        if (auto it = into_.find(dataset); it != into_.end()) add(it->second);
+        if (homes_seen.insert(dataset).second)  // once, however many data keys it has
+          if (auto it = into_.find(dataset); it != into_.end()) add(it->second);
   }
   return seen;
 }
 
 std::set<std::string> Graph::reached(std::string_view from) const {
+  return reached(std::set<std::string>{std::string(from)});
+}
+
+std::set<std::string> Graph::reached(const std::set<std::string>& from) const {
   std::set<std::string> seen, out;
-  std::vector<std::string> open{std::string(from)};
+  std::vector<std::string> open(from.begin(), from.end());
   auto add = [&](const auto& ids) {
     for (const std::string& id : ids)
-      if (id != from && seen.insert(id).second) open.push_back(id);
+      if (!from.contains(id) && seen.insert(id).second) open.push_back(id);
   };
   while (!open.empty()) {
     std::string id = std::move(open.back());

@@ -34,9 +34,13 @@ class Graph {
   // dataset count as edges to each of its data keys, those that came later too. Of a dataset: what reaches
   // any of its data keys.
   std::set<std::string> reachers(std::string_view target) const;
+  // The same of several targets at once, all of them left out; the work is that of one search.
+  std::set<std::string> reachers(const std::set<std::string>& targets) const;
   // Every data-key node that `from` reaches or ever reached, `from` left out. A dataset key reaches a batch
   // only by an edge.
   std::set<std::string> reached(std::string_view from) const;
+  // What any of `from` reaches, all of them left out, in one search.
+  std::set<std::string> reached(const std::set<std::string>& from) const;
   // Whether the node can give away what it reaches, at time `now`: key versions, processes, copies; false for
   // all other kinds and for a node that no header names. A lease has passed at its `t`. A version without any
   // state is living.

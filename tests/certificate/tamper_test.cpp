@@ -278,6 +278,27 @@ TEST(Hostile, TextThatNoReaderShouldFollow) {
   }
 }
 
+TEST(Hostile, WhatNobodySignedIsNotReadFurther) {
+  BundleFiles files = made().files;
+  Note note = Note::parse(as_text(files["ledger/checkpoint-b"]));
+  SigningKey stranger = SigningKey::ed25519();
+  NoteKey key = NoteKey::make("bank.example/kesu/" + made().vault.vault.str(), stranger.public_key());
+  note.signatures = {sign_note(note.text, key, stranger.signer())};
+  files["ledger/checkpoint-b"] = to_bytes(as_bytes(note.str()));
+  files["ledger/headers.gz"] = gzip("no header\n");
+  VerifyReport r = check(files);
+  EXPECT_EQ(r.verdict, Verdict::invalid);
+  EXPECT_TRUE(names_part(r, "ledger/checkpoint-b")) << shown(r);
+  EXPECT_FALSE(names_part(r, "line 1")) << shown(r);  // no header was looked at
+  EXPECT_TRUE(r.claims.empty());
+
+  auto lines = header_lines();  // signed, but not what was signed: nothing is computed from it
+  lines.back().back() = lines.back().back() == '0' ? '1' : '0';
+  VerifyReport folded = check(with_headers(lines));
+  EXPECT_TRUE(names_part(folded, "do not fold to checkpoint B")) << shown(folded);
+  EXPECT_TRUE(folded.claims.empty());
+}
+
 TEST(Hostile, CompressedBombsEndEarly) {
   for (const std::string& text : {std::string(64u << 20, '\n'), std::string(64u << 20, 'x')}) {
     BundleFiles files = made().files;

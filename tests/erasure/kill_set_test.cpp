@@ -54,6 +54,29 @@ TEST_F(KillSetTest, WhatWouldBeKeptIsNamed) {
   EXPECT_TRUE(kill_set(graph_, {id("ds", 1), id("ds", 2)}).kept_datasets.empty());
 }
 
+// A ledger that is made to cost: many datasets, data keys, versions and processes, each joined to all.
+TEST_F(KillSetTest, TheWorkIsOneSearchWhateverIsJoined) {
+  constexpr int kMany = 400;
+  std::set<std::string> scope;
+  for (int i = 1; i <= kMany; ++i) {
+    key(i, 1);
+    scope.insert(id("ds", i));
+    std::vector<Edge> edges, leases;
+    for (int k = 1; k <= i; ++k) edges.push_back({version(k, 1), id("bat", i)});
+    for (int k = 1; k <= 40; ++k) leases.push_back({id("prc", k), id("ds", i)});
+    add("seal-intended", {{.id = id("bat", i), .is = "intended", .of = id("ds", i), .n = 1}}, edges);
+    add("process-started", {}, leases);
+  }
+  scope.erase(id("ds", 1));
+  KillSet kill = kill_set(graph_, scope);
+  EXPECT_EQ(kill.versions.size(), 400u);
+  EXPECT_EQ(kill.processes.size(), 40u);
+  EXPECT_EQ(kill.kept_datasets, std::set<std::string>{id("ds", 1)});
+  std::set<std::string> one_by_one;
+  for (const std::string& dataset : {id("ds", 2), id("ds", 3)}) one_by_one.merge(graph_.reachers(dataset));
+  EXPECT_EQ(graph_.reachers(std::set<std::string>{id("ds", 2), id("ds", 3)}), one_by_one);
+}
+
 TEST_F(KillSetTest, CopiesAndProcessesReachWhatTheyHold) {
   key(1, 1);
   batch(1, 1, version(1, 1));
