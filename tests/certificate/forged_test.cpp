@@ -152,6 +152,31 @@ TEST(Forged, ALevelLoweredIsTheIssuersRight) {
   EXPECT_EQ(r.verdict, Verdict::complete) << shown(r);
 }
 
+TEST(Forged, NoWordOfALoweredClaimIsTheIssuersOwn) {
+  auto edited = [](std::function<void(Json&)> change) {
+    TestVault v;
+    v.edit_certificate = [&](Json& certificate) {
+      Json& scope = certificate.as_object().at("claims").as_array()[0];
+      scope.set("level", "asserted");
+      change(scope);
+    };
+    return issued(v);
+  };
+  auto nothing = [](Json& c) { c.set("rests_on", Json(Json::Array())).set("detail", ""); };
+  EXPECT_EQ(edited(nothing).verdict, Verdict::complete);
+  const std::vector<std::pair<const char*, std::function<void(Json&)>>> changes = {
+      {"detail", [](Json& c) { c.set("detail", "certified by the ministry"); }},
+      {"rests_on", [](Json& c) { c.set("rests_on", texts({"an audit"})); }},
+      {"premises", [](Json& c) { c.set("premises", Json(Json::Array())); }},
+      {"level", [](Json& c) { c.set("level", "recorded"); }},  // no row of scope gives it
+      {"note", [](Json& c) { c.set("note", "x"); }}};
+  for (const auto& [member, change] : changes) {
+    VerifyReport r = edited(change);
+    EXPECT_EQ(r.verdict, Verdict::invalid) << member << shown(r);
+    EXPECT_TRUE(names_part(r, std::string("claims: scope: ") + member)) << member << shown(r);
+  }
+}
+
 TEST(Forged, AKillSetSmallerThanTheGraphsIsNoticed) {
   TestVault v;
   VersionRef other{system_random().id<KeyId>(), 1};
