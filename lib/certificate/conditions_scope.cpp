@@ -87,6 +87,7 @@ void scope_conditions(const Dossier& d, std::set<std::string>& out) {
   if (d.headers_complete) out.insert("headers-complete");
   if (d.checkpoints_signed) out.insert("checkpoints-signed");
   if (all_of(d, [](const DatasetFacts& s) { return s.inventory_good; })) out.insert("inventory-complete");
+  if (d.others_lost.empty()) out.insert("no-other-data");
   if (all_of(d, [](const DatasetFacts& s) { return history(s) == "none"; })) out.insert("history-none");
   if (all_of(d, [](const DatasetFacts& s) { return history(s) == "none" || history(s) == "disposed"; }))
     out.insert("history-disposed");

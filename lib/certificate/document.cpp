@@ -190,6 +190,18 @@ std::vector<Limit> limits_of(const Dossier& d) {
   std::set<std::string> kinds;
   for (const auto& [id, p] : d.providers) kinds.insert(p.identity.kind);
   std::vector<Limit> out = limits_for(kinds);
+  if (!d.others_lost.empty()) {
+    size_t shown = 0;
+    std::string names;
+    for (const std::string& id : d.others_lost)
+      if (++shown <= 20) names += (names.empty() ? "" : ", ") + id;
+    if (shown > 20) names += ", … (" + std::to_string(shown) + ")";
+    out.push_back({"other-data-lost",
+                   {"The destroyed keys also reached datasets that were to be kept, of which the approved plan "
+                    "says nothing: " + names + ".",
+                    "破棄された鍵は、保持すべき別のデータセットにも到達していたが、承認された計画にその記載はない：" +
+                        names + "。"}});
+  }
   if (!d.removed_by_others.empty()) {
     std::string names;
     for (const std::string& name : d.removed_by_others) names += (names.empty() ? "" : ", ") + name;

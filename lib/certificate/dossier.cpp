@@ -100,6 +100,8 @@ Dossier read_dossier(const BundleFiles& files) {
   read_ledger(d);
   if (d.plan.is_null() || d.headers.empty()) return d;
   d.kill = kill_set(d.graph, d.datasets_in_scope);
+  for (const std::string& id : d.kill.kept_datasets)
+    if (const GraphNode* node = d.graph.find(id); !node || node->state != "erased") d.others_lost.insert(id);
   // Each part guards what it reads; this is the net under them, so that no bundle ever ends the program.
   auto part = [&](const char* name, void (*read)(Dossier&)) { d.findings.guard(name, [&] { read(d); }); };
   part("approvals/genesis.json", read_people);

@@ -149,6 +149,9 @@ struct Dossier {
   std::string plan_digest, erasure, vault, organisation;
   std::set<std::string> datasets_in_scope;
   KillSet kill;
+  // Datasets out of scope that the kill set's versions or copies also reached and that are not erased: data that
+  // this erasure destroyed, wholly or in part, though nobody approved it.
+  std::set<std::string> others_lost;
 
   // The rest
   std::optional<Genesis> genesis;

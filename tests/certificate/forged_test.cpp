@@ -201,6 +201,30 @@ TEST(Forged, AKillSetSmallerThanTheGraphsIsNoticed) {
   expect_below(r, "destroyed", Level::asserted);
 }
 
+TEST(Forged, DestroyingDataThatWasToBeKeptIsNoticed) {
+  for (bool erased_before : {false, true}) {
+    TestVault v;
+    DatasetId other = system_random().id<DatasetId>();
+    BatchId batch = system_random().id<BatchId>();
+    v.at["after-seal"] = [&] {
+      v.append("dataset-added", {{.id = other.str(), .is = "open"}}, {}, Json::object({{"name", "kept"}}));
+      v.append("seal-intended", {{.id = batch.str(), .is = "intended", .of = other.str(), .n = 1}}, {{v.wrap.str(), batch.str()}});
+      if (erased_before) v.append("dataset-erased", {{.id = other.str(), .is = "erased", .of = system_random().id<ErasureId>().str(), .n = 1, .b = 1, .d = std::string(64, '0')}});
+    };
+    VerifyReport r = issued(v);
+    if (erased_before) {
+      EXPECT_EQ(r.verdict, Verdict::complete) << shown(r);
+      continue;
+    }
+    EXPECT_EQ(r.verdict, Verdict::incomplete) << shown(r);
+    expect_below(r, "scope", Level::asserted);
+    expect_below(r, "authorised", Level::asserted);
+    EXPECT_TRUE(std::any_of(r.limits.begin(), r.limits.end(), [&](const Limit& l) {
+      return l.id == "other-data-lost" && l.text.en.find(other.str()) != std::string::npos;
+    })) << shown(r);
+  }
+}
+
 TEST(Forged, TwoVersionsThatBothDieAreFine) {
   TestVault v;
   VersionRef other{system_random().id<KeyId>(), 1};
