@@ -40,6 +40,10 @@ Json datasets_json(const Dossier& d) {
                       {"batches", s.batches.size()},
                       {"inventory_root", hex(s.root)},
                       {"plaintext_history", history ? *history : Json::object({{"statement", "unknown"}})}}));
+    if (s.abandoned.empty()) continue;
+    Json abandoned((Json::Array()));
+    for (const auto& [batch, n] : s.abandoned) abandoned.push(Json::object({{"batch", batch}, {"n", n}}));
+    out.as_array().back().set("abandoned", abandoned);
   }
   return out;
 }
@@ -201,6 +205,18 @@ std::vector<Limit> limits_of(const Dossier& d) {
                     "says nothing: " + names + ".",
                     "破棄された鍵は、保持すべき別のデータセットにも到達していたが、承認された計画にその記載はない：" +
                         names + "。"}});
+  }
+  int64_t interrupted = 0, objects = 0;
+  for (const DatasetFacts& s : d.datasets)
+    for (const auto& [batch, n] : s.abandoned) ++interrupted, objects += n;
+  if (interrupted) {
+    std::string b = std::to_string(interrupted), n = std::to_string(objects);
+    out.push_back({"abandoned-batches",
+                   {"Interrupted batches that were given up (" + b + ", of " + n +
+                        " objects at most) are not counted: such objects were never seen whole. Their keys were "
+                        "destroyed with the others.",
+                    "中断して放棄されたバッチ（" + b + "件、最大" + n +
+                        "オブジェクト）は数に含まない。完全な形では確認されていないが、その鍵も他と共に破棄された。"}});
   }
   if (!d.removed_by_others.empty()) {
     std::string names;

@@ -92,6 +92,7 @@ struct CopyFacts {
 struct BatchFacts {
   std::string id, state, content_algorithm, wrap_algorithm;
   int64_t n = 0, b = 0;
+  int64_t replaced = 0;  // objects sealed over older ones at the same place
   uint64_t intended = 0, done = 0;
   std::vector<Digest32> leaves;
 };
@@ -100,6 +101,8 @@ struct DatasetFacts {
   Json settings = Json(Json::Object{});  // dataset-added, changed by dataset-updated
   uint64_t added = 0;
   std::vector<BatchFacts> batches;  // sealed ones, in the order of their seal-done
+  // Interrupted ones that were given up, with the number of objects that they were to have.
+  std::vector<std::pair<std::string, int64_t>> abandoned;
   bool open_batch = false;          // one is intended and neither sealed nor abandoned
   bool erased = false, inventory_good = false;
   int64_t objects = 0, bytes = 0;

@@ -50,8 +50,14 @@ void read_settings(Dossier& d, DatasetFacts& set, const Header& h) {
 
 void read_batch(const Dossier& d, DatasetFacts& set, std::map<std::string, BatchFacts>& open, const Header& h,
                 const NodeMention& m) {
-  if (m.is == "intended") open[m.id].intended = h.seq;
-  if (m.is == "abandoned") open.erase(m.id);
+  if (m.is == "intended") {
+    open[m.id].intended = h.seq;
+    open[m.id].n = m.n.value_or(0);
+  }
+  if (m.is == "abandoned") {
+    set.abandoned.emplace_back(m.id, open[m.id].n);
+    open.erase(m.id);
+  }
   if (m.is != "sealed") return;
   BatchFacts batch = open[m.id];
   open.erase(m.id);
@@ -63,6 +69,7 @@ void read_batch(const Dossier& d, DatasetFacts& set, std::map<std::string, Batch
   if (const Json* body = d.body(h.seq)) {
     batch.content_algorithm = body->str_or("content_algorithm", "");
     batch.wrap_algorithm = body->str_or("wrap_algorithm", "");
+    batch.replaced = body->num_or("replaced", 0);
   }
   set.batches.push_back(std::move(batch));
 }

@@ -225,6 +225,27 @@ TEST(Forged, DestroyingDataThatWasToBeKeptIsNoticed) {
   }
 }
 
+TEST(Forged, BatchesThatWereGivenUpAreListed) {
+  TestVault v;
+  BatchId batch = system_random().id<BatchId>();
+  VersionRef other{system_random().id<KeyId>(), 1};
+  v.at["after-seal"] = [&] {
+    v.make_key(other, KeyPurpose::wrap, "loans", nullptr);
+    v.append("seal-intended", {{.id = batch.str(), .is = "intended", .of = v.dataset.str(), .n = 7}}, {{other.str(), batch.str()}});
+    v.append("seal-abandoned", {{.id = batch.str(), .is = "abandoned", .of = v.dataset.str()}});
+  };
+  BundleFiles files = v.bundle(false);
+  VerifyReport r = verify_bundle(files, v.trust(), TestVault::low());
+  EXPECT_EQ(r.verdict, Verdict::complete) << shown(r);
+  Json set = parse_json(as_text(files.at("certificate.json")), "certificate").at("datasets").as_array()[0];
+  EXPECT_EQ(set.at("abandoned"), Json::array({Json::object({{"batch", batch.str()}, {"n", 7}})}));
+  EXPECT_TRUE(std::any_of(r.limits.begin(), r.limits.end(), [](const Limit& l) {
+    return l.id == "abandoned-batches" && l.text.en.find("of 7 objects") != std::string::npos;
+  })) << shown(r);
+  // Its key is of the kill set: the plan names it, and it died.
+  EXPECT_NE(to_text(files.at("plan.json")).find(other.str()), std::string::npos);
+}
+
 TEST(Forged, TwoVersionsThatBothDieAreFine) {
   TestVault v;
   VersionRef other{system_random().id<KeyId>(), 1};
