@@ -88,7 +88,9 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
     KeyHolder holder(run.vault, ds, "erase", run.id);
     std::vector<SegmentObject> all = read_inventory(run.vault, dataset);
     holder.end("released");
-    uint64_t want = std::min<uint64_t>(all.size(), kMaxSamples), got = 0;
+    // What was sealed over stands nowhere any more: it cannot be asked for.
+    auto replaced = static_cast<uint64_t>(std::count_if(all.begin(), all.end(), [](const SegmentObject& o) { return o.supersedes.has_value(); }));
+    uint64_t want = std::min<uint64_t>(all.size() - replaced, kMaxSamples), got = 0;
     size += static_cast<int64_t>(want);
     for (uint64_t i : sample_order(seed, ds, all.size())) {
       if (got == want) break;
