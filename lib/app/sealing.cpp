@@ -106,7 +106,10 @@ class Sealer {
   DatasetRecord& dataset() { return vault_.state().datasets.at(dataset_); }
 
   void index() {
-    for (SegmentObject& o : read_inventory(vault_, dataset())) known_[o.name] = std::move(o);
+    for (SegmentObject& o : read_inventory(vault_, dataset())) {
+      at_place_[o.place] = o.object;
+      known_[o.name] = std::move(o);
+    }
   }
 
   bool unchanged(const Found& f) {
@@ -252,7 +255,8 @@ class Sealer {
     o.ctime = sealed.source.ctime;
     o.inode = f.inode;
     o.salt = vault_.env().random.bytes(16);
-    if (auto it = known_.find(f.name); it != known_.end()) o.supersedes = it->second.object;
+    if (auto it = at_place_.find(f.place); it != at_place_.end()) o.supersedes = it->second;
+    at_place_[f.place] = id;
     result_.sealed_bytes += static_cast<int64_t>(sealed.object.sealed_bytes);
     return o;
   }
@@ -280,7 +284,8 @@ class Sealer {
   SealResult& result_;
   const std::function<void(int64_t, int64_t)>& progress_;
   std::optional<KeyHolder> holder_;
-  std::map<std::string, SegmentObject> known_;
+  std::map<std::string, SegmentObject> known_;  // newest of each name
+  std::map<std::string, ObjectId> at_place_;    // what was sealed last to each place
   VersionRef version_;
   KeyRef ref_;
   Provider* provider_ = nullptr;
@@ -297,11 +302,12 @@ Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<Seg
   Bytes segment = written ? vault.store().segment(ds, batch) : write_segment(header, objects, dataset_key, vault.env().random);
   std::string digest = vault.store().put_segment(ds, batch, segment);
   SegmentLeaves listed = parse_segment_leaves(segment);
+  int64_t replaced = std::count_if(objects.begin(), objects.end(), [](const SegmentObject& o) { return o.supersedes.has_value(); });
   return {.type = "seal-done",
           .nodes = {{.id = header.batch.str(), .is = "sealed", .of = header.dataset.str(), .n = static_cast<int64_t>(listed.objects.size()), .b = bytes, .d = hex(listed.root())}},
           .body = Json::object({{"segment", digest}, {"version", version}, {"dataset_key", header.dataset_key.str()},
                                 {"content_algorithm", dataset.settings.str("content_algorithm")}, {"wrap_algorithm", "AES-256-GCM"},
-                                {"chunk", dataset.settings.num("chunk")}, {"interrupted", interrupted}})};
+                                {"chunk", dataset.settings.num("chunk")}, {"interrupted", interrupted}, {"replaced", replaced}})};
 }
 
 SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<std::string>& sources, const std::string& out,

@@ -104,6 +104,9 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
     for (const SegmentObject& o : adopted) bytes += static_cast<int64_t>(o.bytes);
   }
+  std::map<std::string, ObjectId> at_place;
+  if (!written)
+    for (const SegmentObject& o : read_inventory(vault, dataset)) at_place[o.place] = o.object;
   for (const std::string& path : places) {
     Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd.ok()) throw file_error(errno, "open", path);
@@ -129,6 +132,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       o.mode = opened.metadata.mode;
       o.mtime = opened.metadata.mtime;
       o.salt = vault.env().random.bytes(16);
+      if (auto it = at_place.find(path); it != at_place.end()) o.supersedes = it->second;
       bytes += static_cast<int64_t>(o.bytes);
       adopted.push_back(std::move(o));
     } catch (const Error& e) {

@@ -87,7 +87,7 @@ bool pair_holds(const Dossier& d, const Inspection& i, const std::string& provid
   return true;
 }
 
-// k = min(n, 16) objects of each dataset, each asked for before and after.
+// k = min(n − r, 16) objects of each dataset, each asked for before and after; r were sealed over at their places.
 bool samples_hold(const Dossier& d) {
   std::map<std::string, std::set<std::string>> drawn;
   std::map<Sample, bool> dead;
@@ -107,7 +107,10 @@ bool samples_hold(const Dossier& d) {
   for (const auto& [dataset, objects] : drawn)
     if (!d.datasets_in_scope.contains(dataset)) return false;
   return std::all_of(d.datasets.begin(), d.datasets.end(), [&](const DatasetFacts& set) {
-    return drawn[set.id].size() == std::min<uint64_t>(static_cast<uint64_t>(set.objects), kMaxSamples);
+    int64_t standing = set.objects;
+    for (const BatchFacts& batch : set.batches) standing -= batch.replaced;
+    return standing >= 0 && (standing > 0 || set.objects == 0) &&
+           drawn[set.id].size() == std::min<uint64_t>(static_cast<uint64_t>(standing), kMaxSamples);
   });
 }
 
