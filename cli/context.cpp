@@ -22,8 +22,9 @@ std::string program_directory() {
 }
 
 bool is_wide(uint32_t cp) {
-  return (cp >= 0x1100 && cp <= 0x115f) || (cp >= 0x2e80 && cp <= 0xa4cf) || (cp >= 0xac00 && cp <= 0xd7a3) || (cp >= 0xf900 && cp <= 0xfaff) ||
-         (cp >= 0xfe30 && cp <= 0xfe6f) || (cp >= 0xff00 && cp <= 0xff60) || (cp >= 0xffe0 && cp <= 0xffe6) || (cp >= 0x20000 && cp <= 0x3fffd);
+  return (cp >= 0x1100 && cp <= 0x115f) || (cp >= 0x2e80 && cp <= 0xa4cf) || (cp >= 0xac00 && cp <= 0xd7a3) ||
+         (cp >= 0xf900 && cp <= 0xfaff) || (cp >= 0xfe30 && cp <= 0xfe6f) || (cp >= 0xff00 && cp <= 0xff60) ||
+         (cp >= 0xffe0 && cp <= 0xffe6) || (cp >= 0x20000 && cp <= 0x3fffd);
 }
 
 bool misleads(uint32_t cp) {  // direction marks: they show a name other than it is
@@ -85,7 +86,8 @@ size_t display_width(std::string_view text) {
     auto c = static_cast<uint8_t>(text[i]);
     size_t length = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
     uint32_t cp = length == 1 ? c : c & (0xffu >> (length + 1));
-    for (size_t k = 1; k < length && i + k < text.size(); ++k) cp = cp << 6 | (static_cast<uint8_t>(text[i + k]) & 0x3fu);
+    for (size_t k = 1; k < length && i + k < text.size(); ++k)
+      cp = cp << 6 | (static_cast<uint8_t>(text[i + k]) & 0x3fu);
     width += is_wide(cp) ? 2 : 1;
     i += length;
   }
@@ -115,7 +117,8 @@ std::string Table::str() const {
 Environment& Context::env() {
   if (!env_) {
     static std::unique_ptr<ProviderFactory> factory = provider_factory();
-    env_ = std::make_unique<Environment>(system_environment(*factory, path_join(program_directory(), "kesu-probe")));
+    env_ = std::make_unique<Environment>(
+        system_environment(*factory, path_join(program_directory(), "kesu-probe")));
     env_->notice = [this](const std::string& line) {
       if (!quiet) std::cerr << "kesu: " << printable(line, true) << "\n";
     };
@@ -136,8 +139,10 @@ Vault& Context::open(Access access) {
 void Context::close() { vault_.reset(); }
 
 void Context::show(const Json& document, const std::string& text) {
-  if (json) std::cout << writable(document).canonical() << "\n";
-  else if (!quiet) std::cout << printable(text, true) << std::flush;
+  if (json)
+    std::cout << writable(document).canonical() << "\n";
+  else if (!quiet)
+    std::cout << printable(text, true) << std::flush;
 }
 void Context::say(const std::string& line) {
   if (!json && !quiet) std::cout << printable(line, true) << "\n" << std::flush;
@@ -145,11 +150,13 @@ void Context::say(const std::string& line) {
 
 void Context::confirm(const std::string& question) {
   if (yes) return;
-  if (!::isatty(0) || json) throw Error(Code::not_confirmed, question + ": nobody could be asked").next("--yes says yes beforehand");
+  if (!::isatty(0) || json)
+    throw Error(Code::not_confirmed, question + ": nobody could be asked").next("--yes says yes beforehand");
   std::cerr << printable(question, true) << " [yes/no] " << std::flush;
   std::string answer;
   std::getline(std::cin, answer);
-  if (answer != "yes" && answer != "y") throw Error(Code::not_confirmed, "not confirmed: nothing was changed");
+  if (answer != "yes" && answer != "y")
+    throw Error(Code::not_confirmed, "not confirmed: nothing was changed");
 }
 
 std::function<void(int64_t, int64_t)> Context::progress(const std::string& what) {
@@ -161,7 +168,9 @@ std::function<void(int64_t, int64_t)> Context::progress(const std::string& what)
     if (now - start < 1000 || (now - *last < 200 && done != total)) return;
     *last = now;
     Millis left = done ? (now - start) * (total - done) / done / 1000 : 0;
-    std::cerr << "\r" << what << " " << grouped(done) << " of " << grouped(total) << ", " << done * 1000 / (now - start) << "/s, " << left << " s left   " << (done == total ? "\n" : "") << std::flush;
+    std::cerr << "\r" << what << " " << grouped(done) << " of " << grouped(total) << ", "
+              << done * 1000 / (now - start) << "/s, " << left << " s left   " << (done == total ? "\n" : "")
+              << std::flush;
   };
 }
 
@@ -201,11 +210,16 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 void print_error(const Error& e, bool json) {
   if (json) {
-    Json members = Json::object({{"code", code_text(e.code())}, {"message", utf8(e.message())}, {"tried", utf8(e.tried())}, {"cause", utf8(e.cause())}, {"next", utf8(e.next())}});
+    Json members = Json::object({{"code", code_text(e.code())},
+                                 {"message", utf8(e.message())},
+                                 {"tried", utf8(e.tried())},
+                                 {"cause", utf8(e.cause())},
+                                 {"next", utf8(e.next())}});
     std::cout << Json::object({{"error", members}}).canonical() << "\n";
     return;
   }
-  std::string text = "kesu: " + printable(e.message(), false) + " [" + std::string(code_text(e.code())) + "]\n";
+  std::string text =
+      "kesu: " + printable(e.message(), false) + " [" + std::string(code_text(e.code())) + "]\n";
   if (!e.tried().empty()) text += "  tried  " + e.tried() + "\n";
   if (!e.cause().empty()) text += "  cause  " + e.cause() + "\n";
   if (!e.next().empty()) text += "  next   " + e.next() + "\n";

@@ -22,8 +22,8 @@ class Table {
  private:
   std::vector<std::vector<std::string>> rows_;
 };
-// Text that cannot steer a terminal: control characters, direction marks and what is no UTF-8 stand as \x1b, \u{202e}, \xff;
-// with `lines`, line feeds stay. Names of files come from anywhere.
+// Text that cannot steer a terminal: control characters, direction marks and what is no UTF-8 stand as \x1b,
+// \u{202e}, \xff; with `lines`, line feeds stay. Names of files come from anywhere.
 std::string printable(std::string_view text, bool lines);
 // Columns that a text takes on a terminal (wide characters take two).
 size_t display_width(std::string_view text);
@@ -42,7 +42,8 @@ struct Context {
   // One document with --json; else `text`, unless --quiet.
   void show(const Json& document, const std::string& text);
   void say(const std::string& line);  // stdout, not with --json or --quiet
-  // Asks on the terminal; with --yes it is yes. Throws not_confirmed when there is no terminal or the answer is no.
+  // Asks on the terminal; with --yes it is yes. Throws not_confirmed when there is no terminal or the answer
+  // is no.
   void confirm(const std::string& question);
   // A progress function for long work: on a terminal's stderr, after a second; silent otherwise.
   std::function<void(int64_t, int64_t)> progress(const std::string& what);
@@ -55,20 +56,20 @@ struct Context {
 // Runs `body` as the command's action.
 void on_run(CLI::App* command, std::function<void()> body);
 
-std::string human_bytes(int64_t n);       // "3.81 TiB"
-std::string grouped(int64_t n);           // "1,204,551"
-std::string brief(const std::string& id); // identifiers as people see them
+std::string human_bytes(int64_t n);        // "3.81 TiB"
+std::string grouped(int64_t n);            // "1,204,551"
+std::string brief(const std::string& id);  // identifiers as people see them
 std::string first_line(const std::string& text);
 
 // The failure of a command, on stderr for people, on stdout with --json.
 void print_error(const Error& error, bool json);
 
-void setup_vault(CLI::App& app, Context& context);        // init, status
+void setup_vault(CLI::App& app, Context& context);  // init, status
 void setup_demo(CLI::App& app, Context& context);
 void setup_provider(CLI::App& app, Context& context);
 void setup_key(CLI::App& app, Context& context);
 void setup_dataset(CLI::App& app, Context& context);
-void setup_seal(CLI::App& app, Context& context);         // seal, open, info, inventory
+void setup_seal(CLI::App& app, Context& context);  // seal, open, info, inventory
 void setup_erase(CLI::App& app, Context& context);
 void setup_certificate(CLI::App& app, Context& context);  // certificate, verify, trust
 void setup_ledger(CLI::App& app, Context& context);

@@ -16,7 +16,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", std::string(kProgram));
-  app.add_option("--vault", context.vault_option, "the vault's directory (else KESU_VAULT, else the nearest kesu.toml upwards)");
+  app.add_option("--vault", context.vault_option,
+                 "the vault's directory (else KESU_VAULT, else the nearest kesu.toml upwards)");
   app.add_flag("--json", context.json, "one JSON document on standard output");
   app.add_flag("--quiet,-q", context.quiet, "say nothing but errors");
   app.add_flag("--yes,-y", context.yes, "answer yes where it asks");
@@ -51,7 +52,10 @@ int run(int argc, char** argv) {
     // Thrown before the flags behind it are looked at.
     if (std::find(argv, argv + argc, std::string_view("--json")) == argv + argc) return app.exit(e);
     size_t space = kProgram.find(' ');
-    std::cout << Json::object({{"program", kProgram.substr(0, space)}, {"version", kProgram.substr(space + 1)}}).canonical() << "\n";
+    std::cout << Json::object(
+                     {{"program", kProgram.substr(0, space)}, {"version", kProgram.substr(space + 1)}})
+                     .canonical()
+              << "\n";
     return 0;
   } catch (const CLI::Success& e) {
     return app.exit(e);
@@ -68,7 +72,9 @@ int run(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return failed(Error(Code::failed, "out of memory"));
   } catch (const std::exception& e) {
-    return failed(Error(Code::failed, "an unexpected failure").cause(e.what()).next("please report it with the command that you typed"));
+    return failed(Error(Code::failed, "an unexpected failure")
+                      .cause(e.what())
+                      .next("please report it with the command that you typed"));
   }
 }
 

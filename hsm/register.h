@@ -12,9 +12,10 @@ namespace kesu {
 // scheme that is not in the list, naming those that are.
 std::unique_ptr<ProviderFactory> provider_factory();
 
-// Makes a token with this label and PINs in an empty slot of a PKCS #11 module: for demonstrations and tests with
-// software tokens. Errors: module_absent, token_absent (no empty slot), provider_failed.
-void make_test_token(const std::string& module_path, const std::string& label, const Secret& so_pin, const Secret& pin);
+// Makes a token with this label and PINs in an empty slot of a PKCS #11 module: for demonstrations and tests
+// with software tokens. Errors: module_absent, token_absent (no empty slot), provider_failed.
+void make_test_token(const std::string& module_path, const std::string& label, const Secret& so_pin,
+                     const Secret& pin);
 
 // "pkcs11:", …
 std::vector<std::string> provider_schemes();

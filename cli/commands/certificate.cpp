@@ -1,6 +1,6 @@
 // kesu certificate, verify, trust
-#include "../context.h"
 #include "app/certificate.h"
+#include "../context.h"
 #include "base/files.h"
 
 namespace kesu::cli {
@@ -12,9 +12,12 @@ void setup_certificate(CLI::App& app, Context& c) {
   };
   auto o = std::make_shared<Options>();
 
-  CLI::App* group = app.add_subcommand("certificate", "signed erasure certificates and their evidence bundles");
+  CLI::App* group =
+      app.add_subcommand("certificate", "signed erasure certificates and their evidence bundles");
   group->require_subcommand(1);
-  CLI::App* cmd = group->add_subcommand("bundle", "issue the certificate of an erasure and write its evidence bundle\n\n  kesu certificate bundle era-7c1e90b4 -o exit-2026");
+  CLI::App* cmd = group->add_subcommand("bundle",
+                                        "issue the certificate of an erasure and write its evidence "
+                                        "bundle\n\n  kesu certificate bundle era-7c1e90b4 -o exit-2026");
   cmd->add_option("ERASURE", o->what, "erasure or certificate")->required();
   cmd->add_option("-o,--out", o->out, "a new directory")->required();
   on_run(cmd, [&c, o] {
@@ -22,7 +25,8 @@ void setup_certificate(CLI::App& app, Context& c) {
     std::string erasure = o->what.starts_with("cer-") ? v.find_certificate(o->what).erasure : o->what;
     std::string id = write_certificate_bundle(v, v.find_erasure(erasure), o->out);
     c.show(Json::object({{"certificate", id}, {"bundle", absolute_path(o->out)}}),
-           "Certificate " + brief(id) + " in " + o->out + "\nnext   kesu verify " + o->out + " --trust FILE; kesu trust propose " + o->out + " prints what to put into it\n");
+           "Certificate " + brief(id) + " in " + o->out + "\nnext   kesu verify " + o->out +
+               " --trust FILE; kesu trust propose " + o->out + " prints what to put into it\n");
   });
   cmd = group->add_subcommand("show", "what a certificate says");
   cmd->add_option("CERTIFICATE", o->what)->required();
@@ -40,17 +44,22 @@ void setup_certificate(CLI::App& app, Context& c) {
     Json out(Json::Array{});
     Table t({"ID", "ERASURE", "STATE", "ISSUED"});
     for (auto& [id, r] : v.state().certificates) {
-      out.push(Json::object({{"id", id}, {"erasure", r.erasure}, {"state", r.state}, {"issued", utc_text(r.issued)}}));
+      out.push(Json::object(
+          {{"id", id}, {"erasure", r.erasure}, {"state", r.state}, {"issued", utc_text(r.issued)}}));
       t.add({brief(id), brief(r.erasure), r.state, local_text(r.issued)});
     }
     c.show(out, t.str());
   });
 
-  cmd = app.add_subcommand("verify", "check an evidence bundle; needs no vault and no network\n\n  kesu verify exit-2026 --trust bank-trust --object /mnt/old/0001.csv.kesu");
+  cmd = app.add_subcommand("verify",
+                           "check an evidence bundle; needs no vault and no network\n\n  kesu verify "
+                           "exit-2026 --trust bank-trust --object /mnt/old/0001.csv.kesu");
   cmd->add_option("BUNDLE", o->verify.bundle)->required();
-  cmd->add_option("--trust", o->verify.trust_file, "whom you trust (default: kesu/trust in your configuration directory)");
+  cmd->add_option("--trust", o->verify.trust_file,
+                  "whom you trust (default: kesu/trust in your configuration directory)");
   cmd->add_option("--require", o->verify.required_profile, "the bar: low, standard or high (default)");
-  cmd->add_flag("--allow-test-grade", o->verify.allow_test_grade, "accept keys of providers without a validation certificate");
+  cmd->add_flag("--allow-test-grade", o->verify.allow_test_grade,
+                "accept keys of providers without a validation certificate");
   cmd->add_option("--object", o->verify.objects, "a sealed file in your hand: is it covered? repeated");
   cmd->add_option("--language", o->language, "ja for Japanese");
   on_run(cmd, [&c, o] {
@@ -61,7 +70,9 @@ void setup_certificate(CLI::App& app, Context& c) {
 
   group = app.add_subcommand("trust", "whom a verifier trusts");
   group->require_subcommand(1);
-  cmd = group->add_subcommand("propose", "what a bundle offers, as lines of a trust file: compare them with what you know from elsewhere");
+  cmd = group->add_subcommand(
+      "propose",
+      "what a bundle offers, as lines of a trust file: compare them with what you know from elsewhere");
   cmd->add_option("BUNDLE", o->verify.bundle)->required();
   on_run(cmd, [&c, o] {
     std::string text = trust_proposal(o->verify.bundle);
@@ -70,7 +81,9 @@ void setup_certificate(CLI::App& app, Context& c) {
   cmd = group->add_subcommand("show", "the trust file that verify uses by default");
   on_run(cmd, [&c] {
     std::string path = default_trust_file();
-    if (path.empty()) throw Error(Code::not_found, "there is no default trust file").next("kesu trust propose BUNDLE, compare, save as ~/.config/kesu/trust");
+    if (path.empty())
+      throw Error(Code::not_found, "there is no default trust file")
+          .next("kesu trust propose BUNDLE, compare, save as ~/.config/kesu/trust");
     std::string text = to_text(read_file(path, 1 << 20));
     c.show(Json::object({{"path", path}, {"trust", text}}), "# " + path + "\n" + text);
   });

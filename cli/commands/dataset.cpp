@@ -11,7 +11,9 @@ void setup_dataset(CLI::App& app, Context& c) {
   auto name = std::make_shared<std::string>();
   auto header_only = std::make_shared<bool>(false);
 
-  CLI::App* cmd = group->add_subcommand("add", "register a dataset\n\n  kesu dataset add loans-2019 --key loans --contract CLOUD-2023-11 --class confidential");
+  CLI::App* cmd = group->add_subcommand("add",
+                                        "register a dataset\n\n  kesu dataset add loans-2019 --key loans "
+                                        "--contract CLOUD-2023-11 --class confidential");
   cmd->add_option("NAME", d->name)->required();
   cmd->add_option("--key", d->key, "the key that it is sealed under")->required();
   cmd->add_option("--class", d->data_class, "confidentiality class");
@@ -21,10 +23,13 @@ void setup_dataset(CLI::App& app, Context& c) {
   cmd->add_option("--retention", d->retention);
   cmd->add_option("--location", d->locations, "where it will lie; repeated");
   cmd->add_option("--unreadable-until", d->unreadable_until, "a year, or open-ended (default)");
-  cmd->add_option("--algorithm", d->algorithm, "AES-256-GCM (default), ChaCha20-Poly1305, Camellia-256-GCM, AES-128-GCM");
+  cmd->add_option("--algorithm", d->algorithm,
+                  "AES-256-GCM (default), ChaCha20-Poly1305, Camellia-256-GCM, AES-128-GCM");
   cmd->add_option("--chunk", d->chunk, "chunk size in bytes");
-  cmd->add_flag("--header-only", *header_only, "do not bind payloads to the inventory: faster sealing, weaker cover");
-  cmd->add_option("--plaintext-history", d->history, "did plaintext of this exist outside? none, disposed, unknown (default)");
+  cmd->add_flag("--header-only", *header_only,
+                "do not bind payloads to the inventory: faster sealing, weaker cover");
+  cmd->add_option("--plaintext-history", d->history,
+                  "did plaintext of this exist outside? none, disposed, unknown (default)");
   cmd->add_option("--history-by", d->history_by, "who says so");
   cmd->add_option("--history-detail", d->history_detail, "where, when, how it was disposed of");
   on_run(cmd, [&c, d, header_only] {
@@ -32,7 +37,9 @@ void setup_dataset(CLI::App& app, Context& c) {
     Vault& v = c.open(Access::write);
     std::string id = add_dataset(v, *d);
     const DatasetRecord& r = v.state().datasets.at(id);
-    c.show(dataset_json(v.state(), r), "Dataset " + r.name + " (" + brief(id) + "), sealed under " + v.state().keys.at(r.key).name + "\nnext   kesu seal " + r.name + " SRC… -o DIR\n");
+    c.show(dataset_json(v.state(), r), "Dataset " + r.name + " (" + brief(id) + "), sealed under " +
+                                           v.state().keys.at(r.key).name + "\nnext   kesu seal " + r.name +
+                                           " SRC… -o DIR\n");
   });
 
   cmd = group->add_subcommand("list", "all datasets");
@@ -42,7 +49,8 @@ void setup_dataset(CLI::App& app, Context& c) {
     Table t({"NAME", "ID", "STATE", "OBJECTS", "SIZE", "KEY", "CLASS", "CONTRACT"});
     for (auto& [id, r] : v.state().datasets) {
       Json j = dataset_json(v.state(), r);
-      t.add({r.name, brief(id), r.state, grouped(r.objects()), human_bytes(r.bytes()), j.str("key"), j.str("class"), r.settings.str_or("contract", "")});
+      t.add({r.name, brief(id), r.state, grouped(r.objects()), human_bytes(r.bytes()), j.str("key"),
+             j.str("class"), r.settings.str_or("contract", "")});
       out.push(std::move(j));
     }
     c.show(out, t.str());
@@ -55,14 +63,25 @@ void setup_dataset(CLI::App& app, Context& c) {
     const DatasetRecord& r = v.find_dataset(*name);
     Json j = dataset_json(v.state(), r);
     Json batches(Json::Array{});
-    std::string text = r.name + "   " + brief(r.id) + "   " + r.state + (r.erasure.empty() ? "" : " by " + brief(r.erasure)) + "\n";
-    text += "  objects    " + grouped(r.objects()) + "   " + human_bytes(r.bytes()) + "\n  key        " + j.str("key") + "\n";
+    std::string text = r.name + "   " + brief(r.id) + "   " + r.state +
+                       (r.erasure.empty() ? "" : " by " + brief(r.erasure)) + "\n";
+    text += "  objects    " + grouped(r.objects()) + "   " + human_bytes(r.bytes()) + "\n  key        " +
+            j.str("key") + "\n";
     for (auto& [member, value] : r.settings.as_object())
-      if (value.is_string() && member != "name" && member != "key" && !value.as_string().empty()) text += "  " + member + std::string(std::max<size_t>(1, 11 - std::min<size_t>(10, member.size())), ' ') + value.as_string() + "\n";
+      if (value.is_string() && member != "name" && member != "key" && !value.as_string().empty())
+        text += "  " + member +
+                std::string(std::max<size_t>(1, 11 - std::min<size_t>(10, member.size())), ' ') +
+                value.as_string() + "\n";
     text += "  history    plaintext elsewhere: " + r.settings.at("plaintext_history").str("statement") + "\n";
     for (const BatchRecord& b : r.batches) {
-      batches.push(Json::object({{"id", b.id}, {"state", b.state}, {"objects", b.n}, {"bytes", b.bytes}, {"key_version", b.version}, {"root", b.root}}));
-      text += "  batch      " + brief(b.id) + "   " + b.state + "   " + grouped(b.n) + " objects   under " + brief(b.version) + "\n";
+      batches.push(Json::object({{"id", b.id},
+                                 {"state", b.state},
+                                 {"objects", b.n},
+                                 {"bytes", b.bytes},
+                                 {"key_version", b.version},
+                                 {"root", b.root}}));
+      text += "  batch      " + brief(b.id) + "   " + b.state + "   " + grouped(b.n) + " objects   under " +
+              brief(b.version) + "\n";
     }
     j.set("settings", r.settings).set("batches", batches);
     c.show(j, text);

@@ -17,7 +17,8 @@ constexpr const char* kModule = "/usr/lib/softhsm/libsofthsm2.so";
 constexpr int64_t kLeastFiles = 1000;
 
 std::string shell_word(const std::string& word) {
-  static const std::string kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:@%+,~";
+  static const std::string kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:@%+,~";
   if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
   std::string out = "'";
   for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -26,7 +27,8 @@ std::string shell_word(const std::string& word) {
 
 class Demo {
  public:
-  Demo(Context& context, std::string dir, std::string source) : c_(context), dir_(std::move(dir)), source_(std::move(source)) {}
+  Demo(Context& context, std::string dir, std::string source)
+      : c_(context), dir_(std::move(dir)), source_(std::move(source)) {}
 
   void run() {
     prepare();
@@ -42,8 +44,10 @@ class Demo {
   void heading(const std::string& text) { std::cout << "\n── " << text << "\n" << std::flush; }
   void note(const std::string& text) { std::cout << "   " << text << "\n" << std::flush; }
 
-  // Prints a command as one would type it, runs it, prints what it prints. Another exit code than `expect` ends the demo.
-  std::string step(std::vector<std::string> argv, int expect = 0, const std::string& input_file = "", const std::string& output_file = "", size_t shown_lines = 60) {
+  // Prints a command as one would type it, runs it, prints what it prints. Another exit code than `expect`
+  // ends the demo.
+  std::string step(std::vector<std::string> argv, int expect = 0, const std::string& input_file = "",
+                   const std::string& output_file = "", size_t shown_lines = 60) {
     std::string line = "$";
     for (const std::string& a : argv) line += " " + shell_word(a);
     if (!input_file.empty()) line += " < " + input_file;
@@ -54,12 +58,16 @@ class Demo {
     if (!input_file.empty()) request.input = read_file(path_join(dir_, input_file));
     ProgramResult r = run_program(request);
     std::string out = to_text(r.out);
-    if (!output_file.empty()) write_file_durable(path_join(dir_, output_file), r.out);
-    else print(out, shown_lines);
+    if (!output_file.empty())
+      write_file_durable(path_join(dir_, output_file), r.out);
+    else
+      print(out, shown_lines);
     if (!r.err.empty()) print(r.err, shown_lines);
     if (expect != 0) std::cout << "[exit code " << r.exit << "]\n";
     if (r.exit != expect)
-      throw Error(Code::failed, "the demo stops: that command ended with exit code " + std::to_string(r.exit) + ", not " + std::to_string(expect)).next("what it left is in " + dir_);
+      throw Error(Code::failed, "the demo stops: that command ended with exit code " +
+                                    std::to_string(r.exit) + ", not " + std::to_string(expect))
+          .next("what it left is in " + dir_);
     return out;
   }
 
@@ -70,20 +78,32 @@ class Demo {
       std::cout << text.substr(at, end - at) << "\n";
       at = end + 1;
     }
-    if (at < text.size()) std::cout << "   … (" << std::count(text.begin() + static_cast<ptrdiff_t>(at), text.end(), '\n') << " more lines)\n";
+    if (at < text.size())
+      std::cout << "   … (" << std::count(text.begin() + static_cast<ptrdiff_t>(at), text.end(), '\n')
+                << " more lines)\n";
     std::cout << std::flush;
   }
 
   void prepare() {
-    if (exists(dir_)) throw Error(Code::already_exists, dir_ + " is there already").next("name a directory that is not");
-    if (!exists(kModule)) throw Error(Code::module_absent, "the demo needs SoftHSM2").cause(std::string(kModule) + " is not there").next("apt-get install softhsm2, or ./scripts/quickstart, which does that");
+    if (exists(dir_))
+      throw Error(Code::already_exists, dir_ + " is there already").next("name a directory that is not");
+    if (!exists(kModule))
+      throw Error(Code::module_absent, "the demo needs SoftHSM2")
+          .cause(std::string(kModule) + " is not there")
+          .next("apt-get install softhsm2, or ./scripts/quickstart, which does that");
     int64_t files = count_files(source_);
     if (files < kLeastFiles)
-      throw Error(Code::bad_input, source_ + " has only " + grouped(files) + " files; the demo wants at least " + grouped(kLeastFiles)).next("--source names another directory");
+      throw Error(Code::bad_input, source_ + " has only " + grouped(files) +
+                                       " files; the demo wants at least " + grouped(kLeastFiles))
+          .next("--source names another directory");
     heading("A token of its own, as if it were the bank's HSM: SoftHSM2, a software token, hence TEST GRADE");
     make_directories(path_join(dir_, "token"), 0700);
     std::string conf = path_join(dir_, "softhsm2.conf"), pin_file = path_join(dir_, "pin");
-    write_file_durable(conf, as_bytes("directories.tokendir = " + dir_ + "/token\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"), 0600);
+    write_file_durable(
+        conf,
+        as_bytes("directories.tokendir = " + dir_ +
+                 "/token\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"),
+        0600);
     ::setenv("SOFTHSM2_CONF", conf.c_str(), 1);
     Secret pin = digits(), so_pin = digits();
     write_file_durable(pin_file, pin.reveal(), 0600);
@@ -91,7 +111,8 @@ class Demo {
     ::unsetenv("KESU_VAULT");
     environment_ = whole_environment();
     if (::chdir(dir_.c_str()) != 0) throw file_error(errno, "enter", dir_);
-    uri_ = "pkcs11:token=demo-bank?module-path=" + std::string(kModule) + "&pin-source=file:" + percent_encoded(pin_file);
+    uri_ = "pkcs11:token=demo-bank?module-path=" + std::string(kModule) +
+           "&pin-source=file:" + percent_encoded(pin_file);
     note("token demo-bank, its PIN in " + pin_file + " (mode 0600); all of this lies in " + dir_);
   }
 
@@ -105,25 +126,31 @@ class Demo {
   static std::string percent_encoded(const std::string& path) {
     std::string out;
     for (char c : path) {
-      bool plain = std::isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '-' || c == '_' || c == '.';
+      bool plain =
+          std::isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '-' || c == '_' || c == '.';
       out += plain ? std::string(1, c) : "%" + hex(ByteView(reinterpret_cast<const uint8_t*>(&c), 1));
     }
     return out;
   }
 
   int64_t count_files(const std::string& source) {
-    ProgramResult r = run_program({.argv = {"find", source, "-type", "f"}, .environment = whole_environment()});
+    ProgramResult r =
+        run_program({.argv = {"find", source, "-type", "f"}, .environment = whole_environment()});
     return std::count(r.out.begin(), r.out.end(), '\n');
   }
 
   void people() {
-    heading("Two people: one requests, another approves. They sign with SSH keys; kesu never sees a private key");
+    heading(
+        "Two people: one requests, another approves. They sign with SSH keys; kesu never sees a private key");
     step({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "tanaka", "-f", "tanaka"});
     step({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sato", "-f", "sato"});
     step({"kesu", "init", "--draft", "genesis.json", "--org", "Example Bank", "--origin", "bank.example",
-          "--officer", "田中 一郎;Key operator;operator;tanaka.pub", "--officer", "佐藤 花子;CISO;approver;sato.pub"});
-    step({"ssh-keygen", "-q", "-Y", "sign", "-n", "kesu-genesis-v1", "-f", "tanaka"}, 0, "genesis.json", "genesis.json.tanaka.sig");
-    step({"ssh-keygen", "-q", "-Y", "sign", "-n", "kesu-genesis-v1", "-f", "sato"}, 0, "genesis.json", "genesis.json.sato.sig");
+          "--officer", "田中 一郎;Key operator;operator;tanaka.pub", "--officer",
+          "佐藤 花子;CISO;approver;sato.pub"});
+    step({"ssh-keygen", "-q", "-Y", "sign", "-n", "kesu-genesis-v1", "-f", "tanaka"}, 0, "genesis.json",
+         "genesis.json.tanaka.sig");
+    step({"ssh-keygen", "-q", "-Y", "sign", "-n", "kesu-genesis-v1", "-f", "sato"}, 0, "genesis.json",
+         "genesis.json.sato.sig");
     step({"kesu", "init", "vault", "--genesis", "genesis.json", "--provider", uri_});
     std::cout << "$ export KESU_VAULT=" << shell_word(path_join(dir_, "vault")) << "\n";
     environment_.push_back("KESU_VAULT=" + path_join(dir_, "vault"));
@@ -132,7 +159,8 @@ class Demo {
   void seal() {
     heading("Seal real files: every file under a key of its own, each wrapped by the token's key");
     step({"kesu", "key", "create", "loans"});
-    step({"kesu", "dataset", "add", "loans-2019", "--key", "loans", "--contract", "CLOUD-2023-11", "--class", "confidential", "--plaintext-history", "unknown"});
+    step({"kesu", "dataset", "add", "loans-2019", "--key", "loans", "--contract", "CLOUD-2023-11", "--class",
+          "confidential", "--plaintext-history", "unknown"});
     step({"kesu", "seal", "loans-2019", source_, "-o", "cloud"}, 0, "", "", 8);
     heading("Rotate the key, seal a late file, and show that everything opens, byte for byte");
     step({"kesu", "key", "rotate", "loans"});
@@ -147,8 +175,13 @@ class Demo {
   // Links are not sealed in this version of the format's use, so the comparison is over regular files.
   void compare() {
     std::string base = base_name(source_);
-    step({"sh", "-c", "cd " + shell_word(dir_name(source_)) + " && find " + shell_word(base) + " -type f -print0 | sort -z | xargs -0 sha256sum | sed 's/^\\\\//' > " + shell_word(path_join(dir_, "before.sha256"))});
-    step({"sh", "-c", "cd restored && find " + shell_word(base) + " -type f -print0 | sort -z | xargs -0 sha256sum | sed 's/^\\\\//' > ../after.sha256"});
+    step({"sh", "-c",
+          "cd " + shell_word(dir_name(source_)) + " && find " + shell_word(base) +
+              " -type f -print0 | sort -z | xargs -0 sha256sum | sed 's/^\\\\//' > " +
+              shell_word(path_join(dir_, "before.sha256"))});
+    step({"sh", "-c",
+          "cd restored && find " + shell_word(base) +
+              " -type f -print0 | sort -z | xargs -0 sha256sum | sed 's/^\\\\//' > ../after.sha256"});
     step({"cmp", "before.sha256", "after.sha256"});
     note("identical: " + grouped(count_files(path_join(path_join(dir_, "restored"), base))) + " files");
   }
@@ -158,7 +191,8 @@ class Demo {
     std::string plan = step({"kesu", "erase", "plan", "--contract", "CLOUD-2023-11"});
     erasure_ = plan.substr(plan.find("era-"), 12);
     heading("Request and approval: two persons, two keys, each signs a readable statement");
-    step({"kesu", "erase", "request", erasure_, "--as", "田中 一郎", "--key", "tanaka", "--reason", "contract CLOUD-2023-11 ended"});
+    step({"kesu", "erase", "request", erasure_, "--as", "田中 一郎", "--key", "tanaka", "--reason",
+          "contract CLOUD-2023-11 ended"});
     note("the requester cannot approve, and nothing runs without approval:");
     step({"kesu", "erase", "run", erasure_, "--yes"}, 4);
     step({"kesu", "erase", "approve", erasure_, "--as", "佐藤 花子", "--key", "sato"});
@@ -170,20 +204,27 @@ class Demo {
   }
 
   void certify() {
-    heading("The certificate and its evidence, in one directory that an auditor can check without this vault");
+    heading(
+        "The certificate and its evidence, in one directory that an auditor can check without this vault");
     step({"kesu", "certificate", "bundle", erasure_, "-o", "bundle"});
-    note("the auditor needs to know from elsewhere whom to trust; here it is taken from the bundle, which proves nothing by itself:");
+    note(
+        "the auditor needs to know from elsewhere whom to trust; here it is taken from the bundle, which "
+        "proves nothing by itself:");
     step({"kesu", "trust", "propose", "bundle"}, 0, "", "trust");
     std::string anchors = to_text(read_file(path_join(dir_, "trust")));
     print(anchors, 20);
-    std::erase_if(environment_, [](const std::string& e) { return e.starts_with("KESU_VAULT=") || e.starts_with("SOFTHSM2_CONF="); });
+    std::erase_if(environment_, [](const std::string& e) {
+      return e.starts_with("KESU_VAULT=") || e.starts_with("SOFTHSM2_CONF=");
+    });
     std::cout << "$ unset KESU_VAULT SOFTHSM2_CONF\n";
   }
 
   void verify() {
     heading("Verification 1: at the bar that a software token can reach");
-    step({"kesu", "verify", "bundle", "--trust", "trust", "--require", "low", "--allow-test-grade", "--object", "cloud/late.csv.kesu"});
-    heading("Verification 2: at the default bar, high. It is genuine but not enough, and says what is missing");
+    step({"kesu", "verify", "bundle", "--trust", "trust", "--require", "low", "--allow-test-grade",
+          "--object", "cloud/late.csv.kesu"});
+    heading(
+        "Verification 2: at the default bar, high. It is genuine but not enough, and says what is missing");
     step({"kesu", "verify", "bundle", "--trust", "trust"}, 7);
     heading("Verification 3: one byte of the certificate altered");
     step({"cp", "-r", "bundle", "forged"});
@@ -192,20 +233,27 @@ class Demo {
     document[document.size() / 2] ^= 1;
     write_file_durable(path, document);
     note("(flipped one bit in the middle of forged/certificate.json)");
-    step({"kesu", "verify", "forged", "--trust", "trust", "--require", "low", "--allow-test-grade"}, 6, "", "", 12);
+    step({"kesu", "verify", "forged", "--trust", "trust", "--require", "low", "--allow-test-grade"}, 6, "",
+         "", 12);
   }
 
   void summary() {
     heading("What has happened");
-    std::cout << "   " << grouped(count_files(path_join(dir_, "cloud"))) << " sealed files lie in cloud/. Their keys were wrapped by two versions of one key in a token.\n"
-              << "   Both versions are destroyed, as two people asked and agreed. Every copy of the sealed files, wherever\n"
-              << "   it is, is unreadable from now on. bundle/ shows it: what is proven by computation, what was recorded\n"
-              << "   by this machine, what somebody only says, and what nobody can know. A software token is TEST GRADE:\n"
-              << "   whoever copied its directory before can bring the keys back, and the certificate says so.\n\n"
-              << "   read     bundle/certificate.json, bundle/README.txt\n"
-              << "   try      sha512sum -c MANIFEST in bundle/; openssl cms -verify … as README.txt says\n"
-              << "   alter    anything in bundle/, and run verification 1 again\n"
-              << "   remove   rm -r " << dir_ << "\n" << std::flush;
+    std::cout
+        << "   " << grouped(count_files(path_join(dir_, "cloud")))
+        << " sealed files lie in cloud/. Their keys were wrapped by two versions of one key in a token.\n"
+        << "   Both versions are destroyed, as two people asked and agreed. Every copy of the sealed files, "
+           "wherever\n"
+        << "   it is, is unreadable from now on. bundle/ shows it: what is proven by computation, what was "
+           "recorded\n"
+        << "   by this machine, what somebody only says, and what nobody can know. A software token is TEST "
+           "GRADE:\n"
+        << "   whoever copied its directory before can bring the keys back, and the certificate says so.\n\n"
+        << "   read     bundle/certificate.json, bundle/README.txt\n"
+        << "   try      sha512sum -c MANIFEST in bundle/; openssl cms -verify … as README.txt says\n"
+        << "   alter    anything in bundle/, and run verification 1 again\n"
+        << "   remove   rm -r " << dir_ << "\n"
+        << std::flush;
   }
 
   Context& c_;
@@ -223,7 +271,9 @@ void setup_demo(CLI::App& app, Context& c) {
     std::string directory, source = "/usr/include";
   };
   auto o = std::make_shared<Options>();
-  CLI::App* cmd = app.add_subcommand("demo", "the main job on real files with a token of its own, in a new directory\n\n  kesu demo /tmp/kesu-demo");
+  CLI::App* cmd = app.add_subcommand(
+      "demo",
+      "the main job on real files with a token of its own, in a new directory\n\n  kesu demo /tmp/kesu-demo");
   cmd->add_option("DIR", o->directory, "a directory that is not there yet")->required();
   cmd->add_option("--source", o->source, "files to work on: at least 1,000 (default /usr/include)");
   on_run(cmd, [&c, o] {

@@ -1,6 +1,6 @@
 // kesu erase plan, request, approve, reject, cancel, run, status, list
-#include "../context.h"
 #include "app/erase.h"
+#include "../context.h"
 
 namespace kesu::cli {
 
@@ -13,16 +13,21 @@ struct Options {
 
 std::string plan_text(const Plan& plan, const State& s) {
   const Json& d = plan.document;
-  std::string out = "Plan " + brief(plan.erasure()) + "                                        nothing has been changed\n";
+  std::string out =
+      "Plan " + brief(plan.erasure()) + "                                        nothing has been changed\n";
   std::string names;
   for (const Json& row : d.at("datasets").as_array()) names += (names.empty() ? "" : " · ") + row.str("name");
-  auto line = [&](const std::string& word, const std::string& value) { out += "  " + word + std::string(17 - word.size(), ' ') + value + "\n"; };
+  auto line = [&](const std::string& word, const std::string& value) {
+    out += "  " + word + std::string(17 - word.size(), ' ') + value + "\n";
+  };
   line("datasets", std::to_string(d.at("datasets").size()) + "   " + names);
   std::string root = d.at("datasets").as_array()[0].str("inventory_root");
-  line("objects", grouped(plan.objects) + "   " + human_bytes(plan.bytes) + "   inventory " + root.substr(0, 8) + "…");
+  line("objects",
+       grouped(plan.objects) + "   " + human_bytes(plan.bytes) + "   inventory " + root.substr(0, 8) + "…");
   for (const Json& v : d.at("key_versions").as_array()) {
     const VersionRecord* r = s.version(v.str("version"));
-    line("key version", v.str("name") + "." + std::to_string(r->number()) + "   " + r->state + "   in " + s.providers.at(v.str("provider")).name + "   (" + brief(v.str("version")) + ")");
+    line("key version", v.str("name") + "." + std::to_string(r->number()) + "   " + r->state + "   in " +
+                            s.providers.at(v.str("provider")).name + "   (" + brief(v.str("version")) + ")");
   }
   line("key copies", d.at("copies").size() ? std::to_string(d.at("copies").size()) : "none registered");
   std::string shared;
@@ -32,25 +37,37 @@ std::string plan_text(const Plan& plan, const State& s) {
     line("blocked by", b.what);
     line("", b.next);
   }
-  if (!plan.processes.empty()) line("waits for", std::to_string(plan.processes.size()) + " process(es) that still hold keys of this data");
+  if (!plan.processes.empty())
+    line("waits for",
+         std::to_string(plan.processes.size()) + " process(es) that still hold keys of this data");
   line("irreversible", "from the first destroy of `kesu erase run`; until then it can be cancelled");
-  line("takes", std::to_string(d.num("quorum")) + " approval(s)" + (d.num("waiting_seconds") ? ", then " + std::to_string(d.num("waiting_seconds")) + " s of waiting" : ""));
+  line("takes",
+       std::to_string(d.num("quorum")) + " approval(s)" +
+           (d.num("waiting_seconds") ? ", then " + std::to_string(d.num("waiting_seconds")) + " s of waiting"
+                                     : ""));
   line("plan digest", plan.digest());
-  if (plan.blockers.empty()) line("next", "kesu erase request " + brief(plan.erasure()) + " --as PERSON --key SSH_KEY");
+  if (plan.blockers.empty())
+    line("next", "kesu erase request " + brief(plan.erasure()) + " --as PERSON --key SSH_KEY");
   return out;
 }
 
 std::string status_text(const Json& j) {
   std::string out = "Erasure " + brief(j.str("id")) + "   " + j.str("stage") + "\n";
-  auto line = [&](const std::string& word, const std::string& value) { out += "  " + word + std::string(14 - word.size(), ' ') + value + "\n"; };
+  auto line = [&](const std::string& word, const std::string& value) {
+    out += "  " + word + std::string(14 - word.size(), ' ') + value + "\n";
+  };
   std::string names;
   for (const Json& d : j.at("datasets").as_array()) names += (names.empty() ? "" : " · ") + d.as_string();
   line("datasets", names);
-  line("requested", j.str("requested") + "   by " + j.str("requested_by") + (j.str("reason").empty() ? "" : ": " + j.str("reason")));
-  line("approvals", std::to_string(j.at("approvals").num("have")) + " of " + std::to_string(j.at("approvals").num("need")));
+  line("requested", j.str("requested") + "   by " + j.str("requested_by") +
+                        (j.str("reason").empty() ? "" : ": " + j.str("reason")));
+  line("approvals", std::to_string(j.at("approvals").num("have")) + " of " +
+                        std::to_string(j.at("approvals").num("need")));
   for (const Json& a : j.at("approvals").at("by").as_array()) line("", a.str("at") + "   " + a.str("name"));
   if (j.at("waiting_until").is_string()) line("waits until", j.str("waiting_until"));
-  for (const Json& s : j.at("steps").as_array()) line("destroy", s.str("key") + s.str("version").substr(s.str("version").find('.')) + "   " + s.str("state") + (s.at("done").is_string() ? "   " + s.str("done") : ""));
+  for (const Json& s : j.at("steps").as_array())
+    line("destroy", s.str("key") + s.str("version").substr(s.str("version").find('.')) + "   " +
+                        s.str("state") + (s.at("done").is_string() ? "   " + s.str("done") : ""));
   if (j.at("certificate").is_string()) line("certificate", brief(j.str("certificate")));
   return out;
 }
@@ -67,7 +84,9 @@ bool exported(Context& c, Vault& v, const Options& o, const std::string& erasure
   if (o.export_to.empty()) return false;
   std::string name_space = export_statement(v, erasure, action, v.find_operator(o.person), o.export_to);
   c.show(Json::object({{"statement", o.export_to}, {"namespace", name_space}}),
-         "Statement for " + v.find_operator(o.person).name + ": " + o.export_to + "\nnext   ssh-keygen -Y sign -n " + name_space + " -f KEY " + o.export_to + ", then --signature " + o.export_to + ".sig\n");
+         "Statement for " + v.find_operator(o.person).name + ": " + o.export_to +
+             "\nnext   ssh-keygen -Y sign -n " + name_space + " -f KEY " + o.export_to +
+             ", then --signature " + o.export_to + ".sig\n");
   return true;
 }
 
@@ -78,23 +97,30 @@ void show_status(Context& c, Vault& v, const std::string& id, const std::string&
 }  // namespace
 
 void setup_erase(CLI::App& app, Context& c) {
-  CLI::App* group = app.add_subcommand("erase", "plan, request, approve, run: make data unreadable for ever, and show it");
+  CLI::App* group =
+      app.add_subcommand("erase", "plan, request, approve, run: make data unreadable for ever, and show it");
   group->require_subcommand(1);
   auto o = std::make_shared<Options>();
 
-  CLI::App* cmd = group->add_subcommand("plan", "what would die and what stands in the way; changes nothing\n\n  kesu erase plan --contract CLOUD-2023-11");
+  CLI::App* cmd = group->add_subcommand("plan",
+                                        "what would die and what stands in the way; changes nothing\n\n  "
+                                        "kesu erase plan --contract CLOUD-2023-11");
   cmd->add_option("DATASET", o->datasets);
   cmd->add_option("--contract", o->contract, "all datasets of this contract");
   cmd->add_option("--except", o->except, "but not this one; repeated");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::read);
-    Plan plan = make_plan(v, choose_datasets(v, o->datasets, o->contract, o->except), c.env().random.id<ErasureId>().str(), v.now());
+    Plan plan = make_plan(v, choose_datasets(v, o->datasets, o->contract, o->except),
+                          c.env().random.id<ErasureId>().str(), v.now());
     if (plan.blockers.empty()) save_plan(v, plan);
     c.show(plan_json(plan, v.state()), plan_text(plan, v.state()));
     if (!plan.blockers.empty()) c.exit = Exit::refused;
   });
 
-  cmd = group->add_subcommand("request", "ask for the plan to be run: freezes its datasets\n\n  kesu erase request era-7c1e90b4 --as \"Ichiro Tanaka\" --key ~/.ssh/id_ed25519 --reason \"contract ended\"");
+  cmd = group->add_subcommand(
+      "request",
+      "ask for the plan to be run: freezes its datasets\n\n  kesu erase request era-7c1e90b4 --as \"Ichiro "
+      "Tanaka\" --key ~/.ssh/id_ed25519 --reason \"contract ended\"");
   cmd->add_option("PLAN", o->erasure)->required();
   signer_options(cmd, o);
   cmd->add_option("--reason", o->reason);
@@ -106,7 +132,9 @@ void setup_erase(CLI::App& app, Context& c) {
     show_status(c, v, id, "kesu erase approve " + brief(id) + " --as APPROVER --key SSH_KEY");
   });
 
-  cmd = group->add_subcommand("approve", "approve a requested erasure; not by its requester\n\n  kesu erase approve era-7c1e90b4 --as \"Hanako Sato\" --key ~/.ssh/id_ed25519.pub");
+  cmd = group->add_subcommand("approve",
+                              "approve a requested erasure; not by its requester\n\n  kesu erase approve "
+                              "era-7c1e90b4 --as \"Hanako Sato\" --key ~/.ssh/id_ed25519.pub");
   cmd->add_option("ERASURE", o->erasure)->required();
   signer_options(cmd, o);
   on_run(cmd, [&c, o] {
@@ -115,7 +143,9 @@ void setup_erase(CLI::App& app, Context& c) {
     std::string id = e.id;
     if (exported(c, v, *o, id, "approve")) return;
     ApprovalCount n = approve_erasure(v, e, v.find_operator(o->person), {o->key, o->signature});
-    show_status(c, v, id, n.have >= n.need ? "kesu erase run " + brief(id) : std::to_string(n.need - n.have) + " more approval(s)");
+    show_status(c, v, id,
+                n.have >= n.need ? "kesu erase run " + brief(id)
+                                 : std::to_string(n.need - n.have) + " more approval(s)");
   });
 
   cmd = group->add_subcommand("reject", "refuse a requested erasure; its datasets are free again");
@@ -141,7 +171,9 @@ void setup_erase(CLI::App& app, Context& c) {
     show_status(c, v, id, "");
   });
 
-  cmd = group->add_subcommand("run", "inspect, destroy, inspect again; interrupted, the same command goes on\n\n  kesu erase run era-7c1e90b4 --dry-run");
+  cmd = group->add_subcommand("run",
+                              "inspect, destroy, inspect again; interrupted, the same command goes on\n\n  "
+                              "kesu erase run era-7c1e90b4 --dry-run");
   cmd->add_option("ERASURE", o->erasure)->required();
   cmd->add_flag("--dry-run", o->dry_run, "show the plan again, change nothing");
   on_run(cmd, [&c, o] {
@@ -154,7 +186,9 @@ void setup_erase(CLI::App& app, Context& c) {
     c.confirm("Erasure " + brief(id) + " destroys keys for ever. Run it?");
     RunResult r = run_erasure(v, id, [&c](const std::string& line) { c.say("  " + line); });
     Json j = erasure_status(v, v.state().erasures.at(id));
-    std::string text = "Erased: " + grouped(static_cast<int64_t>(r.destroyed.size())) + " key version(s) destroyed" + (r.receipt_lost ? ", a receipt lost" : "") + ", shown absent\n" + status_text(j);
+    std::string text = "Erased: " + grouped(static_cast<int64_t>(r.destroyed.size())) +
+                       " key version(s) destroyed" + (r.receipt_lost ? ", a receipt lost" : "") +
+                       ", shown absent\n" + status_text(j);
     c.show(j, text + "  next          kesu certificate bundle " + brief(id) + " -o DIR\n");
   });
 
@@ -174,7 +208,8 @@ void setup_erase(CLI::App& app, Context& c) {
       Json j = erasure_status(v, e);
       std::string names;
       for (const Json& d : j.at("datasets").as_array()) names += (names.empty() ? "" : " ") + d.as_string();
-      t.add({brief(id), e.stage, names, local_text(e.requested), e.certificate.empty() ? "-" : brief(e.certificate)});
+      t.add({brief(id), e.stage, names, local_text(e.requested),
+             e.certificate.empty() ? "-" : brief(e.certificate)});
       out.push(std::move(j));
     }
     c.show(out, t.str());

@@ -8,20 +8,23 @@ namespace {
 std::string number(const Json& row, const char* member) { return std::to_string(row.num(member)); }
 
 std::string lists_text(const Json& j) {
-  Table e({"DOCUMENT", "DATE", "SEEN"}), l({"LIST", "CATEGORY", "NAME", "CITATION"}), p({"BITS", "USE", "END OF USE", "CELL", "READING"});
+  Table e({"DOCUMENT", "DATE", "SEEN"}), l({"LIST", "CATEGORY", "NAME", "CITATION"}),
+      p({"BITS", "USE", "END OF USE", "CELL", "READING"});
   for (const Json& d : j.at("editions").as_array()) e.add({d.str("document"), d.str("date"), d.str("seen")});
   for (const Json& r : j.at("lists").as_array())
-    l.add({r.str("list") + (r.num("table") ? " " + number(r, "table") : ""), r.str("category"), r.str("name"), r.str("citation")});
+    l.add({r.str("list") + (r.num("table") ? " " + number(r, "table") : ""), r.str("category"), r.str("name"),
+           r.str("citation")});
   for (const Json& r : j.at("periods").as_array())
-    p.add({number(r, "strength_bits"), r.str("mode"), number(r, "from") + "-" + number(r, "to"), r.str("word"), r.str("reading")});
+    p.add({number(r, "strength_bits"), r.str("mode"), number(r, "from") + "-" + number(r, "to"),
+           r.str("word"), r.str("reading")});
   return j.str("edition") + "\n\n" + e.str() + "\n" + l.str() + "\n" + p.str();
 }
 
 std::string algorithms_text(const Json& rows) {
   Table t({"NAME", "VERDICT", "BITS", "NEW UNTIL", "READ UNTIL", "USE"});
   for (const Json& a : rows.as_array())
-    t.add({a.str("name"), a.str("category"), a.num("strength_bits") ? number(a, "strength_bits") : "-", a.str("new_until"),
-           a.str("process_until"), a.str("use")});
+    t.add({a.str("name"), a.str("category"), a.num("strength_bits") ? number(a, "strength_bits") : "-",
+           a.str("new_until"), a.str("process_until"), a.str("use")});
   return t.str();
 }
 
@@ -32,7 +35,8 @@ std::string verdict_text(const Json& v) {
   auto line = [&](const char* word, const std::string& value) {
     out += "  " + std::string(word) + std::string(11 - std::string(word).size(), ' ') + value + "\n";
   };
-  line("verdict", std::string(v.flag("allowed") ? "ALLOWED" : "REFUSED") + (v.flag("exception_possible") ? " (a recorded exception can lift it)" : ""));
+  line("verdict", std::string(v.flag("allowed") ? "ALLOWED" : "REFUSED") +
+                      (v.flag("exception_possible") ? " (a recorded exception can lift it)" : ""));
   line("category", v.str("category"));
   line("strength", v.num("strength_bits") ? number(v, "strength_bits") + " bits" : "not known");
   line("new until", v.str("new_until") + "   read until " + v.str("process_until"));
@@ -45,7 +49,8 @@ std::string verdict_text(const Json& v) {
 }  // namespace
 
 void setup_policy(CLI::App& app, Context& c) {
-  CLI::App* group = app.add_subcommand("policy", "which algorithm may serve which purpose until when, and on whose word");
+  CLI::App* group =
+      app.add_subcommand("policy", "which algorithm may serve which purpose until when, and on whose word");
   group->require_subcommand(1);
   on_run(group->add_subcommand("show", "the lists and periods, each line with its citation"), [&c] {
     Json j = policy_lists();
@@ -57,10 +62,13 @@ void setup_policy(CLI::App& app, Context& c) {
   });
 
   auto q = std::make_shared<PolicyQuestion>();
-  CLI::App* cmd = group->add_subcommand("check", "judge one algorithm; exit 3 when it is refused\n\n  kesu policy check RSA-OAEP:bits=3072,hash=SHA-256 --purpose wrap --until 2035");
+  CLI::App* cmd = group->add_subcommand("check",
+                                        "judge one algorithm; exit 3 when it is refused\n\n  kesu policy "
+                                        "check RSA-OAEP:bits=3072,hash=SHA-256 --purpose wrap --until 2035");
   cmd->add_option("ALG", q->algorithm, "NAME or NAME:bits=…,hash=…,iv=…,output=…")->required();
   cmd->add_option("--until", q->until, "planned last year of use (default: open-ended)");
-  cmd->add_option("--purpose", q->purpose, "payload, wrap, signature, hash, mac, kdf, random, key-exchange, storage-device, …");
+  cmd->add_option("--purpose", q->purpose,
+                  "payload, wrap, signature, hash, mac, kdf, random, key-exchange, storage-device, …");
   cmd->add_option("--mode", q->mode, "new (default) or processing");
   cmd->add_option("--profile", q->profile, "current (default) or pqc");
   on_run(cmd, [&c, q] {

@@ -10,15 +10,19 @@ namespace kesu::cli {
 namespace {
 Json parts_json(const std::vector<Skipped>& parts) {
   Json out(Json::Array{});
-  for (const Skipped& p : parts) out.push(Json::object({{"path", name_to_json(p.path)}, {"code", code_text(p.code)}, {"why", p.why}}));
+  for (const Skipped& p : parts)
+    out.push(Json::object({{"path", name_to_json(p.path)}, {"code", code_text(p.code)}, {"why", p.why}}));
   return out;
 }
 
 std::string parts_text(const std::vector<Skipped>& parts, const std::string& word) {
   constexpr size_t kShown = 20;
   std::string out;
-  for (size_t i = 0; i < parts.size() && i < kShown; ++i) out += "  " + word + "  " + printable(parts[i].path, false) + ": " + parts[i].why + "\n";
-  if (parts.size() > kShown) out += "  " + word + "  and " + grouped(static_cast<int64_t>(parts.size() - kShown)) + " more (--json lists all)\n";
+  for (size_t i = 0; i < parts.size() && i < kShown; ++i)
+    out += "  " + word + "  " + printable(parts[i].path, false) + ": " + parts[i].why + "\n";
+  if (parts.size() > kShown)
+    out += "  " + word + "  and " + grouped(static_cast<int64_t>(parts.size() - kShown)) +
+           " more (--json lists all)\n";
   return out;
 }
 
@@ -29,15 +33,21 @@ void fail_alone(const std::vector<Skipped>& failed, int64_t done) {
 
 std::string info_text(const Json& j) {
   std::string out = printable(name_from_json(j.at("path")), false) + "\n";
-  auto line = [&](const char* word, const std::string& value) { out += "  " + std::string(word) + std::string(12 - std::string(word).size(), ' ') + value + "\n"; };
+  auto line = [&](const char* word, const std::string& value) {
+    out += "  " + std::string(word) + std::string(12 - std::string(word).size(), ' ') + value + "\n";
+  };
   line("object", j.str("object"));
   line("dataset", (j.at("dataset_name").is_string() ? j.str("dataset_name") + "   " : "") + j.str("dataset"));
   line("vault", j.str("vault"));
   line("algorithm", j.str("algorithm") + ", chunks of " + grouped(j.num("chunk")) + " bytes");
-  line("payload", grouped(j.num("payload_bytes")) + " bytes" + (j.flag("payload_bound") ? ", bound to the inventory" : ", header bound only"));
+  line("payload", grouped(j.num("payload_bytes")) + " bytes" +
+                      (j.flag("payload_bound") ? ", bound to the inventory" : ", header bound only"));
   for (const Json& s : j.at("slots").as_array())
-    line("key", brief(s.str("key_version")) + (s.at("state").is_string() ? "   " + s.str("state") : "") + "   wrapped with " + s.str("wrap") + ", generation " + std::to_string(s.num("generation")));
-  if (j.flag("torn_slot")) line("note", "one slot was torn by an interrupted re-wrap; the object opens through the other");
+    line("key", brief(s.str("key_version")) + (s.at("state").is_string() ? "   " + s.str("state") : "") +
+                    "   wrapped with " + s.str("wrap") + ", generation " +
+                    std::to_string(s.num("generation")));
+  if (j.flag("torn_slot"))
+    line("note", "one slot was torn by an interrupted re-wrap; the object opens through the other");
   return out;
 }
 }  // namespace
@@ -50,7 +60,9 @@ void setup_seal(CLI::App& app, Context& c) {
   };
   auto o = std::make_shared<Options>();
 
-  CLI::App* cmd = app.add_subcommand("seal", "encrypt files, each under a key of its own\n\n  kesu seal loans-2019 /srv/loans -o /mnt/cloud/loans");
+  CLI::App* cmd = app.add_subcommand(
+      "seal",
+      "encrypt files, each under a key of its own\n\n  kesu seal loans-2019 /srv/loans -o /mnt/cloud/loans");
   cmd->add_option("DATASET", o->dataset)->required();
   cmd->add_option("SRC", o->sources, "files and directories")->required();
   cmd->add_option("-o,--out", o->out, "where the sealed files go: DIR/<name of SRC>/….kesu")->required();
@@ -62,13 +74,21 @@ void setup_seal(CLI::App& app, Context& c) {
     SealResult r = seal_files(v, d, o->sources, o->out, o->replace, c.progress("sealed"));
     fail_alone(r.failed, r.sealed + r.unchanged);
     c.exit = exit_of_parts(r.sealed + r.unchanged, r.failed);
-    c.show(Json::object({{"dataset", name}, {"sealed", r.sealed}, {"unchanged", r.unchanged}, {"bytes", r.bytes}, {"sealed_bytes", r.sealed_bytes},
-                         {"batches", r.batches}, {"skipped", parts_json(r.skipped)}, {"failed", parts_json(r.failed)}}),
-           "Sealed " + grouped(r.sealed) + " files, " + human_bytes(r.bytes) + ", into " + name + (r.unchanged ? "; " + grouped(r.unchanged) + " unchanged" : "") + "\n" +
+    c.show(Json::object({{"dataset", name},
+                         {"sealed", r.sealed},
+                         {"unchanged", r.unchanged},
+                         {"bytes", r.bytes},
+                         {"sealed_bytes", r.sealed_bytes},
+                         {"batches", r.batches},
+                         {"skipped", parts_json(r.skipped)},
+                         {"failed", parts_json(r.failed)}}),
+           "Sealed " + grouped(r.sealed) + " files, " + human_bytes(r.bytes) + ", into " + name +
+               (r.unchanged ? "; " + grouped(r.unchanged) + " unchanged" : "") + "\n" +
                parts_text(r.skipped, "skipped") + parts_text(r.failed, "FAILED"));
   });
 
-  cmd = app.add_subcommand("open", "decrypt sealed files\n\n  kesu open /mnt/cloud/loans/2019/0001.csv.kesu -o restored");
+  cmd = app.add_subcommand(
+      "open", "decrypt sealed files\n\n  kesu open /mnt/cloud/loans/2019/0001.csv.kesu -o restored");
   cmd->add_option("FILE", o->sources, "sealed files, or directories of them")->required();
   cmd->add_option("-o,--out", o->out, "where the files go (default: here)");
   cmd->add_flag("--force", o->force, "replace existing files");
@@ -78,7 +98,8 @@ void setup_seal(CLI::App& app, Context& c) {
     fail_alone(r.failed, r.opened);
     c.exit = exit_of_parts(r.opened, r.failed);
     c.show(Json::object({{"opened", r.opened}, {"bytes", r.bytes}, {"failed", parts_json(r.failed)}}),
-           "Opened " + grouped(r.opened) + " files, " + human_bytes(r.bytes) + "\n" + parts_text(r.failed, "FAILED"));
+           "Opened " + grouped(r.opened) + " files, " + human_bytes(r.bytes) + "\n" +
+               parts_text(r.failed, "FAILED"));
   });
 
   cmd = app.add_subcommand("info", "what a sealed file says of itself, without any key");
@@ -96,13 +117,15 @@ void setup_seal(CLI::App& app, Context& c) {
 
   CLI::App* group = app.add_subcommand("inventory", "what a dataset consists of");
   group->require_subcommand(1);
-  cmd = group->add_subcommand("list", "all objects of a dataset; needs its key\n\n  kesu inventory list loans-2019");
+  cmd = group->add_subcommand("list",
+                              "all objects of a dataset; needs its key\n\n  kesu inventory list loans-2019");
   cmd->add_option("DATASET", o->dataset)->required();
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::write);
     const DatasetRecord d = v.find_dataset(o->dataset);
     if (d.state == "erased")
-      throw Error(Code::state_refused, "the names in the inventory of " + d.name + " were erased with it").next("kesu dataset show " + d.name + " says what is still known");
+      throw Error(Code::state_refused, "the names in the inventory of " + d.name + " were erased with it")
+          .next("kesu dataset show " + d.name + " says what is still known");
     KeyHolder holder(v, d.id, "inventory");
     std::vector<SegmentObject> all = read_inventory(v, d);
     holder.end("returned");
@@ -112,25 +135,36 @@ void setup_seal(CLI::App& app, Context& c) {
     Table t({"OBJECT", "BYTES", "STATE", "NAME"});
     for (const SegmentObject& s : all) {
       bool current = newest[s.name] == &s;
-      out.push(Json::object({{"object", s.object.str()}, {"name", name_to_json(s.name)}, {"bytes", s.bytes}, {"current", current}, {"place", name_to_json(s.place)}, {"leaf", hex(s.leaf)}}));
-      t.add({brief(s.object.str()), grouped(static_cast<int64_t>(s.bytes)), current ? "current" : "superseded", s.name});
+      out.push(Json::object({{"object", s.object.str()},
+                             {"name", name_to_json(s.name)},
+                             {"bytes", s.bytes},
+                             {"current", current},
+                             {"place", name_to_json(s.place)},
+                             {"leaf", hex(s.leaf)}}));
+      t.add({brief(s.object.str()), grouped(static_cast<int64_t>(s.bytes)),
+             current ? "current" : "superseded", s.name});
     }
     c.show(out, t.str());
   });
 
   auto reason = std::make_shared<std::string>();
-  cmd = group->add_subcommand("settle", "learn what an interrupted seal left; or give up what lies in a place that is gone\n\n  kesu inventory settle loans-2019 --location-lost \"disk 7 failed\"");
+  cmd = group->add_subcommand("settle",
+                              "learn what an interrupted seal left; or give up what lies in a place that is "
+                              "gone\n\n  kesu inventory settle loans-2019 --location-lost \"disk 7 failed\"");
   cmd->add_option("DATASET", o->dataset)->required();
   cmd->add_option("--location-lost", *reason, "why its interrupted batches can never be examined");
   on_run(cmd, [&c, o, reason] {
     Vault& v = c.open(Access::write);
     const std::string id = v.find_dataset(o->dataset).id;
     int64_t lost = 0;
-    if (reason->empty()) settle(v);
-    else lost = give_up_batches(v, id, *reason);
+    if (reason->empty())
+      settle(v);
+    else
+      lost = give_up_batches(v, id, *reason);
     int64_t open = 0;
     for (const BatchRecord& b : v.state().datasets.at(id).batches) open += b.state == "intended";
-    c.show(Json::object({{"dataset", id}, {"given_up", lost}, {"open", open}}), "Interrupted batches: " + grouped(open) + " open, " + grouped(lost) + " given up\n");
+    c.show(Json::object({{"dataset", id}, {"given_up", lost}, {"open", open}}),
+           "Interrupted batches: " + grouped(open) + " open, " + grouped(lost) + " given up\n");
     if (open) c.exit = Exit::not_yet;
   });
 }

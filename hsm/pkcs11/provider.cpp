@@ -366,7 +366,8 @@ Enumeration Pkcs11Provider::enumerate() {
                                  [](const ObjectSeen& object) { return object.object_class.empty(); });
     out.complete = nothing == 0;
     if (nothing > 0)
-      out.why = std::to_string(nothing) + " object(s) do not say what they are; if they are not a key's, remove " +
+      out.why = std::to_string(nothing) +
+                " object(s) do not say what they are; if they are not a key's, remove " +
                 "them with the token's own tool";
   } catch (const Error& error) {
     out.why = error.message() + (error.cause().empty() ? "" : ": " + error.cause());

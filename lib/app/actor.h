@@ -8,7 +8,8 @@ namespace kesu {
 
 Json this_process();
 bool is_this_process(const Json& actor);
-// true: it has ended; false: it runs; nullopt: cannot be told from here (another host, another process namespace).
+// true: it has ended; false: it runs; nullopt: cannot be told from here (another host, another process
+// namespace).
 std::optional<bool> has_ended(const Json& actor);
 
 }  // namespace kesu

@@ -24,10 +24,14 @@ class VaultSource final : public LedgerSource {
   VaultSource(Store& store, uint64_t size) : store_(store), size_(size) {}
   uint64_t size() override { return size_; }
   std::string header(uint64_t seq) override { return at(seq).canonical_header; }
-  Digest32 body_hash(uint64_t seq) override { return kesu::body_hash(at(seq).entry.salt, at(seq).canonical_body); }
+  Digest32 body_hash(uint64_t seq) override {
+    return kesu::body_hash(at(seq).entry.salt, at(seq).canonical_body);
+  }
   OpenedBody body(uint64_t seq) override { return {at(seq).entry.salt, at(seq).canonical_body}; }
   Bytes blob(std::string_view digest) override { return store_.blob(digest); }
-  Bytes segment(std::string_view dataset, std::string_view batch) override { return store_.segment(dataset, batch); }
+  Bytes segment(std::string_view dataset, std::string_view batch) override {
+    return store_.segment(dataset, batch);
+  }
 
  private:
   // Readers ask for header and body hash of each entry in order: read ahead in pages.
@@ -53,11 +57,14 @@ const VersionRecord& certificate_key(Vault& vault) {
   for (auto& [id, key] : vault.state().keys)
     if (key.purpose == KeyPurpose::sign_certificate)
       if (const VersionRecord* v = key.active()) return *v;
-  throw Error(Code::state_refused, "the vault has no certificate key").next("kesu init with the same genesis statement finishes what it began");
+  throw Error(Code::state_refused, "the vault has no certificate key")
+      .next("kesu init with the same genesis statement finishes what it began");
 }
 
 Signer signer_of(Vault& vault, const VersionRecord& v) {
-  return [&vault, provider = v.provider, ref = *v.ref](ByteView digest) { return vault.provider(provider).sign(ref, digest); };
+  return [&vault, provider = v.provider, ref = *v.ref](ByteView digest) {
+    return vault.provider(provider).sign(ref, digest);
+  };
 }
 
 // The self-signed certificate for this key: made once, kept as evidence, named in the ledger.
@@ -70,23 +77,34 @@ Bytes signer_certificate(Vault& vault, const VersionRecord& v) {
   subject.common_name = organisation + " erasures";
   subject.organization = organisation;
   Millis now = vault.now();
-  Bytes der = build_self_signed(subject, PublicKey::from_spki(v.ref->public_key), now, now + kSignerLife, vault.env().random, signer_of(vault, v));
+  Bytes der = build_self_signed(subject, PublicKey::from_spki(v.ref->public_key), now, now + kSignerLife,
+                                vault.env().random, signer_of(vault, v));
   std::string kept = vault.store().put_blob(der);
   std::string id = vault.env().random.id<DocumentId>().str();
-  vault.append({{.type = "document-attached", .nodes = {{.id = id, .is = "attached", .d = kept}},
-                 .body = Json::object({{"what", "signer-certificate"}, {"detail", v.id}, {"document", kept}})}}, {record.id, id});
+  vault.append(
+      {{.type = "document-attached",
+        .nodes = {{.id = id, .is = "attached", .d = kept}},
+        .body = Json::object({{"what", "signer-certificate"}, {"detail", v.id}, {"document", kept}})}},
+      {record.id, id});
   return der;
 }
 
 std::string note_of_size(Vault& vault, uint64_t size) {
   for (const SavedCheckpoint& c : vault.store().checkpoints())
     if (c.size == size) return c.note;
-  throw Error(Code::ledger_damaged, "the checkpoint of " + std::to_string(size) + " entries, which the certificate cites, is missing");
+  throw Error(Code::ledger_damaged, "the checkpoint of " + std::to_string(size) +
+                                        " entries, which the certificate cites, is missing");
 }
 
-IssueRequest request_for(Vault& vault, const std::string& erasure, const std::string& certificate, Millis issued, const Bytes& signer, const std::string& note) {
-  return {.erasure = erasure, .certificate = certificate, .program = std::string(kProgram), .issued = issued, .signer_certificate = signer,
-          .vkey = vault.state().vault.vkey, .checkpoint = note};
+IssueRequest request_for(Vault& vault, const std::string& erasure, const std::string& certificate,
+                         Millis issued, const Bytes& signer, const std::string& note) {
+  return {.erasure = erasure,
+          .certificate = certificate,
+          .program = std::string(kProgram),
+          .issued = issued,
+          .signer_certificate = signer,
+          .vkey = vault.state().vault.vkey,
+          .checkpoint = note};
 }
 
 BundleFiles issue(Vault& vault, const std::string& erasure) {
@@ -100,7 +118,8 @@ BundleFiles issue(Vault& vault, const std::string& erasure) {
   const Bytes& document = files.at(std::string(bundle::kCertificate));
   add_signature(files, build_detached_cades(document, signer, {}, issued, signer_of(vault, key)));
   Event event = seal_manifest(files);
-  for (std::string_view part : {bundle::kCertificate, bundle::kSignature, bundle::kManifest}) vault.store().put_blob(files.at(std::string(part)));
+  for (std::string_view part : {bundle::kCertificate, bundle::kSignature, bundle::kManifest})
+    vault.store().put_blob(files.at(std::string(part)));
   vault.append({event}, {erasure});
   return files;
 }
@@ -110,15 +129,20 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
   Bytes document = vault.store().blob(record.document), signature = vault.store().blob(record.signature);
   Json json = parse_canonical_json(as_text(document), "certificate.json");
   CmsCheck cms = verify_detached(document, signature);
-  if (!cms.ok || !cms.signer) throw Error(Code::ledger_damaged, "the kept signature of " + record.id + " does not verify").cause(cms.reason);
+  if (!cms.ok || !cms.signer)
+    throw Error(Code::ledger_damaged, "the kept signature of " + record.id + " does not verify")
+        .cause(cms.reason);
   auto size = static_cast<uint64_t>(json.at("ledger").num("size"));
   VaultSource source(vault.store(), size);
-  BundleFiles files = draft_bundle(source, request_for(vault, record.erasure, record.id, *parse_utc(json.str("issued")), cms.signer->der, note_of_size(vault, size)));
+  BundleFiles files =
+      draft_bundle(source, request_for(vault, record.erasure, record.id, *parse_utc(json.str("issued")),
+                                       cms.signer->der, note_of_size(vault, size)));
   files[std::string(bundle::kCertificate)] = document;
   files[std::string(bundle::kSignature)] = signature;
   seal_manifest(files);
   if (files.at(std::string(bundle::kManifest)) != vault.store().blob(record.manifest))
-    throw Error(Code::ledger_damaged, "the bundle of " + record.id + " cannot be made again as it was issued").next("kesu ledger verify");
+    throw Error(Code::ledger_damaged, "the bundle of " + record.id + " cannot be made again as it was issued")
+        .next("kesu ledger verify");
   return files;
 }
 }  // namespace
@@ -126,18 +150,28 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
 std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& directory) {
   std::string id = found.id, path = absolute_path(directory);
   settle(vault);
-  if (exists(path)) throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR");
+  if (exists(path))
+    throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR");
   const ErasureRecord& e = vault.state().erasures.at(id);
   if (e.stage != "destroyed" && e.certificate.empty())
-    throw Error(Code::state_refused, "erasure " + id.substr(0, 12) + " is " + e.stage + ": there is nothing to certify yet").next("kesu erase status " + id.substr(0, 12));
+    throw Error(Code::state_refused,
+                "erasure " + id.substr(0, 12) + " is " + e.stage + ": there is nothing to certify yet")
+        .next("kesu erase status " + id.substr(0, 12));
   if (e.certificate.empty()) {
     std::string living;
     for (const std::string& ds : e.datasets)
       for (const std::string& p : living_holders(vault, ds)) living += (living.empty() ? "" : ", ") + p;
-    for (const std::string& node : living_paths(vault.graph(), {e.datasets.begin(), e.datasets.end()}, vault.now())) living += (living.empty() ? "" : ", ") + node;
-    if (!living.empty()) throw Error(Code::processes_alive, "something still reaches the erased data: a certificate now could not say that it is gone").cause(living).next("end it, then run the same command again");
+    for (const std::string& node :
+         living_paths(vault.graph(), {e.datasets.begin(), e.datasets.end()}, vault.now()))
+      living += (living.empty() ? "" : ", ") + node;
+    if (!living.empty())
+      throw Error(Code::processes_alive,
+                  "something still reaches the erased data: a certificate now could not say that it is gone")
+          .cause(living)
+          .next("end it, then run the same command again");
   }
-  BundleFiles files = e.certificate.empty() ? issue(vault, id) : reissue(vault, vault.state().certificates.at(e.certificate));
+  BundleFiles files =
+      e.certificate.empty() ? issue(vault, id) : reissue(vault, vault.state().certificates.at(e.certificate));
   SavedCheckpoint b = vault.checkpoint();
   VaultSource source(vault.store(), b.size);
   finish_bundle(files, source, b.note);
@@ -152,8 +186,10 @@ Json certificate_document(Vault& vault, const CertificateRecord& certificate) {
 
 std::string default_trust_file() {
   std::string base;
-  if (const char* xdg = std::getenv("XDG_CONFIG_HOME"); xdg && *xdg) base = xdg;
-  else if (const char* home = std::getenv("HOME"); home && *home) base = path_join(home, ".config");
+  if (const char* xdg = std::getenv("XDG_CONFIG_HOME"); xdg && *xdg)
+    base = xdg;
+  else if (const char* home = std::getenv("HOME"); home && *home)
+    base = path_join(home, ".config");
   if (base.empty()) return "";
   std::string path = path_join(path_join(base, "kesu"), "trust");
   return exists(path) ? path : "";
@@ -166,7 +202,9 @@ BundleFiles read_bundle(const std::string& directory) {
     return read_bundle_directory(directory);
   } catch (const Error& e) {
     if (e.code() != Code::bad_input) throw;
-    throw Error(Code::bundle_invalid, e.message()).cause(e.cause()).next("ask the issuer for the bundle again, whole and as it was issued");
+    throw Error(Code::bundle_invalid, e.message())
+        .cause(e.cause())
+        .next("ask the issuer for the bundle again, whole and as it was issued");
   }
 }
 }  // namespace
@@ -178,7 +216,8 @@ VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {
     trust = parse_trust(to_text(read_file(trust_file, 1 << 20)), [&](const std::string& path) {
       return read_file(path.starts_with("/") ? path : path_join(dir_name(trust_file), path), 1 << 20);
     });
-  VerifyOptions options{.required_profile = request.required_profile, .allow_test_grade = request.allow_test_grade, .now = now};
+  VerifyOptions options{
+      .required_profile = request.required_profile, .allow_test_grade = request.allow_test_grade, .now = now};
   std::vector<Fd> open;
   for (const std::string& path : request.objects) {
     open.emplace_back(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

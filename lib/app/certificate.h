@@ -8,9 +8,10 @@
 
 namespace kesu {
 
-// Issues the certificate when the erasure has none yet, then writes its bundle to `directory`. Interrupted, the same
-// command goes on: what was signed is kept and never signed twice. Returns the certificate's identifier.
-// Errors: state_refused (not destroyed yet), already_exists (something is at `directory`), provider errors.
+// Issues the certificate when the erasure has none yet, then writes its bundle to `directory`. Interrupted,
+// the same command goes on: what was signed is kept and never signed twice. Returns the certificate's
+// identifier. Errors: state_refused (not destroyed yet), already_exists (something is at `directory`),
+// provider errors.
 std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const std::string& directory);
 
 // certificate.json of an issued certificate.

@@ -7,12 +7,14 @@
 namespace kesu {
 
 namespace {
-constexpr Millis kLease = 12 * 3600 * 1000LL;  // longest time a killed process counts as holding keys when it cannot be asked
+constexpr Millis kLease =
+    12 * 3600 * 1000LL;  // longest time a killed process counts as holding keys when it cannot be asked
 
-constexpr std::pair<std::string_view, AeadAlg> kAlgorithms[] = {{"AES-256-GCM", AeadAlg::aes256_gcm},
-                                                                {"ChaCha20-Poly1305", AeadAlg::chacha20_poly1305},
-                                                                {"Camellia-256-GCM", AeadAlg::camellia256_gcm},
-                                                                {"AES-128-GCM", AeadAlg::aes128_gcm}};
+constexpr std::pair<std::string_view, AeadAlg> kAlgorithms[] = {
+    {"AES-256-GCM", AeadAlg::aes256_gcm},
+    {"ChaCha20-Poly1305", AeadAlg::chacha20_poly1305},
+    {"Camellia-256-GCM", AeadAlg::camellia256_gcm},
+    {"AES-128-GCM", AeadAlg::aes128_gcm}};
 AeadAlg algorithm_of(const std::string& name) {
   std::string known;
   for (auto& [text, alg] : kAlgorithms) {
@@ -33,7 +35,8 @@ void judge(const std::string& algorithm, policy::Purpose purpose, const std::str
   if (v.allowed) return;
   std::string cited;
   for (const std::string& c : v.citations) cited += (cited.empty() ? "" : "; ") + c;
-  throw Error(Code::policy_refused, algorithm + " is refused where data must stay unreadable " + (until == "open-ended" ? "without end" : "until " + until))
+  throw Error(Code::policy_refused, algorithm + " is refused where data must stay unreadable " +
+                                        (until == "open-ended" ? "without end" : "until " + until))
       .cause(v.reason + " [" + cited + "]")
       .next("kesu policy check " + algorithm + ", or an end date with --unreadable-until YEAR");
 }
@@ -41,7 +44,8 @@ void judge(const std::string& algorithm, policy::Purpose purpose, const std::str
 
 void refuse_reserved(const State& state, const KeyRecord& key) {
   if (const ErasureRecord* e = state.reserving(key.id))
-    throw Error(Code::frozen, "key " + key.name + " is to be destroyed by erasure " + e->id.substr(0, 12) + ": it takes nothing new")
+    throw Error(Code::frozen, "key " + key.name + " is to be destroyed by erasure " + e->id.substr(0, 12) +
+                                  ": it takes nothing new")
         .next("kesu erase status " + e->id.substr(0, 12) + ", or another key");
 }
 
@@ -51,19 +55,26 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
   if (d.name.empty() || d.name.starts_with("ds-") || d.name.find('/') != std::string::npos)
     throw Error(Code::usage, "a dataset's name cannot be empty, begin with ds-, or hold a slash");
   for (auto& [id, other] : state.datasets)
-    if (other.name == d.name) throw Error(Code::already_exists, "a dataset is called " + d.name + " already").cause(id + ", " + other.state).next("choose another name");
+    if (other.name == d.name)
+      throw Error(Code::already_exists, "a dataset is called " + d.name + " already")
+          .cause(id + ", " + other.state)
+          .next("choose another name");
   const std::string key_id = vault.find_key(d.key).id;
   auto usable_key = [&] {
     const KeyRecord& key = vault.state().keys.at(key_id);
     if (key.purpose != KeyPurpose::wrap || !key.active())
-      throw Error(Code::state_refused, key.name + " cannot seal").cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state()).next("kesu key create NAME");
+      throw Error(Code::state_refused, key.name + " cannot seal")
+          .cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state())
+          .next("kesu key create NAME");
     refuse_reserved(vault.state(), key);
     return key.active()->id;
   };
   const std::string version = usable_key();
   if (d.history != "none" && d.history != "disposed" && d.history != "unknown")
     throw Error(Code::bad_input, "--plaintext-history takes none, disposed or unknown");
-  if (d.history != "unknown" && d.history_by.empty()) throw Error(Code::bad_input, "who says so? --plaintext-history " + d.history + " needs --history-by PERSON");
+  if (d.history != "unknown" && d.history_by.empty())
+    throw Error(Code::bad_input,
+                "who says so? --plaintext-history " + d.history + " needs --history-by PERSON");
   algorithm_of(d.algorithm);
   if (d.chunk < kMinChunk || d.chunk > kMaxChunk || (d.chunk & (d.chunk - 1)))
     throw Error(Code::bad_input, "--chunk takes a power of two from 16384 to 4194304");
@@ -73,30 +84,55 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
   Json locations(Json::Array{});
   for (const std::string& l : d.locations) locations.push(l);
   std::string id = vault.env().random.id<DatasetId>().str();
-  Json settings = Json::object({{"name", d.name}, {"key", key_id}, {"class", d.data_class}, {"region", d.region}, {"owner", d.owner},
-                                {"contract", d.contract}, {"retention", d.retention}, {"locations", locations},
-                                {"unreadable_until", d.unreadable_until}, {"content_algorithm", d.algorithm},
-                                {"chunk", d.chunk}, {"bind_payload", d.bind_payload},
-                                {"plaintext_history", Json::object({{"statement", d.history}, {"by", d.history_by}, {"detail", d.history_detail}})}});
+  Json settings = Json::object(
+      {{"name", d.name},
+       {"key", key_id},
+       {"class", d.data_class},
+       {"region", d.region},
+       {"owner", d.owner},
+       {"contract", d.contract},
+       {"retention", d.retention},
+       {"locations", locations},
+       {"unreadable_until", d.unreadable_until},
+       {"content_algorithm", d.algorithm},
+       {"chunk", d.chunk},
+       {"bind_payload", d.bind_payload},
+       {"plaintext_history",
+        Json::object({{"statement", d.history}, {"by", d.history_by}, {"detail", d.history_detail}})}});
   // The vault is named so that a request to destroy the key, decided at the same time, decides anew.
   vault.decide({id, version, state.vault.id}, [&] {
     usable_key();
-    return std::vector<Event>{{.type = "dataset-added", .nodes = {{.id = id, .is = "open"}, {.id = state.vault.id}}, .body = settings}};
+    return std::vector<Event>{{.type = "dataset-added",
+                               .nodes = {{.id = id, .is = "open"}, {.id = state.vault.id}},
+                               .body = settings}};
   });
   return id;
 }
 
-AeadAlg content_algorithm(const DatasetRecord& dataset) { return algorithm_of(dataset.settings.str("content_algorithm")); }
+AeadAlg content_algorithm(const DatasetRecord& dataset) {
+  return algorithm_of(dataset.settings.str("content_algorithm"));
+}
 
 Json dataset_json(const State& state, const DatasetRecord& d) {
   auto key = state.keys.find(d.key);
-  return Json::object({{"id", d.id}, {"name", d.name}, {"key", key == state.keys.end() ? d.key : key->second.name},
-                       {"region", d.settings.str_or("region", "")}, {"class", d.settings.str_or("class", "")},
-                       {"objects", d.objects()}, {"bytes", d.bytes()}, {"protection", "sealed"}, {"state", d.state}});
+  return Json::object({{"id", d.id},
+                       {"name", d.name},
+                       {"key", key == state.keys.end() ? d.key : key->second.name},
+                       {"region", d.settings.str_or("region", "")},
+                       {"class", d.settings.str_or("class", "")},
+                       {"objects", d.objects()},
+                       {"bytes", d.bytes()},
+                       {"protection", "sealed"},
+                       {"state", d.state}});
 }
 
-KeyHolder::KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose, const std::string& own_erasure)
-    : vault_(vault), id_(vault.env().random.id<ProcessId>().str()), dataset_(dataset), purpose_(purpose), own_erasure_(own_erasure) {
+KeyHolder::KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose,
+                     const std::string& own_erasure)
+    : vault_(vault),
+      id_(vault.env().random.id<ProcessId>().str()),
+      dataset_(dataset),
+      purpose_(purpose),
+      own_erasure_(own_erasure) {
   record();
 }
 
@@ -105,15 +141,25 @@ void KeyHolder::record() {
   body.set("purpose", purpose_);
   Millis until = vault_.now() + kLease;
   std::vector<std::string> streams = {dataset_};
-  if (const std::string& erasure = vault_.state().datasets.at(dataset_).erasure; !erasure.empty()) streams.push_back(erasure);
+  if (const std::string& erasure = vault_.state().datasets.at(dataset_).erasure; !erasure.empty())
+    streams.push_back(erasure);
   vault_.decide(streams, [&] {
     const DatasetRecord& d = vault_.state().datasets.at(dataset_);
-    if (d.state == "erased") throw Error(Code::state_refused, "dataset " + d.name + " was erased by " + d.erasure).next("kesu dataset add makes another");
+    if (d.state == "erased")
+      throw Error(Code::state_refused, "dataset " + d.name + " was erased by " + d.erasure)
+          .next("kesu dataset add makes another");
     auto e = vault_.state().erasures.find(d.erasure);
-    if (e != vault_.state().erasures.end() && d.erasure != own_erasure_ && (e->second.stage == "running" || e->second.stage == "destroyed"))
-      throw Error(Code::frozen, "dataset " + d.name + " is being erased by " + d.erasure).next("kesu erase status " + d.erasure.substr(0, 12));
-    if (!d.erasure.empty() && streams.size() == 1) throw Error(Code::frozen, "dataset " + d.name + " was frozen meanwhile by " + d.erasure).next("run the same command again");
-    return std::vector<Event>{{.type = "process-started", .nodes = {{.id = id_, .is = "alive", .t = until}}, .edges = {{id_, dataset_}}, .body = body}};
+    if (e != vault_.state().erasures.end() && d.erasure != own_erasure_ &&
+        (e->second.stage == "running" || e->second.stage == "destroyed"))
+      throw Error(Code::frozen, "dataset " + d.name + " is being erased by " + d.erasure)
+          .next("kesu erase status " + d.erasure.substr(0, 12));
+    if (!d.erasure.empty() && streams.size() == 1)
+      throw Error(Code::frozen, "dataset " + d.name + " was frozen meanwhile by " + d.erasure)
+          .next("run the same command again");
+    return std::vector<Event>{{.type = "process-started",
+                               .nodes = {{.id = id_, .is = "alive", .t = until}},
+                               .edges = {{id_, dataset_}},
+                               .body = body}};
   });
   until_ = until;
 }
@@ -132,18 +178,26 @@ KeyHolder::~KeyHolder() {
 void KeyHolder::end(const std::string& how) {
   if (id_.empty()) return;
   std::string id = std::exchange(id_, "");
-  vault_.append({{.type = "process-ended", .nodes = {{.id = id, .is = "ended"}}, .body = Json::object({{"how", how}, {"detail", "its data keys were zeroed"}})}}, {id});
+  vault_.append({{.type = "process-ended",
+                  .nodes = {{.id = id, .is = "ended"}},
+                  .body = Json::object({{"how", how}, {"detail", "its data keys were zeroed"}})}},
+                {id});
 }
 
 Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::string& id) {
   for (const DatasetKeyRecord& k : dataset.keys) {
     if (k.id != id) continue;
     const VersionRecord* v = vault.state().version(k.version);
-    if (!v || !v->ref) throw Error(Code::ledger_damaged, "dataset key " + id + " names no key version that was made");
+    if (!v || !v->ref)
+      throw Error(Code::ledger_damaged, "dataset key " + id + " names no key version that was made");
     auto state = parse_key_state(v->state);
     if (!state || !may_process(*state))
-      throw Error(Code::state_refused, "the key of dataset " + dataset.name + " is " + v->state).cause(v->version().brief());
-    return vault.provider(v->provider).unwrap(*v->ref, k.wrapped, dataset_key_aad(vault.id(), *DatasetId::parse(dataset.id), *DatasetKeyId::parse(id), v->version()));
+      throw Error(Code::state_refused, "the key of dataset " + dataset.name + " is " + v->state)
+          .cause(v->version().brief());
+    return vault.provider(v->provider)
+        .unwrap(*v->ref, k.wrapped,
+                dataset_key_aad(vault.id(), *DatasetId::parse(dataset.id), *DatasetKeyId::parse(id),
+                                v->version()));
   }
   throw Error(Code::ledger_damaged, "dataset " + dataset.name + " has no dataset key " + id);
 }
@@ -157,8 +211,10 @@ std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dat
   std::vector<SegmentObject> out;
   for (const BatchRecord* b : batches) {
     auto key = keys.find(b->dataset_key);
-    if (key == keys.end()) key = keys.emplace(b->dataset_key, open_dataset_key(vault, dataset, b->dataset_key)).first;
-    for (SegmentObject& o : open_segment(vault.store().segment(dataset.id, b->id), key->second)) out.push_back(std::move(o));
+    if (key == keys.end())
+      key = keys.emplace(b->dataset_key, open_dataset_key(vault, dataset, b->dataset_key)).first;
+    for (SegmentObject& o : open_segment(vault.store().segment(dataset.id, b->id), key->second))
+      out.push_back(std::move(o));
   }
   return out;
 }
@@ -170,7 +226,8 @@ std::vector<Digest32> dataset_leaves(Vault& vault, const DatasetRecord& dataset)
   std::sort(batches.begin(), batches.end(), [](auto* a, auto* b) { return a->done_seq < b->done_seq; });
   std::vector<Digest32> out;
   for (const BatchRecord* b : batches)
-    for (auto& [id, leaf] : parse_segment_leaves(vault.store().segment(dataset.id, b->id)).objects) out.push_back(leaf);
+    for (auto& [id, leaf] : parse_segment_leaves(vault.store().segment(dataset.id, b->id)).objects)
+      out.push_back(leaf);
   return out;
 }
 

@@ -18,7 +18,8 @@ struct DatasetDraft {
   bool bind_payload = true;
   std::string history = "unknown", history_by, history_detail;  // none, disposed, unknown
 };
-// Judged by the policy: payload and wrap until `unreadable_until`. Errors: already_exists, policy_refused, bad_input.
+// Judged by the policy: payload and wrap until `unreadable_until`. Errors: already_exists, policy_refused,
+// bad_input.
 std::string add_dataset(Vault& vault, const DatasetDraft& draft);
 // Throws frozen when an erasure that was requested will destroy a version of this key.
 void refuse_reserved(const State& state, const KeyRecord& key);
@@ -26,12 +27,14 @@ Json dataset_json(const State& state, const DatasetRecord& dataset);
 
 AeadAlg content_algorithm(const DatasetRecord& dataset);
 
-// A process that sees data keys of `dataset` in clear, from before it does until it ends. Two entries of the ledger.
+// A process that sees data keys of `dataset` in clear, from before it does until it ends. Two entries of the
+// ledger.
 class KeyHolder {
  public:
-  // Refused (frozen) once an erasure of the dataset has begun to run, unless it is that erasure itself which draws its
-  // samples: no key is unwrapped behind its back.
-  KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose, const std::string& own_erasure = "");
+  // Refused (frozen) once an erasure of the dataset has begun to run, unless it is that erasure itself which
+  // draws its samples: no key is unwrapped behind its back.
+  KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose,
+            const std::string& own_erasure = "");
   ~KeyHolder();  // records the end; a kill leaves that to settle()
   void end(const std::string& how);
   // Long work calls this now and then: the lease is renewed before half of it is over.

@@ -11,14 +11,24 @@ namespace kesu {
 namespace {
 constexpr Millis kStatementLife = 14LL * 24 * 3600 * 1000;
 
-std::string statement_path(Vault& vault, const std::string& erasure, const std::string& action, const OperatorRecord& person) {
+std::string statement_path(Vault& vault, const std::string& erasure, const std::string& action,
+                           const OperatorRecord& person) {
   return path_join(path_join(vault.directory(), "plans"), erasure + "." + action + "." + person.id + ".json");
 }
 
 // The statement this person is to sign: the one written before, while it still fits; else a new one.
-Statement statement_for(Vault& vault, const Json& plan, const std::string& digest, const std::string& action, const OperatorRecord& person) {
-  Statement s{action, vault.id(), vault.state().vault.organisation, *ErasureId::parse(plan.str("erasure")), digest,
-              action == "request" ? "operator" : "approver", *OperatorId::parse(person.id), person.name, plan_summary(plan), vault.now() + kStatementLife};
+Statement statement_for(Vault& vault, const Json& plan, const std::string& digest, const std::string& action,
+                        const OperatorRecord& person) {
+  Statement s{action,
+              vault.id(),
+              vault.state().vault.organisation,
+              *ErasureId::parse(plan.str("erasure")),
+              digest,
+              action == "request" ? "operator" : "approver",
+              *OperatorId::parse(person.id),
+              person.name,
+              plan_summary(plan),
+              vault.now() + kStatementLife};
   std::string path = statement_path(vault, plan.str("erasure"), action, person);
   if (auto before = read_file_if_there(path, 65536)) {
     try {
@@ -37,14 +47,19 @@ Statement statement_for(Vault& vault, const Json& plan, const std::string& diges
 
 void needs_role(const OperatorRecord& person, const char* role) {
   if (person.state != "enrolled" || !person.has_role(role))
-    throw Error(Code::not_enrolled, person.name + " is not enrolled as " + role).cause(person.state + ", roles given at genesis").next("somebody with that role has to do this");
+    throw Error(Code::not_enrolled, person.name + " is not enrolled as " + role)
+        .cause(person.state + ", roles given at genesis")
+        .next("somebody with that role has to do this");
 }
 
-ErasureRecord& must_be(Vault& vault, const std::string& id, std::initializer_list<const char*> stages, const char* verb) {
+ErasureRecord& must_be(Vault& vault, const std::string& id, std::initializer_list<const char*> stages,
+                       const char* verb) {
   ErasureRecord& e = vault.state().erasures.at(id);
   for (const char* s : stages)
     if (e.stage == s) return e;
-  throw Error(Code::state_refused, "erasure " + id.substr(0, 12) + " is " + e.stage + ": it cannot be " + verb).next("kesu erase status " + id.substr(0, 12));
+  throw Error(Code::state_refused,
+              "erasure " + id.substr(0, 12) + " is " + e.stage + ": it cannot be " + verb)
+      .next("kesu erase status " + id.substr(0, 12));
 }
 
 std::vector<std::string> streams_of(const Json& plan) {
@@ -59,49 +74,68 @@ Json signed_body(const OperatorRecord& person, const std::string& statement, con
 }
 }  // namespace
 
-std::string export_statement(Vault& vault, const std::string& erasure, const std::string& action, const OperatorRecord& person, const std::string& file) {
+std::string export_statement(Vault& vault, const std::string& erasure, const std::string& action,
+                             const OperatorRecord& person, const std::string& file) {
   Json plan = load_plan(vault, erasure);
   Statement s = statement_for(vault, plan, hex(sha256(as_bytes(plan.canonical()))), action, person);
   write_file_durable(file, as_bytes(s.text()), 0644);
   return s.signature_namespace();
 }
 
-void request_erasure(Vault& vault, const std::string& text, const OperatorRecord& found, const SignatureSource& source, const std::string& reason) {
+void request_erasure(Vault& vault, const std::string& text, const OperatorRecord& found,
+                     const SignatureSource& source, const std::string& reason) {
   OperatorRecord person = found;
   settle(vault);
   needs_role(person, "operator");
   Json old = load_plan(vault, text);
   std::string id = old.str("erasure");
-  if (vault.state().erasures.contains(id)) throw Error(Code::already_exists, "erasure " + id.substr(0, 12) + " was requested already").next("kesu erase status " + id.substr(0, 12));
+  if (vault.state().erasures.contains(id))
+    throw Error(Code::already_exists, "erasure " + id.substr(0, 12) + " was requested already")
+        .next("kesu erase status " + id.substr(0, 12));
   Plan plan = recompute_plan(vault, old);
-  if (!plan.blockers.empty()) throw Error(Code::plan_blocked, "the plan is blocked: " + plan.blockers[0].what).next(plan.blockers[0].next);
-  if (plan.document.at("order").size() == 0) throw Error(Code::state_refused, "nothing is sealed there: no key would be destroyed").next("kesu dataset list");
+  if (!plan.blockers.empty())
+    throw Error(Code::plan_blocked, "the plan is blocked: " + plan.blockers[0].what)
+        .next(plan.blockers[0].next);
+  if (plan.document.at("order").size() == 0)
+    throw Error(Code::state_refused, "nothing is sealed there: no key would be destroyed")
+        .next("kesu dataset list");
   Statement s = statement_for(vault, plan.document, plan.digest(), "request", person);
-  std::string armored = obtain_signature(s, person, source, "kesu erase request " + id.substr(0, 12) + " --as " + person.id.substr(0, 12) + " --export FILE");
+  std::string armored = obtain_signature(
+      s, person, source,
+      "kesu erase request " + id.substr(0, 12) + " --as " + person.id.substr(0, 12) + " --export FILE");
   std::string kept_plan = vault.store().put_blob(as_bytes(plan.text()));
-  Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())), vault.store().put_blob(as_bytes(armored)));
+  Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())),
+                          vault.store().put_blob(as_bytes(armored)));
   Json names(Json::Array{});
   Json versions(Json::Array{});
   for (const Json& step : plan.document.at("order").as_array()) versions.push(step.str("version"));
   std::vector<Event> events(1);
   for (const Json& d : plan.document.at("datasets").as_array()) {
     names.push(d.str("id"));
-    events.push_back({.type = "dataset-frozen", .nodes = {{.id = d.str("id"), .is = "frozen", .of = id}}, .body = Json::object({{"reason", "requested to be erased"}})});
+    events.push_back({.type = "dataset-frozen",
+                      .nodes = {{.id = d.str("id"), .is = "frozen", .of = id}},
+                      .body = Json::object({{"reason", "requested to be erased"}})});
   }
   body.set("plan", kept_plan).set("datasets", names).set("versions", versions).set("reason", reason);
-  // The vault is named so that whoever adds or seals something under these keys at the same time decides anew.
+  // The vault is named so that whoever adds or seals something under these keys at the same time decides
+  // anew.
   const std::string vault_id = vault.state().vault.id;
-  events[0] = {.type = "erasure-requested", .nodes = {{.id = id, .is = "requested", .d = plan.digest()}, {.id = vault_id}}, .body = body};
+  events[0] = {.type = "erasure-requested",
+               .nodes = {{.id = id, .is = "requested", .d = plan.digest()}, {.id = vault_id}},
+               .body = body};
   std::vector<std::string> streams = streams_of(plan.document);
   streams.push_back(vault_id);
   vault.decide(streams, [&] {
     Plan now = recompute_plan(vault, old);
-    if (!now.blockers.empty()) throw Error(Code::plan_blocked, "the plan is blocked: " + now.blockers[0].what).next(now.blockers[0].next);
+    if (!now.blockers.empty())
+      throw Error(Code::plan_blocked, "the plan is blocked: " + now.blockers[0].what)
+          .next(now.blockers[0].next);
     return events;
   });
 }
 
-ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& who, const SignatureSource& source) {
+ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& who,
+                              const SignatureSource& source) {
   std::string id = found.id;
   OperatorRecord person = who;
   settle(vault);
@@ -109,20 +143,29 @@ ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const Operator
   ErasureRecord& e = must_be(vault, id, {"requested", "approved"}, "approved");
   const OperatorRecord& requester = vault.state().operators.at(e.request.operator_id);
   if (requester.id == person.id || requester.fingerprint == person.fingerprint)
-    throw Error(Code::requester_is_approver, person.name + " requested this erasure and cannot approve it").next("another approver has to");
+    throw Error(Code::requester_is_approver, person.name + " requested this erasure and cannot approve it")
+        .next("another approver has to");
   for (const ApprovalRecord& a : e.approvals) {
     const OperatorRecord& other = vault.state().operators.at(a.operator_id);
-    if (other.id == person.id || other.fingerprint == person.fingerprint) throw Error(Code::already_exists, person.name + " has approved it already").next("another approver has to, where more are needed");
+    if (other.id == person.id || other.fingerprint == person.fingerprint)
+      throw Error(Code::already_exists, person.name + " has approved it already")
+          .next("another approver has to, where more are needed");
   }
   Json old = load_plan(vault, id);
   Plan plan = recompute_plan(vault, old);
   Statement s = statement_for(vault, plan.document, plan.digest(), "approve", person);
-  std::string armored = obtain_signature(s, person, source, "kesu erase approve " + id.substr(0, 12) + " --as " + person.id.substr(0, 12) + " --export FILE");
+  std::string armored = obtain_signature(
+      s, person, source,
+      "kesu erase approve " + id.substr(0, 12) + " --as " + person.id.substr(0, 12) + " --export FILE");
   ApprovalCount count{static_cast<int64_t>(e.approvals.size()) + 1, vault.state().vault.quorum};
-  Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())), vault.store().put_blob(as_bytes(armored)));
+  Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())),
+                          vault.store().put_blob(as_bytes(armored)));
   body.set("role", "approver").set("have", count.have).set("need", count.need);
-  vault.append({{.type = "erasure-approved", .nodes = {{.id = id, .is = count.have >= count.need ? "approved" : "requested"}, {.id = person.id}}, .body = body}},
-               streams_of(plan.document));
+  vault.append(
+      {{.type = "erasure-approved",
+        .nodes = {{.id = id, .is = count.have >= count.need ? "approved" : "requested"}, {.id = person.id}},
+        .body = body}},
+      streams_of(plan.document));
   return count;
 }
 
@@ -130,12 +173,15 @@ namespace {
 std::vector<Event> unfreeze(const ErasureRecord& e, const std::string& reason) {
   std::vector<Event> out;
   for (const std::string& d : e.datasets)
-    out.push_back({.type = "dataset-unfrozen", .nodes = {{.id = d, .is = "open", .of = e.id}}, .body = Json::object({{"reason", reason}})});
+    out.push_back({.type = "dataset-unfrozen",
+                   .nodes = {{.id = d, .is = "open", .of = e.id}},
+                   .body = Json::object({{"reason", reason}})});
   return out;
 }
 }  // namespace
 
-void reject_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& who, const SignatureSource& source) {
+void reject_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& who,
+                    const SignatureSource& source) {
   std::string id = found.id;
   OperatorRecord person = who;
   settle(vault);
@@ -143,10 +189,14 @@ void reject_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& wh
   ErasureRecord& e = must_be(vault, id, {"requested", "approved"}, "rejected");
   Json plan = load_plan(vault, id);
   Statement s = statement_for(vault, plan, e.plan, "reject", person);
-  std::string armored = obtain_signature(s, person, source, "kesu erase reject " + id.substr(0, 12) + " --as " + person.id.substr(0, 12) + " --export FILE");
-  Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())), vault.store().put_blob(as_bytes(armored)));
+  std::string armored = obtain_signature(
+      s, person, source,
+      "kesu erase reject " + id.substr(0, 12) + " --as " + person.id.substr(0, 12) + " --export FILE");
+  Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())),
+                          vault.store().put_blob(as_bytes(armored)));
   body.set("role", "approver").set("have", 0).set("need", vault.state().vault.quorum);
-  std::vector<Event> events = {{.type = "erasure-rejected", .nodes = {{.id = id, .is = "rejected"}, {.id = person.id}}, .body = body}};
+  std::vector<Event> events = {
+      {.type = "erasure-rejected", .nodes = {{.id = id, .is = "rejected"}, {.id = person.id}}, .body = body}};
   for (Event& ev : unfreeze(e, "rejected by " + person.id)) events.push_back(std::move(ev));
   vault.append(std::move(events), {id});
 }
@@ -158,9 +208,13 @@ void cancel_erasure(Vault& vault, ErasureRecord& found, const std::string& reaso
   Json plan = load_plan(vault, id);
   for (const Json& v : plan.at("order").as_array()) {
     const VersionRecord* r = vault.state().version(v.str("version"));
-    if (r->erasure == id && (r->state == "destroying" || r->destroyed)) throw Error(Code::state_refused, "destruction has begun: " + r->version().brief() + " is " + r->state).next("kesu erase run " + id.substr(0, 12) + " finishes it");
+    if (r->erasure == id && (r->state == "destroying" || r->destroyed))
+      throw Error(Code::state_refused, "destruction has begun: " + r->version().brief() + " is " + r->state)
+          .next("kesu erase run " + id.substr(0, 12) + " finishes it");
   }
-  std::vector<Event> events = {{.type = "erasure-cancelled", .nodes = {{.id = id, .is = "cancelled"}}, .body = Json::object({{"reason", reason}})}};
+  std::vector<Event> events = {{.type = "erasure-cancelled",
+                                .nodes = {{.id = id, .is = "cancelled"}},
+                                .body = Json::object({{"reason", reason}})}};
   for (Event& ev : unfreeze(e, "cancelled")) events.push_back(std::move(ev));
   vault.append(std::move(events), {id});
 }
@@ -170,17 +224,33 @@ Json erasure_status(Vault& vault, const ErasureRecord& e) {
   Json plan = load_plan(vault, e.id);
   for (const Json& step : plan.at("order").as_array()) {
     const VersionRecord* v = vault.state().version(step.str("version"));
-    steps.push(Json::object({{"step", "destroy"}, {"version", v->id}, {"key", vault.state().key_of(v->id)->name}, {"state", v->state},
+    steps.push(Json::object({{"step", "destroy"},
+                             {"version", v->id},
+                             {"key", vault.state().key_of(v->id)->name},
+                             {"state", v->state},
                              {"done", v->destroyed ? Json(utc_text(v->destroyed)) : Json()}}));
   }
   for (const std::string& d : e.datasets) datasets.push(vault.state().datasets.at(d).name);
-  for (const ApprovalRecord& a : e.approvals) approvals.push(Json::object({{"operator", a.operator_id}, {"name", vault.state().operators.at(a.operator_id).name}, {"at", utc_text(a.time)}}));
+  for (const ApprovalRecord& a : e.approvals)
+    approvals.push(Json::object({{"operator", a.operator_id},
+                                 {"name", vault.state().operators.at(a.operator_id).name},
+                                 {"at", utc_text(a.time)}}));
   Millis until = e.approved + vault.state().vault.waiting_seconds * 1000;
-  return Json::object({{"id", e.id}, {"stage", e.stage}, {"datasets", datasets}, {"plan_digest", e.plan}, {"reason", e.reason},
-                       {"requested_by", vault.state().operators.at(e.request.operator_id).name}, {"requested", utc_text(e.requested)},
-                       {"approvals", Json::object({{"have", e.approvals.size()}, {"need", vault.state().vault.quorum}, {"by", approvals}})},
-                       {"waiting_until", e.approved && vault.state().vault.waiting_seconds ? Json(utc_text(until)) : Json()},
-                       {"reversible_until", Json()}, {"steps", steps}, {"certificate", e.certificate.empty() ? Json() : Json(e.certificate)}});
+  return Json::object(
+      {{"id", e.id},
+       {"stage", e.stage},
+       {"datasets", datasets},
+       {"plan_digest", e.plan},
+       {"reason", e.reason},
+       {"requested_by", vault.state().operators.at(e.request.operator_id).name},
+       {"requested", utc_text(e.requested)},
+       {"approvals",
+        Json::object(
+            {{"have", e.approvals.size()}, {"need", vault.state().vault.quorum}, {"by", approvals}})},
+       {"waiting_until", e.approved && vault.state().vault.waiting_seconds ? Json(utc_text(until)) : Json()},
+       {"reversible_until", Json()},
+       {"steps", steps},
+       {"certificate", e.certificate.empty() ? Json() : Json(e.certificate)}});
 }
 
 }  // namespace kesu

@@ -1,4 +1,5 @@
-// The steps of an erasure: request, approve, reject, cancel, run, status. Order and refusals are those of docs/spec/erasure.md.
+// The steps of an erasure: request, approve, reject, cancel, run, status. Order and refusals are those of
+// docs/spec/erasure.md.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,28 +10,35 @@
 namespace kesu {
 
 // Writes the statement for someone who signs elsewhere; the same bytes are expected back with the signature.
-std::string export_statement(Vault& vault, const std::string& erasure, const std::string& action, const OperatorRecord& person, const std::string& file);
+std::string export_statement(Vault& vault, const std::string& erasure, const std::string& action,
+                             const OperatorRecord& person, const std::string& file);
 
-// Freezes the plan's datasets. Errors: plan_blocked, plan_changed, not_enrolled, signature_bad, already_exists.
-void request_erasure(Vault& vault, const std::string& erasure, const OperatorRecord& person, const SignatureSource& source, const std::string& reason);
+// Freezes the plan's datasets. Errors: plan_blocked, plan_changed, not_enrolled, signature_bad,
+// already_exists.
+void request_erasure(Vault& vault, const std::string& erasure, const OperatorRecord& person,
+                     const SignatureSource& source, const std::string& reason);
 
 struct ApprovalCount {
   int64_t have = 0, need = 0;
 };
 // Errors: requester_is_approver, not_enrolled, signature_bad, plan_changed, state_refused.
-ApprovalCount approve_erasure(Vault& vault, ErasureRecord& erasure, const OperatorRecord& person, const SignatureSource& source);
-void reject_erasure(Vault& vault, ErasureRecord& erasure, const OperatorRecord& person, const SignatureSource& source);
+ApprovalCount approve_erasure(Vault& vault, ErasureRecord& erasure, const OperatorRecord& person,
+                              const SignatureSource& source);
+void reject_erasure(Vault& vault, ErasureRecord& erasure, const OperatorRecord& person,
+                    const SignatureSource& source);
 // Before anything irreversible; the datasets take objects again.
 void cancel_erasure(Vault& vault, ErasureRecord& erasure, const std::string& reason);
 
 struct RunResult {
   std::vector<std::string> destroyed;  // versions, in order
   bool receipt_lost = false;
-  std::string before, after;           // evidence
+  std::string before, after;  // evidence
 };
-// `step(text)` says each step before it is done. Safe to interrupt anywhere: run again. Errors: approvals_missing, waiting, processes_alive (exit 4);
-// plan_changed (3); outcome_unknown, provider errors (5).
-RunResult run_erasure(Vault& vault, const std::string& erasure, const std::function<void(const std::string&)>& step);
+// `step(text)` says each step before it is done. Safe to interrupt anywhere: run again. Errors:
+// approvals_missing, waiting, processes_alive (exit 4); plan_changed (3); outcome_unknown, provider errors
+// (5).
+RunResult run_erasure(Vault& vault, const std::string& erasure,
+                      const std::function<void(const std::string&)>& step);
 
 Json erasure_status(Vault& vault, const ErasureRecord& erasure);
 

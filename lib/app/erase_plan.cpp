@@ -13,44 +13,61 @@
 namespace kesu {
 
 namespace {
-bool is_destroyed(const std::string& state) { return state == "destroyed" || state == "destroyed-compromised"; }
+bool is_destroyed(const std::string& state) {
+  return state == "destroyed" || state == "destroyed-compromised";
+}
 
-std::string plan_path(Vault& vault, const std::string& erasure) { return path_join(path_join(vault.directory(), "plans"), erasure + ".json"); }
+std::string plan_path(Vault& vault, const std::string& erasure) {
+  return path_join(path_join(vault.directory(), "plans"), erasure + ".json");
+}
 
 Json dataset_rows(Vault& vault, const std::vector<std::string>& datasets, Plan& plan) {
   Json out(Json::Array{});
   for (const std::string& id : datasets) {
     const DatasetRecord& d = vault.state().datasets.at(id);
-    int64_t batches = std::count_if(d.batches.begin(), d.batches.end(), [](const BatchRecord& b) { return b.state == "sealed"; });
-    out.push(Json::object({{"id", id}, {"name", d.name}, {"objects", d.objects()}, {"bytes", d.bytes()},
-                           {"inventory_root", hex(tree_root(dataset_leaves(vault, d)))}, {"batches", batches}}));
+    int64_t batches = std::count_if(d.batches.begin(), d.batches.end(),
+                                    [](const BatchRecord& b) { return b.state == "sealed"; });
+    out.push(Json::object({{"id", id},
+                           {"name", d.name},
+                           {"objects", d.objects()},
+                           {"bytes", d.bytes()},
+                           {"inventory_root", hex(tree_root(dataset_leaves(vault, d)))},
+                           {"batches", batches}}));
     plan.objects += d.objects();
     plan.bytes += d.bytes();
   }
   return out;
 }
 
-void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const KillSet& kill, const std::string& erasure, Plan& plan) {
+void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const KillSet& kill,
+                   const std::string& erasure, Plan& plan) {
   const State& state = vault.state();
   for (const std::string& id : datasets) {
     const DatasetRecord& d = state.datasets.at(id);
-    if (d.state == "erased") plan.blockers.push_back({"dataset " + d.name + " is erased already, by " + d.erasure, "leave it out"});
-    else if (d.state != "open" && d.erasure != erasure) plan.blockers.push_back({"dataset " + d.name + " is frozen by " + d.erasure, "kesu erase status " + d.erasure});
+    if (d.state == "erased")
+      plan.blockers.push_back({"dataset " + d.name + " is erased already, by " + d.erasure, "leave it out"});
+    else if (d.state != "open" && d.erasure != erasure)
+      plan.blockers.push_back(
+          {"dataset " + d.name + " is frozen by " + d.erasure, "kesu erase status " + d.erasure});
   }
   for (const std::string& id : kept_datasets(vault, datasets)) {
     const std::string& name = state.datasets.at(id).name;
     plan.shared.push_back(name);
-    plan.blockers.push_back({"the same keys also reach dataset " + name + ", which would be kept",
-                             "include it (kesu erase plan … " + name + "), or seal it anew under a key of its own first"});
+    plan.blockers.push_back(
+        {"the same keys also reach dataset " + name + ", which would be kept",
+         "include it (kesu erase plan … " + name + "), or seal it anew under a key of its own first"});
   }
   for (const Question& q : open_questions(vault)) {
     bool touches = std::find(kill.versions.begin(), kill.versions.end(), q.node) != kill.versions.end();
     for (const std::string& id : datasets)
       for (const BatchRecord& b : state.datasets.at(id).batches) touches |= b.id == q.node;
-    if (touches) plan.blockers.push_back({"an open question: " + q.what, "run any command that writes again: it asks the provider"});
+    if (touches)
+      plan.blockers.push_back(
+          {"an open question: " + q.what, "run any command that writes again: it asks the provider"});
   }
   for (const std::string& id : kill.copies)
-    if (vault.graph().living(id, vault.now())) plan.blockers.push_back({"copy " + id + " of a key is still open", "record its end first"});
+    if (vault.graph().living(id, vault.now()))
+      plan.blockers.push_back({"copy " + id + " of a key is still open", "record its end first"});
   for (const std::string& id : kill.processes)
     if (vault.graph().living(id, vault.now())) plan.processes.push_back(id);
 }
@@ -63,7 +80,8 @@ std::set<std::string> kept_datasets(Vault& vault, const std::vector<std::string>
   for (auto& [id, d] : state.datasets) {
     if (scope.contains(id) || d.state == "erased") continue;
     bool reached = kill.kept_datasets.contains(id);
-    for (const std::string& version : kill.versions) reached |= d.key == VersionRef::parse(version)->key.str();
+    for (const std::string& version : kill.versions)
+      reached |= d.key == VersionRef::parse(version)->key.str();
     if (reached) out.insert(id);
   }
   return out;
@@ -71,7 +89,8 @@ std::set<std::string> kept_datasets(Vault& vault, const std::vector<std::string>
 
 std::string Plan::digest() const { return hex(sha256(as_bytes(text()))); }
 
-Plan make_plan(Vault& vault, const std::vector<std::string>& datasets, const std::string& erasure, Millis created) {
+Plan make_plan(Vault& vault, const std::vector<std::string>& datasets, const std::string& erasure,
+               Millis created) {
   vault.refresh();
   const State& state = vault.state();
   Plan plan;
@@ -83,37 +102,50 @@ Plan make_plan(Vault& vault, const std::vector<std::string>& datasets, const std
   for (const std::string& id : kill.versions) {
     const VersionRecord* v = state.version(id);
     const KeyRecord* key = state.key_of(id);
-    if (!v || !key || !v->ref) throw Error(Code::ledger_damaged, id + " reaches data keys but was never made");
+    if (!v || !key || !v->ref)
+      throw Error(Code::ledger_damaged, id + " reaches data keys but was never made");
     used.insert(v->provider);
-    versions.push(Json::object({{"version", id}, {"name", key->name}, {"provider", v->provider}, {"label", v->ref->label},
+    versions.push(Json::object({{"version", id},
+                                {"name", key->name},
+                                {"provider", v->provider},
+                                {"label", v->ref->label},
                                 {"canary", v->ref->canary ? hex(v->ref->canary->digest) : ""}}));
-    if (!is_destroyed(v->state) || v->erasure == erasure) order.push(Json::object({{"step", "destroy"}, {"version", id}}));
+    if (!is_destroyed(v->state) || v->erasure == erasure)
+      order.push(Json::object({{"step", "destroy"}, {"version", id}}));
   }
   for (const std::string& id : used) {
     const ProviderRecord& p = state.providers.at(id);
-    providers.push(Json::object({{"id", id}, {"name", p.name}, {"kind", p.identity.kind}, {"serial", p.identity.serial}, {"label", p.identity.label},
-                                 {"manufacturer", p.identity.manufacturer}, {"control", p.control}}));
+    providers.push(Json::object({{"id", id},
+                                 {"name", p.name},
+                                 {"kind", p.identity.kind},
+                                 {"serial", p.identity.serial},
+                                 {"label", p.identity.label},
+                                 {"manufacturer", p.identity.manufacturer},
+                                 {"control", p.control}}));
   }
-  for (const std::string& id : kill.copies) copies.push(Json::object({{"id", id}, {"state", vault.graph().find(id)->state}}));
+  for (const std::string& id : kill.copies)
+    copies.push(Json::object({{"id", id}, {"state", vault.graph().find(id)->state}}));
 
-  plan.document = Json::object({{"type", "kesu-plan-v1"},
-                                {"vault", state.vault.id},
-                                {"organisation", state.vault.organisation},
-                                {"erasure", erasure},
-                                {"created", utc_text(created)},
-                                {"ledger", Json::object({{"size", state.size}, {"root", hex(tree_root(vault.store().leaves(state.size)))}})},
-                                {"profile", state.vault.profile},
-                                {"profile_digest", profiles_digest()},
-                                {"policy_digest", hex(sha256(as_bytes(policy::policy_data())))},
-                                {"quorum", state.vault.quorum},
-                                {"waiting_seconds", state.vault.waiting_seconds},
-                                {"datasets", dataset_rows(vault, datasets, plan)},
-                                {"key_versions", versions},
-                                {"providers", providers},
-                                {"copies", copies},
-                                {"order", order},
-                                {"exceptions", Json(Json::Array{})},
-                                {"windows", Json(Json::Array{})}});
+  plan.document = Json::object(
+      {{"type", "kesu-plan-v1"},
+       {"vault", state.vault.id},
+       {"organisation", state.vault.organisation},
+       {"erasure", erasure},
+       {"created", utc_text(created)},
+       {"ledger",
+        Json::object({{"size", state.size}, {"root", hex(tree_root(vault.store().leaves(state.size)))}})},
+       {"profile", state.vault.profile},
+       {"profile_digest", profiles_digest()},
+       {"policy_digest", hex(sha256(as_bytes(policy::policy_data())))},
+       {"quorum", state.vault.quorum},
+       {"waiting_seconds", state.vault.waiting_seconds},
+       {"datasets", dataset_rows(vault, datasets, plan)},
+       {"key_versions", versions},
+       {"providers", providers},
+       {"copies", copies},
+       {"order", order},
+       {"exceptions", Json(Json::Array{})},
+       {"windows", Json(Json::Array{})}});
   return plan;
 }
 
@@ -124,14 +156,20 @@ void save_plan(Vault& vault, const Plan& plan) {
 
 Json load_plan(Vault& vault, const std::string& erasure) {
   auto known = vault.state().erasures.find(erasure);
-  if (known != vault.state().erasures.end()) return parse_canonical_json(to_text(vault.store().blob(known->second.plan)), "plan " + erasure);
+  if (known != vault.state().erasures.end())
+    return parse_canonical_json(to_text(vault.store().blob(known->second.plan)), "plan " + erasure);
   std::string dir = path_join(vault.directory(), "plans");
   std::vector<std::string> hits;
   if (exists(dir))
     for (const std::string& name : list_directory(dir))
-      if (name.starts_with(erasure) && name.starts_with("era-") && name.size() == 36 + 5) hits.push_back(name);
-  if (hits.empty()) throw Error(Code::not_found, "no plan is called " + erasure).next("kesu erase plan DATASET… makes one and prints its identifier");
-  if (hits.size() > 1) throw Error(Code::identifier_ambiguous, erasure + " could be several plans").next("type more of its digits");
+      if (name.starts_with(erasure) && name.starts_with("era-") && name.size() == 36 + 5)
+        hits.push_back(name);
+  if (hits.empty())
+    throw Error(Code::not_found, "no plan is called " + erasure)
+        .next("kesu erase plan DATASET… makes one and prints its identifier");
+  if (hits.size() > 1)
+    throw Error(Code::identifier_ambiguous, erasure + " could be several plans")
+        .next("type more of its digits");
   return parse_canonical_json(to_text(read_file(path_join(dir, hits[0]))), "plan " + hits[0]);
 }
 
@@ -157,11 +195,13 @@ Plan recompute_plan(Vault& vault, const Json& old) {
   Plan now = make_plan(vault, datasets, erasure, parse_utc(old.str("created")).value_or(0));
   for (auto& [member, value] : old.as_object())
     if (member != "ledger" && (!now.document.has(member) || now.document.at(member) != value))
-      throw Error(Code::plan_changed, "what the plan says of \"" + member + "\" is no longer so").next("plan anew: kesu erase plan …; approvals of the old plan do not serve the new one");
+      throw Error(Code::plan_changed, "what the plan says of \"" + member + "\" is no longer so")
+          .next("plan anew: kesu erase plan …; approvals of the old plan do not serve the new one");
   auto planned_at = static_cast<uint64_t>(old.at("ledger").num("size"));
   vault.store().read(planned_at, vault.state().size, [&](const StoredEntry& e) {
     if (touches_plan(e.entry.header, nodes, erasure))
-      throw Error(Code::plan_changed, "entry " + std::to_string(e.entry.header.seq) + " (" + e.entry.header.type + ") touched what the plan rests on")
+      throw Error(Code::plan_changed, "entry " + std::to_string(e.entry.header.seq) + " (" +
+                                          e.entry.header.type + ") touched what the plan rests on")
           .next("plan anew: kesu erase plan …; approvals of the old plan do not serve the new one");
     return true;
   });
@@ -169,7 +209,9 @@ Plan recompute_plan(Vault& vault, const Json& old) {
   return now;
 }
 
-std::vector<std::string> choose_datasets(Vault& vault, const std::vector<std::string>& names, const std::string& contract, const std::vector<std::string>& except) {
+std::vector<std::string> choose_datasets(Vault& vault, const std::vector<std::string>& names,
+                                         const std::string& contract,
+                                         const std::vector<std::string>& except) {
   std::set<std::string> chosen;
   for (const std::string& n : names) chosen.insert(vault.find_dataset(n).id);
   if (!contract.empty())
@@ -177,13 +219,15 @@ std::vector<std::string> choose_datasets(Vault& vault, const std::vector<std::st
       if (d.settings.str_or("contract", "") == contract && d.state != "erased") chosen.insert(id);
   for (const std::string& n : except) chosen.erase(vault.find_dataset(n).id);
   if (chosen.empty())
-    throw Error(contract.empty() ? Code::usage : Code::not_found, contract.empty() ? "which datasets?" : "no dataset is left under contract " + contract)
+    throw Error(contract.empty() ? Code::usage : Code::not_found,
+                contract.empty() ? "which datasets?" : "no dataset is left under contract " + contract)
         .next("kesu erase plan DATASET… or --contract ID; kesu dataset list shows them");
   return {chosen.begin(), chosen.end()};
 }
 
 Json plan_json(const Plan& plan, const State& state) {
-  Json datasets(Json::Array{}), versions(Json::Array{}), shared(Json::Array{}), blockers(Json::Array{}), processes(Json::Array{});
+  Json datasets(Json::Array{}), versions(Json::Array{}), shared(Json::Array{}), blockers(Json::Array{}),
+      processes(Json::Array{});
   for (const Json& d : plan.document.at("datasets").as_array()) datasets.push(d);
   for (const Json& v : plan.document.at("key_versions").as_array()) {
     Json row = v;
@@ -193,10 +237,21 @@ Json plan_json(const Plan& plan, const State& state) {
   for (const std::string& s : plan.shared) shared.push(s);
   for (const Blocker& b : plan.blockers) blockers.push(Json::object({{"what", b.what}, {"next", b.next}}));
   for (const std::string& p : plan.processes) processes.push(p);
-  return Json::object({{"erasure", plan.erasure()}, {"plan_digest", plan.digest()}, {"datasets", datasets}, {"key_versions", versions},
-                       {"copies", plan.document.at("copies")}, {"objects", plan.objects}, {"bytes", plan.bytes}, {"shared", shared}, {"blockers", blockers},
-                       {"processes", processes}, {"first_irreversible", "the first destroy of `kesu erase run`"}, {"reversible_until", Json()},
-                       {"earliest_certificate", "right after the run"}, {"quorum", plan.document.at("quorum")}, {"waiting_seconds", plan.document.at("waiting_seconds")}});
+  return Json::object({{"erasure", plan.erasure()},
+                       {"plan_digest", plan.digest()},
+                       {"datasets", datasets},
+                       {"key_versions", versions},
+                       {"copies", plan.document.at("copies")},
+                       {"objects", plan.objects},
+                       {"bytes", plan.bytes},
+                       {"shared", shared},
+                       {"blockers", blockers},
+                       {"processes", processes},
+                       {"first_irreversible", "the first destroy of `kesu erase run`"},
+                       {"reversible_until", Json()},
+                       {"earliest_certificate", "right after the run"},
+                       {"quorum", plan.document.at("quorum")},
+                       {"waiting_seconds", plan.document.at("waiting_seconds")}});
 }
 
 }  // namespace kesu

@@ -1,5 +1,5 @@
-// `erase run`: inspect, destroy, inspect again. Every step is recorded before and after; interrupted anywhere, the same
-// command goes on from what the ledger and the provider say.
+// `erase run`: inspect, destroy, inspect again. Every step is recorded before and after; interrupted
+// anywhere, the same command goes on from what the ledger and the provider say.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -18,7 +18,9 @@
 namespace kesu {
 
 namespace {
-bool is_destroyed(const VersionRecord& v) { return v.state == "destroyed" || v.state == "destroyed-compromised"; }
+bool is_destroyed(const VersionRecord& v) {
+  return v.state == "destroyed" || v.state == "destroyed-compromised";
+}
 
 struct Run {
   Vault& vault;
@@ -54,30 +56,46 @@ struct Run {
 
 void check_permission(Run& run) {
   ErasureRecord& e = run.record();
-  if (e.stage == "destroyed" || e.stage == "certified") throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " has run already").next("kesu certificate bundle " + e.id.substr(0, 12) + " -o DIR");
+  if (e.stage == "destroyed" || e.stage == "certified")
+    throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " has run already")
+        .next("kesu certificate bundle " + e.id.substr(0, 12) + " -o DIR");
   if (e.stage == "requested")
-    throw Error(Code::approvals_missing, "erasure " + e.id.substr(0, 12) + " has " + std::to_string(e.approvals.size()) + " of " + std::to_string(run.vault.state().vault.quorum) + " approvals")
+    throw Error(Code::approvals_missing, "erasure " + e.id.substr(0, 12) + " has " +
+                                             std::to_string(e.approvals.size()) + " of " +
+                                             std::to_string(run.vault.state().vault.quorum) + " approvals")
         .next("kesu erase approve " + e.id.substr(0, 12) + " --as PERSON");
-  if (e.stage != "approved" && e.stage != "running") throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " is " + e.stage).next("plan anew: kesu erase plan …");
+  if (e.stage != "approved" && e.stage != "running")
+    throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " is " + e.stage)
+        .next("plan anew: kesu erase plan …");
   if (run.begun()) return;  // what is begun is finished
   for (const ApprovalRecord& a : e.approvals) {
     Statement s = Statement::parse(to_text(run.vault.store().blob(a.statement)));
     const OperatorRecord& person = run.vault.state().operators.at(a.operator_id);
-    if (s.expires <= run.vault.now()) throw Error(Code::approvals_missing, person.name + "'s approval expired " + local_text(s.expires)).next("plan and approve anew");
-    if (person.state != "enrolled") throw Error(Code::approvals_missing, person.name + " is no longer enrolled; the approval died with that").next("plan and approve anew");
+    if (s.expires <= run.vault.now())
+      throw Error(Code::approvals_missing, person.name + "'s approval expired " + local_text(s.expires))
+          .next("plan and approve anew");
+    if (person.state != "enrolled")
+      throw Error(Code::approvals_missing,
+                  person.name + " is no longer enrolled; the approval died with that")
+          .next("plan and approve anew");
     std::string armored = to_text(run.vault.store().blob(a.signature));
-    if (std::string why = signature_problem(s.text(), armored, s.signature_namespace(), person.public_key); !why.empty())
+    if (std::string why = signature_problem(s.text(), armored, s.signature_namespace(), person.public_key);
+        !why.empty())
       throw Error(Code::signature_bad, person.name + "'s approval does not verify").cause(why);
   }
   Millis until = e.approved + run.vault.state().vault.waiting_seconds * 1000;
-  if (run.vault.now() < until) throw Error(Code::waiting, "the waiting period ends " + local_text(until)).next("run it then");
+  if (run.vault.now() < until)
+    throw Error(Code::waiting, "the waiting period ends " + local_text(until)).next("run it then");
 }
 
 void check_processes(Run& run) {
   std::string alive;
   for (const std::string& ds : run.record().datasets)
     for (const std::string& p : living_holders(run.vault, ds)) alive += (alive.empty() ? "" : "; ") + p;
-  if (!alive.empty()) throw Error(Code::processes_alive, "processes still hold keys of this data").cause(alive).next("end them, then run the same command again");
+  if (!alive.empty())
+    throw Error(Code::processes_alive, "processes still hold keys of this data")
+        .cause(alive)
+        .next("end them, then run the same command again");
 }
 
 // Wrapped data keys of the sampled objects, from the files themselves (docs/spec/erasure.md, "Samples").
@@ -89,7 +107,8 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
     std::vector<SegmentObject> all = read_inventory(run.vault, dataset);
     holder.end("released");
     // What was sealed over stands nowhere any more: it cannot be asked for.
-    auto replaced = static_cast<uint64_t>(std::count_if(all.begin(), all.end(), [](const SegmentObject& o) { return o.supersedes.has_value(); }));
+    auto replaced = static_cast<uint64_t>(std::count_if(
+        all.begin(), all.end(), [](const SegmentObject& o) { return o.supersedes.has_value(); }));
     uint64_t want = std::min<uint64_t>(all.size() - replaced, kMaxSamples), got = 0;
     size += static_cast<int64_t>(want);
     for (uint64_t i : sample_order(seed, ds, all.size())) {
@@ -102,28 +121,37 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
         if (info.region.header.object != o.object) continue;
         ++got;
         for (const Slot* slot : info.region.usable())
-          out.push_back({o.object.str(), slot->version, wrap_aad(info.region.header.vault, info.region.header.dataset, o.object, slot->version), slot->wrapped});
+          out.push_back(
+              {o.object.str(), slot->version,
+               wrap_aad(info.region.header.vault, info.region.header.dataset, o.object, slot->version),
+               slot->wrapped});
       } catch (const Error&) {  // moved or replaced since: the next of the order serves
       }
     }
     if (got < want)
-      throw Error(Code::object_absent, "only " + std::to_string(got) + " of the " + std::to_string(want) + " sample objects of " + dataset.name + " that the certificate needs are where they were sealed to")
-          .next("bring the sealed files back to their places (kesu inventory list " + dataset.name + " --json), then run the same command again");
+      throw Error(Code::object_absent, "only " + std::to_string(got) + " of the " + std::to_string(want) +
+                                           " sample objects of " + dataset.name +
+                                           " that the certificate needs are where they were sealed to")
+          .next("bring the sealed files back to their places (kesu inventory list " + dataset.name +
+                " --json), then run the same command again");
   }
   return out;
 }
 
-std::vector<ProbeSample> samples_of(Run& run, const std::vector<ProbeSample>& all, const std::string& provider) {
+std::vector<ProbeSample> samples_of(Run& run, const std::vector<ProbeSample>& all,
+                                    const std::string& provider) {
   std::vector<ProbeSample> out;
   for (const ProbeSample& s : all)
-    if (const VersionRecord* v = run.vault.state().version(s.key.str()); v && v->provider == provider) out.push_back(s);
+    if (const VersionRecord* v = run.vault.state().version(s.key.str()); v && v->provider == provider)
+      out.push_back(s);
   return out;
 }
 
 // Nothing that is to be kept may hang on the keys of the plan, whatever happened since it was approved.
 void check_kept(Run& run) {
   for (const std::string& id : kept_datasets(run.vault, run.record().datasets))
-    throw Error(Code::plan_changed, "the same keys now also reach dataset " + run.vault.state().datasets.at(id).name + ", which would be kept")
+    throw Error(Code::plan_changed, "the same keys now also reach dataset " +
+                                        run.vault.state().datasets.at(id).name + ", which would be kept")
         .next("plan anew, with that dataset or after it has a key of its own");
 }
 
@@ -140,23 +168,32 @@ void start(Run& run) {
     const ProviderRecord& provider = run.vault.state().providers.at(p);
     auto probed = run.vault.probe(provider, run.keys_at(p), samples_of(run, samples, p));
     if (probed.report.control != ProbeAnswer::usable)
-      throw Error(Code::provider_unavailable, "provider " + provider.name + "'s control key does not answer: nothing can be shown about the others")
-          .cause(probed.report.error_message).next("kesu provider test " + provider.name);
+      throw Error(Code::provider_unavailable,
+                  "provider " + provider.name +
+                      "'s control key does not answer: nothing can be shown about the others")
+          .cause(probed.report.error_message)
+          .next("kesu provider test " + provider.name);
     for (const KeyRef& ref : run.keys_at(p))
       if (const ProbeKey& k = probed.key(ref.version); k.answer != ProbeAnswer::usable)
-        throw Error(Code::key_mismatch, ref.version.brief() + " is not usable before its destruction, so its destruction could not be shown")
+        throw Error(Code::key_mismatch,
+                    ref.version.brief() +
+                        " is not usable before its destruction, so its destruction could not be shown")
             .cause(std::string(probe_text(k.answer)) + ": " + k.why)
             .next("find out who touched it: kesu provider test " + provider.name);
     inspections.push(Json::object({{"provider", p}, {"transcript", probed.evidence}}));
   }
-  Json body = Json::object({{"plan", run.record().plan},
-                            {"head", Json::object({{"size", head.size}, {"root", hex(seed)}})},
-                            {"inspections", inspections},
-                            {"samples", Json::object({{"rule", kSampleRule}, {"seed", hex(seed)}, {"size", size}, {"found", samples.size()}})}});
+  Json body = Json::object(
+      {{"plan", run.record().plan},
+       {"head", Json::object({{"size", head.size}, {"root", hex(seed)}})},
+       {"inspections", inspections},
+       {"samples",
+        Json::object(
+            {{"rule", kSampleRule}, {"seed", hex(seed)}, {"size", size}, {"found", samples.size()}})}});
   run.vault.decide({run.id, run.vault.state().vault.id}, [&] {
     recompute_plan(run.vault, run.plan);
     check_kept(run);
-    return std::vector<Event>{{.type = "erasure-started", .nodes = {{.id = run.id, .is = "running"}}, .body = body}};
+    return std::vector<Event>{
+        {.type = "erasure-started", .nodes = {{.id = run.id, .is = "running"}}, .body = body}};
   });
 }
 
@@ -164,7 +201,8 @@ void destroy_all(Run& run, RunResult& result) {
   auto append = [&](std::vector<Event> events) {
     if (events.at(0).type != "destroy-intended") return void(run.vault.append(std::move(events), {run.id}));
     run.vault.decide({run.id, events[0].nodes.at(0).id, run.vault.state().vault.id}, [&] {
-      if (run.record().stage != "running") throw Error(Code::state_refused, "erasure " + run.id.substr(0, 12) + " is " + run.record().stage);
+      if (run.record().stage != "running")
+        throw Error(Code::state_refused, "erasure " + run.id.substr(0, 12) + " is " + run.record().stage);
       check_kept(run);
       return events;
     });
@@ -174,11 +212,15 @@ void destroy_all(Run& run, RunResult& result) {
     const VersionRecord v = *run.vault.state().version(id);
     if (!is_destroyed(v)) {
       if (v.state == "destroying")
-        throw Error(Code::outcome_unknown, "whether " + v.version().brief() + " was destroyed is still unknown").next("make its provider answer (kesu provider test), then run the same command again");
-      run.say("destroy   " + v.version().brief() + " of " + run.vault.state().key_of(id)->name + " in " + run.vault.state().providers.at(v.provider).name + "   (cannot be undone)");
+        throw Error(Code::outcome_unknown,
+                    "whether " + v.version().brief() + " was destroyed is still unknown")
+            .next("make its provider answer (kesu provider test), then run the same command again");
+      run.say("destroy   " + v.version().brief() + " of " + run.vault.state().key_of(id)->name + " in " +
+              run.vault.state().providers.at(v.provider).name + "   (cannot be undone)");
       DestroyOrder order{*v.ref, v.state, run.id, this_process()};
       if (destroy_version(run.vault.provider(v.provider), order, recorder) != DestroyOutcome::destroyed)
-        throw Error(Code::provider_failed, "the provider refused to destroy " + v.version().brief()).next("kesu erase status " + run.id.substr(0, 12) + "; then run the same command again");
+        throw Error(Code::provider_failed, "the provider refused to destroy " + v.version().brief())
+            .next("kesu erase status " + run.id.substr(0, 12) + "; then run the same command again");
     }
     result.destroyed.push_back(id);
     result.receipt_lost |= run.vault.state().version(id)->receipt_lost;
@@ -194,33 +236,50 @@ void inspect_after(Run& run, RunResult& result) {
   std::string doubt;
   for (const Json& before : run.record().started.at("inspections").as_array()) {
     std::string p = before.str("provider");
-    auto transcript = ProbeTranscript::from_json(parse_json(to_text(run.vault.store().blob(before.str("transcript"))), "transcript"));
+    auto transcript = ProbeTranscript::from_json(
+        parse_json(to_text(run.vault.store().blob(before.str("transcript"))), "transcript"));
     std::vector<ProbeSample> samples = ProbeRequest::from_json(transcript.request).samples;
     auto probed = run.vault.probe(run.vault.state().providers.at(p), run.keys_at(p), samples);
     for (const KeyRef& ref : run.keys_at(p)) {
       const ProbeKey& k = probed.key(ref.version);
       ++answers[k.answer];
-      if (k.answer != ProbeAnswer::absent && doubt.empty()) doubt = ref.version.brief() + ": " + std::string(probe_text(k.answer)) + ", " + k.why;
+      if (k.answer != ProbeAnswer::absent && doubt.empty())
+        doubt = ref.version.brief() + ": " + std::string(probe_text(k.answer)) + ", " + k.why;
     }
-    inspections.push(Json::object({{"provider", p}, {"before", before.str("transcript")}, {"after", probed.evidence}}));
+    inspections.push(
+        Json::object({{"provider", p}, {"before", before.str("transcript")}, {"after", probed.evidence}}));
     result.before = before.str("transcript");
     result.after = probed.evidence;
   }
   if (!doubt.empty())
-    throw Error(Code::outcome_unknown, "the provider was told to destroy, but the inspection does not show every key absent").cause(doubt).next("run the same command again; nothing is certified before it is shown");
-  std::vector<Event> events = {{.type = "erasure-inspected",
-                                .nodes = {{.id = run.id, .is = "destroyed"}},
-                                .body = Json::object({{"inspections", inspections},
-                                                      {"result", Json::object({{"absent", answers[ProbeAnswer::absent]}, {"unknown", 0}, {"usable", 0}, {"refused", 0}})}})}};
+    throw Error(Code::outcome_unknown,
+                "the provider was told to destroy, but the inspection does not show every key absent")
+        .cause(doubt)
+        .next("run the same command again; nothing is certified before it is shown");
+  std::vector<Event> events = {
+      {.type = "erasure-inspected",
+       .nodes = {{.id = run.id, .is = "destroyed"}},
+       .body = Json::object({{"inspections", inspections},
+                             {"result", Json::object({{"absent", answers[ProbeAnswer::absent]},
+                                                      {"unknown", 0},
+                                                      {"usable", 0},
+                                                      {"refused", 0}})}})}};
   for (const Json& d : run.plan.at("datasets").as_array())
-    events.push_back({.type = "dataset-erased",
-                      .nodes = {{.id = d.str("id"), .is = "erased", .of = run.id, .n = d.num("objects"), .b = d.num("bytes"), .d = d.str("inventory_root")}},
-                      .body = Json::object({{"reason", "every key version that ever reached it is destroyed"}})});
+    events.push_back(
+        {.type = "dataset-erased",
+         .nodes = {{.id = d.str("id"),
+                    .is = "erased",
+                    .of = run.id,
+                    .n = d.num("objects"),
+                    .b = d.num("bytes"),
+                    .d = d.str("inventory_root")}},
+         .body = Json::object({{"reason", "every key version that ever reached it is destroyed"}})});
   run.vault.append(std::move(events), {run.id});
 }
 }  // namespace
 
-RunResult run_erasure(Vault& vault, const std::string& text, const std::function<void(const std::string&)>& step) {
+RunResult run_erasure(Vault& vault, const std::string& text,
+                      const std::function<void(const std::string&)>& step) {
   std::string id = vault.find_erasure(text).id;
   settle(vault);
   Run run{vault, id, load_plan(vault, id), step};

@@ -2,8 +2,8 @@
 
 #include "app/actor.h"
 #include "app/datasets.h"
-#include "certificate/grade.h"
 #include "app/settle.h"
+#include "certificate/grade.h"
 #include "crypto/hash.h"
 #include "erasure/destroy_version.h"
 
@@ -18,7 +18,8 @@ std::string birth_digest(const KeyRef& ref) {
 }
 
 // Intended, then made, then recorded. A kill between leaves a question that settle() answers.
-std::string make_version(Vault& vault, const VersionRef& version, const std::string& name, const std::string& provider_id, KeyPurpose purpose,
+std::string make_version(Vault& vault, const VersionRef& version, const std::string& name,
+                         const std::string& provider_id, KeyPurpose purpose,
                          const std::vector<std::string>& streams) {
   Provider& provider = vault.provider(provider_id);
   Event intended{.type = "key-intended",
@@ -41,60 +42,76 @@ const ProviderRecord& choose_provider(Vault& vault, const std::string& text) {
   if (!text.empty()) return vault.find_provider(text);
   auto& all = vault.state().providers;
   if (all.size() == 1) return all.begin()->second;
-  throw Error(Code::usage, "which provider?").next(all.empty() ? "kesu provider add NAME URI" : "--provider NAME; kesu provider list shows them");
+  throw Error(Code::usage, "which provider?")
+      .next(all.empty() ? "kesu provider add NAME URI" : "--provider NAME; kesu provider list shows them");
 }
 }  // namespace
 
 std::string add_provider(Vault& vault, const std::string& name, const std::string& uri) {
   settle(vault);
   for (auto& [id, p] : vault.state().providers)
-    if (p.name == name) throw Error(Code::already_exists, "a provider is called " + name + " already").next("choose another name");
+    if (p.name == name)
+      throw Error(Code::already_exists, "a provider is called " + name + " already")
+          .next("choose another name");
   auto provider = vault.env().providers.open(uri);
   ProviderIdentity identity = provider->identity();
   for (auto& [id, p] : vault.state().providers)
-    if (p.identity.same_place(identity)) throw Error(Code::already_exists, "this token is provider " + p.name + " already").cause("serial " + identity.serial);
+    if (p.identity.same_place(identity))
+      throw Error(Code::already_exists, "this token is provider " + p.name + " already")
+          .cause("serial " + identity.serial);
   ProviderGrade grade = grade_provider(identity);
   auto id = vault.env().random.id<ProviderId>().str();
-  Event added{.type = "provider-added",
-              .nodes = {{.id = id, .is = "open", .d = hex(sha256(as_bytes(identity.to_json().canonical())))}},
-              .body = Json::object({{"name", name},
-                                    {"uri", uri},
-                                    {"identity", identity.to_json()},
-                                    {"capabilities", provider->capabilities().to_json()},
-                                    {"grade", Json::object({{"test", grade.test}, {"row", grade.row}, {"reason", grade.reason}})}})};
+  Event added{
+      .type = "provider-added",
+      .nodes = {{.id = id, .is = "open", .d = hex(sha256(as_bytes(identity.to_json().canonical())))}},
+      .body = Json::object(
+          {{"name", name},
+           {"uri", uri},
+           {"identity", identity.to_json()},
+           {"capabilities", provider->capabilities().to_json()},
+           {"grade", Json::object({{"test", grade.test}, {"row", grade.row}, {"reason", grade.reason}})}})};
   vault.append({added}, {id});
   provider.reset();
   create_key(vault, "control-" + name, id, KeyPurpose::control);
   return id;
 }
 
-std::vector<Event> birth_events(Vault& vault, const VersionRecord& version, const Birth& birth, bool interrupted) {
+std::vector<Event> birth_events(Vault& vault, const VersionRecord& version, const Birth& birth,
+                                bool interrupted) {
   const KeyRecord* key = vault.state().key_of(version.id);
   std::string kept = vault.store().put_blob(as_bytes(birth.to_json().canonical()));
   Json left_out(Json::Array{});
   for (const std::string& a : birth.left_out) left_out.push(a);
   std::vector<Event> events;
-  events.push_back({.type = "key-created",
-                    .nodes = {{.id = version.id, .is = "active", .of = version.provider, .d = birth_digest(birth.ref)}},
-                    .body = Json::object({{"name", key->name},
-                                          {"purpose", purpose_text(key->purpose)},
-                                          {"ref", birth.ref.to_json()},
-                                          {"birth", kept},
-                                          {"left_out", left_out},
-                                          {"interrupted", interrupted}})});
+  events.push_back(
+      {.type = "key-created",
+       .nodes = {{.id = version.id, .is = "active", .of = version.provider, .d = birth_digest(birth.ref)}},
+       .body = Json::object({{"name", key->name},
+                             {"purpose", purpose_text(key->purpose)},
+                             {"ref", birth.ref.to_json()},
+                             {"birth", kept},
+                             {"left_out", left_out},
+                             {"interrupted", interrupted}})});
   if (const VersionRecord* before = key->active())
-    events.push_back({.type = "key-state-changed",
-                      .nodes = {{.id = before->id, .is = "deactivated"}},
-                      .body = Json::object({{"from", before->state}, {"reason", "rotated: version " + std::to_string(version.number()) + " is active"}})});
+    events.push_back(
+        {.type = "key-state-changed",
+         .nodes = {{.id = before->id, .is = "deactivated"}},
+         .body = Json::object(
+             {{"from", before->state},
+              {"reason", "rotated: version " + std::to_string(version.number()) + " is active"}})});
   return events;
 }
 
-std::string create_key(Vault& vault, const std::string& name, const std::string& provider_text, KeyPurpose purpose) {
+std::string create_key(Vault& vault, const std::string& name, const std::string& provider_text,
+                       KeyPurpose purpose) {
   settle(vault);
-  if (name.empty() || name.starts_with("key-")) throw Error(Code::usage, "a key's name cannot be empty or begin with key-");
+  if (name.empty() || name.starts_with("key-"))
+    throw Error(Code::usage, "a key's name cannot be empty or begin with key-");
   for (auto& [id, k] : vault.state().keys) {
     if (k.name != name || k.state() == "absent") continue;
-    throw Error(Code::already_exists, "a key is called " + name + " already").cause(k.id + ", " + k.state()).next("choose another name, or kesu key rotate " + name);
+    throw Error(Code::already_exists, "a key is called " + name + " already")
+        .cause(k.id + ", " + k.state())
+        .next("choose another name, or kesu key rotate " + name);
   }
   const ProviderRecord& provider = choose_provider(vault, provider_text);
   VersionRef version{vault.env().random.id<KeyId>(), 1};
@@ -106,11 +123,15 @@ std::string rotate_key(Vault& vault, KeyRecord& found) {
   settle(vault);
   KeyRecord& key = vault.state().keys.at(found.id);
   if (key.purpose != KeyPurpose::wrap)
-    throw Error(Code::state_refused, key.name + " signs or controls; only keys that wrap are rotated").next("kesu key list");
+    throw Error(Code::state_refused, key.name + " signs or controls; only keys that wrap are rotated")
+        .next("kesu key list");
   const VersionRecord* active = key.active();
-  if (!active) throw Error(Code::state_refused, key.name + " has no active version; it is " + key.state()).next("kesu key create makes another key");
+  if (!active)
+    throw Error(Code::state_refused, key.name + " has no active version; it is " + key.state())
+        .next("kesu key create makes another key");
   VersionRef next{active->version().key, key.versions.back().number() + 1};
-  return make_version(vault, next, key.name, key.provider, key.purpose, {active->id, next.str(), vault.state().vault.id});
+  return make_version(vault, next, key.name, key.provider, key.purpose,
+                      {active->id, next.str(), vault.state().vault.id});
 }
 
 std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& key, uint32_t number) {
@@ -133,7 +154,8 @@ std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& k
       std::string name = d == state.datasets.end() ? id : d->second.name;
       kept_by += (kept_by.empty() ? "it reaches data keys of " : ", ") + name;
     }
-    if (const ErasureRecord* e = state.reserving(key.id); e && kept_by.empty()) kept_by = "erasure " + e->id.substr(0, 12) + " will destroy it";
+    if (const ErasureRecord* e = state.reserving(key.id); e && kept_by.empty())
+      kept_by = "erasure " + e->id.substr(0, 12) + " will destroy it";
     if (v.number() == key.versions.back().number() && v.state == "active" && kept_by.empty())
       for (auto& [id, d] : state.datasets)
         if (d.key == key.id && d.state == "open") kept_by = "dataset " + d.name + " is sealed under it";
@@ -147,26 +169,33 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
   const std::string id = found.id;
   std::vector<DestroyPreview> plan = preview_destroy_key(vault, vault.state().keys.at(id), number);
   if (plan.empty())
-    throw Error(Code::state_refused, found.name + " has no version that could be destroyed").cause("it is " + found.state()).next("kesu key show " + found.name);
+    throw Error(Code::state_refused, found.name + " has no version that could be destroyed")
+        .cause("it is " + found.state())
+        .next("kesu key show " + found.name);
   for (const DestroyPreview& p : plan)
     if (!p.kept_by.empty()) {
-      Error e(Code::in_use, VersionRef::parse(p.version)->brief() + " of " + found.name + " is not destroyed: " + p.kept_by);
+      Error e(Code::in_use, VersionRef::parse(p.version)->brief() + " of " + found.name +
+                                " is not destroyed: " + p.kept_by);
       std::string datasets;
       for (auto& [ds, d] : vault.state().datasets)
         if (d.key == id && d.state != "erased") datasets += " " + d.name;
-      if (!datasets.empty()) e.next("data sealed under it goes by an approved erasure: kesu erase plan" + datasets);
+      if (!datasets.empty())
+        e.next("data sealed under it goes by an approved erasure: kesu erase plan" + datasets);
       throw e;
     }
   vault.checkpoint();  // before anything irreversible
   std::vector<DestroyedVersion> out;
   for (const DestroyPreview& p : plan) {
     const VersionRecord v = *vault.state().version(p.version);
-    // Decided again at the very append that begins it: a dataset added or sealed meanwhile keeps the key alive.
+    // Decided again at the very append that begins it: a dataset added or sealed meanwhile keeps the key
+    // alive.
     auto append = [&](std::vector<Event> events) {
       if (events.at(0).type != "destroy-intended") return void(vault.append(std::move(events), {v.id}));
       vault.decide({v.id, vault.state().vault.id}, [&] {
         for (const DestroyPreview& now : preview_destroy_key(vault, vault.state().keys.at(id), v.number()))
-          if (!now.kept_by.empty()) throw Error(Code::in_use, v.version().brief() + " is not destroyed: " + now.kept_by).next("kesu key show " + id.substr(0, 12));
+          if (!now.kept_by.empty())
+            throw Error(Code::in_use, v.version().brief() + " is not destroyed: " + now.kept_by)
+                .next("kesu key show " + id.substr(0, 12));
         return events;
       });
     };
@@ -198,12 +227,18 @@ Json test_provider(Vault& vault, const ProviderRecord& record) {
           provider.sign(*v.ref, digest);
         }
       } catch (const Error& e) {
-        findings.push(v.version().brief() + " (" + key.name + "): " + e.message() + (e.cause().empty() ? "" : ": " + e.cause()));
+        findings.push(v.version().brief() + " (" + key.name + "): " + e.message() +
+                      (e.cause().empty() ? "" : ": " + e.cause()));
       }
     }
-  return Json::object({{"provider", record.name}, {"identity", provider.identity().to_json()}, {"capabilities", provider.capabilities().to_json()},
-                       {"objects", seen.objects.size()}, {"keys_tried", tried}, {"test_grade", record.test_grade},
-                       {"grade_reason", record.grade_reason}, {"findings", findings}});
+  return Json::object({{"provider", record.name},
+                       {"identity", provider.identity().to_json()},
+                       {"capabilities", provider.capabilities().to_json()},
+                       {"objects", seen.objects.size()},
+                       {"keys_tried", tried},
+                       {"test_grade", record.test_grade},
+                       {"grade_reason", record.grade_reason},
+                       {"findings", findings}});
 }
 
 Json key_json(const State& state, const KeyRecord& key) {
@@ -214,14 +249,17 @@ Json key_json(const State& state, const KeyRecord& key) {
                                 {"created", v.created ? Json(utc_text(v.created)) : Json()},
                                 {"provider_ref", v.ref ? Json(v.ref->label) : Json()}}));
   auto p = state.providers.find(key.provider);
-  return Json::object({{"id", key.id},
-                       {"name", key.name},
-                       {"purpose", key.purpose == KeyPurpose::wrap || key.purpose == KeyPurpose::control ? "wrap" : "sign"},
-                       {"role", purpose_text(key.purpose)},
-                       {"algorithm", key.purpose == KeyPurpose::sign_ledger ? "Ed25519" : key.purpose == KeyPurpose::sign_certificate ? "ECDSA P-384" : "AES-256"},
-                       {"state", key.state()},
-                       {"provider", p == state.providers.end() ? key.provider : p->second.name},
-                       {"versions", versions}});
+  return Json::object(
+      {{"id", key.id},
+       {"name", key.name},
+       {"purpose", key.purpose == KeyPurpose::wrap || key.purpose == KeyPurpose::control ? "wrap" : "sign"},
+       {"role", purpose_text(key.purpose)},
+       {"algorithm", key.purpose == KeyPurpose::sign_ledger        ? "Ed25519"
+                     : key.purpose == KeyPurpose::sign_certificate ? "ECDSA P-384"
+                                                                   : "AES-256"},
+       {"state", key.state()},
+       {"provider", p == state.providers.end() ? key.provider : p->second.name},
+       {"versions", versions}});
 }
 
 }  // namespace kesu

@@ -10,8 +10,9 @@ namespace kesu {
 
 namespace {
 // Members of bodies that hold the SHA-256 of a blob (docs/spec/events.md).
-const std::set<std::string, std::less<>> kBlobMembers = {"statement", "signature", "birth",  "transcript", "receipt", "plan",
-                                                         "certificate", "manifest", "document", "before", "after"};
+const std::set<std::string, std::less<>> kBlobMembers = {
+    "statement",   "signature", "birth",    "transcript", "receipt", "plan",
+    "certificate", "manifest",  "document", "before",     "after"};
 
 void collect(const Json& value, std::string_view member, std::vector<std::string>& out) {
   if (value.is_object()) {
@@ -28,7 +29,9 @@ void check_registers(Store& store, const std::optional<State>& rebuilt, LedgerRe
   if (!kept || !rebuilt) return;
   report.registers = kept->rows.size();
   if (kept->size > store.size()) {
-    report.findings.push_back({.what = "registers.db", .why = "stands for " + std::to_string(kept->size) + " entries; the ledger has " + std::to_string(store.size())});
+    report.findings.push_back({.what = "registers.db",
+                               .why = "stands for " + std::to_string(kept->size) +
+                                      " entries; the ledger has " + std::to_string(store.size())});
     return;
   }
   State then;
@@ -40,11 +43,16 @@ void check_registers(Store& store, const std::optional<State>& rebuilt, LedgerRe
   for (auto& [kind, id, text] : then.rows()) expected[{kind, id}] = text;
   for (auto& [kind, id, text] : kept->rows) {
     auto it = expected.find({kind, id});
-    if (it == expected.end()) report.findings.push_back({.what = "register " + kind + " " + id, .why = "the ledger knows nothing of it"});
-    else if (it->second != text) report.findings.push_back({.what = "register " + kind + " " + id, .why = "says something else than the ledger"});
+    if (it == expected.end())
+      report.findings.push_back(
+          {.what = "register " + kind + " " + id, .why = "the ledger knows nothing of it"});
+    else if (it->second != text)
+      report.findings.push_back(
+          {.what = "register " + kind + " " + id, .why = "says something else than the ledger"});
     if (it != expected.end()) expected.erase(it);
   }
-  for (auto& [key, text] : expected) report.findings.push_back({.what = "register " + key.first + " " + key.second, .why = "is missing"});
+  for (auto& [key, text] : expected)
+    report.findings.push_back({.what = "register " + key.first + " " + key.second, .why = "is missing"});
 }
 }  // namespace
 

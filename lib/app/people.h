@@ -1,5 +1,5 @@
-// Signatures of people: made through ssh-keygen and the person's agent or key file, checked against enrolled keys.
-// kesu never sees a private key.
+// Signatures of people: made through ssh-keygen and the person's agent or key file, checked against enrolled
+// keys. kesu never sees a private key.
 #pragma once
 #include <optional>
 #include <string>
@@ -10,18 +10,20 @@
 
 namespace kesu {
 
-// Runs `ssh-keygen -Y sign -n NAMESPACE -f KEY`: KEY is a private key file, or a public one whose private half the agent
-// holds. Returns the armored signature. Errors: signature_bad with ssh-keygen's words.
+// Runs `ssh-keygen -Y sign -n NAMESPACE -f KEY`: KEY is a private key file, or a public one whose private
+// half the agent holds. Returns the armored signature. Errors: signature_bad with ssh-keygen's words.
 std::string ssh_sign(std::string_view message, const std::string& key_file, const std::string& name_space);
 
 // Why `armored` is not a good signature of this person over `message` in this namespace; "" when it is.
-std::string signature_problem(std::string_view message, std::string_view armored, const std::string& name_space, const std::string& public_key);
+std::string signature_problem(std::string_view message, std::string_view armored,
+                              const std::string& name_space, const std::string& public_key);
 
 // Reads `signature_file` if given, else signs with `key_file`; checks it against the person's enrolled key.
 // Errors: usage when neither is given (next: the ssh-keygen command to type), signature_bad.
 struct SignatureSource {
   std::string key_file, signature_file;
 };
-std::string obtain_signature(const Statement& statement, const OperatorRecord& person, const SignatureSource& source, const std::string& export_hint);
+std::string obtain_signature(const Statement& statement, const OperatorRecord& person,
+                             const SignatureSource& source, const std::string& export_hint);
 
 }  // namespace kesu

@@ -8,7 +8,8 @@ namespace kesu {
 Json policy_lists() {
   Json editions(Json::Array{}), lists(Json::Array{}), periods(Json::Array{});
   for (const policy::Edition& d : policy::editions())
-    editions.push(Json::object({{"document", d.document}, {"title", d.title}, {"date", d.date}, {"seen", d.seen}}));
+    editions.push(
+        Json::object({{"document", d.document}, {"title", d.title}, {"date", d.date}, {"seen", d.seen}}));
   for (const policy::ListRow& r : policy::lists()) {
     Json notes(Json::Array{});
     for (const std::string& n : r.notes) notes.push(n);
@@ -28,8 +29,10 @@ Json policy_lists() {
                                {"word", r.word},
                                {"reading", r.reading},
                                {"citation", r.citation}}));
-  return Json::object(
-      {{"edition", policy::policy_edition()}, {"editions", editions}, {"lists", lists}, {"periods", periods}});
+  return Json::object({{"edition", policy::policy_edition()},
+                       {"editions", editions},
+                       {"lists", lists},
+                       {"periods", periods}});
 }
 
 Json policy_algorithms() {

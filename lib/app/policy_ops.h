@@ -13,10 +13,10 @@ Json policy_lists();
 Json policy_algorithms();
 
 struct PolicyQuestion {
-  std::string algorithm;                 // NAME or NAME:bits=…,hash=…
-  std::string purpose;                   // empty: the first that the registry names
+  std::string algorithm;  // NAME or NAME:bits=…,hash=…
+  std::string purpose;    // empty: the first that the registry names
   std::string mode = "new", profile = "current";
-  std::string until;                     // a year; empty or "open-ended": no end
+  std::string until;  // a year; empty or "open-ended": no end
 };
 // The verdict (docs/spec/policy.md); "allowed" says whether. Throws Error usage for what cannot be read.
 Json policy_verdict(const PolicyQuestion& question, Millis now);

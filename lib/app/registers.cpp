@@ -1,5 +1,5 @@
-// State's records as register rows and back. A row's JSON is the whole record; the reader rebuilds from the ledger when
-// anything in it does not fit.
+// State's records as register rows and back. A row's JSON is the whole record; the reader rebuilds from the
+// ledger when anything in it does not fit.
 #include "app/state.h"
 #include "base/error.h"
 
@@ -18,37 +18,78 @@ std::vector<std::string> strings(const Json& v) {
 }
 
 Json row(const VaultRecord& v) {
-  return Json::object({{"id", v.id}, {"organisation", v.organisation}, {"origin", v.origin}, {"profile", v.profile}, {"statement", v.statement},
-                       {"quorum", v.quorum}, {"waiting_seconds", v.waiting_seconds}, {"ledger_version", v.ledger_version}, {"vkey", v.vkey},
-                       {"signer_version", v.signer_version}, {"signer_certificate", v.signer_certificate}});
+  return Json::object({{"id", v.id},
+                       {"organisation", v.organisation},
+                       {"origin", v.origin},
+                       {"profile", v.profile},
+                       {"statement", v.statement},
+                       {"quorum", v.quorum},
+                       {"waiting_seconds", v.waiting_seconds},
+                       {"ledger_version", v.ledger_version},
+                       {"vkey", v.vkey},
+                       {"signer_version", v.signer_version},
+                       {"signer_certificate", v.signer_certificate}});
 }
 void read(const Json& j, VaultRecord& v) {
-  v = {j.str("id"), j.str("organisation"), j.str("origin"), j.str("profile"), j.str("statement"),
-       j.num("quorum"), j.num("waiting_seconds"), j.str("ledger_version"), j.str("vkey"),
-       j.str("signer_version"), j.str("signer_certificate")};
+  v = {j.str("id"),
+       j.str("organisation"),
+       j.str("origin"),
+       j.str("profile"),
+       j.str("statement"),
+       j.num("quorum"),
+       j.num("waiting_seconds"),
+       j.str("ledger_version"),
+       j.str("vkey"),
+       j.str("signer_version"),
+       j.str("signer_certificate")};
 }
 
 Json row(const OperatorRecord& o) {
-  return Json::object({{"id", o.id}, {"name", o.name}, {"title", o.title}, {"public_key", o.public_key}, {"fingerprint", o.fingerprint},
-                       {"state", o.state}, {"roles", list(o.roles)}});
+  return Json::object({{"id", o.id},
+                       {"name", o.name},
+                       {"title", o.title},
+                       {"public_key", o.public_key},
+                       {"fingerprint", o.fingerprint},
+                       {"state", o.state},
+                       {"roles", list(o.roles)}});
 }
 void read(const Json& j, OperatorRecord& o) {
-  o = {j.str("id"), j.str("name"), j.str("title"), j.str("public_key"), j.str("fingerprint"), j.str("state"), strings(j.at("roles"))};
+  o = {j.str("id"),          j.str("name"),  j.str("title"),        j.str("public_key"),
+       j.str("fingerprint"), j.str("state"), strings(j.at("roles"))};
 }
 
 Json row(const ProviderRecord& p) {
-  return Json::object({{"id", p.id}, {"name", p.name}, {"uri", p.uri}, {"state", p.state}, {"grade_reason", p.grade_reason},
-                       {"identity", p.identity.to_json()}, {"capabilities", p.capabilities}, {"test_grade", p.test_grade}, {"control", p.control}});
+  return Json::object({{"id", p.id},
+                       {"name", p.name},
+                       {"uri", p.uri},
+                       {"state", p.state},
+                       {"grade_reason", p.grade_reason},
+                       {"identity", p.identity.to_json()},
+                       {"capabilities", p.capabilities},
+                       {"test_grade", p.test_grade},
+                       {"control", p.control}});
 }
 void read(const Json& j, ProviderRecord& p) {
-  p = {j.str("id"), j.str("name"), j.str("uri"), j.str("state"), j.str("grade_reason"),
-       ProviderIdentity::from_json(j.at("identity")), j.at("capabilities"), j.flag("test_grade"), j.str("control")};
+  p = {j.str("id"),          j.str("name"),         j.str("uri"),
+       j.str("state"),       j.str("grade_reason"), ProviderIdentity::from_json(j.at("identity")),
+       j.at("capabilities"), j.flag("test_grade"),  j.str("control")};
 }
 
 Json row(const VersionRecord& v) {
-  return Json::object({{"id", v.id}, {"state", v.state}, {"state_before", v.state_before}, {"provider", v.provider}, {"erasure", v.erasure},
-                       {"birth", v.birth}, {"ref", v.ref ? v.ref->to_json() : Json()}, {"created", v.created}, {"deactivated", v.deactivated},
-                       {"destroyed", v.destroyed}, {"receipt_lost", v.receipt_lost}, {"bracket", v.bracket}, {"actor", v.actor}, {"since", v.since}});
+  return Json::object({{"id", v.id},
+                       {"state", v.state},
+                       {"state_before", v.state_before},
+                       {"provider", v.provider},
+                       {"erasure", v.erasure},
+                       {"birth", v.birth},
+                       {"ref", v.ref ? v.ref->to_json() : Json()},
+                       {"created", v.created},
+                       {"deactivated", v.deactivated},
+                       {"destroyed", v.destroyed},
+                       {"receipt_lost", v.receipt_lost},
+                       {"bracket", v.bracket},
+                       {"actor", v.actor},
+                       {"since", v.since}});
 }
 void read(const Json& j, VersionRecord& v) {
   v.id = j.str("id");
@@ -71,7 +112,11 @@ void read(const Json& j, VersionRecord& v) {
 Json row(const KeyRecord& k) {
   Json versions(Json::Array{});
   for (const VersionRecord& v : k.versions) versions.push(row(v));
-  return Json::object({{"id", k.id}, {"name", k.name}, {"purpose", purpose_text(k.purpose)}, {"provider", k.provider}, {"versions", versions}});
+  return Json::object({{"id", k.id},
+                       {"name", k.name},
+                       {"purpose", purpose_text(k.purpose)},
+                       {"provider", k.provider},
+                       {"versions", versions}});
 }
 void read(const Json& j, KeyRecord& k) {
   k.id = j.str("id");
@@ -86,14 +131,33 @@ void read(const Json& j, KeyRecord& k) {
 Json row(const DatasetRecord& d) {
   Json keys(Json::Array{}), batches(Json::Array{});
   for (const DatasetKeyRecord& k : d.keys)
-    keys.push(Json::object({{"id", k.id}, {"version", k.version}, {"algorithm", static_cast<int64_t>(k.wrapped.algorithm)},
-                            {"nonce", hex(k.wrapped.nonce)}, {"blob", hex(k.wrapped.blob)}}));
+    keys.push(Json::object({{"id", k.id},
+                            {"version", k.version},
+                            {"algorithm", static_cast<int64_t>(k.wrapped.algorithm)},
+                            {"nonce", hex(k.wrapped.nonce)},
+                            {"blob", hex(k.wrapped.blob)}}));
   for (const BatchRecord& b : d.batches)
-    batches.push(Json::object({{"id", b.id}, {"state", b.state}, {"version", b.version}, {"dataset_key", b.dataset_key}, {"root", b.root},
-                               {"location", b.location}, {"objects", list(b.objects)}, {"n", b.n}, {"bytes", b.bytes},
-                               {"done_seq", b.done_seq}, {"actor", b.actor}, {"since", b.since}, {"place_inode", b.place_inode}}));
-  return Json::object({{"id", d.id}, {"name", d.name}, {"key", d.key}, {"state", d.state}, {"erasure", d.erasure}, {"settings", d.settings},
-                       {"keys", keys}, {"batches", batches}});
+    batches.push(Json::object({{"id", b.id},
+                               {"state", b.state},
+                               {"version", b.version},
+                               {"dataset_key", b.dataset_key},
+                               {"root", b.root},
+                               {"location", b.location},
+                               {"objects", list(b.objects)},
+                               {"n", b.n},
+                               {"bytes", b.bytes},
+                               {"done_seq", b.done_seq},
+                               {"actor", b.actor},
+                               {"since", b.since},
+                               {"place_inode", b.place_inode}}));
+  return Json::object({{"id", d.id},
+                       {"name", d.name},
+                       {"key", d.key},
+                       {"state", d.state},
+                       {"erasure", d.erasure},
+                       {"settings", d.settings},
+                       {"keys", keys},
+                       {"batches", batches}});
 }
 void read(const Json& j, DatasetRecord& d) {
   d.id = j.str("id");
@@ -103,22 +167,35 @@ void read(const Json& j, DatasetRecord& d) {
   d.erasure = j.str("erasure");
   d.settings = j.at("settings");
   for (const Json& k : j.at("keys").as_array())
-    d.keys.push_back({k.str("id"), k.str("version"),
-                      {static_cast<WrapAlg>(k.num("algorithm")), unhex(k.str("nonce")).value_or(Bytes{}), unhex(k.str("blob")).value_or(Bytes{})}});
+    d.keys.push_back({k.str("id"),
+                      k.str("version"),
+                      {static_cast<WrapAlg>(k.num("algorithm")), unhex(k.str("nonce")).value_or(Bytes{}),
+                       unhex(k.str("blob")).value_or(Bytes{})}});
   for (const Json& b : j.at("batches").as_array())
-    d.batches.push_back({b.str("id"), b.str("state"), b.str("version"), b.str("dataset_key"), b.str("root"), b.str("location"),
-                         strings(b.at("objects")), b.num("n"), b.num("bytes"), static_cast<uint64_t>(b.num("done_seq")), b.at("actor"), b.num("since"), b.str("place_inode")});
+    d.batches.push_back({b.str("id"), b.str("state"), b.str("version"), b.str("dataset_key"), b.str("root"),
+                         b.str("location"), strings(b.at("objects")), b.num("n"), b.num("bytes"),
+                         static_cast<uint64_t>(b.num("done_seq")), b.at("actor"), b.num("since"),
+                         b.str("place_inode")});
 }
 
 Json row(const ProcessRecord& p) {
-  return Json::object({{"id", p.id}, {"purpose", p.purpose}, {"dataset", p.dataset}, {"actor", p.actor}, {"until", p.until}, {"alive", p.alive}});
+  return Json::object({{"id", p.id},
+                       {"purpose", p.purpose},
+                       {"dataset", p.dataset},
+                       {"actor", p.actor},
+                       {"until", p.until},
+                       {"alive", p.alive}});
 }
 void read(const Json& j, ProcessRecord& p) {
   p = {j.str("id"), j.str("purpose"), j.str("dataset"), j.at("actor"), j.num("until"), j.flag("alive")};
 }
 
 Json row(const ApprovalRecord& a) {
-  return Json::object({{"operator", a.operator_id}, {"role", a.role}, {"statement", a.statement}, {"signature", a.signature}, {"time", a.time}});
+  return Json::object({{"operator", a.operator_id},
+                       {"role", a.role},
+                       {"statement", a.statement},
+                       {"signature", a.signature},
+                       {"time", a.time}});
 }
 void read(const Json& j, ApprovalRecord& a) {
   a = {j.str("operator"), j.str("role"), j.str("statement"), j.str("signature"), j.num("time")};
@@ -127,9 +204,20 @@ void read(const Json& j, ApprovalRecord& a) {
 Json row(const ErasureRecord& e) {
   Json approvals(Json::Array{});
   for (const ApprovalRecord& a : e.approvals) approvals.push(row(a));
-  return Json::object({{"id", e.id}, {"stage", e.stage}, {"plan", e.plan}, {"reason", e.reason}, {"datasets", list(e.datasets)}, {"versions", list(e.versions)},
-                       {"request", row(e.request)}, {"approvals", approvals}, {"started", e.started}, {"inspected", e.inspected},
-                       {"certificate", e.certificate}, {"requested", e.requested}, {"approved", e.approved}, {"finished", e.finished}});
+  return Json::object({{"id", e.id},
+                       {"stage", e.stage},
+                       {"plan", e.plan},
+                       {"reason", e.reason},
+                       {"datasets", list(e.datasets)},
+                       {"versions", list(e.versions)},
+                       {"request", row(e.request)},
+                       {"approvals", approvals},
+                       {"started", e.started},
+                       {"inspected", e.inspected},
+                       {"certificate", e.certificate},
+                       {"requested", e.requested},
+                       {"approved", e.approved},
+                       {"finished", e.finished}});
 }
 void read(const Json& j, ErasureRecord& e) {
   e.id = j.str("id");
@@ -149,12 +237,24 @@ void read(const Json& j, ErasureRecord& e) {
 }
 
 Json row(const CertificateRecord& c) {
-  return Json::object({{"id", c.id}, {"erasure", c.erasure}, {"state", c.state}, {"document", c.document}, {"signature", c.signature},
-                       {"manifest", c.manifest}, {"seq", c.seq}, {"issued", c.issued}});
+  return Json::object({{"id", c.id},
+                       {"erasure", c.erasure},
+                       {"state", c.state},
+                       {"document", c.document},
+                       {"signature", c.signature},
+                       {"manifest", c.manifest},
+                       {"seq", c.seq},
+                       {"issued", c.issued}});
 }
 void read(const Json& j, CertificateRecord& c) {
-  c = {j.str("id"), j.str("erasure"), j.str("state"), j.str("document"), j.str("signature"), j.str("manifest"),
-       static_cast<uint64_t>(j.num("seq")), j.num("issued")};
+  c = {j.str("id"),
+       j.str("erasure"),
+       j.str("state"),
+       j.str("document"),
+       j.str("signature"),
+       j.str("manifest"),
+       static_cast<uint64_t>(j.num("seq")),
+       j.num("issued")};
 }
 
 using Rows = std::vector<std::tuple<std::string, std::string, std::string>>;
@@ -175,7 +275,9 @@ void each_record(S& s, F visit) {
 
 Rows State::rows() const {
   Rows out;
-  each_record(*this, [&](const char* kind, const std::string& id, const auto& record) { out.emplace_back(kind, id, row(record).canonical()); });
+  each_record(*this, [&](const char* kind, const std::string& id, const auto& record) {
+    out.emplace_back(kind, id, row(record).canonical());
+  });
   return out;
 }
 
@@ -191,15 +293,24 @@ State State::from_registers(const Store::Registers& registers) {
   State s;
   for (const auto& [kind, id, text] : registers.rows) {
     Json j = parse_json(text, "register " + kind + " " + id);
-    if (kind == "vault") read(j, s.vault);
-    else if (kind == "operator") read(j, s.operators[id]);
-    else if (kind == "provider") read(j, s.providers[id]);
-    else if (kind == "key") read(j, s.keys[id]);
-    else if (kind == "dataset") read(j, s.datasets[id]);
-    else if (kind == "process") read(j, s.processes[id]);
-    else if (kind == "erasure") read(j, s.erasures[id]);
-    else if (kind == "certificate") read(j, s.certificates[id]);
-    else throw Error(Code::bad_input, "unknown register kind " + kind);
+    if (kind == "vault")
+      read(j, s.vault);
+    else if (kind == "operator")
+      read(j, s.operators[id]);
+    else if (kind == "provider")
+      read(j, s.providers[id]);
+    else if (kind == "key")
+      read(j, s.keys[id]);
+    else if (kind == "dataset")
+      read(j, s.datasets[id]);
+    else if (kind == "process")
+      read(j, s.processes[id]);
+    else if (kind == "erasure")
+      read(j, s.erasures[id]);
+    else if (kind == "certificate")
+      read(j, s.certificates[id]);
+    else
+      throw Error(Code::bad_input, "unknown register kind " + kind);
   }
   s.size = registers.size;
   return s;

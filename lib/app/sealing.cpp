@@ -14,7 +14,8 @@
 namespace kesu {
 
 namespace {
-// A batch's objects are named before the first is written, so its end in time is steered by bytes: about a second's work.
+// A batch's objects are named before the first is written, so its end in time is steered by bytes: about a
+// second's work.
 constexpr uint64_t kBatchBytes = 512u << 20;
 
 struct Found {
@@ -26,7 +27,8 @@ struct Found {
 
 FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
 
-void walk(const std::string& path, const std::string& name, const std::string& out, std::vector<Found>& found, SealResult& result) {
+void walk(const std::string& path, const std::string& name, const std::string& out, std::vector<Found>& found,
+          SealResult& result) {
   struct stat st {};
   if (::lstat(path.c_str(), &st) != 0) {
     result.failed.push_back({path, file_error(errno, "look at", path).cause(), Code::io_failed});
@@ -34,23 +36,28 @@ void walk(const std::string& path, const std::string& name, const std::string& o
   }
   if (S_ISDIR(st.st_mode)) {
     try {
-      for (const std::string& child : list_directory(path)) walk(path_join(path, child), path_join(name, child), out, found, result);
+      for (const std::string& child : list_directory(path))
+        walk(path_join(path, child), path_join(name, child), out, found, result);
     } catch (const Error& e) {
       result.failed.push_back({path, e.message() + ": " + e.cause(), e.code()});
     }
   } else if (S_ISREG(st.st_mode)) {
-    found.push_back({path, name, path_join(out, name) + ".kesu", static_cast<uint64_t>(st.st_size), time_of(st.st_mtim), time_of(st.st_ctim), st.st_ino});
+    found.push_back({path, name, path_join(out, name) + ".kesu", static_cast<uint64_t>(st.st_size),
+                     time_of(st.st_mtim), time_of(st.st_ctim), st.st_ino});
   } else {
     result.skipped.push_back({path, S_ISLNK(st.st_mode) ? "a symbolic link" : "not a regular file"});
   }
 }
 
-// What already stands at a place may be replaced only if it is an object of the same dataset, and only when asked.
+// What already stands at a place may be replaced only if it is an object of the same dataset, and only when
+// asked.
 void check_place(const std::string& place, const VaultId& vault, const DatasetId& dataset, bool replace) {
   Fd fd(::open(place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.ok()) {
     if (errno == ENOENT) return;
-    throw Error(Code::already_exists, place + " is in the way").cause("it cannot be read as a sealed object").next("choose another -o DIR");
+    throw Error(Code::already_exists, place + " is in the way")
+        .cause("it cannot be read as a sealed object")
+        .next("choose another -o DIR");
   }
   bool ours = false;
   try {
@@ -58,9 +65,14 @@ void check_place(const std::string& place, const VaultId& vault, const DatasetId
     ours = info.region.header.vault == vault && info.region.header.dataset == dataset;
   } catch (const Error&) {
   }
-  if (!ours) throw Error(Code::already_exists, place + " is in the way").cause("it is no object of this dataset").next("choose another -o DIR, or move that file away");
+  if (!ours)
+    throw Error(Code::already_exists, place + " is in the way")
+        .cause("it is no object of this dataset")
+        .next("choose another -o DIR, or move that file away");
   if (!replace)
-    throw Error(Code::already_exists, place + " holds another content of that name").cause("sealing over it would destroy the only ciphertext of the older content").next("--replace does that; or choose another -o DIR");
+    throw Error(Code::already_exists, place + " holds another content of that name")
+        .cause("sealing over it would destroy the only ciphertext of the older content")
+        .next("--replace does that; or choose another -o DIR");
 }
 
 }  // namespace
@@ -73,8 +85,14 @@ std::string inode_of(const std::string& directory) {
 namespace {
 class Sealer {
  public:
-  Sealer(Vault& vault, const std::string& dataset, std::string out, bool replace, SealResult& result, const std::function<void(int64_t, int64_t)>& progress)
-      : vault_(vault), dataset_(dataset), out_(std::move(out)), replace_(replace), result_(result), progress_(progress) {}
+  Sealer(Vault& vault, const std::string& dataset, std::string out, bool replace, SealResult& result,
+         const std::function<void(int64_t, int64_t)>& progress)
+      : vault_(vault),
+        dataset_(dataset),
+        out_(std::move(out)),
+        replace_(replace),
+        result_(result),
+        progress_(progress) {}
 
   void run(const std::vector<Found>& found) {
     total_ = static_cast<int64_t>(found.size());
@@ -122,19 +140,24 @@ class Sealer {
   }
 
   bool same_content(const Found& f) {
-    Fd source(::open(f.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)), sealed(::open(f.place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    Fd source(::open(f.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)),
+        sealed(::open(f.place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!source.ok() || !sealed.ok()) return false;
     bool same = true;
     uint64_t at = 0;
     Bytes buffer;
     try {
-      open_object(file_input(sealed.get()), [&](const Slot& slot, ByteView aad) { return unwrap_slot(vault_, dataset(), slot, aad); }, [](const Metadata&) {},
-                  [&](ByteView chunk) {
-                    buffer.resize(chunk.size());
-                    ssize_t n = ::pread(source.get(), buffer.data(), buffer.size(), static_cast<off_t>(at));
-                    same = same && n == static_cast<ssize_t>(chunk.size()) && std::equal(chunk.begin(), chunk.end(), buffer.begin());
-                    at += chunk.size();
-                  });
+      open_object(
+          file_input(sealed.get()),
+          [&](const Slot& slot, ByteView aad) { return unwrap_slot(vault_, dataset(), slot, aad); },
+          [](const Metadata&) {},
+          [&](ByteView chunk) {
+            buffer.resize(chunk.size());
+            ssize_t n = ::pread(source.get(), buffer.data(), buffer.size(), static_cast<off_t>(at));
+            same = same && n == static_cast<ssize_t>(chunk.size()) &&
+                   std::equal(chunk.begin(), chunk.end(), buffer.begin());
+            at += chunk.size();
+          });
     } catch (const Error& e) {
       if (e.code() != Code::sealed_damaged) throw;
       same = false;
@@ -147,12 +170,16 @@ class Sealer {
   void prepare() {
     DatasetRecord& d = dataset();
     if (d.state != "open")
-      throw Error(d.state == "frozen" ? Code::frozen : Code::state_refused, "dataset " + d.name + " is " + d.state)
+      throw Error(d.state == "frozen" ? Code::frozen : Code::state_refused,
+                  "dataset " + d.name + " is " + d.state)
           .cause(d.erasure.empty() ? "" : "by erasure " + d.erasure)
-          .next(d.state == "frozen" ? "it takes no new objects until that erasure is cancelled" : "kesu dataset add makes another");
+          .next(d.state == "frozen" ? "it takes no new objects until that erasure is cancelled"
+                                    : "kesu dataset add makes another");
     refuse_reserved(vault_.state(), vault_.state().keys.at(d.key));
     const VersionRecord* active = vault_.state().keys.at(d.key).active();
-    if (!active) throw Error(Code::state_refused, "the key of dataset " + d.name + " has no active version").next("kesu key show " + vault_.state().keys.at(d.key).name);
+    if (!active)
+      throw Error(Code::state_refused, "the key of dataset " + d.name + " has no active version")
+          .next("kesu key show " + vault_.state().keys.at(d.key).name);
     version_ = active->version();
     ref_ = *active->ref;
     provider_ = &vault_.provider(active->provider);
@@ -168,18 +195,22 @@ class Sealer {
   void make_dataset_key() {
     auto id = vault_.env().random.id<DatasetKeyId>();
     Secret fresh = vault_.env().random.secret(64);
-    WrappedKey wrapped = provider_->wrap(ref_, fresh, dataset_key_aad(vault_.id(), *DatasetId::parse(dataset_), id, version_));
+    WrappedKey wrapped =
+        provider_->wrap(ref_, fresh, dataset_key_aad(vault_.id(), *DatasetId::parse(dataset_), id, version_));
     std::string decided = version_.str();
     vault_.decide({dataset_, decided, vault_.state().vault.id}, [&] {
       prepare();
-      if (version_.str() != decided || !key_id_.empty()) throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
-      return std::vector<Event>{{.type = "dataset-key-created",
-                                 .nodes = {{.id = id.str(), .is = "active", .of = dataset_}},
-                                 .edges = {{decided, id.str()}},
-                                 .body = Json::object({{"version", decided},
-                                                       {"wrapped", Json::object({{"algorithm", static_cast<int64_t>(wrapped.algorithm)},
-                                                                                 {"nonce", hex(wrapped.nonce)},
-                                                                                 {"blob", hex(wrapped.blob)}})}})}};
+      if (version_.str() != decided || !key_id_.empty())
+        throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
+      return std::vector<Event>{
+          {.type = "dataset-key-created",
+           .nodes = {{.id = id.str(), .is = "active", .of = dataset_}},
+           .edges = {{decided, id.str()}},
+           .body =
+               Json::object({{"version", decided},
+                             {"wrapped", Json::object({{"algorithm", static_cast<int64_t>(wrapped.algorithm)},
+                                                       {"nonce", hex(wrapped.nonce)},
+                                                       {"blob", hex(wrapped.blob)}})}})}};
     });
     key_ = std::move(fresh);
     key_id_ = id.str();
@@ -199,11 +230,20 @@ class Sealer {
     std::string version = version_.str(), key_id = key_id_;
     vault_.decide({dataset_, version, vault_.state().vault.id}, [&] {
       prepare();
-      if (version_.str() != version || key_id_ != key_id) throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
+      if (version_.str() != version || key_id_ != key_id)
+        throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
       return std::vector<Event>{{.type = "seal-intended",
-                                 .nodes = {{.id = batch.str(), .is = "intended", .of = dataset_, .n = static_cast<int64_t>(files.size())}},
+                                 .nodes = {{.id = batch.str(),
+                                            .is = "intended",
+                                            .of = dataset_,
+                                            .n = static_cast<int64_t>(files.size())}},
                                  .edges = {{version, batch.str()}},
-                                 .body = Json::object({{"actor", this_process()}, {"location", out_}, {"location_inode", inode_of(out_)}, {"objects", objects}, {"version", version}, {"dataset_key", key_id}})}};
+                                 .body = Json::object({{"actor", this_process()},
+                                                       {"location", out_},
+                                                       {"location_inode", inode_of(out_)},
+                                                       {"objects", objects},
+                                                       {"version", version},
+                                                       {"dataset_key", key_id}})}};
     });
 
     std::vector<SegmentObject> done;
@@ -219,7 +259,8 @@ class Sealer {
           finish(batch, done, bytes);
           throw;
         }
-        result_.failed.push_back({f.path, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.code()});
+        result_.failed.push_back(
+            {f.path, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.code()});
       }
       progress_(++done_, total_);
     }
@@ -241,8 +282,10 @@ class Sealer {
                         .bind_payload = settings.flag("bind_payload"),
                         .metadata = {}};
     request.metadata.name = f.name;
-    SealedFile sealed = seal_file_to(request, fd.get(), dir_name(f.place),
-                                     [&](const Secret& key, ByteView aad) { return provider_->wrap(ref_, key, aad); }, vault_.env().random);
+    SealedFile sealed = seal_file_to(
+        request, fd.get(), dir_name(f.place),
+        [&](const Secret& key, ByteView aad) { return provider_->wrap(ref_, key, aad); },
+        vault_.env().random);
     publish(sealed.part, f.place);
     SegmentObject o;
     o.object = id;
@@ -264,14 +307,18 @@ class Sealer {
   // Durable first, then said: one sync for the whole batch, the segment, the entry.
   void finish(const BatchId& batch, const std::vector<SegmentObject>& done, int64_t bytes) {
     if (done.empty()) {
-      vault_.append({{.type = "seal-abandoned", .nodes = {{.id = batch.str(), .is = "abandoned", .of = dataset_}},
-                      .body = Json::object({{"why", "none of its files could be sealed"}, {"removed", Json(Json::Array{})}})}}, {});
+      vault_.append({{.type = "seal-abandoned",
+                      .nodes = {{.id = batch.str(), .is = "abandoned", .of = dataset_}},
+                      .body = Json::object(
+                          {{"why", "none of its files could be sealed"}, {"removed", Json(Json::Array{})}})}},
+                    {});
       return;
     }
     Fd out(::open(out_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", out_);
     SegmentHeader header{vault_.id(), *DatasetId::parse(dataset_), batch, *DatasetKeyId::parse(key_id_)};
-    vault_.append({seal_done(vault_, header, done, key_, bytes, version_.str(), dataset(), false)}, {batch.str()});
+    vault_.append({seal_done(vault_, header, done, key_, bytes, version_.str(), dataset(), false)},
+                  {batch.str()});
     for (const SegmentObject& o : done) known_[o.name] = o;
     result_.sealed += static_cast<int64_t>(done.size());
     result_.bytes += bytes;
@@ -295,23 +342,37 @@ class Sealer {
 };
 }  // namespace
 
-Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<SegmentObject>& objects, const Secret& dataset_key, int64_t bytes,
-                const std::string& version, const DatasetRecord& dataset, bool interrupted) {
+Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<SegmentObject>& objects,
+                const Secret& dataset_key, int64_t bytes, const std::string& version,
+                const DatasetRecord& dataset, bool interrupted) {
   std::string ds = header.dataset.str(), batch = header.batch.str();
   bool written = vault.store().has_segment(ds, batch);
-  Bytes segment = written ? vault.store().segment(ds, batch) : write_segment(header, objects, dataset_key, vault.env().random);
+  Bytes segment = written ? vault.store().segment(ds, batch)
+                          : write_segment(header, objects, dataset_key, vault.env().random);
   std::string digest = vault.store().put_segment(ds, batch, segment);
   SegmentLeaves listed = parse_segment_leaves(segment);
-  int64_t replaced = std::count_if(objects.begin(), objects.end(), [](const SegmentObject& o) { return o.supersedes.has_value(); });
+  int64_t replaced = std::count_if(objects.begin(), objects.end(),
+                                   [](const SegmentObject& o) { return o.supersedes.has_value(); });
   return {.type = "seal-done",
-          .nodes = {{.id = header.batch.str(), .is = "sealed", .of = header.dataset.str(), .n = static_cast<int64_t>(listed.objects.size()), .b = bytes, .d = hex(listed.root())}},
-          .body = Json::object({{"segment", digest}, {"version", version}, {"dataset_key", header.dataset_key.str()},
-                                {"content_algorithm", dataset.settings.str("content_algorithm")}, {"wrap_algorithm", "AES-256-GCM"},
-                                {"chunk", dataset.settings.num("chunk")}, {"interrupted", interrupted}, {"replaced", replaced}})};
+          .nodes = {{.id = header.batch.str(),
+                     .is = "sealed",
+                     .of = header.dataset.str(),
+                     .n = static_cast<int64_t>(listed.objects.size()),
+                     .b = bytes,
+                     .d = hex(listed.root())}},
+          .body = Json::object({{"segment", digest},
+                                {"version", version},
+                                {"dataset_key", header.dataset_key.str()},
+                                {"content_algorithm", dataset.settings.str("content_algorithm")},
+                                {"wrap_algorithm", "AES-256-GCM"},
+                                {"chunk", dataset.settings.num("chunk")},
+                                {"interrupted", interrupted},
+                                {"replaced", replaced}})};
 }
 
-SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<std::string>& sources, const std::string& out,
-                      bool replace, const std::function<void(int64_t, int64_t)>& progress) {
+SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<std::string>& sources,
+                      const std::string& out, bool replace,
+                      const std::function<void(int64_t, int64_t)>& progress) {
   std::string id = dataset.id, place = absolute_path(out);
   settle(vault);
   SealResult result;
@@ -319,8 +380,11 @@ SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<st
   std::set<std::string> tops;
   for (const std::string& source : sources) {
     std::string path = absolute_path(source), base = base_name(path);
-    if (!tops.insert(base).second) throw Error(Code::usage, "two sources are called " + base).next("seal them one after the other, to different -o DIR");
-    if ((place + "/").starts_with(path + "/")) throw Error(Code::usage, "-o " + out + " lies inside " + source).next("choose a directory outside");
+    if (!tops.insert(base).second)
+      throw Error(Code::usage, "two sources are called " + base)
+          .next("seal them one after the other, to different -o DIR");
+    if ((place + "/").starts_with(path + "/"))
+      throw Error(Code::usage, "-o " + out + " lies inside " + source).next("choose a directory outside");
     walk(path, base, place, found, result);
   }
   make_directories(place);
@@ -347,7 +411,8 @@ Exit exit_of_parts(int64_t done, const std::vector<Skipped>& failed) {
   if (failed.empty()) return Exit::done;
   for (const Skipped& f : failed)
     if (f.code == Code::sealed_damaged) return Exit::invalid;
-  bool same = std::all_of(failed.begin(), failed.end(), [&](const Skipped& f) { return exit_of(f.code) == exit_of(failed[0].code); });
+  bool same = std::all_of(failed.begin(), failed.end(),
+                          [&](const Skipped& f) { return exit_of(f.code) == exit_of(failed[0].code); });
   return done == 0 && same ? exit_of(failed[0].code) : Exit::partial;
 }
 

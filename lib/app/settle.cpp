@@ -30,13 +30,15 @@ bool may_settle(Vault& vault, const Json& actor, Millis since) {
 // One question that cannot be answered now neither hides the others nor stops the command.
 void attempt(Vault& vault, const std::function<void()>& settle_one) {
   // These are about the vault itself: no command can go on.
-  static const std::set<Code> kEndsAll = {Code::ledger_damaged, Code::store_unavailable, Code::store_busy, Code::disk_full, Code::read_only, Code::vault_newer};
+  static const std::set<Code> kEndsAll = {Code::ledger_damaged, Code::store_unavailable, Code::store_busy,
+                                          Code::disk_full,      Code::read_only,         Code::vault_newer};
   try {
     settle_one();
   } catch (const Error& e) {
     if (kEndsAll.contains(e.code())) throw;
     vault.refresh();
-    vault.env().notice("an open question stays open: " + e.message() + (e.cause().empty() ? "" : ": " + e.cause()));
+    vault.env().notice("an open question stays open: " + e.message() +
+                       (e.cause().empty() ? "" : ": " + e.cause()));
   }
 }
 
@@ -48,8 +50,11 @@ void settle_birth(Vault& vault, const std::string& id) {
     vault.env().notice("settled: " + v.version().brief() + " was made before the interruption");
   } else {
     auto probed = vault.probe(vault.state().providers.at(v.provider), {}, {});
-    vault.append({{.type = "key-abandoned", .nodes = {{.id = id, .is = "absent"}},
-                   .body = Json::object({{"transcript", probed.evidence}, {"why", "interrupted before the provider made it"}})}}, {id});
+    vault.append({{.type = "key-abandoned",
+                   .nodes = {{.id = id, .is = "absent"}},
+                   .body = Json::object({{"transcript", probed.evidence},
+                                         {"why", "interrupted before the provider made it"}})}},
+                 {id});
     vault.env().notice("settled: " + v.version().brief() + " was never made");
   }
 }
@@ -67,12 +72,14 @@ bool same_place(const BatchRecord& batch) {
   return !batch.place_inode.empty() && inode_of(batch.location) == batch.place_inode;
 }
 Error unexamined(const BatchRecord& batch) {
-  return Error(Code::io_failed, "an interrupted batch of " + std::to_string(batch.objects.size()) + " objects lies in " + batch.location + ", which is not there or is another directory")
+  return Error(Code::io_failed, "an interrupted batch of " + std::to_string(batch.objects.size()) +
+                                    " objects lies in " + batch.location +
+                                    ", which is not there or is another directory")
       .next("bring it back (mount it), or kesu inventory settle DATASET --location-lost REASON");
 }
 
-// Objects of an unfinished batch that stand whole under their final names are adopted; the rest is removed. Nothing
-// that could be opened is lost.
+// Objects of an unfinished batch that stand whole under their final names are adopted; the rest is removed.
+// Nothing that could be opened is lost.
 void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord& batch) {
   std::set<std::string> intended(batch.objects.begin(), batch.objects.end());
   std::vector<SegmentObject> adopted;
@@ -84,12 +91,17 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       std::string path = path_join(dir, name);
       struct stat st {};
       if (::lstat(path.c_str(), &st) != 0) throw file_error(errno, "look at", path);
-      if (S_ISDIR(st.st_mode)) look(path);
-      else if (S_ISREG(st.st_mode) && name.ends_with(".kesu-part") && name.size() == 43 && intended.contains(name.substr(1, 32))) remove_file(path);
-      else if (S_ISREG(st.st_mode) && name.ends_with(".kesu")) places.push_back(path);
+      if (S_ISDIR(st.st_mode))
+        look(path);
+      else if (S_ISREG(st.st_mode) && name.ends_with(".kesu-part") && name.size() == 43 &&
+               intended.contains(name.substr(1, 32)))
+        remove_file(path);
+      else if (S_ISREG(st.st_mode) && name.ends_with(".kesu"))
+        places.push_back(path);
     }
   };
-  // With a segment only the entry is missing: its objects were durable before it was written, and it is written once.
+  // With a segment only the entry is missing: its objects were durable before it was written, and it is
+  // written once.
   bool written = vault.store().has_segment(dataset_id, batch.id);
   if (!written) {
     if (!exists(batch.location)) throw unexamined(batch);
@@ -98,7 +110,8 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
 
   KeyHolder holder(vault, dataset_id, "settle");
   const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
-  SegmentHeader header{vault.id(), *DatasetId::parse(dataset_id), *BatchId::parse(batch.id), *DatasetKeyId::parse(batch.dataset_key)};
+  SegmentHeader header{vault.id(), *DatasetId::parse(dataset_id), *BatchId::parse(batch.id),
+                       *DatasetKeyId::parse(batch.dataset_key)};
   if (written) {
     Secret key = open_dataset_key(vault, dataset, batch.dataset_key);
     adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
@@ -120,9 +133,13 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     } catch (const Error&) {
       continue;  // no object of ours
     }
-    if (found.vault != vault.id() || found.dataset.str() != dataset_id || !intended.contains(hex(found.object.bytes()))) continue;
+    if (found.vault != vault.id() || found.dataset.str() != dataset_id ||
+        !intended.contains(hex(found.object.bytes())))
+      continue;
     try {
-      OpenedObject opened = open_object(in, [&](const Slot& s, ByteView aad) { return unwrap_slot(vault, dataset, s, aad); }, [](const Metadata&) {}, [](ByteView) {});
+      OpenedObject opened = open_object(
+          in, [&](const Slot& s, ByteView aad) { return unwrap_slot(vault, dataset, s, aad); },
+          [](const Metadata&) {}, [](ByteView) {});
       SegmentObject o;
       o.object = found.object;
       o.leaf = inventory_leaf(found, found.payload_bound ? payload_root_of(in, found) : Digest32{});
@@ -138,22 +155,28 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     } catch (const Error& e) {
       if (e.code() != Code::sealed_damaged) throw;
       if (!same_place(batch)) throw;  // in a copy of the place, damage is the copy's
-      remove_file(path);  // a power cut left it half written: its source was never removed
+      remove_file(path);              // a power cut left it half written: its source was never removed
       removed.push(hex(found.object.bytes()));
     }
   }
   // In a directory that is not the one sealed to, nothing found says nothing; a copy of it does.
   if (adopted.empty() && !written && !same_place(batch)) throw unexamined(batch);
   if (adopted.empty()) {
-    vault.append({{.type = "seal-abandoned", .nodes = {{.id = batch.id, .is = "abandoned", .of = dataset_id}},
-                   .body = Json::object({{"why", "interrupted before any of its objects was whole"}, {"removed", removed}})}}, {batch.id});
-    vault.env().notice("settled: a batch of " + dataset.name + " was interrupted before any object was whole");
+    vault.append({{.type = "seal-abandoned",
+                   .nodes = {{.id = batch.id, .is = "abandoned", .of = dataset_id}},
+                   .body = Json::object(
+                       {{"why", "interrupted before any of its objects was whole"}, {"removed", removed}})}},
+                 {batch.id});
+    vault.env().notice("settled: a batch of " + dataset.name +
+                       " was interrupted before any object was whole");
   } else {
     Fd out(::open(batch.location.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", batch.location);
     Secret key = open_dataset_key(vault, dataset, batch.dataset_key);
     vault.append({seal_done(vault, header, adopted, key, bytes, batch.version, dataset, true)}, {batch.id});
-    vault.env().notice("settled: " + std::to_string(adopted.size()) + " of " + std::to_string(intended.size()) + " objects of an interrupted batch of " + dataset.name + " were whole and are kept");
+    vault.env().notice("settled: " + std::to_string(adopted.size()) + " of " +
+                       std::to_string(intended.size()) + " objects of an interrupted batch of " +
+                       dataset.name + " were whole and are kept");
   }
   holder.end("returned");
 }
@@ -163,7 +186,8 @@ void settle_seals(Vault& vault) {
   for (auto& [id, d] : vault.state().datasets)
     for (const BatchRecord& b : d.batches)
       if (b.state == "intended" && may_settle(vault, b.actor, b.since)) open.emplace_back(id, b);
-  for (auto& [dataset, batch] : open) attempt(vault, [&, &ds = dataset, &b = batch] { settle_batch(vault, ds, b); });
+  for (auto& [dataset, batch] : open)
+    attempt(vault, [&, &ds = dataset, &b = batch] { settle_batch(vault, ds, b); });
 }
 
 void settle_destruction_of(Vault& vault, const std::string& id) {
@@ -174,11 +198,14 @@ void settle_destruction_of(Vault& vault, const std::string& id) {
   if (!v.erasure.empty()) erasure = v.erasure;
   auto events = settle_destruction(v.version(), v.state_before, erasure, answer, probed.evidence);
   if (events.empty()) {
-    vault.env().notice("open question: was " + v.version().brief() + " destroyed? The provider's answer is unknown: " + probed.key(v.version()).why);
+    vault.env().notice("open question: was " + v.version().brief() +
+                       " destroyed? The provider's answer is unknown: " + probed.key(v.version()).why);
     return;
   }
   vault.append(std::move(events), {id});
-  vault.env().notice("settled: " + v.version().brief() + (answer == ProbeAnswer::absent ? " is gone; its receipt was lost" : " is still there; its destruction did not happen"));
+  vault.env().notice("settled: " + v.version().brief() +
+                     (answer == ProbeAnswer::absent ? " is gone; its receipt was lost"
+                                                    : " is still there; its destruction did not happen"));
 }
 
 void settle_destructions(Vault& vault) {
@@ -192,12 +219,17 @@ void settle_destructions(Vault& vault) {
 void settle_processes(Vault& vault) {
   std::vector<std::string> open;
   for (auto& [id, p] : vault.state().processes)
-    if (p.alive && !is_this_process(p.actor) && may_settle(vault, p.actor, p.until - kUnseen)) open.push_back(id);
+    if (p.alive && !is_this_process(p.actor) && may_settle(vault, p.actor, p.until - kUnseen))
+      open.push_back(id);
   for (const std::string& id : open) {
     bool seen = has_ended(vault.state().processes.at(id).actor).value_or(false);
-    vault.append({{.type = "process-ended", .nodes = {{.id = id, .is = "ended"}},
-                   .body = Json::object({{"how", seen ? "found-dead" : "lease-over"},
-                                         {"detail", seen ? "no such process on its host any more" : "it cannot be seen from here; its lease is over"}})}}, {id});
+    vault.append(
+        {{.type = "process-ended",
+          .nodes = {{.id = id, .is = "ended"}},
+          .body = Json::object({{"how", seen ? "found-dead" : "lease-over"},
+                                {"detail", seen ? "no such process on its host any more"
+                                                : "it cannot be seen from here; its lease is over"}})}},
+        {id});
   }
 }
 // Temporary files of durable writes that a kill left behind.
@@ -208,7 +240,8 @@ void sweep(Vault& vault) {
     static const std::regex kTemporary("[^/]+\\.tmp([0-9]+)\\.[0-9]+");
     std::smatch match;
     for (const std::string& name : list_directory(dir))
-      if (std::regex_match(name, match, kTemporary) && !exists("/proc/" + match[1].str())) remove_file(path_join(dir, name));
+      if (std::regex_match(name, match, kTemporary) && !exists("/proc/" + match[1].str()))
+        remove_file(path_join(dir, name));
   };
   clean(vault.directory());
   clean(path_join(vault.directory(), "evidence"));
@@ -223,18 +256,27 @@ std::vector<Question> open_questions(Vault& vault) {
   std::vector<Question> out;
   const State& state = vault.state();
   auto add = [&](const std::string& node, const std::string& what, const Json& actor, Millis since) {
-    out.push_back({node, what, actor.str_or("host", "?") + ", process " + std::to_string(actor.num_or("pid", 0)), may_settle(vault, actor, since) && !is_this_process(actor)});
+    out.push_back({node, what,
+                   actor.str_or("host", "?") + ", process " + std::to_string(actor.num_or("pid", 0)),
+                   may_settle(vault, actor, since) && !is_this_process(actor)});
   };
   for (auto& [id, key] : state.keys)
     for (const VersionRecord& v : key.versions) {
       if (v.state == "intended") add(v.id, "was key " + key.name + " made?", v.actor, v.since);
-      if (v.state == "destroying") add(v.id, "was " + v.version().brief() + " of " + key.name + " destroyed?", v.actor, v.since);
+      if (v.state == "destroying")
+        add(v.id, "was " + v.version().brief() + " of " + key.name + " destroyed?", v.actor, v.since);
     }
   for (auto& [id, d] : state.datasets)
     for (const BatchRecord& b : d.batches)
-      if (b.state == "intended") add(b.id, "which of " + std::to_string(b.objects.size()) + " objects of dataset " + d.name + " were sealed?", b.actor, b.since);
+      if (b.state == "intended")
+        add(b.id,
+            "which of " + std::to_string(b.objects.size()) + " objects of dataset " + d.name +
+                " were sealed?",
+            b.actor, b.since);
   for (auto& [id, p] : state.processes)
-    if (p.alive) add(id, "does the process that holds keys of " + p.dataset + " (" + p.purpose + ") still run?", p.actor, p.until - kUnseen);
+    if (p.alive)
+      add(id, "does the process that holds keys of " + p.dataset + " (" + p.purpose + ") still run?", p.actor,
+          p.until - kUnseen);
   return out;
 }
 
@@ -244,7 +286,8 @@ std::vector<std::string> living_holders(Vault& vault, const std::string& dataset
     if (!p.alive || p.dataset != dataset || is_this_process(p.actor)) continue;
     auto ended = has_ended(p.actor);
     if (ended.value_or(vault.now() >= p.until)) continue;
-    out.push_back(p.purpose + " on " + p.actor.str_or("host", "?") + ", process " + std::to_string(p.actor.num_or("pid", 0)) +
+    out.push_back(p.purpose + " on " + p.actor.str_or("host", "?") + ", process " +
+                  std::to_string(p.actor.num_or("pid", 0)) +
                   (ended ? ", running" : ", at most until " + local_text(p.until)));
   }
   return out;
@@ -256,15 +299,20 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
   for (const BatchRecord& b : vault.state().datasets.at(dataset).batches)
     if (b.state == "intended" && may_settle(vault, b.actor, b.since) && !same_place(b)) lost.push_back(b);
   for (const BatchRecord& b : lost)
-    vault.append({{.type = "seal-abandoned", .nodes = {{.id = b.id, .is = "abandoned", .of = dataset}},
-                   .body = Json::object({{"why", "declared lost: " + reason}, {"removed", Json(Json::Array{})}, {"actor", this_process()}})}}, {b.id});
+    vault.append({{.type = "seal-abandoned",
+                   .nodes = {{.id = b.id, .is = "abandoned", .of = dataset}},
+                   .body = Json::object({{"why", "declared lost: " + reason},
+                                         {"removed", Json(Json::Array{})},
+                                         {"actor", this_process()}})}},
+                 {b.id});
   return static_cast<int64_t>(lost.size());
 }
 
 void settle(Vault& vault) {
   vault.refresh();
   sweep(vault);
-  for (auto step : {settle_processes, settle_births, settle_destructions, settle_seals}) attempt(vault, [&] { step(vault); });
+  for (auto step : {settle_processes, settle_births, settle_destructions, settle_seals})
+    attempt(vault, [&] { step(vault); });
 }
 
 }  // namespace kesu

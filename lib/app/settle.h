@@ -1,5 +1,5 @@
-// After a kill, a crash, a power cut: what an interrupted command left open is learned from the provider and the files,
-// and recorded. Never a guess, never a silent retry of something irreversible.
+// After a kill, a crash, a power cut: what an interrupted command left open is learned from the provider and
+// the files, and recorded. Never a guess, never a silent retry of something irreversible.
 #pragma once
 #include <string>
 #include <vector>
@@ -11,19 +11,21 @@ namespace kesu {
 // An open question in the ledger.
 struct Question {
   std::string node, what, since;
-  bool ours_to_settle = true;  // false: the process that opened it still runs, or runs where it cannot be seen
+  bool ours_to_settle =
+      true;  // false: the process that opened it still runs, or runs where it cannot be seen
 };
 std::vector<Question> open_questions(Vault& vault);
 
-// Processes that hold keys of `dataset`: those whose lease has not passed, and those that can be seen to run whatever their lease says. One line each.
+// Processes that hold keys of `dataset`: those whose lease has not passed, and those that can be seen to run
+// whatever their lease says. One line each.
 std::vector<std::string> living_holders(Vault& vault, const std::string& dataset);
 
-// Ends interrupted batches whose place is gone for good, on somebody's word: the certificate will say that their
-// objects were never seen whole. Returns how many.
+// Ends interrupted batches whose place is gone for good, on somebody's word: the certificate will say that
+// their objects were never seen whole. Returns how many.
 int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::string& reason);
 
-// Settles all that can be settled now; what cannot (provider silent, process alive elsewhere) stays a question and is
-// said through env.notice. Every command that writes calls it first.
+// Settles all that can be settled now; what cannot (provider silent, process alive elsewhere) stays a
+// question and is said through env.notice. Every command that writes calls it first.
 void settle(Vault& vault);
 
 }  // namespace kesu

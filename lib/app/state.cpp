@@ -21,7 +21,9 @@ const NodeMention* mention(const Header& h, std::string_view kind) {
 
 const NodeMention& need(const Header& h, std::string_view kind) {
   const NodeMention* node = mention(h, kind);
-  if (!node) throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " (" + h.type + ") names no " + std::string(kind));
+  if (!node)
+    throw Error(Code::ledger_damaged,
+                "entry " + std::to_string(h.seq) + " (" + h.type + ") names no " + std::string(kind));
   return *node;
 }
 
@@ -61,7 +63,9 @@ int64_t DatasetRecord::bytes() const {
   return n;
 }
 
-const VersionRecord* State::version(std::string_view id) const { return const_cast<State*>(this)->version(id); }
+const VersionRecord* State::version(std::string_view id) const {
+  return const_cast<State*>(this)->version(id);
+}
 VersionRecord* State::version(std::string_view id) {
   auto ref = VersionRef::parse(id);
   if (!ref) return nullptr;
@@ -89,14 +93,17 @@ const ErasureRecord* State::reserving(std::string_view key) const {
 void State::evolve(const StoredEntry& stored) {
   const Header& h = stored.entry.header;
   const Json& body = stored.entry.body;
-  if (h.seq != size) throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " stands where entry " + std::to_string(size) + " belongs");
+  if (h.seq != size)
+    throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " stands where entry " +
+                                          std::to_string(size) + " belongs");
   try {
     evolve_vault(h, body);
     evolve_key(h, body);
     evolve_dataset(h, body);
     evolve_erasure(h, body);
   } catch (const Error& e) {
-    throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " (" + h.type + ") cannot be read").cause(e.message());
+    throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " (" + h.type + ") cannot be read")
+        .cause(e.message());
   }
   size = h.seq + 1;
   time = h.time;
@@ -262,7 +269,8 @@ void State::evolve_dataset(const Header& h, const Json& body) {
   auto dataset = datasets.find(node.of);
   if (dataset == datasets.end()) throw Error(Code::ledger_damaged, node.id + " belongs to no dataset");
   auto& batches = dataset->second.batches;
-  auto batch = std::find_if(batches.rbegin(), batches.rend(), [&](const BatchRecord& b) { return b.id == node.id; });
+  auto batch =
+      std::find_if(batches.rbegin(), batches.rend(), [&](const BatchRecord& b) { return b.id == node.id; });
   if (batch == batches.rend()) throw Error(Code::ledger_damaged, node.id + " was never intended");
   batch->state = node.is;
   batch->objects.clear();
@@ -279,7 +287,9 @@ void State::evolve_dataset(const Header& h, const Json& body) {
 void State::evolve_erasure(const Header& h, const Json& body) {
   if (h.type == "certificate-issued") {
     const NodeMention& node = need(h, "cer");
-    certificates[node.id] = {node.id, node.of, "issued", body.str("certificate"), body.str("signature"), body.str("manifest"), h.seq, h.time};
+    certificates[node.id] = {
+        node.id, node.of, "issued", body.str("certificate"), body.str("signature"), body.str("manifest"),
+        h.seq,   h.time};
     erasures[node.of].certificate = node.id;
     touch("certificate", node.id);
     touch("erasure", node.of);
@@ -304,7 +314,8 @@ void State::evolve_erasure(const Header& h, const Json& body) {
     e.request = {body.str("operator"), "operator", body.str("statement"), body.str("signature"), h.time};
     e.requested = h.time;
   } else if (h.type == "erasure-approved") {
-    e.approvals.push_back({body.str("operator"), body.str("role"), body.str("statement"), body.str("signature"), h.time});
+    e.approvals.push_back(
+        {body.str("operator"), body.str("role"), body.str("statement"), body.str("signature"), h.time});
     if (node.is == "approved") e.approved = h.time;
   } else if (h.type == "erasure-started") {
     e.started = body;

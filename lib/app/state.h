@@ -1,5 +1,5 @@
-// What the vault's ledger says, as records: State = fold of evolve over all entries. Pure: no files, no clock.
-// Registers are these records as rows; deleting them is harmless.
+// What the vault's ledger says, as records: State = fold of evolve over all entries. Pure: no files, no
+// clock. Registers are these records as rows; deleting them is harmless.
 #pragma once
 #include <map>
 #include <optional>
@@ -38,7 +38,7 @@ struct ProviderRecord {
 };
 
 struct VersionRecord {
-  std::string id;  // `key-….n`
+  std::string id;                   // `key-….n`
   std::string state, state_before;  // state_before: what it was when `destroying` began
   std::string provider, erasure, birth;
   std::optional<KeyRef> ref;
@@ -70,9 +70,9 @@ struct BatchRecord {
   std::vector<std::string> objects;  // only while intended
   int64_t n = 0, bytes = 0;
   uint64_t done_seq = 0;
-  Json actor;                 // who intended it
-  Millis since = 0;           // when
-  std::string place_inode;    // of the location's directory then
+  Json actor;               // who intended it
+  Millis since = 0;         // when
+  std::string place_inode;  // of the location's directory then
 };
 struct DatasetRecord {
   std::string id, name, key, state, erasure;
@@ -99,8 +99,8 @@ struct ErasureRecord {
   std::vector<std::string> datasets, versions;
   ApprovalRecord request;
   std::vector<ApprovalRecord> approvals;
-  Json started;     // body of the newest erasure-started
-  Json inspected;   // body of erasure-inspected
+  Json started;    // body of the newest erasure-started
+  Json inspected;  // body of erasure-inspected
   std::string certificate;
   Millis requested = 0, approved = 0, finished = 0;
 };
@@ -112,8 +112,8 @@ struct CertificateRecord {
 
 class State {
  public:
-  uint64_t size = 0;   // ledger entries folded in
-  Millis time = 0;     // of the last
+  uint64_t size = 0;  // ledger entries folded in
+  Millis time = 0;    // of the last
   VaultRecord vault;
   std::map<std::string, OperatorRecord> operators;
   std::map<std::string, ProviderRecord> providers;
@@ -129,8 +129,8 @@ class State {
   const VersionRecord* version(std::string_view id) const;
   VersionRecord* version(std::string_view id);
   const KeyRecord* key_of(std::string_view version) const;
-  // The erasure that is requested, approved or running and will destroy a version of this key; nullptr: none. Such
-  // a key takes no new versions, datasets or data.
+  // The erasure that is requested, approved or running and will destroy a version of this key; nullptr: none.
+  // Such a key takes no new versions, datasets or data.
   const ErasureRecord* reserving(std::string_view key) const;
 
   // Registers: one row per record. rows() gives all; changed() those since the last call of clear_changed().

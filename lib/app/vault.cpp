@@ -22,32 +22,44 @@ auto& find_in(Map& records, std::string_view prefix, const std::string& text, co
     bool named = false;
     if constexpr (requires { record.name; }) named = record.name == text;
     if (named) return record;
-    if (text.starts_with(prefix) && text.size() >= prefix.size() + kShortest && id.starts_with(text)) hits.push_back(id);
+    if (text.starts_with(prefix) && text.size() >= prefix.size() + kShortest && id.starts_with(text))
+      hits.push_back(id);
   }
   if (hits.size() == 1) return records.find(hits[0])->second;
   if (hits.empty())
-    throw Error(Code::not_found, std::string("no ") + what + " is called " + text).next(std::string("kesu ") + (std::string_view(what) == "erasure" ? "erase" : what) + " list shows those there are");
+    throw Error(Code::not_found, std::string("no ") + what + " is called " + text)
+        .next(std::string("kesu ") + (std::string_view(what) == "erasure" ? "erase" : what) +
+              " list shows those there are");
   std::string all;
   for (const std::string& h : hits) all += (all.empty() ? "" : ", ") + h;
-  throw Error(Code::identifier_ambiguous, text + " could be " + std::to_string(hits.size()) + " " + what + "s").cause(all).next("type more of its digits");
+  throw Error(Code::identifier_ambiguous,
+              text + " could be " + std::to_string(hits.size()) + " " + what + "s")
+      .cause(all)
+      .next("type more of its digits");
 }
 }  // namespace
 
-Vault::Vault(std::string directory, Environment& env, Access access) : directory_(std::move(directory)), env_(env) {
+Vault::Vault(std::string directory, Environment& env, Access access)
+    : directory_(std::move(directory)), env_(env) {
   std::string config_path = path_join(directory_, "kesu.toml");
   if (!exists(config_path))
-    throw Error(Code::vault_absent, "no vault at " + directory_).cause("there is no kesu.toml").next("kesu init makes one; --vault DIR names another place");
+    throw Error(Code::vault_absent, "no vault at " + directory_)
+        .cause("there is no kesu.toml")
+        .next("kesu init makes one; --vault DIR names another place");
   try {
     toml::table config = toml::parse(to_text(read_file(config_path, 1 << 20)), config_path);
     if (auto format = config["vault"]["format"].value<int64_t>(); format && *format > 1)
-      throw Error(Code::vault_newer, "the vault at " + directory_ + " has format " + std::to_string(*format)).next("use a newer kesu");
+      throw Error(Code::vault_newer, "the vault at " + directory_ + " has format " + std::to_string(*format))
+          .next("use a newer kesu");
     if (auto* providers = config["provider"].as_table())
       for (auto&& [name, table] : *providers)
-        if (auto uri = table.is_table() ? (*table.as_table())["uri"].value<std::string>() : std::nullopt) uri_overrides_[std::string(name.str())] = *uri;
+        if (auto uri = table.is_table() ? (*table.as_table())["uri"].value<std::string>() : std::nullopt)
+          uri_overrides_[std::string(name.str())] = *uri;
   } catch (const toml::parse_error& e) {
     throw Error(Code::bad_input, config_path + " is not TOML").cause(std::string(e.description()));
   }
-  store_ = open_sqlite_store(directory_, env_.clock, env_.random, {.create = false, .read_only = access == Access::read, .allow_network = false});
+  store_ = open_sqlite_store(directory_, env_.clock, env_.random,
+                             {.create = false, .read_only = access == Access::read, .allow_network = false});
   load();
 }
 
@@ -65,7 +77,8 @@ Vault::~Vault() {
 
 void Vault::load() {
   auto registers = store_->load_registers();
-  // `root` is the leaf of the last entry they stand for: another ledger, or an older copy of it, does not match.
+  // `root` is the leaf of the last entry they stand for: another ledger, or an older copy of it, does not
+  // match.
   if (registers && registers->size > 0 && registers->size <= store_->size()) {
     try {
       StoredEntry last = store_->entry(registers->size - 1);
@@ -110,7 +123,8 @@ Millis Vault::now() { return std::max(env_.clock.now(), state_.time); }
 AppendResult Vault::append(std::vector<Event> events, const std::vector<std::string>& streams) {
   StreamVersions expected;
   for (const std::string& s : streams) expected.emplace_back(s, store_->stream_version(s));
-  // What others appended since this state was read may have touched those streams: then the decision is stale.
+  // What others appended since this state was read may have touched those streams: then the decision is
+  // stale.
   bool stale = false;
   store_->read(state_.size, store_->size(), [&](const StoredEntry& e) {
     for (const std::string& s : streams) {
@@ -121,13 +135,15 @@ AppendResult Vault::append(std::vector<Event> events, const std::vector<std::str
     return true;
   });
   if (stale)
-    throw Error(Code::conflict, "another process changed the same things meanwhile").next("run the same command again: it decides anew");
+    throw Error(Code::conflict, "another process changed the same things meanwhile")
+        .next("run the same command again: it decides anew");
   AppendResult result = store_->append(std::move(events), expected);
   refresh();
   return result;
 }
 
-AppendResult Vault::decide(const std::vector<std::string>& streams, const std::function<std::vector<Event>()>& decide) {
+AppendResult Vault::decide(const std::vector<std::string>& streams,
+                           const std::function<std::vector<Event>()>& decide) {
   constexpr int kTries = 100;
   for (int i = 0;; ++i) {
     refresh();
@@ -151,9 +167,11 @@ Provider& Vault::provider(const std::string& id) {
   auto provider = env_.providers.open(provider_uri(record));
   ProviderIdentity identity = provider->identity();
   if (!identity.same_place(record.identity))
-    throw Error(Code::key_mismatch, "provider " + record.name + " is another token than the one the ledger knows")
+    throw Error(Code::key_mismatch,
+                "provider " + record.name + " is another token than the one the ledger knows")
         .tried("token serial " + identity.serial + ", manufacturer " + identity.manufacturer)
-        .cause("the ledger knows serial " + record.identity.serial + ", manufacturer " + record.identity.manufacturer)
+        .cause("the ledger knows serial " + record.identity.serial + ", manufacturer " +
+               record.identity.manufacturer)
         .next("connect that token, or correct [provider." + record.name + "] uri in kesu.toml");
   return *(open_[id] = std::move(provider));
 }
@@ -164,8 +182,13 @@ const ProbeKey& Vault::Probed::key(const VersionRef& version) const {
   throw Error(Code::outcome_unknown, "kesu-probe gave no answer about " + version.brief());
 }
 
-Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRef>& keys, const std::vector<ProbeSample>& samples) {
-  ProbeRequest request{.uri = provider_uri(record), .identity = record.identity, .keys = keys, .control = std::nullopt, .samples = samples};
+Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRef>& keys,
+                           const std::vector<ProbeSample>& samples) {
+  ProbeRequest request{.uri = provider_uri(record),
+                       .identity = record.identity,
+                       .keys = keys,
+                       .control = std::nullopt,
+                       .samples = samples};
   const VersionRecord* control = state_.version(record.control);
   if (control && control->ref) request.control = *control->ref;
   constexpr Millis kTimeout = 120'000;
@@ -178,37 +201,56 @@ SavedCheckpoint Vault::checkpoint() {
   for (const SavedCheckpoint& c : store_->checkpoints())
     if (c.size == state_.size) return c;
   const VersionRecord* key = state_.version(state_.vault.ledger_version);
-  if (!key || !key->ref) throw Error(Code::state_refused, "the vault has no ledger key yet").next("kesu init finishes what it began: run it again");
+  if (!key || !key->ref)
+    throw Error(Code::state_refused, "the vault has no ledger key yet")
+        .next("kesu init finishes what it began: run it again");
   Checkpoint head;
   NoteKey note_key = NoteKey::parse(state_.vault.vkey);
   head.origin = note_key.name;
   head.size = state_.size;
   head.root = tree_root(store_->leaves(state_.size));
   Provider& signer = provider(key->provider);
-  Note note{head.text(), {sign_note(head.text(), note_key, [&](ByteView message) { return signer.sign(*key->ref, message); })}};
+  Note note{
+      head.text(),
+      {sign_note(head.text(), note_key, [&](ByteView message) { return signer.sign(*key->ref, message); })}};
   SavedCheckpoint saved{head.size, note.str()};
   store_->save_checkpoint(saved);
   return saved;
 }
 
-ProviderRecord& Vault::find_provider(const std::string& t) { return find_in(state_.providers, "prv-", t, "provider"); }
+ProviderRecord& Vault::find_provider(const std::string& t) {
+  return find_in(state_.providers, "prv-", t, "provider");
+}
 KeyRecord& Vault::find_key(const std::string& t) { return find_in(state_.keys, "key-", t, "key"); }
-DatasetRecord& Vault::find_dataset(const std::string& t) { return find_in(state_.datasets, "ds-", t, "dataset"); }
-ErasureRecord& Vault::find_erasure(const std::string& t) { return find_in(state_.erasures, "era-", t, "erasure"); }
-OperatorRecord& Vault::find_operator(const std::string& t) { return find_in(state_.operators, "opr-", t, "operator"); }
-CertificateRecord& Vault::find_certificate(const std::string& t) { return find_in(state_.certificates, "cer-", t, "certificate"); }
+DatasetRecord& Vault::find_dataset(const std::string& t) {
+  return find_in(state_.datasets, "ds-", t, "dataset");
+}
+ErasureRecord& Vault::find_erasure(const std::string& t) {
+  return find_in(state_.erasures, "era-", t, "erasure");
+}
+OperatorRecord& Vault::find_operator(const std::string& t) {
+  return find_in(state_.operators, "opr-", t, "operator");
+}
+CertificateRecord& Vault::find_certificate(const std::string& t) {
+  return find_in(state_.certificates, "cer-", t, "certificate");
+}
 
 std::string find_vault(const std::string& from) {
   for (std::string dir = absolute_path(from);; dir = dir_name(dir)) {
     if (exists(path_join(dir, "kesu.toml"))) return dir;
     if (dir == "/") break;
   }
-  throw Error(Code::vault_absent, "no vault here").tried(absolute_path(from) + " and the directories above it").next("--vault DIR or KESU_VAULT names it; kesu init makes one");
+  throw Error(Code::vault_absent, "no vault here")
+      .tried(absolute_path(from) + " and the directories above it")
+      .next("--vault DIR or KESU_VAULT names it; kesu init makes one");
 }
 
 std::string config_text(const VaultId& id, const std::string& organisation) {
-  return "# kesu vault of " + organisation + ". What happened stands in ledger.db; this file only says where things are.\n"
-         "[vault]\nformat = 1\nid = \"" + id.str() + "\"\nstore = \"sqlite\"\n\n"
+  return "# kesu vault of " + organisation +
+         ". What happened stands in ledger.db; this file only says where things are.\n"
+         "[vault]\nformat = 1\nid = \"" +
+         id.str() +
+         "\"\nstore = \"sqlite\"\n\n"
          "# When a token's module or PIN file moved, say so here; the ledger keeps the first place:\n"
          "# [provider.NAME]\n# uri = \"pkcs11:token=…?module-path=…&pin-source=file:/…\"\n";
 }

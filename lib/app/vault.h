@@ -24,15 +24,17 @@ struct Environment {
   Clock& clock;
   Random& random;
   ProviderFactory& providers;
-  std::string probe_program;                         // path of kesu-probe
-  std::function<void(const std::string&)> notice = [](const std::string&) {};  // one line for the person, not an error
+  std::string probe_program;  // path of kesu-probe
+  std::function<void(const std::string&)> notice = [](const std::string&) {
+  };  // one line for the person, not an error
 };
 
 enum class Access { read, write };
 
 class Vault {
  public:
-  // Finds the ledger, folds what registers.db does not yet stand for. Throws vault_absent, vault_newer, ledger_damaged …
+  // Finds the ledger, folds what registers.db does not yet stand for. Throws vault_absent, vault_newer,
+  // ledger_damaged …
   Vault(std::string directory, Environment& env, Access access);
   ~Vault();  // saves registers when they moved; never throws
   Vault(const Vault&) = delete;
@@ -45,10 +47,12 @@ class Vault {
   VaultId id() const { return *VaultId::parse(state_.vault.id); }
   Millis now();  // max(clock, last entry): what decisions use
 
-  // Appends, then folds. `streams`: what was decided on; when one moved since this state was read: Error conflict.
+  // Appends, then folds. `streams`: what was decided on; when one moved since this state was read: Error
+  // conflict.
   AppendResult append(std::vector<Event> events, const std::vector<std::string>& streams);
   // Decides, appends; when a stream moved meanwhile, folds and decides anew. `decide` throws its refusal.
-  AppendResult decide(const std::vector<std::string>& streams, const std::function<std::vector<Event>()>& decide);
+  AppendResult decide(const std::vector<std::string>& streams,
+                      const std::function<std::vector<Event>()>& decide);
   // Folds what others appended meanwhile.
   void refresh();
   // Folded from all headers on first use, kept up to date.
@@ -66,12 +70,14 @@ class Vault {
     std::string evidence;  // hex SHA-256 of the transcript
     const ProbeKey& key(const VersionRef& version) const;
   };
-  Probed probe(const ProviderRecord& record, const std::vector<KeyRef>& keys, const std::vector<ProbeSample>& samples);
+  Probed probe(const ProviderRecord& record, const std::vector<KeyRef>& keys,
+               const std::vector<ProbeSample>& samples);
 
   // Signs the tree head with the ledger key, keeps the note. Nothing when there is one for this size already.
   SavedCheckpoint checkpoint();
 
-  // An identifier, its first digits (at least 4), or a name. Errors: not_found, identifier_ambiguous (with candidates).
+  // An identifier, its first digits (at least 4), or a name. Errors: not_found, identifier_ambiguous (with
+  // candidates).
   ProviderRecord& find_provider(const std::string& text);
   KeyRecord& find_key(const std::string& text);
   DatasetRecord& find_dataset(const std::string& text);

@@ -92,7 +92,9 @@ ByteWriter& ByteWriter::u8(uint8_t v) {
   out_.push_back(v);
   return *this;
 }
-ByteWriter& ByteWriter::u16(uint16_t v) { return u8(static_cast<uint8_t>(v >> 8)).u8(static_cast<uint8_t>(v)); }
+ByteWriter& ByteWriter::u16(uint16_t v) {
+  return u8(static_cast<uint8_t>(v >> 8)).u8(static_cast<uint8_t>(v));
+}
 ByteWriter& ByteWriter::u32(uint32_t v) {
   return u16(static_cast<uint16_t>(v >> 16)).u16(static_cast<uint16_t>(v));
 }
@@ -141,7 +143,11 @@ bool equal_constant_time(ByteView a, ByteView b) {
 bool is_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     auto c = static_cast<uint8_t>(text[i]);
-    int more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : -1;
+    int more = c < 0x80                ? 0
+               : c >= 0xc2 && c < 0xe0 ? 1
+               : c >= 0xe0 && c < 0xf0 ? 2
+               : c >= 0xf0 && c < 0xf5 ? 3
+                                       : -1;
     if (more < 0 || i + static_cast<size_t>(more) >= text.size()) return false;
     uint32_t cp = more == 0 ? c : more == 1 ? c & 0x1fu : more == 2 ? c & 0x0fu : c & 0x07u;
     for (int k = 1; k <= more; ++k) {
@@ -149,7 +155,8 @@ bool is_utf8(std::string_view text) {
       if ((d & 0xc0) != 0x80) return false;
       cp = cp << 6 | (d & 0x3fu);
     }
-    if ((more == 2 && cp < 0x800) || (more == 3 && (cp < 0x10000 || cp > 0x10ffff)) || (cp >= 0xd800 && cp < 0xe000))
+    if ((more == 2 && cp < 0x800) || (more == 3 && (cp < 0x10000 || cp > 0x10ffff)) ||
+        (cp >= 0xd800 && cp < 0xe000))
       return false;
     i += static_cast<size_t>(more) + 1;
   }

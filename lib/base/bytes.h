@@ -15,7 +15,9 @@ using ByteView = std::span<const uint8_t>;
 using Digest32 = std::array<uint8_t, 32>;
 
 // A view over the characters of `s`; `s` keeps ownership and must outlive the view.
-inline ByteView as_bytes(std::string_view s) { return {reinterpret_cast<const uint8_t*>(s.data()), s.size()}; }
+inline ByteView as_bytes(std::string_view s) {
+  return {reinterpret_cast<const uint8_t*>(s.data()), s.size()};
+}
 inline std::string_view as_text(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 inline Bytes to_bytes(ByteView b) { return {b.begin(), b.end()}; }
 inline std::string to_text(ByteView b) { return std::string(as_text(b)); }

@@ -31,10 +31,13 @@ std::optional<Millis> parse_utc(std::string_view text) {
   int y, mo, d, h, mi, s, ms;
   std::string copy(text);
   if (copy.size() != 24) return std::nullopt;
-  if (std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &y, &mo, &d, &h, &mi, &s, &ms) != 7) return std::nullopt;
+  if (std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &y, &mo, &d, &h, &mi, &s, &ms) != 7)
+    return std::nullopt;
   year_month_day ymd{year(y), month(static_cast<unsigned>(mo)), day(static_cast<unsigned>(d))};
-  if (!ymd.ok() || y < 1970 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 || ms < 0) return std::nullopt;
-  Millis t = duration_cast<milliseconds>(sys_days(ymd).time_since_epoch()).count() + ((h * 60 + mi) * 60 + s) * 1000LL + ms;
+  if (!ymd.ok() || y < 1970 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 || ms < 0)
+    return std::nullopt;
+  Millis t = duration_cast<milliseconds>(sys_days(ymd).time_since_epoch()).count() +
+             ((h * 60 + mi) * 60 + s) * 1000LL + ms;
   if (utc_text(t) != text) return std::nullopt;
   return t;
 }
@@ -45,8 +48,9 @@ std::string local_text(Millis t) {
   localtime_r(&seconds, &tm);
   long off = tm.tm_gmtoff / 60;
   char out[64];
-  std::snprintf(out, sizeof out, "%04d-%02d-%02d %02d:%02d %c%02ld:%02ld", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-                tm.tm_hour, tm.tm_min, off < 0 ? '-' : '+', std::labs(off) / 60, std::labs(off) % 60);
+  std::snprintf(out, sizeof out, "%04d-%02d-%02d %02d:%02d %c%02ld:%02ld", tm.tm_year + 1900, tm.tm_mon + 1,
+                tm.tm_mday, tm.tm_hour, tm.tm_min, off < 0 ? '-' : '+', std::labs(off) / 60,
+                std::labs(off) % 60);
   return out;
 }
 

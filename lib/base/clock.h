@@ -1,5 +1,6 @@
-// Time is a parameter or a Clock. Instants are milliseconds since 1970-01-01T00:00:00Z; text is RFC 3339 in UTC with
-// three decimals and 'Z' ("2026-11-21T09:12:00.000Z", always 24 characters), so that text order is time order.
+// Time is a parameter or a Clock. Instants are milliseconds since 1970-01-01T00:00:00Z; text is RFC 3339 in
+// UTC with three decimals and 'Z' ("2026-11-21T09:12:00.000Z", always 24 characters), so that text order is
+// time order.
 #pragma once
 #include <cstdint>
 #include <optional>

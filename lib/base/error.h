@@ -20,7 +20,8 @@ enum class Exit : int {
   interrupted = 130  // interrupted, resumable
 };
 
-// The finer contract beside the exit code: the closed list of `error.code`. Its text form (code_text) is stable.
+// The finer contract beside the exit code: the closed list of `error.code`. Its text form (code_text) is
+// stable.
 enum class Code {
   failed,
   io_failed,
@@ -36,17 +37,17 @@ enum class Code {
   state_refused,
   frozen,
   held,
-  in_use,           // something that is to be kept depends on it
+  in_use,  // something that is to be kept depends on it
   requester_is_approver,
   not_enrolled,
   signature_bad,
   plan_changed,
   plan_blocked,
-  conflict,         // another process changed the same streams meanwhile
+  conflict,  // another process changed the same streams meanwhile
   approvals_missing,
   waiting,
   processes_alive,
-  not_confirmed,    // a person was asked and said no, or could not be asked
+  not_confirmed,  // a person was asked and said no, or could not be asked
   store_unavailable,
   store_busy,
   vault_absent,
@@ -64,7 +65,7 @@ enum class Code {
   session_lost,
   object_absent,
   object_ambiguous,
-  key_mismatch,     // an object is there, but it is not the key that the ledger knows
+  key_mismatch,  // an object is there, but it is not the key that the ledger knows
   mechanism_absent,
   provider_failed,
   outcome_unknown,  // an effect was started and its end could not be learned
@@ -79,8 +80,8 @@ enum class Code {
 std::string_view code_text(Code code);  // "pin-wrong", …
 Exit exit_of(Code code);
 
-// What went wrong, for a person: what was tried, on what; why it failed, in the other side's own words; what to
-// do next. None of the parts may carry a secret.
+// What went wrong, for a person: what was tried, on what; why it failed, in the other side's own words; what
+// to do next. None of the parts may carry a secret.
 class Error : public std::exception {
  public:
   Error(Code code, std::string message) : code_(code), message_(std::move(message)) {}

@@ -16,7 +16,9 @@
 namespace kesu {
 
 Error file_error(int err, std::string_view doing, std::string_view path) {
-  Code code = err == ENOSPC || err == EDQUOT ? Code::disk_full : err == ENOENT ? Code::not_found : Code::io_failed;
+  Code code = err == ENOSPC || err == EDQUOT ? Code::disk_full
+              : err == ENOENT                ? Code::not_found
+                                             : Code::io_failed;
   Error e(code, "cannot " + std::string(doing) + " " + std::string(path));
   e.cause(std::strerror(err));
   if (code == Code::disk_full) e.next("free some space there, then run the same command again");
@@ -50,7 +52,8 @@ std::optional<Bytes> read_if(const std::string& path, size_t max_bytes, bool& ab
   Bytes out;
   size_t used = 0;
   struct stat st {};
-  if (::fstat(fd.get(), &st) == 0 && st.st_size > 0) out.resize(std::min<size_t>(static_cast<size_t>(st.st_size) + 1, max_bytes + 1));
+  if (::fstat(fd.get(), &st) == 0 && st.st_size > 0)
+    out.resize(std::min<size_t>(static_cast<size_t>(st.st_size) + 1, max_bytes + 1));
   for (;;) {
     if (used == out.size()) out.resize(std::max<size_t>(4096, out.size() * 2));
     ssize_t n = ::read(fd.get(), out.data() + used, out.size() - used);
@@ -101,7 +104,9 @@ void write_file_durable(const std::string& path, ByteView content, unsigned mode
     } else {
       if (::link(temp.c_str(), path.c_str()) != 0) {
         int err = errno;
-        if (err == EEXIST) throw Error(Code::already_exists, path + " is already there").next("choose another name or remove it");
+        if (err == EEXIST)
+          throw Error(Code::already_exists, path + " is already there")
+              .next("choose another name or remove it");
         throw file_error(err, "put into place", path);
       }
       ::unlink(temp.c_str());
@@ -173,7 +178,8 @@ std::string dir_name(std::string_view path) {
 }
 
 std::string absolute_path(std::string_view path) {
-  std::string out = std::filesystem::absolute(std::filesystem::path(std::string(path))).lexically_normal().string();
+  std::string out =
+      std::filesystem::absolute(std::filesystem::path(std::string(path))).lexically_normal().string();
   while (out.size() > 1 && out.back() == '/') out.pop_back();
   return out;
 }
@@ -182,15 +188,24 @@ std::optional<std::string> network_filesystem(const std::string& path) {
   struct statfs fs {};
   if (::statfs(path.c_str(), &fs) != 0) return std::nullopt;
   switch (static_cast<uint32_t>(fs.f_type)) {
-    case 0x6969: return "nfs";
-    case 0x517b: return "smb";
-    case 0xff534d42: return "cifs";
-    case 0xfe534d42: return "smb2";
-    case 0x01021997: return "9p";
-    case 0x00c36400: return "ceph";
-    case 0x5346414f: return "afs";
-    case 0x65735546: return "fuse";
-    default: return std::nullopt;
+    case 0x6969:
+      return "nfs";
+    case 0x517b:
+      return "smb";
+    case 0xff534d42:
+      return "cifs";
+    case 0xfe534d42:
+      return "smb2";
+    case 0x01021997:
+      return "9p";
+    case 0x00c36400:
+      return "ceph";
+    case 0x5346414f:
+      return "afs";
+    case 0x65735546:
+      return "fuse";
+    default:
+      return std::nullopt;
   }
 }
 

@@ -1,8 +1,8 @@
 // Files of the vault and files that kesu makes: whole, durable, never half there under their final name.
 #pragma once
-#include <utility>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -33,15 +33,15 @@ class Fd {
 Bytes read_file(const std::string& path, size_t max_bytes = 256u << 20);
 std::optional<Bytes> read_file_if_there(const std::string& path, size_t max_bytes = 256u << 20);
 
-// Writes `path` durably: temporary file beside it, fsync, rename, fsync of the directory. `mode` as for open(2).
-// An existing file is replaced only if `replace`; else Error already_exists.
+// Writes `path` durably: temporary file beside it, fsync, rename, fsync of the directory. `mode` as for
+// open(2). An existing file is replaced only if `replace`; else Error already_exists.
 void write_file_durable(const std::string& path, ByteView content, unsigned mode = 0644, bool replace = true);
 
 void write_all(int fd, ByteView content, std::string_view path);
 void sync_directory(const std::string& path);
 void make_directories(const std::string& path, unsigned mode = 0755);  // like mkdir -p
 bool exists(const std::string& path);
-void remove_file(const std::string& path);  // a file that is not there is no error
+void remove_file(const std::string& path);                         // a file that is not there is no error
 std::vector<std::string> list_directory(const std::string& path);  // names, sorted by bytes, without . and ..
 
 std::string path_join(std::string_view dir, std::string_view name);

@@ -40,10 +40,10 @@ class Id {
   std::array<uint8_t, 16> bytes_{};
 };
 
-#define KESU_ID(Name, prefix)                                \
-  struct Name##Tag {                                         \
-    static constexpr std::string_view kPrefix = prefix;      \
-  };                                                         \
+#define KESU_ID(Name, prefix)                           \
+  struct Name##Tag {                                    \
+    static constexpr std::string_view kPrefix = prefix; \
+  };                                                    \
   using Name = Id<Name##Tag>
 
 KESU_ID(VaultId, "vlt-");

@@ -9,7 +9,9 @@ namespace kesu {
 namespace {
 constexpr int64_t kMaxInteger = 9007199254740991;  // 2^53 − 1
 
-[[noreturn]] void wrong_kind(const char* wanted) { throw Error(Code::bad_input, std::string("JSON value is not ") + wanted); }
+[[noreturn]] void wrong_kind(const char* wanted) {
+  throw Error(Code::bad_input, std::string("JSON value is not ") + wanted);
+}
 
 std::u16string utf16(std::string_view s) {
   std::u16string out;
@@ -41,13 +43,27 @@ void write_string(std::string& out, const std::string& s) {
   out.push_back('"');
   for (char c : s) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<uint8_t>(c) < 0x20) {
           out += "\\u00";
@@ -122,7 +138,9 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     if (v > static_cast<uint64_t>(kMaxInteger)) return refuse("an integer outside ±(2^53 − 1)");
     return put(Json(static_cast<int64_t>(v)));
   }
-  bool number_float(number_float_t, const string_t& text) override { return refuse("the number " + text.substr(0, 40) + ", which is not an integer"); }
+  bool number_float(number_float_t, const string_t& text) override {
+    return refuse("the number " + text.substr(0, 40) + ", which is not an integer");
+  }
   bool string(string_t& v) override { return put(Json(std::move(v))); }
   bool binary(binary_t&) override { return refuse("binary"); }
   bool start_object(size_t) override { return open(Json(Json::Object{})); }
@@ -155,7 +173,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool open(Json v) {
-    if (static_cast<int>(stack_.size()) >= max_depth_) return refuse("nesting deeper than " + std::to_string(max_depth_));
+    if (static_cast<int>(stack_.size()) >= max_depth_)
+      return refuse("nesting deeper than " + std::to_string(max_depth_));
     stack_.push_back(std::move(v));
     keys_.emplace_back();
     return true;
@@ -222,7 +241,8 @@ const Json& Json::at(std::string_view key) const {
 }
 const std::string& Json::str(std::string_view key) const {
   const Json& v = at(key);
-  if (!v.is_string()) throw Error(Code::bad_input, "JSON member \"" + std::string(key) + "\" is not a string");
+  if (!v.is_string())
+    throw Error(Code::bad_input, "JSON member \"" + std::string(key) + "\" is not a string");
   return v.as_string();
 }
 int64_t Json::num(std::string_view key) const {
@@ -269,7 +289,8 @@ std::string Json::pretty() const {
 
 Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes)
-    throw Error(Code::bad_input, std::string(what) + ": larger than " + std::to_string(limits.max_bytes) + " bytes");
+    throw Error(Code::bad_input,
+                std::string(what) + ": larger than " + std::to_string(limits.max_bytes) + " bytes");
   Builder builder(limits.max_depth);
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder))
     throw Error(Code::bad_input, std::string(what) + ": not acceptable JSON").cause(builder.problem());

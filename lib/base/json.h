@@ -1,5 +1,6 @@
 // JSON as kesu writes and reads it: RFC 8785 canonical form, numbers only integers within ±(2^53 − 1).
-// The reader is strict and bounded: duplicate keys, fractions, bad UTF-8, deep nesting and trailing bytes are errors.
+// The reader is strict and bounded: duplicate keys, fractions, bad UTF-8, deep nesting and trailing bytes are
+// errors.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -53,14 +54,15 @@ class Json {
   Array& as_array();
   Object& as_object();
 
-  // Member of an object. at() throws Error bad_input naming the member when it is missing; find() gives nullptr.
+  // Member of an object. at() throws Error bad_input naming the member when it is missing; find() gives
+  // nullptr.
   const Json& at(std::string_view key) const;
   const Json* find(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
   // Typed look-ups with the member's name in the error.
   const std::string& str(std::string_view key) const;
   int64_t num(std::string_view key) const;
-  bool flag(std::string_view key) const;                                // false when absent
+  bool flag(std::string_view key) const;                                   // false when absent
   std::string str_or(std::string_view key, std::string_view other) const;  // `other` when absent
   int64_t num_or(std::string_view key, int64_t other) const;
 

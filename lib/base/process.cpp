@@ -42,7 +42,8 @@ std::vector<char*> pointers(const std::vector<std::string>& items) {
 }
 
 // Between fork and exec: only async-signal-safe calls.
-[[noreturn]] void become(const ProgramRequest& request, char* const* argv, char* const* envp, int in, int out, int err, pid_t parent) {
+[[noreturn]] void become(const ProgramRequest& request, char* const* argv, char* const* envp, int in, int out,
+                         int err, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);
   if (!request.inherit_terminal_input) ::dup2(in, 0);
@@ -67,14 +68,16 @@ ProgramResult run_program(const ProgramRequest& request) {
   pid_t parent = ::getpid();
   pid_t child = ::fork();
   if (child < 0) throw file_error(errno, "start", request.argv.at(0));
-  if (child == 0) become(request, argv.data(), envp.data(), in.read.get(), out.write.get(), err.write.get(), parent);
+  if (child == 0)
+    become(request, argv.data(), envp.data(), in.read.get(), out.write.get(), err.write.get(), parent);
   in.read = Fd();
   out.write = Fd();
   err.write = Fd();
   if (request.inherit_terminal_input) in.write = Fd();
 
   // A child that ends before it has read its input must not end us.
-  struct sigaction ignore {}, before {};
+  struct sigaction ignore {
+  }, before{};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &ignore, &before);
   if (in.write.ok()) ::fcntl(in.write.get(), F_SETFL, O_NONBLOCK);
@@ -90,14 +93,17 @@ ProgramResult run_program(const ProgramRequest& request) {
       result.timed_out = kill_it = true;
       break;
     }
-    pollfd fds[3] = {{out_open ? out.read.get() : -1, POLLIN, 0}, {err_open ? err.read.get() : -1, POLLIN, 0},
+    pollfd fds[3] = {{out_open ? out.read.get() : -1, POLLIN, 0},
+                     {err_open ? err.read.get() : -1, POLLIN, 0},
                      {in.write.ok() ? in.write.get() : -1, POLLOUT, 0}};
     if (::poll(fds, 3, static_cast<int>(std::min<Millis>(left, 1000))) < 0 && errno != EINTR) break;
     uint8_t buffer[65536];
     if (fds[0].revents) {
       ssize_t n = ::read(out.read.get(), buffer, sizeof buffer);
-      if (n <= 0) out_open = false;
-      else result.out.insert(result.out.end(), buffer, buffer + n);
+      if (n <= 0)
+        out_open = false;
+      else
+        result.out.insert(result.out.end(), buffer, buffer + n);
       if (result.out.size() > request.max_output) {
         kill_it = true;
         break;
@@ -105,8 +111,10 @@ ProgramResult run_program(const ProgramRequest& request) {
     }
     if (fds[1].revents) {
       ssize_t n = ::read(err.read.get(), buffer, sizeof buffer);
-      if (n <= 0) err_open = false;
-      else if (result.err.size() < kMaxErr) result.err.append(reinterpret_cast<char*>(buffer), static_cast<size_t>(n));
+      if (n <= 0)
+        err_open = false;
+      else if (result.err.size() < kMaxErr)
+        result.err.append(reinterpret_cast<char*>(buffer), static_cast<size_t>(n));
     }
     if (fds[2].revents) {
       ssize_t n = ::write(in.write.get(), request.input.data() + written, request.input.size() - written);

@@ -36,8 +36,8 @@ void* guarded(size_t size) {
   return p;
 }
 
-// Cells in one guarded, locked allocation. Secrets may be released by another thread than the one that made them,
-// hence the mutex; it is uncontended in the normal case.
+// Cells in one guarded, locked allocation. Secrets may be released by another thread than the one that made
+// them, hence the mutex; it is uncontended in the normal case.
 class Slab {
  public:
   Slab() : memory_(static_cast<uint8_t*>(guarded(kCell * kCells))) {

@@ -1,6 +1,7 @@
-// Key material, PINs and passphrases. Small ones lie in a guarded, locked slab of the thread (one guarded page for
-// each would cost more than a token operation); they are zeroed when released, have no copy, cannot be compared
-// with ==, logged or serialised. The one way to the bytes is reveal(): search for that word to find every use.
+// Key material, PINs and passphrases. Small ones lie in a guarded, locked slab of the thread (one guarded
+// page for each would cost more than a token operation); they are zeroed when released, have no copy, cannot
+// be compared with ==, logged or serialised. The one way to the bytes is reveal(): search for that word to
+// find every use.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +12,8 @@ namespace kesu {
 class Secret {
  public:
   Secret() = default;
-  // `size` bytes, zero. Throws Error failed when the memory cannot be had (RLIMIT_MEMLOCK is named in `next`).
+  // `size` bytes, zero. Throws Error failed when the memory cannot be had (RLIMIT_MEMLOCK is named in
+  // `next`).
   explicit Secret(size_t size);
   // Copies `bytes` in; the caller clears its own copy (wipe()).
   static Secret from(std::span<const uint8_t> bytes);
@@ -40,7 +42,8 @@ class Secret {
 // Zeroes memory in a way that the compiler does not remove.
 void wipe(std::span<uint8_t> memory);
 
-// For the whole process: no core dumps, not traceable by others (prctl PR_SET_DUMPABLE 0, RLIMIT_CORE 0). Called first in main.
+// For the whole process: no core dumps, not traceable by others (prctl PR_SET_DUMPABLE 0, RLIMIT_CORE 0).
+// Called first in main.
 void harden_process();
 
 }  // namespace kesu

@@ -87,7 +87,8 @@ bool pair_holds(const Dossier& d, const Inspection& i, const std::string& provid
   return true;
 }
 
-// k = min(n − r, 16) objects of each dataset, each asked for before and after; r were sealed over at their places.
+// k = min(n − r, 16) objects of each dataset, each asked for before and after; r were sealed over at their
+// places.
 bool samples_hold(const Dossier& d) {
   std::map<std::string, std::set<std::string>> drawn;
   std::map<Sample, bool> dead;

@@ -200,23 +200,26 @@ std::vector<Limit> limits_of(const Dossier& d) {
     for (const std::string& id : d.others_lost)
       if (++shown <= 20) names += (names.empty() ? "" : ", ") + id;
     if (shown > 20) names += ", … (" + std::to_string(shown) + ")";
-    out.push_back({"other-data-lost",
-                   {"The destroyed keys also reached datasets that were to be kept, of which the approved plan "
-                    "says nothing: " + names + ".",
-                    "破棄された鍵は、保持すべき別のデータセットにも到達していたが、承認された計画にその記載はない：" +
-                        names + "。"}});
+    out.push_back(
+        {"other-data-lost",
+         {"The destroyed keys also reached datasets that were to be kept, of which the approved plan "
+          "says nothing: " +
+              names + ".",
+          "破棄された鍵は、保持すべき別のデータセットにも到達していたが、承認された計画にその記載はない：" +
+              names + "。"}});
   }
   int64_t interrupted = 0, objects = 0;
   for (const DatasetFacts& s : d.datasets)
     for (const auto& [batch, n] : s.abandoned) ++interrupted, objects += n;
   if (interrupted) {
     std::string b = std::to_string(interrupted), n = std::to_string(objects);
-    out.push_back({"abandoned-batches",
-                   {"Interrupted batches that were given up (" + b + ", of " + n +
-                        " objects at most) are not counted: such objects were never seen whole. Their keys were "
-                        "destroyed with the others.",
-                    "中断して放棄されたバッチ（" + b + "件、最大" + n +
-                        "オブジェクト）は数に含まない。完全な形では確認されていないが、その鍵も他と共に破棄された。"}});
+    out.push_back(
+        {"abandoned-batches",
+         {"Interrupted batches that were given up (" + b + ", of " + n +
+              " objects at most) are not counted: such objects were never seen whole. Their keys were "
+              "destroyed with the others.",
+          "中断して放棄されたバッチ（" + b + "件、最大" + n +
+              "オブジェクト）は数に含まない。完全な形では確認されていないが、その鍵も他と共に破棄された。"}});
   }
   if (!d.removed_by_others.empty()) {
     std::string names;

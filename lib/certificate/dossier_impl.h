@@ -103,7 +103,7 @@ struct DatasetFacts {
   std::vector<BatchFacts> batches;  // sealed ones, in the order of their seal-done
   // Interrupted ones that were given up, with the number of objects that they were to have.
   std::vector<std::pair<std::string, int64_t>> abandoned;
-  bool open_batch = false;          // one is intended and neither sealed nor abandoned
+  bool open_batch = false;  // one is intended and neither sealed nor abandoned
   bool erased = false, inventory_good = false;
   int64_t objects = 0, bytes = 0;
   Digest32 root{};
@@ -152,8 +152,8 @@ struct Dossier {
   std::string plan_digest, erasure, vault, organisation;
   std::set<std::string> datasets_in_scope;
   KillSet kill;
-  // Datasets out of scope that the kill set's versions or copies also reached and that are not erased: data that
-  // this erasure destroyed, wholly or in part, though nobody approved it.
+  // Datasets out of scope that the kill set's versions or copies also reached and that are not erased: data
+  // that this erasure destroyed, wholly or in part, though nobody approved it.
   std::set<std::string> others_lost;
 
   // The rest

@@ -67,8 +67,9 @@ Millis ssh_time(std::string_view name, std::string_view value) {
   bool shaped = digits.find_first_not_of("0123456789") == std::string::npos &&
                 (digits.size() == 8 || digits.size() == 12 || digits.size() == 14);
   digits.resize(14, '0');
-  auto time = shaped ? parse_utc(digits.substr(0, 4) + "-" + digits.substr(4, 2) + "-" + digits.substr(6, 2) + "T" +
-                                 digits.substr(8, 2) + ":" + digits.substr(10, 2) + ":" + digits.substr(12, 2) + ".000Z")
+  auto time = shaped ? parse_utc(digits.substr(0, 4) + "-" + digits.substr(4, 2) + "-" + digits.substr(6, 2) +
+                                 "T" + digits.substr(8, 2) + ":" + digits.substr(10, 2) + ":" +
+                                 digits.substr(12, 2) + ".000Z")
                      : std::nullopt;
   if (!time) throw Error(Code::bad_input, std::string(name) + " takes YYYYMMDD[HHMM[SS]]Z");
   return *time;
@@ -81,14 +82,16 @@ void take_options(TrustedOfficer& out, std::string_view options) {
     for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     std::string shown = plain(name.substr(0, 40));
     bool known = name == "namespaces" || name == "valid-after" || name == "valid-before";
-    if (name == "cert-authority") throw Error(Code::bad_input, "cert-authority: kesu takes keys, not certificates");
+    if (name == "cert-authority")
+      throw Error(Code::bad_input, "cert-authority: kesu takes keys, not certificates");
     if (!known) throw Error(Code::bad_input, "unknown option \"" + shown + "\"");
     options.remove_prefix(std::min(end, options.size()));
     size_t close = options.starts_with("=\"") ? options.find('"', 2) : std::string_view::npos;
     if (close == std::string_view::npos) throw Error(Code::bad_input, shown + " takes a value in quotes");
     std::string_view value = options.substr(2, close - 2);
     options.remove_prefix(close + 1);
-    if (!options.empty() && !options.starts_with(",")) throw Error(Code::bad_input, "no comma behind " + shown);
+    if (!options.empty() && !options.starts_with(","))
+      throw Error(Code::bad_input, "no comma behind " + shown);
     if (options == ",") throw Error(Code::bad_input, "nothing behind the last comma");
     if (!options.empty()) options.remove_prefix(1);
     auto once = [&](bool given) {
@@ -116,7 +119,8 @@ void add_officers(std::vector<TrustedOfficer>& out, std::string_view text) {
     try {
       std::string_view rest = trimmed(line.substr(word_end(line))), options;
       auto is_key = [](std::string_view s) {
-        return s.starts_with("ssh-") || s.starts_with("ecdsa-") || s.starts_with("sk-ssh-") || s.starts_with("sk-ecdsa-");
+        return s.starts_with("ssh-") || s.starts_with("ecdsa-") || s.starts_with("sk-ssh-") ||
+               s.starts_with("sk-ecdsa-");
       };
       if (!is_key(rest)) {
         options = rest.substr(0, word_end(rest));

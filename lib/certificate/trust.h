@@ -17,7 +17,7 @@ namespace kesu {
 // An officer's key and what it is trusted for: all, or what an allowed_signers line's options leave.
 struct TrustedOfficer {
   SshPublicKey key;
-  std::string namespaces;  // OpenSSH's pattern list ("kesu-*", "!x"); empty: all
+  std::string namespaces;                           // OpenSSH's pattern list ("kesu-*", "!x"); empty: all
   std::optional<Millis> valid_after, valid_before;  // both included, to the second
 
   // Whether a signature in `signature_namespace` that the ledger carries at `time` is one of this line.
@@ -39,9 +39,9 @@ struct TrustAnchors {
 };
 
 // Throws Error bad_input naming the line. Of an `officers` file the options namespaces, valid-after and
-// valid-before (in UTC: with Z) count; cert-authority and any other option are refused by name, principals are
-// not looked at: the statements name their signers. `read_file` gets the path as written (relative to the trust file:
-// the caller's to resolve).
+// valid-before (in UTC: with Z) count; cert-authority and any other option are refused by name, principals
+// are not looked at: the statements name their signers. `read_file` gets the path as written (relative to the
+// trust file: the caller's to resolve).
 TrustAnchors parse_trust(std::string_view text,
                          const std::function<Bytes(const std::string& path)>& read_file);
 

@@ -43,7 +43,8 @@ Json read_certificate(Dossier& d) {
 }
 
 // What a claim of that stored level may say: at the reader's own level all as computed; at a lower one the
-// premises of a row of that level, and reasons that are the computed ones or none. No word is the issuer's own.
+// premises of a row of that level, and reasons that are the computed ones or none. No word is the issuer's
+// own.
 Json allowed_claim(const Json& stored, Level level, const Json& computed) {
   Json out = computed;
   if (level == *parse_level(computed.str("level"))) return out;

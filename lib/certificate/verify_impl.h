@@ -5,7 +5,8 @@
 
 namespace kesu {
 
-// Nothing that a bundle holds may steer a terminal or begin a line: control characters (C0, DEL, C1) become '?'.
+// Nothing that a bundle holds may steer a terminal or begin a line: control characters (C0, DEL, C1) become
+// '?'.
 std::string plain(std::string_view text);
 
 void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report);

@@ -116,8 +116,9 @@ void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& r
   if (!report.log_known)
     missing("the ledger's key is not identified: no log line of the trust file names it");
   if (!report.officers_known)
-    missing("the officers who signed are not identified: the trust file does not have all of their keys for what "
-            "they signed, and when");
+    missing(
+        "the officers who signed are not identified: the trust file does not have all of their keys for what "
+        "they signed, and when");
 }
 
 void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options,

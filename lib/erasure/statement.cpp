@@ -11,7 +11,8 @@ namespace {
 template <class T>
 T id_of(const Json& doc, const char* member) {
   auto id = T::parse(doc.str(member));
-  if (!id) throw Error(Code::bad_input, std::string("statement: \"") + member + "\" is no identifier of its kind");
+  if (!id)
+    throw Error(Code::bad_input, std::string("statement: \"") + member + "\" is no identifier of its kind");
   return *id;
 }
 
@@ -35,7 +36,8 @@ void no_controls(const std::string& text, const std::string& what) {
   for (size_t i = 0; i < text.size(); ++i) {
     auto c = static_cast<unsigned char>(text[i]);
     bool c1 = c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
-    if (c < 0x20 || c == 0x7f || c1) throw Error(Code::bad_input, "genesis statement: " + what + " has a control character");
+    if (c < 0x20 || c == 0x7f || c1)
+      throw Error(Code::bad_input, "genesis statement: " + what + " has a control character");
   }
 }
 }  // namespace
@@ -59,7 +61,8 @@ std::string Statement::text() const {
 
 Statement Statement::parse(std::string_view text) {
   Json doc = parse_json(text, "statement", {.max_bytes = 65536, .max_depth = 4});
-  if (doc.str("type") != "kesu-statement-v1") throw Error(Code::bad_input, "statement: unknown type " + doc.str("type"));
+  if (doc.str("type") != "kesu-statement-v1")
+    throw Error(Code::bad_input, "statement: unknown type " + doc.str("type"));
   Statement s;
   s.action = doc.str("action");
   s.vault = id_of<VaultId>(doc, "vault");
@@ -68,7 +71,8 @@ Statement Statement::parse(std::string_view text) {
   s.plan = doc.str("plan");
   if (!unhex32(s.plan)) throw Error(Code::bad_input, "statement: \"plan\" is no SHA-256");
   s.role = doc.str("role");
-  if (s.role != role_of(s.action)) throw Error(Code::bad_input, "statement: role \"" + s.role + "\" cannot " + s.action);
+  if (s.role != role_of(s.action))
+    throw Error(Code::bad_input, "statement: role \"" + s.role + "\" cannot " + s.action);
   s.operator_id = id_of<OperatorId>(doc, "operator");
   s.name = doc.str("name");
   for (const Json& line : doc.at("summary").as_array()) s.summary.push_back(line.as_string());
@@ -80,7 +84,9 @@ Statement Statement::parse(std::string_view text) {
 }
 
 namespace {
-std::string plural(int64_t n, const std::string& word) { return std::to_string(n) + " " + word + (n == 1 ? "" : "s"); }
+std::string plural(int64_t n, const std::string& word) {
+  return std::to_string(n) + " " + word + (n == 1 ? "" : "s");
+}
 }  // namespace
 
 std::vector<std::string> plan_summary(const Json& plan) {
@@ -95,10 +101,13 @@ std::vector<std::string> plan_summary(const Json& plan) {
   }
   std::string places;
   for (const Json& p : plan.at("providers").as_array())
-    places += (places.empty() ? "" : ", ") + p.str("name") + " (token " + p.str("label") + ", serial " + p.str("serial") + ")";
-  out.push_back("Destroys " + plural(static_cast<int64_t>(plan.at("order").size()), "key version") + ": " + versions + " in " + places);
+    places += (places.empty() ? "" : ", ") + p.str("name") + " (token " + p.str("label") + ", serial " +
+              p.str("serial") + ")";
+  out.push_back("Destroys " + plural(static_cast<int64_t>(plan.at("order").size()), "key version") + ": " +
+                versions + " in " + places);
   for (const Json& d : plan.at("datasets").as_array())
-    out.push_back("Makes unreadable for ever: dataset " + d.str("name") + ", " + plural(d.num("objects"), "object") + ", " + plural(d.num("bytes"), "byte"));
+    out.push_back("Makes unreadable for ever: dataset " + d.str("name") + ", " +
+                  plural(d.num("objects"), "object") + ", " + plural(d.num("bytes"), "byte"));
   out.push_back("Cannot be undone once it has run");
   return out;
 }
@@ -108,7 +117,8 @@ std::string Genesis::text() const {
   for (const GenesisOfficer& o : officers) {
     Json roles(Json::Array{});
     for (const std::string& role : o.roles) roles.push(role);
-    people.push(Json::object({{"name", o.name}, {"public_key", o.public_key}, {"roles", roles}, {"title", o.title}}));
+    people.push(
+        Json::object({{"name", o.name}, {"public_key", o.public_key}, {"roles", roles}, {"title", o.title}}));
   }
   Json doc = Json::object({{"officers", people},
                            {"organisation", organisation},
@@ -123,7 +133,8 @@ std::string Genesis::text() const {
 
 Genesis Genesis::parse(std::string_view text) {
   Json doc = parse_json(text, "genesis statement", {.max_bytes = 1 << 20, .max_depth = 6});
-  if (doc.str("type") != "kesu-genesis-v1") throw Error(Code::bad_input, "genesis statement: unknown type " + doc.str("type"));
+  if (doc.str("type") != "kesu-genesis-v1")
+    throw Error(Code::bad_input, "genesis statement: unknown type " + doc.str("type"));
   Genesis g;
   g.vault = id_of<VaultId>(doc, "vault");
   g.organisation = doc.str("organisation");
@@ -131,10 +142,13 @@ Genesis Genesis::parse(std::string_view text) {
   g.profile = doc.str("profile");
   g.quorum = doc.num("quorum");
   g.waiting_seconds = doc.num_or("waiting_seconds", 0);
-  if (g.waiting_seconds < 0) throw Error(Code::bad_input, "genesis statement: \"waiting_seconds\" is negative");
+  if (g.waiting_seconds < 0)
+    throw Error(Code::bad_input, "genesis statement: \"waiting_seconds\" is negative");
   if (g.organisation.empty()) throw Error(Code::bad_input, "genesis statement: \"organisation\" is empty");
   if (g.origin.empty() || g.origin.find_first_of(" +\n\t") != std::string::npos)
-    throw Error(Code::bad_input, "genesis statement: \"origin\" must be a name that the organisation controls, such as bank.example");
+    throw Error(
+        Code::bad_input,
+        "genesis statement: \"origin\" must be a name that the organisation controls, such as bank.example");
   no_controls(g.organisation, "\"organisation\"");
   no_controls(g.origin, "\"origin\"");
   static const std::set<std::string> kRoles = {"operator", "approver", "verifier", "validator", "auditor"};
@@ -150,21 +164,33 @@ Genesis Genesis::parse(std::string_view text) {
     no_controls(o.title, number + "'s title");
     no_controls(o.public_key, number + "'s public key");
     for (const Json& role : item.at("roles").as_array()) {
-      if (!kRoles.contains(role.as_string())) throw Error(Code::bad_input, "genesis statement: " + o.name + ": unknown role \"" + role.as_string() + "\"");
+      if (!kRoles.contains(role.as_string()))
+        throw Error(Code::bad_input,
+                    "genesis statement: " + o.name + ": unknown role \"" + role.as_string() + "\"");
       o.roles.push_back(role.as_string());
       operators += role.as_string() == "operator";
       approvers += role.as_string() == "approver";
     }
     size_t blob_at = o.public_key.find(' ');
-    std::string blob = blob_at == std::string::npos ? "" : o.public_key.substr(blob_at + 1, o.public_key.find(' ', blob_at + 1) - blob_at - 1);
-    if (blob.empty()) throw Error(Code::bad_input, "genesis statement: " + o.name + ": \"public_key\" is no OpenSSH public key line");
-    if (!names.insert(o.name).second) throw Error(Code::bad_input, "genesis statement: " + o.name + " stands twice");
-    if (!keys.insert(blob).second) throw Error(Code::bad_input, "genesis statement: " + o.name + "'s key is also another officer's");
+    std::string blob =
+        blob_at == std::string::npos
+            ? ""
+            : o.public_key.substr(blob_at + 1, o.public_key.find(' ', blob_at + 1) - blob_at - 1);
+    if (blob.empty())
+      throw Error(Code::bad_input,
+                  "genesis statement: " + o.name + ": \"public_key\" is no OpenSSH public key line");
+    if (!names.insert(o.name).second)
+      throw Error(Code::bad_input, "genesis statement: " + o.name + " stands twice");
+    if (!keys.insert(blob).second)
+      throw Error(Code::bad_input, "genesis statement: " + o.name + "'s key is also another officer's");
     g.officers.push_back(std::move(o));
   }
   if (g.quorum < 1 || approvers < g.quorum)
-    throw Error(Code::bad_input, "genesis statement: quorum " + std::to_string(g.quorum) + " needs as many approvers; there are " + std::to_string(approvers));
-  if (operators < 1) throw Error(Code::bad_input, "genesis statement: nobody has the role operator, so nothing could ever be requested");
+    throw Error(Code::bad_input, "genesis statement: quorum " + std::to_string(g.quorum) +
+                                     " needs as many approvers; there are " + std::to_string(approvers));
+  if (operators < 1)
+    throw Error(Code::bad_input,
+                "genesis statement: nobody has the role operator, so nothing could ever be requested");
   same_bytes(text, g.text(), "the genesis statement");
   return g;
 }

@@ -22,13 +22,14 @@ struct Statement {
   std::vector<std::string> summary;
   Millis expires = 0;
 
-  std::string text() const;                        // the bytes that are signed
-  static Statement parse(std::string_view text);   // strict: text() of the result equals the input. Throws bad_input
+  std::string text() const;  // the bytes that are signed
+  static Statement parse(
+      std::string_view text);  // strict: text() of the result equals the input. Throws bad_input
   std::string signature_namespace() const { return "kesu-" + action + "-v1"; }
 };
 
-// What a person reads of a plan before signing: the statement's `summary`, wholly determined by the plan. Throws
-// bad_input for what is no plan (docs/spec/erasure.md, "Statement").
+// What a person reads of a plan before signing: the statement's `summary`, wholly determined by the plan.
+// Throws bad_input for what is no plan (docs/spec/erasure.md, "Statement").
 std::vector<std::string> plan_summary(const Json& plan);
 // A statement serves at most this long from the ledger entry that carries it.
 constexpr Millis kMaxStatementLife = 31LL * 24 * 3600 * 1000;
@@ -45,7 +46,8 @@ struct Genesis {
   std::vector<GenesisOfficer> officers;
 
   std::string text() const;
-  // Strict as above, and complete: at least one operator, at least `quorum` approvers, distinct names and keys.
+  // Strict as above, and complete: at least one operator, at least `quorum` approvers, distinct names and
+  // keys.
   static Genesis parse(std::string_view text);
 };
 constexpr std::string_view kGenesisNamespace = "kesu-genesis-v1";

@@ -1,8 +1,8 @@
 // Inventory segments: writing and strict reading.
 #include "inventory/segment.h"
 
-#include <charconv>
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "base/error.h"
@@ -69,7 +69,8 @@ SegmentObject object_of(const Json& row) {
   if (row.has("inode")) {
     const std::string& digits = row.str("inode");
     auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), o.inode);
-    if (error != std::errc() || end != digits.data() + digits.size() || std::to_string(o.inode) != digits || !o.inode)
+    if (error != std::errc() || end != digits.data() + digits.size() || std::to_string(o.inode) != digits ||
+        !o.inode)
       throw Error(Code::bad_input, "inode is no number");
   }
   if (row.has("supersedes")) o.supersedes = ObjectId(ByteView(sixteen(row.str("supersedes"))));

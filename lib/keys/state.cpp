@@ -9,23 +9,44 @@ namespace kesu {
 namespace {
 using S = KeyState;
 constexpr std::pair<S, std::string_view> kTexts[] = {
-    {S::intended, "intended"},     {S::absent, "absent"},           {S::pre_activation, "pre-activation"},
-    {S::active, "active"},         {S::suspended, "suspended"},     {S::deactivated, "deactivated"},
-    {S::compromised, "compromised"}, {S::destroying, "destroying"}, {S::destroyed, "destroyed"},
+    {S::intended, "intended"},
+    {S::absent, "absent"},
+    {S::pre_activation, "pre-activation"},
+    {S::active, "active"},
+    {S::suspended, "suspended"},
+    {S::deactivated, "deactivated"},
+    {S::compromised, "compromised"},
+    {S::destroying, "destroying"},
+    {S::destroyed, "destroyed"},
     {S::destroyed_compromised, "destroyed-compromised"},
 };
 
 constexpr std::pair<S, S> kMoves[] = {
-    {S::intended, S::pre_activation}, {S::intended, S::active}, {S::intended, S::absent},
-    {S::pre_activation, S::destroying}, {S::pre_activation, S::compromised}, {S::pre_activation, S::active},  // 2, 3, 4
-    {S::active, S::destroying}, {S::active, S::compromised}, {S::active, S::suspended}, {S::active, S::deactivated},  // 5–8
-    {S::suspended, S::destroying}, {S::suspended, S::active}, {S::suspended, S::compromised}, {S::suspended, S::deactivated},  // 9–12
-    {S::deactivated, S::compromised}, {S::deactivated, S::destroying},  // 13, 14
-    {S::compromised, S::destroying},                                    // 15
-    {S::destroying, S::destroyed}, {S::destroying, S::destroyed_compromised},
+    {S::intended, S::pre_activation},
+    {S::intended, S::active},
+    {S::intended, S::absent},
+    {S::pre_activation, S::destroying},
+    {S::pre_activation, S::compromised},
+    {S::pre_activation, S::active},  // 2, 3, 4
+    {S::active, S::destroying},
+    {S::active, S::compromised},
+    {S::active, S::suspended},
+    {S::active, S::deactivated},  // 5–8
+    {S::suspended, S::destroying},
+    {S::suspended, S::active},
+    {S::suspended, S::compromised},
+    {S::suspended, S::deactivated},  // 9–12
+    {S::deactivated, S::compromised},
+    {S::deactivated, S::destroying},  // 13, 14
+    {S::compromised, S::destroying},  // 15
+    {S::destroying, S::destroyed},
+    {S::destroying, S::destroyed_compromised},
     // The provider shows that the object is still there: back to what it was.
-    {S::destroying, S::pre_activation}, {S::destroying, S::active}, {S::destroying, S::suspended},
-    {S::destroying, S::deactivated}, {S::destroying, S::compromised},
+    {S::destroying, S::pre_activation},
+    {S::destroying, S::active},
+    {S::destroying, S::suspended},
+    {S::destroying, S::deactivated},
+    {S::destroying, S::compromised},
     {S::destroyed, S::destroyed_compromised},
 };
 }  // namespace

@@ -1,4 +1,5 @@
-// Key states and the only transition table: NIST SP 800-57 Part 1 Rev. 5 §7, and KMIP's destroyed-compromised. Pure.
+// Key states and the only transition table: NIST SP 800-57 Part 1 Rev. 5 §7, and KMIP's
+// destroyed-compromised. Pure.
 #pragma once
 #include <optional>
 #include <string_view>
@@ -6,8 +7,8 @@
 namespace kesu {
 
 enum class KeyState {
-  intended,   // the provider was or will be asked to make it; not yet seen
-  absent,     // intended, and shown never to have come to be
+  intended,  // the provider was or will be asked to make it; not yet seen
+  absent,    // intended, and shown never to have come to be
   pre_activation,
   active,
   suspended,
@@ -20,8 +21,8 @@ enum class KeyState {
 std::string_view state_text(KeyState state);  // "pre-activation", …
 std::optional<KeyState> parse_key_state(std::string_view text);
 
-// SP 800-57 Pt 1 Rev. 5 §7.3, transitions 1 to 15; destroyed → destroyed-compromised from KMIP 2.1 §4.57 (a compromise
-// found after destruction). Steps through `intended` and `destroying` are kesu's own brackets.
+// SP 800-57 Pt 1 Rev. 5 §7.3, transitions 1 to 15; destroyed → destroyed-compromised from KMIP 2.1 §4.57 (a
+// compromise found after destruction). Steps through `intended` and `destroying` are kesu's own brackets.
 bool may_move(KeyState from, KeyState to);
 // §7.2: may the key apply protection (wrap, sign) / process what it protected (unwrap, verify) in this state?
 bool may_protect(KeyState state);

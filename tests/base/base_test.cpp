@@ -12,7 +12,8 @@ namespace {
 
 TEST(Bytes, Base64IsStrict) {
   for (std::string s : {"", "f", "fo", "foo", "foob"}) EXPECT_EQ(to_text(*unbase64(base64(as_bytes(s)))), s);
-  for (std::string bad : {"Zg", "Zg=", "Zh==", "Zm9=", "Zm 9", "====", "Zg==Zg=="}) EXPECT_FALSE(unbase64(bad)) << bad;
+  for (std::string bad : {"Zg", "Zg=", "Zh==", "Zm9=", "Zm 9", "====", "Zg==Zg=="})
+    EXPECT_FALSE(unbase64(bad)) << bad;
 }
 
 TEST(Bytes, HexIsLowerCaseOnly) {
@@ -33,7 +34,8 @@ TEST(Bytes, ReaderNeverRunsPastItsEnd) {
 
 TEST(Bytes, Utf8) {
   for (const char* good : {"", "a", "é", "髙", "\xf0\x9f\x98\x80"}) EXPECT_TRUE(is_utf8(good)) << good;
-  for (const char* bad : {"\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3", "a\xe3\x81"})
+  for (const char* bad :
+       {"\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3", "a\xe3\x81"})
     EXPECT_FALSE(is_utf8(bad)) << hex(as_bytes(bad));
 }
 
@@ -44,14 +46,16 @@ TEST(Ids, TextIsStrict) {
   EXPECT_FALSE(DatasetId::parse(text));
   EXPECT_FALSE(KeyId::parse(text + "0"));
   EXPECT_EQ(VersionRef::parse(text + ".12")->version, 12u);
-  for (std::string bad : {".0", ".01", ".", ".x", ".4294967296", ""}) EXPECT_FALSE(VersionRef::parse(text + bad)) << bad;
+  for (std::string bad : {".0", ".01", ".", ".x", ".4294967296", ""})
+    EXPECT_FALSE(VersionRef::parse(text + bad)) << bad;
 }
 
 TEST(Clock, TextAndBack) {
   EXPECT_EQ(utc_text(0), "1970-01-01T00:00:00.000Z");
   EXPECT_EQ(utc_text(1795252320123), "2026-11-21T09:12:00.123Z");
   EXPECT_EQ(parse_utc("2026-11-21T09:12:00.123Z"), 1795252320123);
-  for (const char* bad : {"2026-02-30T00:00:00.000Z", "2026-11-21T24:00:00.000Z", "2026-11-21T09:12:00.123", "2026-11-21 09:12:00.123Z"})
+  for (const char* bad : {"2026-02-30T00:00:00.000Z", "2026-11-21T24:00:00.000Z", "2026-11-21T09:12:00.123",
+                          "2026-11-21 09:12:00.123Z"})
     EXPECT_FALSE(parse_utc(bad)) << bad;
 }
 

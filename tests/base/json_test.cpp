@@ -17,9 +17,11 @@ Code code_of(std::string_view text, bool canonical = false) {
 }
 
 TEST(Json, CanonicalOrdersByUtf16AndEscapesAsRfc8785) {
-  Json v = Json::object({{"\xef\xac\xb3", 1}, {"\xf0\x9f\x98\x80", 2}, {"a", "\x01\n\"\\\x7f"}, {"1", nullptr == nullptr}});
+  Json v = Json::object(
+      {{"\xef\xac\xb3", 1}, {"\xf0\x9f\x98\x80", 2}, {"a", "\x01\n\"\\\x7f"}, {"1", nullptr == nullptr}});
   // U+1F600 is D83D DE00 in UTF-16 and so sorts before U+FB33.
-  EXPECT_EQ(v.canonical(), "{\"1\":true,\"a\":\"\\u0001\\n\\\"\\\\\x7f\",\"\xf0\x9f\x98\x80\":2,\"\xef\xac\xb3\":1}");
+  EXPECT_EQ(v.canonical(),
+            "{\"1\":true,\"a\":\"\\u0001\\n\\\"\\\\\x7f\",\"\xf0\x9f\x98\x80\":2,\"\xef\xac\xb3\":1}");
 }
 
 TEST(Json, RefusesWhatCanHideMeaning) {

@@ -6,8 +6,11 @@ namespace kesu {
 namespace {
 
 TEST(Process, PassesInputAndOnlyTheNamedEnvironment) {
-  ProgramResult r = run_program({.argv = {"/bin/sh", "-c", "cat; env | sort -r | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD= >&2; exit 3"},
-                                 .environment = {"PATH=/usr/bin:/bin", "A=b"}, .input = Bytes(300000, 'x')});
+  ProgramResult r = run_program(
+      {.argv = {"/bin/sh", "-c",
+                "cat; env | sort -r | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD= >&2; exit 3"},
+       .environment = {"PATH=/usr/bin:/bin", "A=b"},
+       .input = Bytes(300000, 'x')});
   EXPECT_EQ(r.exit, 3);
   EXPECT_EQ(r.out, Bytes(300000, 'x'));
   EXPECT_EQ(r.err, "PATH=/usr/bin:/bin\nA=b\n");

@@ -208,8 +208,15 @@ TEST(Forged, DestroyingDataThatWasToBeKeptIsNoticed) {
     BatchId batch = system_random().id<BatchId>();
     v.at["after-seal"] = [&] {
       v.append("dataset-added", {{.id = other.str(), .is = "open"}}, {}, Json::object({{"name", "kept"}}));
-      v.append("seal-intended", {{.id = batch.str(), .is = "intended", .of = other.str(), .n = 1}}, {{v.wrap.str(), batch.str()}});
-      if (erased_before) v.append("dataset-erased", {{.id = other.str(), .is = "erased", .of = system_random().id<ErasureId>().str(), .n = 1, .b = 1, .d = std::string(64, '0')}});
+      v.append("seal-intended", {{.id = batch.str(), .is = "intended", .of = other.str(), .n = 1}},
+               {{v.wrap.str(), batch.str()}});
+      if (erased_before)
+        v.append("dataset-erased", {{.id = other.str(),
+                                     .is = "erased",
+                                     .of = system_random().id<ErasureId>().str(),
+                                     .n = 1,
+                                     .b = 1,
+                                     .d = std::string(64, '0')}});
     };
     VerifyReport r = issued(v);
     if (erased_before) {
@@ -231,7 +238,8 @@ TEST(Forged, BatchesThatWereGivenUpAreListed) {
   VersionRef other{system_random().id<KeyId>(), 1};
   v.at["after-seal"] = [&] {
     v.make_key(other, KeyPurpose::wrap, "loans", nullptr);
-    v.append("seal-intended", {{.id = batch.str(), .is = "intended", .of = v.dataset.str(), .n = 7}}, {{other.str(), batch.str()}});
+    v.append("seal-intended", {{.id = batch.str(), .is = "intended", .of = v.dataset.str(), .n = 7}},
+             {{other.str(), batch.str()}});
     v.append("seal-abandoned", {{.id = batch.str(), .is = "abandoned", .of = v.dataset.str()}});
   };
   BundleFiles files = v.bundle(false);

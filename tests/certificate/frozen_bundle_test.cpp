@@ -1,4 +1,5 @@
-// A bundle that was issued once must verify for ever: tests/vectors/bundle/v1 is one that the program itself made.
+// A bundle that was issued once must verify for ever: tests/vectors/bundle/v1 is one that the program itself
+// made.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
@@ -12,7 +13,8 @@ namespace {
 const std::string kDir = std::string(KESU_VECTORS) + "/bundle/v1/";
 
 TrustAnchors trust() {
-  return parse_trust(to_text(read_file(kDir + "trust")), [](const std::string& path) { return read_file(path); });
+  return parse_trust(to_text(read_file(kDir + "trust")),
+                     [](const std::string& path) { return read_file(path); });
 }
 VerifyOptions low() {
   VerifyOptions o;

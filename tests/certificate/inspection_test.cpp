@@ -271,13 +271,15 @@ TEST(Trust, WhatABundleProposesIsATrustFile) {
 
 TEST(Trust, AProposalSteersNoTerminalAndBeginsNoLine) {
   TestVault v;
-  v.officers[0].name = v.requester = "Tanaka\nofficer " + SshPublicKey::from_public_key(SigningKey::ed25519().public_key(), "x").line();
+  v.officers[0].name = v.requester =
+      "Tanaka\nofficer " + SshPublicKey::from_public_key(SigningKey::ed25519().public_key(), "x").line();
   BundleFiles files = v.bundle(false);
   std::string text = propose_trust(files);
   for (size_t at = 0, end; at < text.size(); at = end + 1) {
     end = text.find('\n', at);
     std::string line = text.substr(at, end - at);
-    EXPECT_TRUE(line.starts_with("# ") || line.starts_with("signer sha256:") || line.starts_with("log ")) << line;
+    EXPECT_TRUE(line.starts_with("# ") || line.starts_with("signer sha256:") || line.starts_with("log "))
+        << line;
     for (unsigned char c : line) EXPECT_GE(c, 0x20) << line;
   }
   EXPECT_NE(text.find("control character"), std::string::npos) << text;
@@ -289,21 +291,35 @@ TEST(Trust, OptionsOfAllowedSignersCount) {
   BundleFiles files = v.bundle();
   auto verdict = [&](const std::string& options) {
     std::string lines;
-    for (const Officer& o : v.officers) lines += o.name + " " + (options.empty() ? "" : options + " ") + o.line() + "\n";
+    for (const Officer& o : v.officers)
+      lines += o.name + " " + (options.empty() ? "" : options + " ") + o.line() + "\n";
     TrustAnchors trust = v.trust();
-    trust.officers = parse_trust("officers who\n", [&](const std::string&) { return to_bytes(as_bytes(lines)); }).officers;
+    trust.officers =
+        parse_trust("officers who\n", [&](const std::string&) { return to_bytes(as_bytes(lines)); }).officers;
     return verify_bundle(files, trust, TestVault::low()).verdict;
   };
-  std::string before = "valid-before=\"20200101Z\"", within = "valid-after=\"20200101Z\",valid-before=\"99990101000000Z\"";
-  for (const std::string& good : {std::string(), std::string("namespaces=\"kesu-request-v1,kesu-approve-v1\""), std::string("NameSpaces=\"git,kesu-*-v?\""), within})
+  std::string before = "valid-before=\"20200101Z\"",
+              within = "valid-after=\"20200101Z\",valid-before=\"99990101000000Z\"";
+  for (const std::string& good :
+       {std::string(), std::string("namespaces=\"kesu-request-v1,kesu-approve-v1\""),
+        std::string("NameSpaces=\"git,kesu-*-v?\""), within})
     EXPECT_EQ(verdict(good), Verdict::complete) << good;
-  for (const std::string& bad : {std::string("namespaces=\"git\""), std::string("namespaces=\"kesu-request-v1\""), std::string("namespaces=\"*,!kesu-approve-v1\""),
-                                 before, std::string("valid-after=\"99990101Z\""), within + ",namespaces=\"file\""})
+  for (const std::string& bad :
+       {std::string("namespaces=\"git\""), std::string("namespaces=\"kesu-request-v1\""),
+        std::string("namespaces=\"*,!kesu-approve-v1\""), before, std::string("valid-after=\"99990101Z\""),
+        within + ",namespaces=\"file\""})
     EXPECT_EQ(verdict(bad), Verdict::incomplete) << bad;
   for (auto& [bad, named] : std::vector<std::pair<std::string, std::string>>{
-           {"cert-authority", "cert-authority"}, {"cert-authority,namespaces=\"git\"", "cert-authority"}, {"no-touch-required", "no-touch-required"},
-           {"namespaces=git", "namespaces"}, {"namespaces=\"\"", "empty"}, {"valid-before=\"20271231\"", "UTC"}, {"valid-before=\"20271331Z\"", "YYYYMMDD"},
-           {"namespaces=\"a\",namespaces=\"b\"", "twice"}, {"namespaces=\"a", "quote"}, {"namespaces=\"a\",", "comma"}}) {
+           {"cert-authority", "cert-authority"},
+           {"cert-authority,namespaces=\"git\"", "cert-authority"},
+           {"no-touch-required", "no-touch-required"},
+           {"namespaces=git", "namespaces"},
+           {"namespaces=\"\"", "empty"},
+           {"valid-before=\"20271231\"", "UTC"},
+           {"valid-before=\"20271331Z\"", "YYYYMMDD"},
+           {"namespaces=\"a\",namespaces=\"b\"", "twice"},
+           {"namespaces=\"a", "quote"},
+           {"namespaces=\"a\",", "comma"}}) {
     try {
       verdict(bad);
       ADD_FAILURE() << bad;

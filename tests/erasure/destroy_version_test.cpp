@@ -1,5 +1,5 @@
-// The order of records and effect. The provider here is scripted, because a real token cannot be made to refuse, or to
-// lose its answer, on demand; hsm_test destroys in a real one.
+// The order of records and effect. The provider here is scripted, because a real token cannot be made to
+// refuse, or to lose its answer, on demand; hsm_test destroys in a real one.
 #include "erasure/destroy_version.h"
 
 #include <gtest/gtest.h>
@@ -69,7 +69,8 @@ class DestroyVersionTest : public testing::Test {
 
 TEST_F(DestroyVersionTest, IntentBeforeEvidenceAfter) {
   EXPECT_EQ(run(ScriptedProvider::Ending::accepts), DestroyOutcome::destroyed);
-  EXPECT_EQ(journal_, (Journal{"destroy-intended:destroying", "destroy", "evidence", "destroy-done:destroyed"}));
+  EXPECT_EQ(journal_,
+            (Journal{"destroy-intended:destroying", "destroy", "evidence", "destroy-done:destroyed"}));
   EXPECT_EQ(events_[1].body.str("receipt"), std::string(64, 'e'));
   EXPECT_FALSE(events_[1].body.flag("receipt_lost"));
   EXPECT_EQ(events_[1].nodes[0].of, "era-00112233445566778899aabbccddeeff");
@@ -82,7 +83,8 @@ TEST_F(DestroyVersionTest, ACompromisedKeyStaysSo) {
 
 TEST_F(DestroyVersionTest, ARefusalIsNoDestruction) {
   EXPECT_EQ(run(ScriptedProvider::Ending::refuses), DestroyOutcome::refused);
-  EXPECT_EQ(journal_, (Journal{"destroy-intended:destroying", "destroy", "evidence", "destroy-failed:active"}));
+  EXPECT_EQ(journal_,
+            (Journal{"destroy-intended:destroying", "destroy", "evidence", "destroy-failed:active"}));
 }
 
 TEST_F(DestroyVersionTest, ALostAnswerStaysAQuestion) {

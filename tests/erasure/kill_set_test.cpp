@@ -25,9 +25,13 @@ class KillSetTest : public testing::Test {
     h.edges = std::move(edges);
     graph_.fold(h);
   }
-  void key(int n, int v) { add("key-created", {{.id = version(n, v), .is = "active", .of = id("prv", 1), .d = std::string(64, '0')}}); }
+  void key(int n, int v) {
+    add("key-created",
+        {{.id = version(n, v), .is = "active", .of = id("prv", 1), .d = std::string(64, '0')}});
+  }
   void batch(int n, int ds, const std::string& from) {
-    add("seal-intended", {{.id = id("bat", n), .is = "intended", .of = id("ds", ds), .n = 1}}, {{from, id("bat", n)}});
+    add("seal-intended", {{.id = id("bat", n), .is = "intended", .of = id("ds", ds), .n = 1}},
+        {{from, id("bat", n)}});
   }
   uint64_t seq_ = 0;
   Graph graph_;
@@ -87,8 +91,10 @@ TEST_F(KillSetTest, CopiesAndProcessesReachWhatTheyHold) {
   EXPECT_EQ(kill.copies, std::vector<std::string>{id("cpy", 1)});
   EXPECT_EQ(kill.processes, std::vector<std::string>{id("prc", 1)});
   add("destroy-done", {{.id = version(1, 1), .is = "destroyed"}});
-  EXPECT_EQ(living_paths(graph_, {id("ds", 1)}, 1000), (std::vector<std::string>{id("cpy", 1), id("prc", 1)}));
-  EXPECT_EQ(living_paths(graph_, {id("ds", 1)}, 6000), std::vector<std::string>{id("cpy", 1)});  // the lease is over
+  EXPECT_EQ(living_paths(graph_, {id("ds", 1)}, 1000),
+            (std::vector<std::string>{id("cpy", 1), id("prc", 1)}));
+  EXPECT_EQ(living_paths(graph_, {id("ds", 1)}, 6000),
+            std::vector<std::string>{id("cpy", 1)});  // the lease is over
   add("copy-ended", {{.id = id("cpy", 1), .is = "ended"}});
   EXPECT_TRUE(living_paths(graph_, {id("ds", 1)}, 6000).empty());
 }

@@ -8,9 +8,11 @@
 namespace kesu {
 namespace {
 
-constexpr KeyState kAll[] = {KeyState::intended,    KeyState::absent,      KeyState::pre_activation, KeyState::active,
-                             KeyState::suspended,   KeyState::deactivated, KeyState::compromised,    KeyState::destroying,
-                             KeyState::destroyed,   KeyState::destroyed_compromised};
+constexpr KeyState kAll[] = {KeyState::intended,       KeyState::absent,
+                             KeyState::pre_activation, KeyState::active,
+                             KeyState::suspended,      KeyState::deactivated,
+                             KeyState::compromised,    KeyState::destroying,
+                             KeyState::destroyed,      KeyState::destroyed_compromised};
 
 // Every cell, against a table written from the standard's figure and not from the code.
 TEST(KeyState, TransitionTableCellByCell) {
@@ -22,12 +24,15 @@ TEST(KeyState, TransitionTableCellByCell) {
       {"suspended", {"active", "deactivated", "compromised", "destroying"}},
       {"deactivated", {"compromised", "destroying"}},
       {"compromised", {"destroying"}},
-      {"destroying", {"destroyed", "destroyed-compromised", "pre-activation", "active", "suspended", "deactivated", "compromised"}},
+      {"destroying",
+       {"destroyed", "destroyed-compromised", "pre-activation", "active", "suspended", "deactivated",
+        "compromised"}},
       {"destroyed", {"destroyed-compromised"}},
       {"destroyed-compromised", {}}};
   for (KeyState from : kAll)
     for (KeyState to : kAll)
-      EXPECT_EQ(may_move(from, to), allowed.at(std::string(state_text(from))).contains(std::string(state_text(to))))
+      EXPECT_EQ(may_move(from, to),
+                allowed.at(std::string(state_text(from))).contains(std::string(state_text(to))))
           << state_text(from) << " -> " << state_text(to);
 }
 
