@@ -26,7 +26,12 @@ class Race(scenario.World):
 
     def begin(self, *words):
         environment = dict(os.environ, SOFTHSM2_CONF=self.box.env["SOFTHSM2_CONF"], KESU_VAULT=str(self.box.vault))
-        return subprocess.Popen([str(self.bin / "kesu"), *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([str(self.bin / "kesu"), *words], env=environment, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+        # No run outlives its test: it would go on in the next one's vault.
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
 
     def wait_for(self, what, seconds=20):
         end = time.monotonic() + seconds
@@ -41,8 +46,8 @@ class Race(scenario.World):
         erasure = self.approved("loans-2019")
         self.slow.touch()
         try:
-            run = self.begin("erase", "run", erasure, "--yes")
             before = self.types().count("process-ended")
+            run = self.begin("erase", "run", erasure, "--yes")
             self.wait_for(lambda: self.types().count("process-ended") > before)   # samples drawn, the probe waits
             self.box.kesu("dataset", "add", "ds2", "--key", "loans", code=3, error="frozen")
             self.box.kesu("key", "rotate", "loans", code=3, error="frozen")
@@ -56,8 +61,8 @@ class Race(scenario.World):
         erasure = self.approved("loans-2019")
         self.slow.touch()
         try:
-            run = self.begin("erase", "run", erasure, "--yes")
             before = self.types().count("process-ended")
+            run = self.begin("erase", "run", erasure, "--yes")
             self.wait_for(lambda: self.types().count("process-ended") > before)
             reader = self.begin("open", str(self.out), "-o", str(self.box.path / "held"))
             reader.wait(timeout=30)
