@@ -149,6 +149,7 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
 
 std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& directory) {
   std::string id = found.id, path = absolute_path(directory);
+  vault.rebuild();
   settle(vault);
   if (exists(path))
     throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR");

@@ -68,6 +68,10 @@ void check_permission(Run& run) {
     throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " is " + e.stage)
         .next("plan anew: kesu erase plan …");
   if (run.begun()) return;  // what is begun is finished
+  if (static_cast<int64_t>(e.approvals.size()) < run.vault.state().vault.quorum)
+    throw Error(Code::ledger_damaged,
+                "erasure " + e.id.substr(0, 12) + " is " + e.stage + " without its approvals")
+        .next("kesu ledger verify");
   for (const ApprovalRecord& a : e.approvals) {
     Statement s = Statement::parse(to_text(run.vault.store().blob(a.statement)));
     const OperatorRecord& person = run.vault.state().operators.at(a.operator_id);
@@ -280,6 +284,7 @@ void inspect_after(Run& run, RunResult& result) {
 
 RunResult run_erasure(Vault& vault, const std::string& text,
                       const std::function<void(const std::string&)>& step) {
+  vault.rebuild();
   std::string id = vault.find_erasure(text).id;
   settle(vault);
   Run run{vault, id, load_plan(vault, id), step};

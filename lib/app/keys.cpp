@@ -165,17 +165,18 @@ std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& k
 }
 
 std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32_t number) {
+  const std::string id = found.id, name = found.name;
+  vault.rebuild();
   settle(vault);
-  const std::string id = found.id;
   std::vector<DestroyPreview> plan = preview_destroy_key(vault, vault.state().keys.at(id), number);
   if (plan.empty())
-    throw Error(Code::state_refused, found.name + " has no version that could be destroyed")
-        .cause("it is " + found.state())
-        .next("kesu key show " + found.name);
+    throw Error(Code::state_refused, name + " has no version that could be destroyed")
+        .cause("it is " + vault.state().keys.at(id).state())
+        .next("kesu key show " + name);
   for (const DestroyPreview& p : plan)
     if (!p.kept_by.empty()) {
-      Error e(Code::in_use, VersionRef::parse(p.version)->brief() + " of " + found.name +
-                                " is not destroyed: " + p.kept_by);
+      Error e(Code::in_use,
+              VersionRef::parse(p.version)->brief() + " of " + name + " is not destroyed: " + p.kept_by);
       std::string datasets;
       for (auto& [ds, d] : vault.state().datasets)
         if (d.key == id && d.state != "erased") datasets += " " + d.name;

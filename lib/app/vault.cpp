@@ -94,6 +94,13 @@ void Vault::load() {
   refresh();
 }
 
+void Vault::rebuild() {
+  state_ = State();
+  graph_.reset();
+  registers_whole_ = true;
+  refresh();
+}
+
 void Vault::refresh() {
   store_->read(state_.size, store_->size(), [&](const StoredEntry& e) {
     fold(e);

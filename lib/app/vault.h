@@ -53,6 +53,9 @@ class Vault {
   // Decides, appends; when a stream moved meanwhile, folds and decides anew. `decide` throws its refusal.
   AppendResult decide(const std::vector<std::string>& streams,
                       const std::function<std::vector<Event>()>& decide);
+  // Folds the whole ledger anew, believing no register: before anything irreversible, and before anything is
+  // certified.
+  void rebuild();
   // Folds what others appended meanwhile.
   void refresh();
   // Folded from all headers on first use, kept up to date.

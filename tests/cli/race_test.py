@@ -1,7 +1,9 @@
 """What others do while a destruction is decided, begun, interrupted: nothing that is to be kept dies with it."""
+import contextlib
 import os
 import pathlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -130,6 +132,17 @@ class Race(scenario.World):
         answer = self.box.kesu("inventory", "settle", "big", "--location-lost", "disk 7 failed").json
         self.assertEqual((answer["given_up"], answer["open"]), (1, 0))
         self.assertIn("seal-abandoned", self.types())
+
+    def test_an_altered_register_approves_nothing(self):
+        erasure = self.plan("loans-2019")["erasure"]
+        self.request(erasure)
+        with contextlib.closing(sqlite3.connect(self.box.vault / "registers.db")) as db, db:
+            changed = db.execute("UPDATE rows SET json = replace(json, '\"stage\":\"requested\"', '\"stage\":\"approved\"') "
+                                 "WHERE kind = 'erasure'").rowcount
+        self.assertEqual(changed, 1)
+        self.assertEqual(self.stage(erasure), "approved")          # registers are believed for showing
+        self.run_erasure(erasure, code=4, error="approvals-missing")
+        self.assertEqual(self.opened(self.out), {"src/a": b"one", "src/b": b"two"})
 
 
 if __name__ == "__main__":
