@@ -1,5 +1,6 @@
 // kesu key create, list, show, rotate, destroy
 #include "../context.h"
+#include "app/key_destroy.h"
 #include "app/keys.h"
 
 namespace kesu::cli {

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <ctime>
+
 #include "base/error.h"
 #include "base/files.h"
 
@@ -20,6 +22,14 @@ std::string boot_id() {
 int64_t pid_namespace() {
   struct stat st {};
   return ::stat("/proc/self/ns/pid", &st) == 0 ? static_cast<int64_t>(st.st_ino) : 0;
+}
+
+// Wall clock minus time since boot: constant until somebody moves the clock.
+int64_t wall_since_boot() {
+  timespec wall{}, boot{};
+  ::clock_gettime(CLOCK_REALTIME, &wall);
+  ::clock_gettime(CLOCK_BOOTTIME, &boot);
+  return (wall.tv_sec - boot.tv_sec) * 1000 + (wall.tv_nsec - boot.tv_nsec) / 1'000'000;
 }
 
 // Field 22 of /proc/<pid>/stat: start time in clock ticks after boot. The name in field 2 may contain spaces.
@@ -49,6 +59,7 @@ Json this_process() {
                          {"pid_namespace", pid_namespace()},
                          {"pid", static_cast<int64_t>(::getpid())},
                          {"start_ticks", start_ticks(::getpid()).value_or(0)},
+                         {"clock", wall_since_boot()},
                          {"user", user ? std::string(user->pw_name) : std::to_string(::geteuid())}});
   }();
   return actor;

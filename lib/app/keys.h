@@ -1,4 +1,4 @@
-// Use cases around keys and providers: register a token, make keys, rotate, destroy what reaches nothing.
+// Use cases around keys and providers: register a token, make keys, rotate.
 #pragma once
 #include <string>
 #include <vector>
@@ -18,17 +18,6 @@ std::string create_key(Vault& vault, const std::string& name, const std::string&
                        KeyPurpose purpose);
 // A new active version; the one before is deactivated in the same append.
 std::string rotate_key(Vault& vault, KeyRecord& key);
-// Only versions that reach no data key ever sealed: in_use otherwise, naming the erase plan to type.
-struct DestroyedVersion {
-  std::string version, outcome;
-};
-std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& key, uint32_t version);
-// What destroy_key would do: versions and, per version, what keeps it (empty: nothing).
-struct DestroyPreview {
-  std::string version, state, kept_by;
-};
-std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& key, uint32_t version);
-
 // The events that end an open key-intended bracket, given what the provider made. Used here and when
 // settling.
 std::vector<Event> birth_events(Vault& vault, const VersionRecord& version, const Birth& birth,

@@ -28,7 +28,8 @@ Json row(const VaultRecord& v) {
                        {"ledger_version", v.ledger_version},
                        {"vkey", v.vkey},
                        {"signer_version", v.signer_version},
-                       {"signer_certificate", v.signer_certificate}});
+                       {"signer_certificate", v.signer_certificate},
+                       {"closed", v.closed}});
 }
 void read(const Json& j, VaultRecord& v) {
   v = {j.str("id"),
@@ -41,7 +42,8 @@ void read(const Json& j, VaultRecord& v) {
        j.str("ledger_version"),
        j.str("vkey"),
        j.str("signer_version"),
-       j.str("signer_certificate")};
+       j.str("signer_certificate"),
+       j.num("closed")};
 }
 
 Json row(const OperatorRecord& o) {
@@ -67,12 +69,14 @@ Json row(const ProviderRecord& p) {
                        {"identity", p.identity.to_json()},
                        {"capabilities", p.capabilities},
                        {"test_grade", p.test_grade},
-                       {"control", p.control}});
+                       {"control", p.control},
+                       {"generation", p.generation}});
 }
 void read(const Json& j, ProviderRecord& p) {
   p = {j.str("id"),          j.str("name"),         j.str("uri"),
        j.str("state"),       j.str("grade_reason"), ProviderIdentity::from_json(j.at("identity")),
-       j.at("capabilities"), j.flag("test_grade"),  j.str("control")};
+       j.at("capabilities"), j.flag("test_grade"),  j.str("control"),
+       j.num("generation")};
 }
 
 Json row(const VersionRecord& v) {
@@ -83,9 +87,21 @@ Json row(const VersionRecord& v) {
                        {"erasure", v.erasure},
                        {"birth", v.birth},
                        {"ref", v.ref ? v.ref->to_json() : Json()},
+                       {"origin", v.origin},
+                       {"reason", v.reason},
                        {"created", v.created},
+                       {"activated", v.activated},
                        {"deactivated", v.deactivated},
                        {"destroyed", v.destroyed},
+                       {"compromised", v.compromised},
+                       {"occurred", v.occurred},
+                       {"originator", v.originator},
+                       {"recipient", v.recipient},
+                       {"originator_exception", v.originator_exception},
+                       {"recipient_exception", v.recipient_exception},
+                       {"wraps", v.wraps},
+                       {"wrap_quota", v.wrap_quota},
+                       {"inspected", v.inspected},
                        {"receipt_lost", v.receipt_lost},
                        {"bracket", v.bracket},
                        {"actor", v.actor},
@@ -100,9 +116,21 @@ void read(const Json& j, VersionRecord& v) {
   v.erasure = j.str("erasure");
   v.birth = j.str("birth");
   if (!j.at("ref").is_null()) v.ref = KeyRef::from_json(j.at("ref"));
+  v.origin = j.str("origin");
+  v.reason = j.str("reason");
   v.created = j.num("created");
+  v.activated = j.num("activated");
   v.deactivated = j.num("deactivated");
   v.destroyed = j.num("destroyed");
+  v.compromised = j.num("compromised");
+  v.occurred = j.num("occurred");
+  v.originator = j.num("originator");
+  v.recipient = j.num("recipient");
+  v.originator_exception = j.num("originator_exception");
+  v.recipient_exception = j.num("recipient_exception");
+  v.wraps = j.num("wraps");
+  v.wrap_quota = j.num("wrap_quota");
+  v.inspected = j.str("inspected");
   v.receipt_lost = j.flag("receipt_lost");
   v.bracket = static_cast<uint64_t>(j.num("bracket"));
   v.actor = j.at("actor");
@@ -135,13 +163,23 @@ Json row(const DatasetRecord& d) {
                             {"version", k.version},
                             {"algorithm", static_cast<int64_t>(k.wrapped.algorithm)},
                             {"nonce", hex(k.wrapped.nonce)},
-                            {"blob", hex(k.wrapped.blob)}}));
-  for (const BatchRecord& b : d.batches)
+                            {"blob", hex(k.wrapped.blob)},
+                            {"rewrapped", k.rewrapped}}));
+  for (const BatchRecord& b : d.batches) {
+    Json on(Json::Object{});
+    for (auto& [version, positions] : b.on) on.set(version, positions_json(positions));
     batches.push(Json::object({{"id", b.id},
                                {"state", b.state},
                                {"version", b.version},
                                {"dataset_key", b.dataset_key},
                                {"root", b.root},
+                               {"content_algorithm", b.content_algorithm},
+                               {"wrap_algorithm", b.wrap_algorithm},
+                               {"on", on},
+                               {"rewrap", Json::object({{"version", b.rewrap.version},
+                                                        {"objects", positions_json(b.rewrap.objects)},
+                                                        {"actor", b.rewrap.actor},
+                                                        {"since", b.rewrap.since}})},
                                {"location", b.location},
                                {"objects", list(b.objects)},
                                {"n", b.n},
@@ -150,6 +188,7 @@ Json row(const DatasetRecord& d) {
                                {"actor", b.actor},
                                {"since", b.since},
                                {"place_inode", b.place_inode}}));
+  }
   return Json::object({{"id", d.id},
                        {"name", d.name},
                        {"key", d.key},
@@ -170,12 +209,30 @@ void read(const Json& j, DatasetRecord& d) {
     d.keys.push_back({k.str("id"),
                       k.str("version"),
                       {static_cast<WrapAlg>(k.num("algorithm")), unhex(k.str("nonce")).value_or(Bytes{}),
-                       unhex(k.str("blob")).value_or(Bytes{})}});
-  for (const Json& b : j.at("batches").as_array())
-    d.batches.push_back({b.str("id"), b.str("state"), b.str("version"), b.str("dataset_key"), b.str("root"),
-                         b.str("location"), strings(b.at("objects")), b.num("n"), b.num("bytes"),
-                         static_cast<uint64_t>(b.num("done_seq")), b.at("actor"), b.num("since"),
-                         b.str("place_inode")});
+                       unhex(k.str("blob")).value_or(Bytes{})},
+                      k.flag("rewrapped")});
+  for (const Json& b : j.at("batches").as_array()) {
+    BatchRecord& r = d.batches.emplace_back();
+    r.id = b.str("id");
+    r.state = b.str("state");
+    r.version = b.str("version");
+    r.dataset_key = b.str("dataset_key");
+    r.root = b.str("root");
+    r.content_algorithm = b.str("content_algorithm");
+    r.wrap_algorithm = b.str("wrap_algorithm");
+    for (auto& [version, positions] : b.at("on").as_object()) r.on[version] = positions_from(positions);
+    const Json& rewrap = b.at("rewrap");
+    r.rewrap = {rewrap.str("version"), positions_from(rewrap.at("objects")), rewrap.at("actor"),
+                rewrap.num("since")};
+    r.location = b.str("location");
+    r.objects = strings(b.at("objects"));
+    r.n = b.num("n");
+    r.bytes = b.num("bytes");
+    r.done_seq = static_cast<uint64_t>(b.num("done_seq"));
+    r.actor = b.at("actor");
+    r.since = b.num("since");
+    r.place_inode = b.str("place_inode");
+  }
 }
 
 Json row(const ProcessRecord& p) {
@@ -257,6 +314,48 @@ void read(const Json& j, CertificateRecord& c) {
        j.num("issued")};
 }
 
+Json row(const CopyRecord& c) {
+  return Json::object({{"id", c.id},
+                       {"state", c.state},
+                       {"kind", c.kind},
+                       {"place", c.place},
+                       {"custodian", c.custodian},
+                       {"medium", c.medium},
+                       {"provider", c.provider},
+                       {"how", c.how},
+                       {"generation", c.generation},
+                       {"versions", list(c.versions)},
+                       {"registered", c.registered},
+                       {"ended", c.ended}});
+}
+void read(const Json& j, CopyRecord& c) {
+  c = {j.str("id"),         j.str("state"),        j.str("kind"),
+       j.str("place"),      j.str("custodian"),    j.str("medium"),
+       j.str("provider"),   j.str("how"),          j.num("generation"),
+       strings(j.at("versions")), j.num("registered"), j.num("ended")};
+}
+
+Json row(const FindingRecord& f) {
+  return Json::object({{"node", f.node}, {"what", f.what}, {"detail", f.detail}, {"time", f.time}});
+}
+void read(const Json& j, FindingRecord& f) {
+  f = {j.str("node"), j.str("what"), j.str("detail"), j.num("time")};
+}
+
+Json row(const ExceptionRecord& e) {
+  return Json::object({{"what", e.what},
+                       {"subject", e.subject},
+                       {"detail", e.detail},
+                       {"reason", e.reason},
+                       {"approver", e.approver},
+                       {"time", e.time},
+                       {"until", e.until}});
+}
+void read(const Json& j, ExceptionRecord& e) {
+  e = {j.str("what"),     j.str("subject"), j.str("detail"), j.str("reason"),
+       j.str("approver"), j.num("time"),    j.num("until")};
+}
+
 using Rows = std::vector<std::tuple<std::string, std::string, std::string>>;
 
 // Calls visit(kind, id, record) for every record.
@@ -270,6 +369,9 @@ void each_record(S& s, F visit) {
   for (auto& [id, r] : s.processes) visit("process", id, r);
   for (auto& [id, r] : s.erasures) visit("erasure", id, r);
   for (auto& [id, r] : s.certificates) visit("certificate", id, r);
+  for (auto& [id, r] : s.copies) visit("copy", id, r);
+  for (auto& [id, r] : s.findings) visit("finding", id, r);
+  for (auto& [id, r] : s.exceptions) visit("exception", id, r);
 }
 }  // namespace
 
@@ -309,6 +411,12 @@ State State::from_registers(const Store::Registers& registers) {
       read(j, s.erasures[id]);
     else if (kind == "certificate")
       read(j, s.certificates[id]);
+    else if (kind == "copy")
+      read(j, s.copies[id]);
+    else if (kind == "finding")
+      read(j, s.findings[id]);
+    else if (kind == "exception")
+      read(j, s.exceptions[id]);
     else
       throw Error(Code::bad_input, "unknown register kind " + kind);
   }

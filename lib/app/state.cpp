@@ -34,7 +34,49 @@ WrappedKey wrapped_from(const Json& v) {
   out.blob = unhex(v.str("blob")).value_or(Bytes{});
   return out;
 }
+
+// Moves objects of a batch to another version: out of the rows they were in, into the new one's.
+void move_positions(BatchRecord& b, const std::string& to, const Positions& moved) {
+  if (moved.empty()) return;
+  std::vector<std::string> at(static_cast<size_t>(b.n), b.version);
+  for (auto& [version, ranges] : b.on)
+    for (auto [first, last] : ranges)
+      for (int64_t i = first; i <= last && i < b.n; ++i) at[static_cast<size_t>(i)] = version;
+  for (auto [first, last] : moved) {
+    if (first < 0 || last < first || last >= b.n)
+      throw Error(Code::bad_input, "positions " + std::to_string(first) + " to " + std::to_string(last) +
+                                       " of a batch of " + std::to_string(b.n));
+    for (int64_t i = first; i <= last; ++i) at[static_cast<size_t>(i)] = to;
+  }
+  b.on.clear();
+  for (int64_t i = 0; i < b.n; ++i) {
+    Positions& row = b.on[at[static_cast<size_t>(i)]];
+    if (!row.empty() && row.back().second == i - 1)
+      row.back().second = i;
+    else
+      row.emplace_back(i, i);
+  }
+}
 }  // namespace
+
+Positions positions_from(const Json& v) {
+  Positions out;
+  for (const Json& range : v.as_array()) {
+    if (range.as_array().size() != 2) throw Error(Code::bad_input, "a range has two ends");
+    out.emplace_back(range.as_array()[0].as_int(), range.as_array()[1].as_int());
+  }
+  return out;
+}
+Json positions_json(const Positions& positions) {
+  Json out(Json::Array{});
+  for (auto [first, last] : positions) out.push(Json::array({first, last}));
+  return out;
+}
+int64_t count_positions(const Positions& positions) {
+  int64_t n = 0;
+  for (auto [first, last] : positions) n += last - first + 1;
+  return n;
+}
 
 bool OperatorRecord::has_role(std::string_view role) const {
   return std::find(roles.begin(), roles.end(), role) != roles.end();
@@ -51,6 +93,15 @@ const VersionRecord* KeyRecord::find(std::string_view id_) const {
   return nullptr;
 }
 std::string KeyRecord::state() const { return versions.empty() ? "absent" : versions.back().state; }
+
+Millis VersionRecord::protect_until() const {
+  if (!activated || !originator) return 0;
+  return std::max(activated + originator * 1000, originator_exception);
+}
+Millis VersionRecord::process_until() const {
+  if (!activated || !recipient) return 0;
+  return std::max(activated + recipient * 1000, recipient_exception);
+}
 
 int64_t DatasetRecord::objects() const {
   int64_t n = 0;
@@ -101,6 +152,7 @@ void State::evolve(const StoredEntry& stored) {
     evolve_key(h, body);
     evolve_dataset(h, body);
     evolve_erasure(h, body);
+    evolve_remark(h, body);
   } catch (const Error& e) {
     throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " (" + h.type + ") cannot be read")
         .cause(e.message());
@@ -143,8 +195,17 @@ void State::evolve_vault(const Header& h, const Json& body) {
     p.test_grade = body.at("grade").flag("test");
     p.grade_reason = body.at("grade").str("reason");
     p.state = "open";
+    p.generation = body.num_or("generation", 0);
     touch("provider", p.id);
     providers[p.id] = std::move(p);
+  } else if (h.type == "provider-rekeyed") {
+    ProviderRecord& p = providers[need(h, "prv").id];
+    p.generation = body.num("generation");
+    p.uri = body.str("uri");
+    touch("provider", p.id);
+  } else if (h.type == "vault-closed") {
+    vault.closed = h.time;
+    touch("vault", vault.id);
   } else if (h.type == "ledger-key-set") {
     vault.ledger_version = need(h, "key").id;
     vault.vkey = body.str("vkey");
@@ -191,6 +252,12 @@ void State::evolve_key(const Header& h, const Json& body) {
     v.bracket = h.seq;
     v.actor = body.at("actor");
     v.since = h.time;
+    v.origin = body.str_or("origin", "generated");
+    v.wrap_quota = body.num_or("wrap_quota", kWrapQuota);
+    if (const Json* periods = body.find("periods")) {
+      v.originator = periods->num("originator");
+      v.recipient = periods->num("recipient");
+    }
     key.versions.push_back(std::move(v));
     return;
   }
@@ -204,7 +271,10 @@ void State::evolve_key(const Header& h, const Json& body) {
     v->since = h.time;
   }
   if (!node.is.empty()) v->state = node.is;
+  if (node.is == "active" && !v->activated) v->activated = h.time;
+  if (h.type == "key-inspected") v->inspected = body.str("answer");
   if (h.type == "key-created") {
+    count_wraps(v->id, 1);  // its canary
     v->ref = KeyRef::from_json(body.at("ref"));
     v->birth = body.str("birth");
     v->created = h.time;
@@ -214,8 +284,21 @@ void State::evolve_key(const Header& h, const Json& body) {
           p.control = v->id;
           touch("provider", id);
         }
-  } else if (h.type == "key-state-changed" && v->state == "deactivated") {
-    v->deactivated = h.time;
+  } else if (h.type == "key-state-changed") {
+    // One entry may move two versions: of a rotation the new one is made active by key-created.
+    for (const NodeMention& n : h.nodes) {
+      VersionRecord* moved = n.is.empty() ? nullptr : version(n.id);
+      if (!moved) continue;
+      moved->state = n.is;
+      moved->reason = body.str("reason");
+      if (n.is == "active" && !moved->activated) moved->activated = h.time;
+      if (n.is == "deactivated") moved->deactivated = h.time;
+      if (n.is == "compromised" || n.is == "destroyed-compromised") {
+        moved->compromised = h.time;
+        moved->occurred = parse_utc(body.str_or("occurred", "")).value_or(0);
+      }
+      touch("key", VersionRef::parse(n.id)->key.str());
+    }
   } else if (h.type == "destroy-done") {
     v->destroyed = h.time;
     v->receipt_lost = body.flag("receipt_lost");
@@ -234,6 +317,13 @@ void State::evolve_dataset(const Header& h, const Json& body) {
     datasets[d.id] = std::move(d);
     return;
   }
+  if (h.type == "dataset-updated") {
+    DatasetRecord& d = datasets[need(h, "ds").id];
+    for (auto& [member, value] : body.at("changes").as_object()) d.settings.set(member, value);
+    d.key = d.settings.str("key");
+    touch("dataset", d.id);
+    return;
+  }
   if (h.type == "dataset-frozen" || h.type == "dataset-unfrozen" || h.type == "dataset-erased") {
     const NodeMention& node = need(h, "ds");
     DatasetRecord& d = datasets[node.id];
@@ -245,8 +335,37 @@ void State::evolve_dataset(const Header& h, const Json& body) {
   if (h.type == "dataset-key-created") {
     const NodeMention& node = need(h, "dsk");
     datasets[node.of].keys.push_back({node.id, body.str("version"), wrapped_from(body.at("wrapped"))});
+    count_wraps(body.str("version"), 1);
     touch("dataset", node.of);
     return;
+  }
+  if (h.type == "dataset-key-rewrapped") {
+    const NodeMention& node = need(h, "dsk");
+    for (auto& [id, d] : datasets)
+      if (std::any_of(d.keys.begin(), d.keys.end(), [&](auto& k) { return k.id == node.id; })) {
+        d.keys.push_back({node.id, body.str("version"), wrapped_from(body.at("wrapped")), true});
+        touch("dataset", id);
+        break;
+      }
+    count_wraps(body.str("version"), 1);
+    return;
+  }
+  if (h.type == "rewrap-intended" || h.type == "rewrap-done") {
+    const NodeMention& node = need(h, "bat");
+    for (auto& [id, d] : datasets)
+      for (BatchRecord& b : d.batches)
+        if (b.id == node.id) {
+          if (h.type == "rewrap-intended") {
+            b.rewrap = {body.str("version"), positions_from(body.at("objects")), body.at("actor"), h.time};
+            count_wraps(b.rewrap.version, node.n.value_or(0));
+          } else {
+            move_positions(b, body.str("version"), positions_from(body.at("objects")));
+            b.rewrap = {};
+          }
+          touch("dataset", id);
+          return;
+        }
+    throw Error(Code::ledger_damaged, node.id + " was never sealed");
   }
   if (!h.type.starts_with("seal-")) return;
   const NodeMention& node = need(h, "bat");
@@ -262,6 +381,7 @@ void State::evolve_dataset(const Header& h, const Json& body) {
     b.actor = body.at("actor");
     b.since = h.time;
     b.place_inode = body.str("location_inode");
+    count_wraps(b.version, b.n);
     datasets[node.of].batches.push_back(std::move(b));
     touch("dataset", node.of);
     return;
@@ -280,8 +400,56 @@ void State::evolve_dataset(const Header& h, const Json& body) {
     batch->bytes = node.b.value_or(0);
     batch->root = node.d;
     batch->done_seq = h.seq;
+    batch->content_algorithm = body.str("content_algorithm");
+    batch->wrap_algorithm = body.str("wrap_algorithm");
   }
   touch("dataset", node.of);
+}
+
+void State::count_wraps(std::string_view id, int64_t n) {
+  VersionRecord* v = version(id);
+  if (!v) throw Error(Code::bad_input, std::string(id) + " was never made");
+  v->wraps += n;
+  touch("key", VersionRef::parse(id)->key.str());
+}
+
+void State::evolve_remark(const Header& h, const Json& body) {
+  if (h.type == "copy-registered") {
+    CopyRecord& c = copies[need(h, "cpy").id];
+    c.id = need(h, "cpy").id;
+    c.state = "open";
+    c.kind = body.str("kind");
+    c.place = body.str("place");
+    c.custodian = body.str("custodian");
+    c.medium = body.str_or("medium", "");
+    c.provider = body.str_or("provider", "");
+    c.generation = body.num_or("generation", 0);
+    for (auto& [from, to] : h.edges)
+      if (std::find(c.versions.begin(), c.versions.end(), to) == c.versions.end()) c.versions.push_back(to);
+    if (!c.registered) c.registered = h.time;
+    touch("copy", c.id);
+  } else if (h.type == "copy-ended") {
+    CopyRecord& c = copies[need(h, "cpy").id];
+    c.state = "ended";
+    c.how = body.str("how");
+    c.ended = h.time;
+    touch("copy", c.id);
+  } else if (h.type == "finding-recorded") {
+    std::string seq = std::to_string(h.seq);
+    findings[seq] = {h.nodes[0].id, body.str("what"), body.str("detail"), h.time};
+    touch("finding", seq);
+  } else if (h.type == "exception-recorded") {
+    std::string seq = std::to_string(h.seq), subject = body.str("subject");
+    Millis until = body.at("until").is_null() ? 0 : parse_utc(body.str("until")).value_or(0);
+    exceptions[seq] = {body.str("what"),   subject, body.str("detail"), body.str("reason"),
+                       body.str("operator"), h.time,  until};
+    touch("exception", seq);
+    if (VersionRecord* v = version(subject)) {
+      if (body.str("what") == "originator-period") v->originator_exception = until;
+      if (body.str("what") == "recipient-period") v->recipient_exception = until;
+      touch("key", VersionRef::parse(subject)->key.str());
+    }
+  }
 }
 
 void State::evolve_erasure(const Header& h, const Json& body) {

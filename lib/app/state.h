@@ -21,6 +21,7 @@ struct VaultRecord {
   std::string ledger_version;  // `key-….n` that signs checkpoints
   std::string vkey;
   std::string signer_version, signer_certificate;  // certificate key, and the blob of its certificate
+  Millis closed = 0;                               // no entry follows
 };
 
 struct OperatorRecord {
@@ -34,20 +35,37 @@ struct ProviderRecord {
   ProviderIdentity identity;
   Json capabilities;
   bool test_grade = true;
-  std::string control;  // `key-….n` of its control key
+  std::string control;     // `key-….n` of its control key
+  int64_t generation = 0;  // of its container (a keystore file); 0: it has none
 };
+
+// Wraps with one AES-256-GCM key under random nonces (SP 800-38D §8.3 allows 2^32; kesu stops at half).
+constexpr int64_t kWrapQuota = int64_t{1} << 31;
 
 struct VersionRecord {
   std::string id;                   // `key-….n`
   std::string state, state_before;  // state_before: what it was when `destroying` began
   std::string provider, erasure, birth;
   std::optional<KeyRef> ref;
-  Millis created = 0, deactivated = 0, destroyed = 0;
+  std::string origin = "generated";  // or imported, adopted
+  std::string reason;                // of the last change of state
+  Millis created = 0, activated = 0, deactivated = 0, destroyed = 0;
+  Millis compromised = 0;  // when that was recorded; 0: never
+  Millis occurred = 0;     // when the compromise happened, as far as known
+  // Cryptoperiod in seconds from activation (SP 800-57 Pt 1 Rev. 5 §5.3); 0: no end. An exception moves an end.
+  int64_t originator = 0, recipient = 0;
+  Millis originator_exception = 0, recipient_exception = 0;
+  int64_t wraps = 0, wrap_quota = kWrapQuota;  // reserved so far, and how many there may be
+  std::string inspected;                       // answer of the key-inspected entry, if there is one
   bool receipt_lost = false;
   uint64_t bracket = 0;  // seq of an open key-intended or destroy-intended
   Json actor;            // who opened it
   Millis since = 0;      // when
   uint32_t number() const { return VersionRef::parse(id)->version; }
+  // The end of the originator- or recipient-usage period; 0: it has none, or has not begun.
+  Millis protect_until() const;
+  Millis process_until() const;
+  int64_t wraps_left() const { return wraps < wrap_quota ? wrap_quota - wraps : 0; }
   VersionRef version() const { return *VersionRef::parse(id); }
 };
 
@@ -64,9 +82,22 @@ struct KeyRecord {
 struct DatasetKeyRecord {
   std::string id, version;
   WrappedKey wrapped;
+  bool rewrapped = false;  // a second wrap of a key made under another version: opens old names, seals no new ones
+};
+// Positions of objects in a batch's segment, from 0: [first, last], ascending, not touching.
+using Positions = std::vector<std::pair<int64_t, int64_t>>;
+struct RewrapRecord {
+  std::string version;  // the new one; empty: none is under way
+  Positions objects;
+  Json actor;
+  Millis since = 0;
 };
 struct BatchRecord {
   std::string id, state, version, dataset_key, root, location;
+  std::string content_algorithm, wrap_algorithm;
+  // Where the newest slots are, by the ledger: empty, all under `version`; else each object in exactly one row.
+  std::map<std::string, Positions> on;
+  RewrapRecord rewrap;  // under way, or interrupted
   std::vector<std::string> objects;  // only while intended
   int64_t n = 0, bytes = 0;
   uint64_t done_seq = 0;
@@ -83,6 +114,10 @@ struct DatasetRecord {
   int64_t bytes() const;
 };
 
+Positions positions_from(const Json& ranges);  // throws bad_input
+Json positions_json(const Positions& positions);
+int64_t count_positions(const Positions& positions);
+
 struct ProcessRecord {
   std::string id, purpose, dataset;
   Json actor;
@@ -93,6 +128,20 @@ struct ProcessRecord {
 struct ApprovalRecord {
   std::string operator_id, role, statement, signature;
   Millis time = 0;
+};
+struct CopyRecord {
+  std::string id, state, kind, place, custodian, medium, provider, how;
+  int64_t generation = 0;
+  std::vector<std::string> versions;
+  Millis registered = 0, ended = 0;
+};
+struct FindingRecord {
+  std::string node, what, detail;
+  Millis time = 0;
+};
+struct ExceptionRecord {
+  std::string what, subject, detail, reason, approver;
+  Millis time = 0, until = 0;  // until: 0, open-ended
 };
 struct ErasureRecord {
   std::string id, stage, plan, reason;
@@ -122,6 +171,9 @@ class State {
   std::map<std::string, ProcessRecord> processes;
   std::map<std::string, ErasureRecord> erasures;
   std::map<std::string, CertificateRecord> certificates;
+  std::map<std::string, CopyRecord> copies;
+  std::map<std::string, FindingRecord> findings;      // by number of the entry
+  std::map<std::string, ExceptionRecord> exceptions;  // likewise
 
   // (state, entry) → state. Entries come in order.
   void evolve(const StoredEntry& entry);
@@ -143,6 +195,8 @@ class State {
   void touch(std::string_view kind, const std::string& id) { changed_.emplace(kind, id); }
   void evolve_vault(const Header& h, const Json& body);
   void evolve_key(const Header& h, const Json& body);
+  void evolve_remark(const Header& h, const Json& body);
+  void count_wraps(std::string_view version, int64_t n);
   void evolve_dataset(const Header& h, const Json& body);
   void evolve_erasure(const Header& h, const Json& body);
   std::set<std::pair<std::string, std::string>> changed_;

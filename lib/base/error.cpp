@@ -60,6 +60,15 @@ constexpr Row kRows[] = {
     {Code::bundle_invalid, "bundle-invalid", Exit::invalid},
     {Code::bundle_incomplete, "bundle-incomplete", Exit::incomplete},
     {Code::test_grade, "test-grade", Exit::incomplete},
+    {Code::pin_count_low, "pin-count-low", Exit::unavailable},
+    {Code::token_changed, "token-changed", Exit::refused},
+    {Code::container_old, "container-old", Exit::refused},
+    {Code::container_damaged, "container-damaged", Exit::invalid},
+    {Code::key_known, "key-known", Exit::refused},
+    {Code::period_over, "period-over", Exit::refused},
+    {Code::wrap_quota, "wrap-quota", Exit::refused},
+    {Code::vault_closed, "vault-closed", Exit::refused},
+    {Code::restart_needed, "restart-needed", Exit::not_yet},
     {Code::partial, "partial", Exit::partial},
 };
 const Row& row(Code code) {

@@ -74,6 +74,15 @@ enum class Code {
   bundle_invalid,
   bundle_incomplete,
   test_grade,
+  pin_count_low,
+  token_changed,
+  container_old,
+  container_damaged,
+  key_known,
+  period_over,
+  wrap_quota,
+  vault_closed,
+  restart_needed,
   partial,
 };
 

@@ -35,20 +35,24 @@ constexpr KindStates kKinds[] = {
 // of the header follows it. Types without a row (second table) name any nodes and set nothing.
 constexpr NodeRule kNodes[] = {
     {"genesis", "vlt", "open", kDigest},
+    {"vault-closed", "vlt", "closed"},
     {"operator-enrolled", "opr", "enrolled"},
     {"operator-revoked", "opr", "revoked"},
     {"provider-added", "prv", "open", kDigest},
     {"provider-closed", "prv", "closed", 0, kDigest},
+    {"provider-rekeyed", "prv", ""},
     {"key-intended", "key", "intended", kOf, 0, "prv"},
     {"key-created", "key", "pre-activation|active", kOf | kDigest, 0, "prv"},
     {"key-abandoned", "key", "absent"},
     {"key-state-changed", "key", "active|suspended|deactivated|compromised|destroyed-compromised"},
+    {"key-inspected", "key", ""},
     {"ledger-key-set", "key", ""},
     {"dataset-added", "ds", "open"},
     {"dataset-updated", "ds", ""},
     {"dataset-frozen", "ds", "frozen", kOf, 0, "era"},
     {"dataset-unfrozen", "ds", "open", kOf, 0, "era"},
     {"dataset-key-created", "dsk", "active", kOf, 0, "ds"},
+    {"dataset-key-rewrapped", "dsk", ""},
     {"process-started", "prc", "alive", kUntil},
     {"process-ended", "prc", "ended"},
     {"seal-intended", "bat", "intended", kOf | kCount, 0, "ds"},
@@ -86,6 +90,7 @@ constexpr std::string_view kRemarks[] = {"exception-recorded", "finding-recorded
 
 constexpr EdgeRule kEdges[] = {
     {"dataset-key-created", "key", "dsk", Subject::to, true},
+    {"dataset-key-rewrapped", "key", "dsk", Subject::to, true},
     {"process-started", "prc", "ds", Subject::from, false},
     {"seal-intended", "key|dsk", "bat", Subject::to, true},
     {"objects-opened", "prc", "ds", Subject::to, true},

@@ -74,9 +74,12 @@ ProviderIdentity ProviderIdentity::from_json(const Json& value) {
 }
 
 Json Capabilities::to_json() const {
-  return Json::object({{"destroys", destroys},
+  return Json::object({{"adopts", adopts},
+                       {"destroys", destroys},
                        {"disables", disables},
                        {"enumerates_all", enumerates_all},
+                       {"imports", imports},
+                       {"rekeys", rekeys},
                        {"mechanisms", text_array(mechanisms)},
                        {"sign_ecdsa_p384", sign_ecdsa_p384},
                        {"sign_ed25519", sign_ed25519},
@@ -85,9 +88,12 @@ Json Capabilities::to_json() const {
 
 Capabilities Capabilities::from_json(const Json& value) {
   only_members(value, "capabilities",
-               {"destroys", "disables", "enumerates_all", "mechanisms", "sign_ecdsa_p384", "sign_ed25519",
-                "wrap_aes256_gcm"});
+               {"adopts", "destroys", "disables", "enumerates_all", "imports", "mechanisms", "rekeys",
+                "sign_ecdsa_p384", "sign_ed25519", "wrap_aes256_gcm"});
   Capabilities out;
+  out.adopts = value.at("adopts").as_bool();
+  out.imports = value.at("imports").as_bool();
+  out.rekeys = value.at("rekeys").as_bool();
   out.destroys = value.str("destroys");
   out.disables = value.at("disables").as_bool();
   out.enumerates_all = value.at("enumerates_all").as_bool();
@@ -97,6 +103,19 @@ Capabilities Capabilities::from_json(const Json& value) {
   out.wrap_aes256_gcm = value.at("wrap_aes256_gcm").as_bool();
   return out;
 }
+
+namespace {
+Error cannot(const char* what) {
+  return Error(Code::mechanism_absent, std::string("this provider does not ") + what)
+      .next("kesu provider show NAME lists what it does");
+}
+}  // namespace
+
+Birth Provider::import_key(const VersionRef&, const Secret&) { throw cannot("take keys made elsewhere"); }
+Birth Provider::adopt(const VersionRef&, const ObjectSelector&) {
+  throw cannot("hand over keys that it already holds");
+}
+Container Provider::rekey(const std::string&) { throw cannot("lie in a file that could be re-keyed"); }
 
 Json Canary::to_json() const {
   return Json::object({{"ciphertext", hex(ciphertext)},

@@ -43,6 +43,9 @@ struct Capabilities {
   bool sign_ecdsa_p384 = false;         // ECDSA over a digest that the caller made
   bool enumerates_all = false;          // a full enumeration of its objects is possible
   bool disables = false;                // the provider itself can refuse use, reversibly
+  bool imports = false;                 // import_key
+  bool adopts = false;                  // adopt
+  bool rekeys = false;                  // it lies in a container with generations: container, rekey
   std::string destroys;                 // "immediate" or "scheduled"
   std::vector<std::string> mechanisms;  // names, for the record
   Json to_json() const;
@@ -144,6 +147,19 @@ struct Trial {
   static Trial from_json(const Json& value);
 };
 
+// An object that kesu did not make, by the provider's own names. Empty members match anything; not both empty.
+struct ObjectSelector {
+  std::string label;
+  Bytes id;
+};
+
+// Where keys lie in a file: which generation of that file answers. Each re-keying begins a new one; what was
+// the file before may survive in backups, and opens with the passphrase of its time.
+struct Container {
+  int64_t generation = 0;  // from 1
+  std::string place;       // absolute path
+};
+
 class Provider {
  public:
   virtual ~Provider() = default;
@@ -158,6 +174,25 @@ class Provider {
   // The birth record of an object that generate() left behind when it was interrupted: found by label and id,
   // exactly one, its attributes read, a canary made. nullopt when a complete enumeration does not show it.
   virtual std::optional<Birth> recover(const VersionRef& version, KeyPurpose purpose) = 0;
+  // Brings in 32 bytes that were made elsewhere, as a wrap key under object_label and object_id, never to come
+  // out again as far as the provider can promise that. Birth as in generate(). Errors: mechanism_absent where
+  // capabilities().imports is false; already_exists; bad_input (not 32 bytes); provider_failed;
+  // outcome_unknown.
+  virtual Birth import_key(const VersionRef& version, const Secret& key);
+  // Takes a wrap key that the provider already holds: exactly one secret key fits `what`, AES-256, for
+  // encryption and decryption, sensitive, not extractable. Nothing of it is changed; the reference carries its
+  // own label and id. The same call again gives the same object with a new canary. Errors: mechanism_absent
+  // where capabilities().adopts is false; object_absent, object_ambiguous (candidates in `cause`);
+  // policy_refused naming the attribute that does not fit.
+  virtual Birth adopt(const VersionRef& version, const ObjectSelector& what);
+
+  // nullopt where keys do not lie in a file.
+  virtual std::optional<Container> container() { return std::nullopt; }
+  // Puts every key under a fresh container key and the new passphrase (`passphrase_source` as in the URI), in
+  // one atomic step; gives the new generation. Errors: mechanism_absent, pin_missing, pin_source_unsafe,
+  // policy_refused (a weak passphrase), disk_full, io_failed: the old generation stands untouched then.
+  virtual Container rekey(const std::string& passphrase_source);
+
   // All attributes as they are now. Errors: object_absent, object_ambiguous.
   virtual Json describe(const KeyRef& ref) = 0;
 
@@ -170,8 +205,10 @@ class Provider {
   virtual Bytes sign(const KeyRef& ref, ByteView data) = 0;
 
   virtual Enumeration enumerate() = 0;
-  // Tries every symmetric key that can be seen, whatever its name, on one ciphertext; with `only` just those
-  // of that label and id. What comes out is kept nowhere but as its digest. The default tries nothing.
+  // Tries every symmetric key that can be seen, whatever its name, on one ciphertext, by every mechanism that
+  // its attributes allow until one tells; with `only` just those of that label and id. One Trial for each key
+  // and mechanism tried, at least one for each key. What comes out is kept nowhere but as its digest. The
+  // default tries nothing.
   virtual std::vector<Trial> try_keys(const WrappedKey& wrapped, ByteView aad, const KeyRef* only) {
     return (void)wrapped, (void)aad, (void)only, std::vector<Trial>();
   }

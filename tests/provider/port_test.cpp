@@ -83,7 +83,8 @@ TEST(ProviderPort, JsonIsStrictBothWays) {
   Trial trial{seen, TrialOutcome::opened, "CKM_AES_GCM", "C_Decrypt: CKR_OK", Digest32{9}};
   expect_strict<ProviderIdentity>(full_request().identity.to_json());
   expect_strict<Capabilities>(
-      Capabilities{true, true, false, true, false, "immediate", {"CKM_AES_GCM"}}.to_json());
+      Capabilities{true, true, false, true, false, true, false, true, "immediate", {"CKM_AES_GCM"}}
+          .to_json());
   expect_strict<Canary>(full_ref().canary->to_json());
   expect_strict<KeyRef>(full_ref().to_json());
   expect_strict<Birth>(Birth{full_ref(), Json::object({{"CKA_TOKEN", true}}), {"CKA_COPYABLE"}}.to_json());
