@@ -1,5 +1,7 @@
 // Faults that SoftHSM2 does not show by itself, through a module that adds them.
 #include "provider/probe.h"
+
+#include <gtest/gtest.h>
 #include "softhsm_fixture.h"
 
 // Read by the sanitizers where the build has them: SoftHSM2 2.6.1 loses a few bytes in each C_SignInit with

@@ -1,4 +1,6 @@
 // URIs, PINs, tokens and modules: everything before the first key.
+#include <gtest/gtest.h>
+
 #include <sys/stat.h>
 
 #include "hsm/pkcs11/uri.h"

@@ -1,5 +1,7 @@
 // kesu-probe, a process of its own, against a real SoftHSM2: when a key is said to be absent, and when never.
 #include "provider/probe.h"
+
+#include <gtest/gtest.h>
 #include "softhsm_fixture.h"
 
 namespace kesu::test {

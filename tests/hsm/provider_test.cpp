@@ -1,5 +1,7 @@
 // The PKCS #11 provider against a real SoftHSM2: births, use, and what goes wrong with keys.
 #include "crypto/hash.h"
+
+#include <gtest/gtest.h>
 #include "crypto/sign.h"
 #include "softhsm_fixture.h"
 

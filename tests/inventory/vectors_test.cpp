@@ -1,6 +1,8 @@
 // tests/vectors/inventory: made again from fixed randomness and compared, then judged scenario by scenario.
 // Write them with KESU_WRITE_VECTORS=1 bin/inventory_test --gtest_filter='InventoryVectors.*'.
 #include "inventory/segment.h"
+
+#include <gtest/gtest.h>
 #include "seal/vector_kit.h"
 
 namespace kesu {

@@ -1,4 +1,6 @@
 // JSON forms of the port's values: they come back as they went, and nothing unknown slips in.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <functional>
 

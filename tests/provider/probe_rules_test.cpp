@@ -1,4 +1,6 @@
 // The rule for `absent`, one doubt at a time, on a provider that is nothing but its answers.
+#include <gtest/gtest.h>
+
 #include <functional>
 
 #include "base/error.h"

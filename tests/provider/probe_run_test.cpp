@@ -1,4 +1,6 @@
 // Starting a probe: what it inherits, and what happens when it hangs, dies, floods or babbles.
+#include <gtest/gtest.h>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

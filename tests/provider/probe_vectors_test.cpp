@@ -1,4 +1,6 @@
 // tests/vectors/probe: one request, and answers of which only one bears out that the key is absent.
+#include <gtest/gtest.h>
+
 #include <map>
 
 #include "base/files.h"

@@ -1,6 +1,8 @@
 // Whatever is changed in a sealed object, it does not open.
 #include "support.h"
 
+#include <gtest/gtest.h>
+
 namespace kesu {
 namespace {
 using namespace test;

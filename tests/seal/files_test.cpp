@@ -1,6 +1,8 @@
 // Sealing and opening real files.
 #include "seal/files.h"
 
+#include <gtest/gtest.h>
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>

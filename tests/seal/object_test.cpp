@@ -1,6 +1,8 @@
 // Round trips, keys, metadata, re-wrapping.
 #include "seal/object.h"
 
+#include <gtest/gtest.h>
+
 #include "support.h"
 
 namespace kesu {

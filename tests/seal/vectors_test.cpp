@@ -3,6 +3,8 @@
 // --gtest_filter='SealedVectors.*'.
 #include "seal/vector_kit.h"
 
+#include <gtest/gtest.h>
+
 namespace kesu {
 namespace {
 using namespace test;

@@ -2,6 +2,8 @@
 // can write.
 #include "store_fixture.h"
 
+#include <gtest/gtest.h>
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>

@@ -1,6 +1,8 @@
 // The store's contract on one process: appending, reading, conflicts, files, registers, opening.
 #include "store_fixture.h"
 
+#include <gtest/gtest.h>
+
 #include <sys/stat.h>
 
 #include "ledger/tree.h"

@@ -1,6 +1,8 @@
 // The full check names what somebody changed: each kind of tampering, done past kesu.
 #include "store_fixture.h"
 
+#include <gtest/gtest.h>
+
 namespace kesu {
 namespace {
 
