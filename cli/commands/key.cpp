@@ -1,7 +1,7 @@
-// kesu key create, list, show, rotate, destroy
+// kesu key: the group; create, show, rotate
 #include "../context.h"
-#include "app/key_destroy.h"
 #include "app/keys.h"
+#include "key_group.h"
 
 namespace kesu::cli {
 
@@ -31,8 +31,6 @@ void setup_key(CLI::App& app, Context& c) {
   group->require_subcommand(1);
   struct Options {
     std::string name, provider;
-    uint32_t version = 0;
-    bool dry_run = false;
   };
   auto o = std::make_shared<Options>();
 
@@ -47,20 +45,6 @@ void setup_key(CLI::App& app, Context& c) {
     const KeyRecord& k = v.state().keys.at(id);
     c.show(key_json(v.state(), k), "Key " + k.name + " (" + brief(id) + "), version 1, is active in " +
                                        v.state().providers.at(k.provider).name + "\n");
-  });
-
-  cmd = group->add_subcommand("list", "all keys");
-  on_run(cmd, [&c] {
-    Vault& v = c.open(Access::read);
-    Json out(Json::Array{});
-    Table t({"NAME", "ID", "PURPOSE", "ALGORITHM", "STATE", "VERSIONS", "PROVIDER"});
-    for (auto& [id, k] : v.state().keys) {
-      Json j = key_json(v.state(), k);
-      t.add({k.name, brief(id), j.str("role"), j.str("algorithm"), j.str("state"),
-             std::to_string(k.versions.size()), j.str("provider")});
-      out.push(std::move(j));
-    }
-    c.show(out, t.str());
   });
 
   cmd = group->add_subcommand("show", "one key, its versions and datasets");
@@ -83,43 +67,8 @@ void setup_key(CLI::App& app, Context& c) {
                                          std::to_string(now.versions.back().number()) +
                                          " is active; what older versions sealed opens as before\n");
   });
-
-  cmd = group->add_subcommand("destroy",
-                              "destroy versions that reach no sealed data; data goes by kesu erase\n\n  kesu "
-                              "key destroy trial --version 1 --dry-run");
-  cmd->add_option("KEY", o->name)->required();
-  cmd->add_option("--version", o->version, "only this one (default: all)");
-  cmd->add_flag("--dry-run", o->dry_run, "show what would be done, change nothing");
-  on_run(cmd, [&c, o] {
-    Vault& v = c.open(o->dry_run ? Access::read : Access::write);
-    KeyRecord& k = v.find_key(o->name);
-    std::string name = k.name;
-    Json plan(Json::Array{});
-    std::string text;
-    bool kept = false;
-    for (const DestroyPreview& p : preview_destroy_key(v, k, o->version)) {
-      plan.push(Json::object({{"version", p.version}, {"state", p.state}, {"kept_by", p.kept_by}}));
-      text += "  " + brief(p.version) + "   " + p.state + "   " +
-              (p.kept_by.empty() ? "would be destroyed" : "kept: " + p.kept_by) + "\n";
-      kept |= !p.kept_by.empty();
-    }
-    if (o->dry_run)
-      return c.show(Json::object({{"key", k.id}, {"versions", plan}}),
-                    "Key " + name + "   nothing has been changed\n" + text);
-    if (!kept && plan.size()) {
-      c.say("Key " + name + "\n" + text.substr(0, text.size() - 1));
-      c.confirm("Destroy for ever?");
-    }
-    Json done(Json::Array{});
-    std::string said;
-    for (const DestroyedVersion& d : destroy_key(v, k, o->version)) {
-      done.push(Json::object({{"version", d.version}, {"outcome", d.outcome}}));
-      said += brief(d.version) + " of " + name + ": " + d.outcome + "\n";
-      if (d.outcome != "destroyed") c.exit = Exit::partial;
-    }
-    v.checkpoint();
-    c.show(Json::object({{"versions", done}}), said);
-  });
+  setup_key_list(*group, c);
+  setup_key_destroy(*group, c);
 }
 
 }  // namespace kesu::cli

@@ -1,0 +1,54 @@
+// kesu key destroy
+#include "app/key_destroy.h"
+#include "../context.h"
+#include "key_group.h"
+
+namespace kesu::cli {
+
+void setup_key_destroy(CLI::App& group, Context& c) {
+  struct Options {
+    std::string name;
+    uint32_t version = 0;
+    bool dry_run = false;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* cmd =
+      group.add_subcommand("destroy",
+                           "destroy versions that reach no sealed data; data goes by kesu erase\n\n  kesu "
+                           "key destroy trial --version 1 --dry-run");
+  cmd->add_option("KEY", o->name)->required();
+  cmd->add_option("--version", o->version, "only this one (default: all)");
+  cmd->add_flag("--dry-run", o->dry_run, "show what would be done, change nothing");
+  on_run(cmd, [&c, o] {
+    Vault& v = c.open(o->dry_run ? Access::read : Access::write);
+    KeyRecord& k = v.find_key(o->name);
+    std::string name = k.name;
+    Json plan(Json::Array{});
+    std::string text;
+    bool kept = false;
+    for (const DestroyPreview& p : preview_destroy_key(v, k, o->version)) {
+      plan.push(Json::object({{"version", p.version}, {"state", p.state}, {"kept_by", p.kept_by}}));
+      text += "  " + brief(p.version) + "   " + p.state + "   " +
+              (p.kept_by.empty() ? "would be destroyed" : "kept: " + p.kept_by) + "\n";
+      kept |= !p.kept_by.empty();
+    }
+    if (o->dry_run)
+      return c.show(Json::object({{"key", k.id}, {"versions", plan}}),
+                    "Key " + name + "   nothing has been changed\n" + text);
+    if (!kept && plan.size()) {
+      c.say("Key " + name + "\n" + text.substr(0, text.size() - 1));
+      c.confirm("Destroy for ever?");
+    }
+    Json done(Json::Array{});
+    std::string said;
+    for (const DestroyedVersion& d : destroy_key(v, k, o->version)) {
+      done.push(Json::object({{"version", d.version}, {"outcome", d.outcome}}));
+      said += brief(d.version) + " of " + name + ": " + d.outcome + "\n";
+      if (d.outcome != "destroyed") c.exit = Exit::partial;
+    }
+    v.checkpoint();
+    c.show(Json::object({{"versions", done}}), said);
+  });
+}
+
+}  // namespace kesu::cli
