@@ -47,6 +47,16 @@ class RegisteredFactory final : public ProviderFactory {
 
 std::unique_ptr<ProviderFactory> provider_factory() { return std::make_unique<RegisteredFactory>(); }
 
+std::pair<std::string, ObjectSelector> parse_object_uri(const std::string& uri) {
+  if (uri.starts_with("pkcs11:")) return pkcs11_object_uri(uri);
+  throw Error(Code::bad_input, "this is no URI of a token's key")
+      .next("write it like 'pkcs11:token=LABEL;object=KEY;id=%01%02'");
+}
+
+bool object_uri_fits(const std::string& token_part, const ProviderIdentity& identity) {
+  return pkcs11_token_fits(token_part, identity);
+}
+
 std::vector<std::string> provider_schemes() {
   std::vector<std::string> out;
   for (const Row& row : kRows) out.emplace_back(row.scheme);

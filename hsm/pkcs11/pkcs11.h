@@ -1,6 +1,8 @@
 // Providers behind PKCS #11 modules (docs/providers/pkcs11.md).
 #pragma once
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "provider/provider.h"
 
@@ -11,5 +13,9 @@ namespace kesu {
 // one thread; the providers that it opened may then go to one thread each. A forked child must open its own
 // factory after exec.
 std::unique_ptr<ProviderFactory> pkcs11_factory();
+
+// As in hsm/register.h, for `pkcs11:`.
+std::pair<std::string, ObjectSelector> pkcs11_object_uri(const std::string& uri);
+bool pkcs11_token_fits(const std::string& token_part, const ProviderIdentity& identity);
 
 }  // namespace kesu

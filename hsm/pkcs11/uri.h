@@ -1,8 +1,10 @@
 // PKCS #11 URIs (RFC 7512), the part of them that names a token, a module and where its PIN is.
 #pragma once
 #include <string>
+#include <utility>
 
 #include "base/secret.h"
+#include "provider/provider.h"
 
 namespace kesu::p11 {
 
@@ -11,11 +13,22 @@ struct Uri {
   std::string token, serial, manufacturer, model;
   std::string module_path;
   std::string pin_source;  // "file:/path", "env:NAME" or "fd:N"; empty where the URI has none
+  // `x-kesu-try-pin=1`: spend one attempt although the token counts failed ones. Added by the command line
+  // for one run (provider test --try-pin), never recorded.
+  bool try_pin = false;
 
   // RFC 7512 §2.3. Throws Error bad_input naming the attribute: unknown, twice, badly encoded, `pin-value`, a
   // relative path.
   static Uri parse(const std::string& text);
 };
+
+// The URI of one object: of the token's names only those that it has, no query. Throws Error bad_input as
+// Uri::parse, and when it names no object.
+std::pair<Uri, ObjectSelector> parse_object_uri(const std::string& text);
+
+// The token's names alone, percent-encoded, in one order: two URIs that ask for the same have the same text.
+std::string token_part(const Uri& uri);
+Uri parse_token_part(const std::string& text);
 
 // What the URI asks for, for messages: "token=t1;serial=01".
 std::string wanted_text(const Uri& uri);
