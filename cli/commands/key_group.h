@@ -5,6 +5,8 @@
 namespace kesu::cli {
 
 void setup_key_list(CLI::App& group, Context& context);
+void setup_key_states(CLI::App& group,
+                      Context& context);  // activate, suspend, resume, deactivate, compromise
 void setup_key_destroy(CLI::App& group, Context& context);
 
 }  // namespace kesu::cli

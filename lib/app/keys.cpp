@@ -1,7 +1,10 @@
 #include "app/keys.h"
 
+#include <set>
+
 #include "app/actor.h"
 #include "app/datasets.h"
+#include "app/key_states.h"
 #include "app/settle.h"
 #include "certificate/grade.h"
 #include "crypto/hash.h"
@@ -16,26 +19,7 @@ std::string birth_digest(const KeyRef& ref) {
   return hex(sha256(all));
 }
 
-// Intended, then made, then recorded. A kill between leaves a question that settle() answers.
-std::string make_version(Vault& vault, const VersionRef& version, const std::string& name,
-                         const std::string& provider_id, KeyPurpose purpose,
-                         const std::vector<std::string>& streams) {
-  Provider& provider = vault.provider(provider_id);
-  Event intended{.type = "key-intended",
-                 .nodes = {{.id = version.str(), .is = "intended", .of = provider_id}},
-                 .body = Json::object({{"actor", this_process()},
-                                       {"name", name},
-                                       {"purpose", purpose_text(purpose)},
-                                       {"label", object_label(version)},
-                                       {"id", hex(object_id(version))}})};
-  vault.decide(streams, [&] {
-    if (const KeyRecord* key = vault.state().key_of(version.str())) refuse_reserved(vault.state(), *key);
-    return std::vector<Event>{intended};
-  });
-  Birth birth = provider.generate(version, purpose);
-  vault.append(birth_events(vault, *vault.state().version(version.str()), birth, false), {version.str()});
-  return version.str();
-}
+}  // namespace
 
 const ProviderRecord& choose_provider(Vault& vault, const std::string& text) {
   if (!text.empty()) return vault.find_provider(text);
@@ -43,6 +27,50 @@ const ProviderRecord& choose_provider(Vault& vault, const std::string& text) {
   if (all.size() == 1) return all.begin()->second;
   throw Error(Code::usage, "which provider?")
       .next(all.empty() ? "kesu provider add NAME URI" : "--provider NAME; kesu provider list shows them");
+}
+
+void refuse_name(const State& state, const std::string& name) {
+  size_t dot = name.rfind('.');
+  bool like_version = dot != std::string::npos && dot + 1 < name.size() &&
+                      name.find_first_not_of("0123456789", dot + 1) == std::string::npos;
+  if (name.empty() || name.starts_with("key-") || like_version)
+    throw Error(Code::usage, "a key cannot be called \"" + name + "\"")
+        .cause("a name is not empty, does not begin with key-, and does not end like a version (loans.2)");
+  for (auto& [id, k] : state.keys) {
+    if (k.name != name || k.state() == "absent") continue;
+    throw Error(Code::already_exists, "a key is called " + name + " already")
+        .cause(k.id + ", " + k.state())
+        .next("choose another name, or kesu key rotate " + name);
+  }
+}
+
+Json intended_body(const std::string& name, const KeyDraft& draft, const std::string& origin) {
+  Periods p = choose_periods(purpose_text(draft.purpose), draft.originator, draft.recipient);
+  return Json::object(
+      {{"actor", this_process()},
+       {"name", name},
+       {"purpose", purpose_text(draft.purpose)},
+       {"origin", origin},
+       {"initial", draft.pre_activation ? "pre-activation" : "active"},
+       {"periods", Json::object({{"originator", p.originator}, {"recipient", p.recipient}})}});
+}
+
+namespace {
+Event intended(const VersionRef& version, const std::string& provider, const std::string& vault, Json body) {
+  body.set("label", object_label(version)).set("id", hex(object_id(version)));
+  // The vault is named so that whoever decides on names, or on what an erasure takes, decides anew.
+  return {.type = "key-intended",
+          .nodes = {{.id = version.str(), .is = "intended", .of = provider}, {.id = vault}},
+          .body = std::move(body)};
+}
+
+// The bracket is open: the provider makes the key, and that is recorded. A kill between leaves a question
+// that settle() answers.
+void make_intended(Vault& vault, const VersionRef& version, KeyPurpose purpose) {
+  const VersionRecord v = *vault.state().version(version.str());
+  Birth birth = vault.provider(v.provider).generate(version, purpose);
+  vault.decide(key_streams(vault.state(), *vault.state().key_of(v.id)),
+               [&] { return birth_events(vault, v, birth, false); });
 }
 }  // namespace
 
@@ -77,60 +105,112 @@ std::string add_provider(Vault& vault, const std::string& name, const std::strin
 
 std::vector<Event> birth_events(Vault& vault, const VersionRecord& version, const Birth& birth,
                                 bool interrupted) {
-  const KeyRecord* key = vault.state().key_of(version.id);
+  return birth_events(vault, version.version(), version.provider,
+                      vault.store().entry(version.bracket).entry.body, birth, interrupted);
+}
+
+std::vector<Event> birth_events(Vault& vault, const VersionRef& version, const std::string& provider,
+                                const Json& intended, const Birth& birth, bool interrupted) {
+  const KeyRecord* key = vault.state().key_of(version.str());
+  std::string initial = intended.str_or("initial", "active");
   std::string kept = vault.store().put_blob(as_bytes(birth.to_json().canonical()));
   Json left_out(Json::Array{});
   for (const std::string& a : birth.left_out) left_out.push(a);
   std::vector<Event> events;
   events.push_back(
       {.type = "key-created",
-       .nodes = {{.id = version.id, .is = "active", .of = version.provider, .d = birth_digest(birth.ref)}},
-       .body = Json::object({{"name", key->name},
-                             {"purpose", purpose_text(key->purpose)},
+       .nodes = {{.id = version.str(), .is = initial, .of = provider, .d = birth_digest(birth.ref)}},
+       .body = Json::object({{"name", intended.str("name")},
+                             {"purpose", intended.str("purpose")},
+                             {"origin", intended.str_or("origin", "generated")},
                              {"ref", birth.ref.to_json()},
                              {"birth", kept},
                              {"left_out", left_out},
                              {"interrupted", interrupted}})});
-  if (const VersionRecord* before = key->active())
-    events.push_back(
-        {.type = "key-state-changed",
-         .nodes = {{.id = before->id, .is = "deactivated"}},
-         .body = Json::object(
-             {{"from", before->state},
-              {"reason", "rotated: version " + std::to_string(version.number()) + " is active"}})});
+  if (const VersionRecord* before = key ? key->active() : nullptr; before && initial == "active")
+    events.push_back({.type = "key-state-changed",
+                      .nodes = {{.id = before->id, .is = "deactivated"}},
+                      .body = Json::object(
+                          {{"from", before->state},
+                           {"reason", "rotated: version " + std::to_string(version.version) + " is active"},
+                           {"actor", this_process()}})});
   return events;
 }
 
-std::string create_key(Vault& vault, const std::string& name, const std::string& provider_text,
-                       KeyPurpose purpose) {
+std::vector<std::string> create_keys(Vault& vault, const std::vector<std::string>& names,
+                                     const KeyDraft& draft) {
   settle(vault);
-  if (name.empty() || name.starts_with("key-"))
-    throw Error(Code::usage, "a key's name cannot be empty or begin with key-");
-  for (auto& [id, k] : vault.state().keys) {
-    if (k.name != name || k.state() == "absent") continue;
-    throw Error(Code::already_exists, "a key is called " + name + " already")
-        .cause(k.id + ", " + k.state())
-        .next("choose another name, or kesu key rotate " + name);
+  std::set<std::string> different;
+  for (const std::string& name : names) {
+    refuse_name(vault.state(), name);
+    if (!different.insert(name).second) throw Error(Code::usage, "the name " + name + " is given twice");
   }
-  const ProviderRecord& provider = choose_provider(vault, provider_text);
-  VersionRef version{vault.env().random.id<KeyId>(), 1};
-  make_version(vault, version, name, provider.id, purpose, {version.str()});
-  return version.key.str();
+  const std::string provider = choose_provider(vault, draft.provider).id, id = vault.state().vault.id;
+  vault.provider(provider);  // a token that does not answer is noticed before anything is intended
+  std::vector<std::string> out;
+  for (const std::string& name : names) {
+    VersionRef version{vault.env().random.id<KeyId>(), 1};
+    Json body = intended_body(name, draft, "generated");
+    vault.decide({version.str(), id}, [&] {
+      refuse_name(vault.state(), name);
+      return std::vector<Event>{intended(version, provider, id, body)};
+    });
+    make_intended(vault, version, draft.purpose);
+    out.push_back(version.key.str());
+  }
+  return out;
 }
 
-std::string rotate_key(Vault& vault, KeyRecord& found) {
-  settle(vault);
-  KeyRecord& key = vault.state().keys.at(found.id);
+std::string create_key(Vault& vault, const std::string& name, const std::string& provider,
+                       KeyPurpose purpose) {
+  return create_keys(vault, {name}, {.provider = provider, .purpose = purpose}).at(0);
+}
+
+namespace {
+// The version that a rotation goes on from: the newest that ever came to be.
+const VersionRecord& rotates_from(const State& state, const KeyRecord& key) {
   if (key.purpose != KeyPurpose::wrap)
     throw Error(Code::state_refused, key.name + " signs or controls; only keys that wrap are rotated")
         .next("kesu key list");
-  const VersionRecord* active = key.active();
-  if (!active)
-    throw Error(Code::state_refused, key.name + " has no active version; it is " + key.state())
-        .next("kesu key create makes another key");
-  VersionRef next{active->version().key, key.versions.back().number() + 1};
-  return make_version(vault, next, key.name, key.provider, key.purpose,
-                      {active->id, next.str(), vault.state().vault.id});
+  const VersionRecord* newest = nullptr;
+  for (const VersionRecord& v : key.versions)
+    if (v.state != "absent") newest = &v;
+  std::string why = !newest                             ? "it never came to be"
+                    : newest->state == "pre-activation" ? "its newest version waits to be activated"
+                    : newest->state == "intended"       ? "whether its newest version was made is open"
+                    : newest->state == "destroying"     ? "whether its newest version was destroyed is open"
+                    : newest->state.starts_with("destroyed") ? "its newest version is destroyed"
+                                                             : "";
+  if (!why.empty())
+    throw Error(Code::state_refused, key.name + " cannot be rotated: " + why)
+        .next(newest && newest->state == "pre-activation"
+                  ? "kesu key activate " + version_name(state, *newest)
+              : newest && newest->state == "intended" ? "any command that writes asks the provider"
+                                                      : "kesu key create makes another key");
+  refuse_reserved(state, key);
+  return *newest;
+}
+}  // namespace
+
+std::string rotate_key(Vault& vault, const std::string& id, const KeyDraft& draft) {
+  settle(vault);
+  const std::string provider = vault.state().keys.at(id).provider;
+  KeyDraft like = draft;  // periods as the version before, unless something else is asked for
+  if (const VersionRecord& before = rotates_from(vault.state(), vault.state().keys.at(id));
+      !draft.originator && !draft.recipient) {
+    like.originator = before.originator;
+    like.recipient = before.recipient;
+  }
+  Json body = intended_body(vault.state().keys.at(id).name, like, "generated");
+  vault.provider(provider);
+  VersionRef next;
+  vault.decide(key_streams(vault.state(), vault.state().keys.at(id)), [&] {
+    const KeyRecord& key = vault.state().keys.at(id);
+    next = {rotates_from(vault.state(), key).version().key, key.versions.back().number() + 1};
+    return std::vector<Event>{intended(next, provider, vault.state().vault.id, body)};
+  });
+  make_intended(vault, next, draft.purpose);
+  return next.str();
 }
 
 Json test_provider(Vault& vault, const ProviderRecord& record) {
@@ -167,13 +247,35 @@ Json test_provider(Vault& vault, const ProviderRecord& record) {
                        {"findings", findings}});
 }
 
+namespace {
+Json time_or_null(Millis t) { return t ? Json(utc_text(t)) : Json(); }
+
+Json version_json(const VersionRecord& v) {
+  return Json::object({{"version", v.number()},
+                       {"state", v.state},
+                       {"reason", v.reason},
+                       {"origin", v.origin},
+                       {"created", time_or_null(v.created)},
+                       {"activated", time_or_null(v.activated)},
+                       {"deactivated", time_or_null(v.deactivated)},
+                       {"compromised", time_or_null(v.compromised)},
+                       {"occurred", time_or_null(v.occurred)},
+                       {"destroyed", time_or_null(v.destroyed)},
+                       {"receipt_lost", v.receipt_lost},
+                       {"erasure", v.erasure.empty() ? Json() : Json(v.erasure)},
+                       {"originator_period", v.originator},
+                       {"recipient_period", v.recipient},
+                       {"protect_until", time_or_null(v.protect_until())},
+                       {"process_until", time_or_null(v.process_until())},
+                       {"wraps", v.wraps},
+                       {"wrap_quota", v.wrap_quota},
+                       {"provider_ref", v.ref ? Json(v.ref->label) : Json()}});
+}
+}  // namespace
+
 Json key_json(const State& state, const KeyRecord& key) {
   Json versions(Json::Array{});
-  for (const VersionRecord& v : key.versions)
-    versions.push(Json::object({{"version", v.number()},
-                                {"state", v.state},
-                                {"created", v.created ? Json(utc_text(v.created)) : Json()},
-                                {"provider_ref", v.ref ? Json(v.ref->label) : Json()}}));
+  for (const VersionRecord& v : key.versions) versions.push(version_json(v));
   auto p = state.providers.find(key.provider);
   return Json::object(
       {{"id", key.id},

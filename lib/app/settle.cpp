@@ -9,6 +9,7 @@
 #include <set>
 
 #include "app/actor.h"
+#include "app/key_states.h"
 #include "app/keys.h"
 #include "app/sealing.h"
 #include "base/files.h"
@@ -46,7 +47,8 @@ void settle_birth(Vault& vault, const std::string& id) {
   const VersionRecord v = *vault.state().version(id);
   KeyPurpose purpose = vault.state().key_of(id)->purpose;
   if (auto birth = vault.provider(v.provider).recover(v.version(), purpose)) {
-    vault.append(birth_events(vault, v, *birth, true), {id});
+    vault.decide(key_streams(vault.state(), *vault.state().key_of(id)),
+                 [&] { return birth_events(vault, v, *birth, true); });
     vault.env().notice("settled: " + v.version().brief() + " was made before the interruption");
   } else {
     auto probed = vault.probe(vault.state().providers.at(v.provider), {}, {});

@@ -66,8 +66,33 @@ std::optional<KeyState> parse_key_state(std::string_view text) {
 bool may_move(KeyState from, KeyState to) {
   return std::find(std::begin(kMoves), std::end(kMoves), std::pair(from, to)) != std::end(kMoves);
 }
-bool may_protect(KeyState s) { return s == S::active; }
-bool may_process(KeyState s) { return s == S::active || s == S::deactivated; }
+std::vector<KeyState> moves_from(KeyState from) {
+  std::vector<KeyState> out;
+  for (auto& [state, text] : kTexts)
+    if (may_move(from, state)) out.push_back(state);
+  return out;
+}
+
+bool may_protect(KeyState s, UsagePhase phase) { return s == S::active && phase == UsagePhase::originating; }
+
+bool may_process(KeyState s, UsagePhase phase, ProcessFor why) {
+  bool in_time = phase != UsagePhase::over;
+  switch (why) {
+    case ProcessFor::opening:
+      return in_time && (s == S::active || s == S::deactivated);
+    case ProcessFor::accepted:
+      return in_time && (s == S::active || s == S::deactivated || s == S::compromised);
+    // Whose period is over must be moved away from, and may be destroyed: the period does not hinder either.
+    case ProcessFor::moving:
+      return s == S::active || s == S::deactivated || s == S::compromised;
+    case ProcessFor::erasing:
+      return s == S::active || s == S::suspended || s == S::deactivated || s == S::compromised;
+  }
+  return false;
+}
+
+bool may_protect(KeyState s) { return may_protect(s, UsagePhase::originating); }
+bool may_process(KeyState s) { return may_process(s, UsagePhase::originating, ProcessFor::opening); }
 bool may_exist(KeyState s) { return s != S::absent && s != S::destroyed && s != S::destroyed_compromised; }
 
 }  // namespace kesu
