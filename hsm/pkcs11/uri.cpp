@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "provider/login_secret.h"
 
 namespace kesu::p11 {
 
@@ -68,12 +69,10 @@ std::vector<std::pair<std::string, std::string>> attributes(std::string_view par
 }
 
 std::string pin_source_of(const std::string& value) {
-  if (value.starts_with("env:") || value.starts_with("fd:")) return value;
-  std::string path = value;
-  if (path.starts_with("file:")) path.erase(0, 5);
-  if (path.starts_with("//")) path.erase(0, 2);
-  if (!path.starts_with("/")) throw bad("'pin-source' must be file: with an absolute path, env:NAME or fd:N");
-  return "file:" + path;
+  std::string source = login_source(value);
+  if (source.empty())
+    throw bad("'pin-source' must be file: with an absolute path, env:NAME, fd:N or prompt");
+  return source;
 }
 
 std::pair<std::string_view, std::string_view> parts(std::string_view rest) {

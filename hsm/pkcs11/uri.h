@@ -12,7 +12,7 @@ namespace kesu::p11 {
 struct Uri {
   std::string token, serial, manufacturer, model;
   std::string module_path;
-  std::string pin_source;  // "file:/path", "env:NAME" or "fd:N"; empty where the URI has none
+  std::string pin_source;  // "file:/path", "env:NAME", "fd:N" or "prompt"; empty where the URI has none
   // `x-kesu-try-pin=1`: spend one attempt although the token counts failed ones. Added by the command line
   // for one run (provider test --try-pin), never recorded.
   bool try_pin = false;
@@ -33,9 +33,7 @@ Uri parse_token_part(const std::string& text);
 // What the URI asks for, for messages: "token=t1;serial=01".
 std::string wanted_text(const Uri& uri);
 
-// Reads the PIN: bytes up to the first line feed, a carriage return before it dropped. A file must be
-// regular, belong to the user or root and be closed to group and others (Error pin_source_unsafe). Error
-// pin_missing when there is no source, no file, no variable, nothing in it. At most 4,096 bytes.
+// Reads the PIN; errors as read_login_secret (provider/login_secret.h).
 Secret read_pin(const std::string& pin_source);
 // Changes when a PIN file is replaced or edited: by it a wrong PIN is recognised and not tried a second time.
 std::string pin_source_stamp(const std::string& pin_source);

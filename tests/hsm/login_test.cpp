@@ -31,6 +31,7 @@ TEST(Pkcs11Uri, ReadsWhatItKnows) {
   EXPECT_EQ(uri.pin_source, "file:/p\xc3\xa4th/pin");
   EXPECT_EQ(p11::Uri::parse("pkcs11:?module-path=/m&pin-source=/pin").pin_source, "file:/pin");
   EXPECT_EQ(p11::Uri::parse("pkcs11:?module-path=/m&pin-source=env:X").pin_source, "env:X");
+  EXPECT_EQ(p11::Uri::parse("pkcs11:?module-path=/m&pin-source=prompt").pin_source, "prompt");
   EXPECT_EQ(p11::Uri::parse("pkcs11:?module-path=/m").pin_source, "");
 }
 
