@@ -29,7 +29,9 @@ Json row(const VaultRecord& v) {
                        {"vkey", v.vkey},
                        {"signer_version", v.signer_version},
                        {"signer_certificate", v.signer_certificate},
-                       {"closed", v.closed}});
+                       {"closed", v.closed},
+                       {"boot_id", v.boot_id},
+                       {"clock", v.clock}});
 }
 void read(const Json& j, VaultRecord& v) {
   v = {j.str("id"),
@@ -43,7 +45,9 @@ void read(const Json& j, VaultRecord& v) {
        j.str("vkey"),
        j.str("signer_version"),
        j.str("signer_certificate"),
-       j.num("closed")};
+       j.num("closed"),
+       j.str("boot_id"),
+       j.num("clock")};
 }
 
 Json row(const OperatorRecord& o) {

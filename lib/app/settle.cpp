@@ -312,6 +312,7 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
 
 void settle(Vault& vault) {
   vault.refresh();
+  if (vault.state().vault.closed) return;  // it was closed without questions; the next append is refused
   sweep(vault);
   for (auto step : {settle_processes, settle_births, settle_destructions, settle_seals})
     attempt(vault, [&] { step(vault); });

@@ -147,7 +147,10 @@ void State::evolve(const StoredEntry& stored) {
   if (h.seq != size)
     throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " stands where entry " +
                                           std::to_string(size) + " belongs");
+  if (vault.closed)
+    throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " stands behind vault-closed");
   try {
+    evolve_clock(h, body);
     evolve_vault(h, body);
     evolve_key(h, body);
     evolve_dataset(h, body);
@@ -159,6 +162,17 @@ void State::evolve(const StoredEntry& stored) {
   }
   size = h.seq + 1;
   time = h.time;
+}
+
+void State::evolve_clock(const Header& h, const Json& body) {
+  const Json* actor = h.type == "process-started" ? &body : body.find("actor");
+  if (!actor || !actor->is_object() || !actor->find("clock")) return;
+  std::string boot = actor->str("boot_id");
+  int64_t clock = actor->num("clock");
+  if (boot == vault.boot_id && clock == vault.clock) return;
+  vault.boot_id = boot;
+  vault.clock = clock;
+  touch("vault", vault.id);
 }
 
 void State::evolve_vault(const Header& h, const Json& body) {

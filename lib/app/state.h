@@ -22,6 +22,10 @@ struct VaultRecord {
   std::string vkey;
   std::string signer_version, signer_certificate;  // certificate key, and the blob of its certificate
   Millis closed = 0;                               // no entry follows
+  // Of the last actor that the ledger knows: on which start of which machine it ran, and that machine's wall
+  // clock minus its time since boot, in milliseconds (app/clock_watch.h).
+  std::string boot_id;
+  int64_t clock = 0;
 };
 
 struct OperatorRecord {
@@ -193,6 +197,7 @@ class State {
 
  private:
   void touch(std::string_view kind, const std::string& id) { changed_.emplace(kind, id); }
+  void evolve_clock(const Header& h, const Json& body);
   void evolve_vault(const Header& h, const Json& body);
   void evolve_key(const Header& h, const Json& body);
   void evolve_remark(const Header& h, const Json& body);

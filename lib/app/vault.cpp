@@ -127,26 +127,55 @@ const Graph& Vault::graph() {
 
 Millis Vault::now() { return std::max(env_.clock.now(), state_.time); }
 
+void Vault::refuse_closed() {
+  if (!state_.vault.closed) return;
+  throw Error(Code::vault_closed, "the vault " + directory_ + " was closed: nothing is added to it any more")
+      .cause("closed on " + local_text(state_.vault.closed))
+      .next("reading, kesu ledger verify and the certificates that were issued go on working; new keys and data "
+            "belong in a new vault: kesu init");
+}
+
 AppendResult Vault::append(std::vector<Event> events, const std::vector<std::string>& streams) {
   StreamVersions expected;
-  for (const std::string& s : streams) expected.emplace_back(s, store_->stream_version(s));
-  // What others appended since this state was read may have touched those streams: then the decision is
-  // stale.
-  bool stale = false;
+  for (const std::string& s : streams)
+    expected.emplace_back(s, s == kWholeLedger ? store_->size() : store_->stream_version(s));
+  constexpr int kTries = 100;
+  for (int i = 0;; ++i) {
+    // Whatever an append decides on, it rests on the vault not being closed: so each one names the vault, too.
+    const uint64_t of_vault = store_->stream_version(state_.vault.id);
+    if (folds_any_of(streams))
+      throw Error(Code::conflict, "another process changed the same things meanwhile")
+          .next("run the same command again: it decides anew");
+    refuse_closed();
+    StreamVersions all = expected;
+    all.emplace_back(state_.vault.id, of_vault);
+    try {
+      AppendResult result = store_->append(events, all);
+      refresh();
+      return result;
+    } catch (const Error& e) {
+      if (e.code() != Code::conflict || i == kTries) throw;
+      // Only the vault's own stream moved: nothing that was decided on.
+      for (auto& [stream, version] : expected)
+        if ((stream == kWholeLedger ? store_->size() : store_->stream_version(stream)) != version) throw;
+    }
+  }
+}
+
+// Folds what others appended since this state was read; true when it touched one of these streams: what was
+// decided on them is stale then.
+bool Vault::folds_any_of(const std::vector<std::string>& streams) {
+  bool touched = false;
   store_->read(state_.size, store_->size(), [&](const StoredEntry& e) {
     for (const std::string& s : streams) {
-      for (const NodeMention& node : e.entry.header.nodes) stale |= node.id == s;
-      for (const Edge& edge : e.entry.header.edges) stale |= edge.first == s || edge.second == s;
+      touched |= s == kWholeLedger;
+      for (const NodeMention& node : e.entry.header.nodes) touched |= node.id == s;
+      for (const Edge& edge : e.entry.header.edges) touched |= edge.first == s || edge.second == s;
     }
     fold(e);
     return true;
   });
-  if (stale)
-    throw Error(Code::conflict, "another process changed the same things meanwhile")
-        .next("run the same command again: it decides anew");
-  AppendResult result = store_->append(std::move(events), expected);
-  refresh();
-  return result;
+  return touched;
 }
 
 AppendResult Vault::decide(const std::vector<std::string>& streams,

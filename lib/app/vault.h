@@ -47,8 +47,8 @@ class Vault {
   VaultId id() const { return *VaultId::parse(state_.vault.id); }
   Millis now();  // max(clock, last entry): what decisions use
 
-  // Appends, then folds. `streams`: what was decided on; when one moved since this state was read: Error
-  // conflict.
+  // Appends, then folds. `streams`: what was decided on (kWholeLedger: everything); when one moved since this
+  // state was read: Error conflict. A closed vault: vault_closed.
   AppendResult append(std::vector<Event> events, const std::vector<std::string>& streams);
   // Decides, appends; when a stream moved meanwhile, folds and decides anew. `decide` throws its refusal.
   AppendResult decide(const std::vector<std::string>& streams,
@@ -91,6 +91,8 @@ class Vault {
  private:
   void load();
   void fold(const StoredEntry& entry);
+  bool folds_any_of(const std::vector<std::string>& streams);
+  void refuse_closed();
 
   std::string directory_;
   Environment& env_;

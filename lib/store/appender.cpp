@@ -253,8 +253,13 @@ void Appender::add(Transaction& tx, Request& request) {
 void Appender::check_expected(Transaction& tx, Request& request) {
   for (const auto& [stream, expected] : request.expected) {
     sqlite::ResetAtEnd end{tx.version};
-    int64_t version = tx.version.bind(1, stream).step() ? tx.version.integer(0) : 0;
-    if (auto it = tx.bumps.find(stream); it != tx.bumps.end()) version += it->second;
+    int64_t version = 0;
+    if (stream == kWholeLedger) {
+      version = static_cast<int64_t>(tx.at.tree.size());
+    } else {
+      version = tx.version.bind(1, stream).step() ? tx.version.integer(0) : 0;
+      if (auto it = tx.bumps.find(stream); it != tx.bumps.end()) version += it->second;
+    }
     if (version == static_cast<int64_t>(expected)) continue;
     request.error = Error(Code::conflict, "another command changed " + stream + " meanwhile")
                         .cause("it was decided on at version " + std::to_string(expected) +

@@ -85,6 +85,17 @@ class SqliteStore final : public Store {
     registers_.save(changed, replace_all);
   }
 
+  std::string database_problem() override {
+    try {
+      auto db = ledger_.connect_reading();
+      sqlite::Statement check(*db, "PRAGMA quick_check(1)");
+      std::string said = check.step() ? std::string(check.text(0)) : "no answer";
+      return said == "ok" ? "" : said;
+    } catch (const Error& e) {
+      return e.message() + (e.cause().empty() ? "" : ": " + e.cause());
+    }
+  }
+
   bool read_only() const override { return !appender_; }
   const std::string& directory() const override { return directory_; }
 
@@ -109,6 +120,8 @@ std::string nearest_existing(std::string path) {
 }
 
 }  // namespace
+
+std::string sqlite_library() { return sqlite3_libversion(); }
 
 std::unique_ptr<Store> open_sqlite_store(const std::string& directory, Clock& clock, Random& random,
                                          const StoreOptions& options) {

@@ -30,6 +30,8 @@ struct AppendResult {
 
 // (stream, number of entries that name it): what the caller decided on.
 using StreamVersions = std::vector<std::pair<std::string, uint64_t>>;
+// As a stream: all of the ledger. Its version is the number of entries.
+constexpr std::string_view kWholeLedger = "*";
 
 struct SavedCheckpoint {
   uint64_t size = 0;
@@ -117,6 +119,10 @@ class Store {
   // nullopt, replace all.
   virtual void save_registers(const Registers& changed, bool replace_all) = 0;
 
+  // Whether the database file itself is sound, by its own quick check: "" or what is wrong. The ledger's
+  // meaning is verify_store's matter.
+  virtual std::string database_problem() = 0;
+
   virtual bool read_only() const = 0;  // asked for, not writable, or a newer vault
   virtual const std::string& directory() const = 0;
 };
@@ -135,6 +141,9 @@ constexpr size_t kMaxBodyBytes = 16u << 20;
 // store_unavailable, ledger_damaged (no ledger of kesu's), already_exists.
 std::unique_ptr<Store> open_sqlite_store(const std::string& directory, Clock& clock, Random& random,
                                          const StoreOptions& options);
+
+// The version of the SQLite in use.
+std::string sqlite_library();
 
 // What a full check found: every entry, link, blob and segment that is changed, missing, inserted or out of
 // order.

@@ -1,0 +1,81 @@
+#include "app/clock_watch.h"
+
+#include <cstdlib>
+
+#include "app/actor.h"
+
+namespace kesu {
+
+std::string length_text(Millis length) {
+  struct Unit {
+    Millis size;
+    const char *one, *many;
+  };
+  static constexpr Unit kUnits[] = {{365 * 86'400'000LL, " year", " years"},
+                                    {86'400'000, " day", " days"},
+                                    {3'600'000, " h", " h"},
+                                    {60'000, " min", " min"},
+                                    {1000, " s", " s"}};
+  Millis left = length < 0 ? 0 : length;
+  std::string out;
+  int shown = 0;
+  for (const Unit& u : kUnits) {
+    Millis n = left / u.size;
+    left %= u.size;
+    if (shown && !n) break;
+    if (!n) continue;
+    out += (shown ? " " : "") + std::to_string(n) + (n == 1 ? u.one : u.many);
+    if (++shown == 2) break;
+  }
+  return out.empty() ? "0 s" : out;
+}
+
+ClockFinding clock_finding(const State& state, const std::string& boot_id, int64_t clock, Millis now,
+                           const std::string& host) {
+  const Millis behind = state.time - now;
+  std::string late = "it says " + utc_text(now) + ", the last entry " + utc_text(state.time) + ": " +
+                     length_text(behind) + " behind";
+  if (!state.vault.boot_id.empty() && state.vault.boot_id == boot_id) {
+    const Millis by = clock - state.vault.clock;
+    if (std::llabs(by) > kClockSlack)
+      return {"clock-jumped",
+              "the clock of " + host + " was set " + (by < 0 ? "back" : "forward") + " by " +
+                  length_text(std::llabs(by)) + " (" + std::to_string(std::llabs(by)) +
+                  " ms) since kesu ran there last" + (behind > kClockSlack ? "; " + late : ""),
+              by};
+  }
+  if (behind <= kClockSlack) return {};
+  // While it is behind, entries bear the last one's time: a finding of that time is this occurrence's.
+  for (auto& [seq, f] : state.findings)
+    if (f.time == state.time && (f.what == "clock-behind" || f.what == "clock-jumped")) return {};
+  return {"clock-behind",
+          "the clock of " + host + " is behind the ledger: " + late + " (" + std::to_string(behind) + " ms)",
+          -behind};
+}
+
+void watch_clock(Vault& vault) {
+  if (vault.store().read_only() || vault.state().vault.closed || vault.state().size == 0) return;
+  const Json me = this_process();
+  struct NothingNew {};
+  ClockFinding found;
+  auto look = [&] {
+    return clock_finding(vault.state(), me.str("boot_id"), me.num("clock"), vault.env().clock.now(),
+                         me.str("host"));
+  };
+  if (look().what.empty()) return;
+  try {
+    vault.decide({vault.state().vault.id}, [&] {
+      found = look();  // another command may have recorded it meanwhile
+      if (found.what.empty()) throw NothingNew{};
+      return std::vector<Event>{
+          {.type = "finding-recorded",
+           .nodes = {{.id = vault.state().vault.id}},
+           .body = Json::object({{"what", found.what}, {"detail", found.detail}, {"actor", me}})}};
+    });
+  } catch (const NothingNew&) {
+    return;
+  }
+  vault.env().notice(found.detail + "; recorded as a finding (kesu doctor shows the clock's state)");
+}
+
+}  // namespace kesu
