@@ -89,8 +89,8 @@ ResealDue StrengthJudge::reseal_due(const DatasetRecord& dataset) {
     out.due = true;
     out.reasons.push_back(count(some.objects()) + ": " + why);
   };
-  // A compromised version gave away the data keys that it ever reached; another wrap of the same keys does not
-  // take that back.
+  // A compromised version gave away the data keys that it ever reached; another wrap of the same keys does
+  // not take that back.
   for (const Exposed& e : exposed()) {
     Count direct, names;
     for (const BatchRecord& b : dataset.batches) {
@@ -118,8 +118,8 @@ ResealDue StrengthJudge::reseal_due(const DatasetRecord& dataset) {
     }
   }
   for (auto& [algorithm, some] : past)
-    add(some, "the time of " + algorithm + " is over: it may not even be read with in " +
-                  std::to_string(year_));
+    add(some,
+        "the time of " + algorithm + " is over: it may not even be read with in " + std::to_string(year_));
   for (auto& [algorithm, some] : weak)
     add(some, algorithm + " does not keep them unreadable " + until_words(wanted));
   out.objects = all.objects();

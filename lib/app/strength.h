@@ -25,9 +25,9 @@ struct ResealDue {
 };
 
 struct StrengthLink {
-  std::string part;       // payload, wrap, dataset-key, random, keystore, copy
-  std::string name;       // for a person: "wrap AES-256-GCM under loans.1 (bank)"
-  std::string algorithm;  // as the policy is asked for it
+  std::string part;            // payload, wrap, dataset-key, random, keystore, copy
+  std::string name;            // for a person: "wrap AES-256-GCM under loans.1 (bank)"
+  std::string algorithm;       // as the policy is asked for it
   policy::Verdict until;       // new generation, until the data may be read: `unreadable_until`
   policy::Verdict now;         // new generation, this year
   policy::Verdict end_of_use;  // new generation, at the end of the active version's originator period
@@ -36,11 +36,11 @@ struct StrengthLink {
 };
 
 struct DatasetStrength {
-  int bits = 0;             // of the weakest link; 0: below the lowest row, or not known
-  std::string weakest;      // its name
-  int horizon = 0;          // last year for which the chain suffices; policy::kNoLimit; 0: none
-  bool holds = false;       // every link suffices until `unreadable_until`
-  bool may_seal = false;    // every link in use may be used this year and to the end of use
+  int bits = 0;                   // of the weakest link; 0: below the lowest row, or not known
+  std::string weakest;            // its name
+  int horizon = 0;                // last year for which the chain suffices; policy::kNoLimit; 0: none
+  bool holds = false;             // every link suffices until `unreadable_until`
+  bool may_seal = false;          // every link in use may be used this year and to the end of use
   std::optional<int> wanted;      // the year of `unreadable_until`; nullopt: open-ended
   std::optional<int> end_of_use;  // year of the originator period's end; nullopt: it has none
   std::vector<StrengthLink> links;
@@ -57,7 +57,7 @@ class StrengthJudge {
 
  private:
   struct Exposed {
-    std::string version;             // that was compromised
+    std::string version;              // that was compromised
     std::set<std::string> data_keys;  // batches and dataset keys that it ever reached
   };
   const std::vector<Exposed>& exposed();

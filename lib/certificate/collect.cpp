@@ -42,8 +42,9 @@ struct Choice {
     std::string_view type = h.type;
     bool about_nodes = type.starts_with("key-") || type.starts_with("destroy-") ||
                        type.starts_with("dataset-") || type.starts_with("erasure-") ||
-                       type.starts_with("copy-") || type == "provider-added" || type == "seal-done" ||
-                       type == "certificate-issued" || type == "finding-recorded";
+                       type.starts_with("copy-") || type == "provider-added" || type == "provider-rekeyed" ||
+                       type == "seal-done" || type == "rewrap-done" || type == "certificate-issued" ||
+                       type == "finding-recorded" || type == "exception-recorded";
     if (!about_nodes) return false;
     return std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) {
       if (type == "certificate-issued") return m.of == erasure;
@@ -144,7 +145,7 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
 void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open) {
   for (uint64_t seq : open) {
     Json body = parse_body(source.body(seq));
-    for (const char* member : {"birth", "receipt", "transcript", "document"})
+    for (const char* member : {"birth", "receipt", "transcript", "document", "before", "after"})
       put_named(files, source, body.find(member));
     const Json* inspections = body.find("inspections");
     if (!inspections) continue;

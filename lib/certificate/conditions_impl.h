@@ -9,6 +9,9 @@
 
 namespace kesu::dossier {
 
+// Keys in a file of the program's own: they can leave with it.
+constexpr std::string_view kSoftKind = "soft";
+
 // `witnesses`: how many cosignatures of checkpoint B verify to keys that the reader trusts; `witness_quorum`
 // how many the reader wants.
 struct ReaderEvidence {
@@ -21,6 +24,12 @@ void scope_conditions(const Dossier& d, std::set<std::string>& out);
 void key_conditions(const Dossier& d, std::set<std::string>& out);
 void inspection_conditions(const Dossier& d, std::set<std::string>& out);
 void people_conditions(const Dossier& d, std::set<std::string>& out);
+
+// Why a version that was destroyed before this erasure began does not count as shown to be gone; empty when
+// its own two inspections show it. `key` was destroyed before.
+std::string earlier_problem(const Dossier& d, const KeyFacts& key);
+// The versions of the kill set that were.
+std::vector<const KeyFacts*> destroyed_earlier(const Dossier& d);
 
 struct AlgorithmUse {
   std::string name;     // "AES-256-GCM"

@@ -69,6 +69,17 @@ bool control_lives(const Dossier& d, const Probe& p) {
   return it->second.ref->to_json() == p.control_ref->to_json() && seen(p, *p.control_ref);
 }
 
+bool complete_at_place(const Probe& p) { return p.answered && p.same_place && p.complete; }
+
+// The key was there and used before, is absent after, in inspections of this very key, with a living control.
+bool shown_gone(const Dossier& d, const KeyFacts& key, const Probe& before, const Probe& after) {
+  if (!key.ref || !asked_for(before, key) || !asked_for(after, key)) return false;
+  if (!control_lives(d, before) || !control_lives(d, after)) return false;
+  const auto &was = before.keys.at(key.version), &is = after.keys.at(key.version);
+  return was.first == "usable" && was.second == "opened" && seen(before, *key.ref) && after.tries_remaining &&
+         is.first == "absent" && is.second != "opened" && !seen(after, *key.ref);
+}
+
 bool in_order(const Dossier& d, const Inspection& i) {
   const Header* start = d.started ? d.header(*d.started) : nullptr;
   return start && i.before->ended <= start->time && i.after->ended >= d.last_done_at && d.inspected &&
@@ -77,18 +88,27 @@ bool in_order(const Dossier& d, const Inspection& i) {
 
 bool pair_holds(const Dossier& d, const Inspection& i, const std::string& provider) {
   const Probe &before = *i.before, &after = *i.after;
-  if (!before.answered || !after.answered || !before.same_place || !after.same_place) return false;
-  if (!before.complete || !after.complete || !after.tries_remaining) return false;
+  if (!complete_at_place(before) || !complete_at_place(after) || !after.tries_remaining) return false;
   if (!control_lives(d, before) || !control_lives(d, after) || !in_order(d, i)) return false;
   for (const KeyFacts* key : destroyed_here(d, provider)) {
     if (!asked_for(before, *key) || !asked_for(after, *key)) return false;
     if (!seen(before, *key->ref) || seen(after, *key->ref)) return false;
   }
+  // What was destroyed earlier has not come back.
+  for (const KeyFacts* key : destroyed_earlier(d))
+    if (key->provider == provider && (!key->ref || seen(before, *key->ref) || seen(after, *key->ref)))
+      return false;
   return true;
 }
 
+bool is_earlier(const Dossier& d, const std::string& version) {
+  auto it = d.keys.find(version);
+  return it != d.keys.end() && d.started && it->second.done && *it->second.done < *d.started;
+}
+
 // k = min(n − r, 16) objects of each dataset, each asked for before and after; r were sealed over at their
-// places.
+// places. A slot of a version that was destroyed before the erasure opens neither before nor after, and draws
+// nothing.
 bool samples_hold(const Dossier& d) {
   std::map<std::string, std::set<std::string>> drawn;
   std::map<Sample, bool> dead;
@@ -96,10 +116,13 @@ bool samples_hold(const Dossier& d) {
     if (!i.before || !i.after || !i.after->tries_remaining) return false;
     for (const auto& [sample, answer] : i.before->samples) {
       auto after = i.after->samples.find(sample);
-      if (answer != "opened" || after == i.after->samples.end() || after->second != "failed") return false;
+      bool earlier = is_earlier(d, sample.key);
+      if (answer != (earlier ? "failed" : "opened") || after == i.after->samples.end() ||
+          after->second != "failed")
+        return false;
       if (std::find(d.kill.versions.begin(), d.kill.versions.end(), sample.key) == d.kill.versions.end())
         return false;
-      drawn[sample.dataset].insert(sample.object);
+      if (!earlier) drawn[sample.dataset].insert(sample.object);
     }
     if (i.before->samples.size() != i.after->samples.size()) return false;
   }
@@ -117,7 +140,42 @@ bool samples_hold(const Dossier& d) {
 
 }  // namespace
 
+std::vector<const KeyFacts*> destroyed_earlier(const Dossier& d) {
+  std::vector<const KeyFacts*> out;
+  for (const std::string& version : d.kill.versions)
+    if (is_earlier(d, version)) out.push_back(&d.keys.at(version));
+  return out;
+}
+
+std::string earlier_problem(const Dossier& d, const KeyFacts& key) {
+  std::vector<const KeyLook*> after;
+  for (const KeyLook& look : key.looks)
+    if (key.done && look.seq > *key.done) after.push_back(&look);
+  if (after.empty()) return "no inspection of it is in the bundle";
+  // The last one counts; one that saw the key again cannot be made good by another that did not.
+  for (const KeyLook* look : after) {
+    if (!look->after) continue;
+    auto is = look->after->keys.find(key.version);
+    if (is != look->after->keys.end() && (is->second.first == "usable" || is->second.first == "refused"))
+      return "an inspection after its destruction found it " + is->second.first;
+  }
+  const KeyLook& look = *after.back();
+  if (look.answer != "absent") return "its inspection answered " + look.answer;
+  if (look.provider != key.provider) return "another provider was inspected";
+  if (!look.before || !look.after) return "a transcript of its inspection is missing";
+  if (!complete_at_place(*look.before) || !complete_at_place(*look.after))
+    return "its inspections did not see the whole of the same place";
+  if (look.before->ended > key.intended_at || look.after->ended < key.destroyed_at)
+    return "its inspections were not made before and after its destruction";
+  if (!shown_gone(d, key, *look.before, *look.after))
+    return "its inspections do not show it usable before and absent after, with a living control";
+  return "";
+}
+
 void inspection_conditions(const Dossier& d, std::set<std::string>& out) {
+  // Versions that died before this erasure have inspections of their own; without them nothing here holds.
+  for (const KeyFacts* key : destroyed_earlier(d))
+    if (!earlier_problem(d, *key).empty()) return;
   bool pair = every_provider(
       d, [&](const Inspection& i, const std::string& provider) { return pair_holds(d, i, provider); });
   if (pair) out.insert("enumeration-pair");

@@ -61,16 +61,54 @@ bool copies_all(const Dossier& d, const std::function<bool(const CopyFacts&)>& h
   return !d.copies.empty() && std::all_of(d.copies.begin(), d.copies.end(), holds);
 }
 
+// What was imported lay somewhere else before: that place is a copy, and somebody has to answer for it.
+bool imports_have_origins(const Dossier& d) {
+  return every_key(d, [&](const KeyFacts& k) {
+    return k.origin == "generated" || k.origin == "adopted" ||
+           std::any_of(d.copies.begin(), d.copies.end(), [&](const CopyFacts& c) {
+             return c.kind == "import-origin" && c.versions.contains(k.version);
+           });
+  });
+}
+
+// The kind of provider that holds it; empty when that is not shown.
+std::string kind_of(const Dossier& d, const KeyFacts& k) {
+  auto p = d.providers.find(k.provider);
+  return p == d.providers.end() ? "" : p->second.identity.kind;
+}
+
+bool born_inside(const Dossier& d, const KeyFacts& k) {
+  std::string kind = kind_of(d, k);
+  return k.origin == "generated" && k.birth_good && k.attributes_again && !kind.empty() && kind != kSoftKind;
+}
+
+bool born_in_software(const Dossier& d, const KeyFacts& k) {
+  return k.origin == "generated" && k.birth_shown && k.attributes_shown && kind_of(d, k) == kSoftKind;
+}
+
+// Its origin is said, and where it is now is shown.
+bool brought_in(const Dossier& d, const KeyFacts& k) {
+  return !k.origin.empty() && k.origin != "generated" && k.birth_shown && k.attributes_shown &&
+         !kind_of(d, k).empty();
+}
+
 }  // namespace
 
 void key_conditions(const Dossier& d, std::set<std::string>& out) {
-  if (every_key(d, [](const KeyFacts& k) { return k.birth_good && k.attributes_again; }))
-    out.insert("birth-recorded");
+  if (every_key(d, [&](const KeyFacts& k) { return born_inside(d, k); })) out.insert("birth-recorded");
+  if (every_key(d, [&](const KeyFacts& k) { return born_inside(d, k) || born_in_software(d, k); }))
+    out.insert("birth-in-software");
+  if (every_key(d, [&](const KeyFacts& k) {
+        return born_inside(d, k) || born_in_software(d, k) || brought_in(d, k);
+      }))
+    out.insert("origin-stated");
   if (never_compromised(d)) out.insert("never-compromised");
   if (!d.kill.versions.empty() && living_paths(d.graph, d.datasets_in_scope, d.as_of).empty())
     out.insert("all-reachers-dead");
-  if (d.kill.copies.empty()) out.insert("no-copies");
-  if (copies_all(d, [](const CopyFacts& c) { return c.state == "ended"; })) out.insert("copies-ended");
+  bool origins = imports_have_origins(d);
+  if (d.kill.copies.empty() && origins) out.insert("no-copies");
+  if (origins && copies_all(d, [](const CopyFacts& c) { return c.state == "ended"; }))
+    out.insert("copies-ended");
   if (copies_all(d, [](const CopyFacts& c) { return c.documented; })) out.insert("copies-documented");
   if (every_key(d, [&](const KeyFacts& k) {
         const GraphNode* node = d.graph.find(k.version);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "certificate/conditions_impl.h"
+#include "certificate/evidence_chain.h"
 #include "policy/policy.h"
 
 namespace kesu::dossier {
@@ -39,16 +40,7 @@ void add_chain(const Dossier& d, std::set<AlgorithmUse>& out) {
   out.insert({"SHA-256", "hash", ""});
   out.insert({"SHA-512", "hash", ""});
   out.insert({"Ed25519", "signature", ""});
-  if (d.signer && d.signer->key) {
-    KeyKind kind = d.signer->key->kind();
-    out.insert({kind == KeyKind::p256   ? "ECDSA-P256"
-                : kind == KeyKind::p384 ? "ECDSA-P384"
-                : kind == KeyKind::p521 ? "ECDSA-P521"
-                : kind == KeyKind::ed25519
-                    ? "Ed25519"
-                    : "RSA-PSS:bits=" + std::to_string(d.signer->key->bits()) + ",hash=SHA-384",
-                "signature", ""});
-  }
+  if (d.signer && d.signer->key) out.insert({certificate_algorithm(*d.signer->key), "signature", ""});
 }
 
 }  // namespace
@@ -61,10 +53,17 @@ std::optional<std::set<AlgorithmUse>> algorithms_of(const Dossier& d) {
       if (batch.content_algorithm.empty() || batch.wrap_algorithm.empty()) return std::nullopt;
       out.insert({batch.content_algorithm, "payload", until_of(set)});
       out.insert({batch.wrap_algorithm, "wrap", until_of(set)});
+      for (const std::string& again : batch.rewrap_algorithms) {
+        if (again.empty()) return std::nullopt;
+        out.insert({again, "wrap", until_of(set)});
+      }
     }
+    std::vector<std::string> list = d.graph.data_keys_of(set.id);
+    std::set<std::string> data_keys(list.begin(), list.end());
     for (const Header& h : d.headers) {
-      if (h.type != "dataset-key-created") continue;
-      if (std::none_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) { return m.of == set.id; }))
+      if (h.type != "dataset-key-created" && h.type != "dataset-key-rewrapped") continue;
+      if (std::none_of(h.nodes.begin(), h.nodes.end(),
+                       [&](const NodeMention& m) { return data_keys.contains(m.id); }))
         continue;
       const Json* body = d.body(h.seq);
       // As the slot of a sealed object numbers them (docs/spec/sealed-object.md).

@@ -2,6 +2,7 @@
 // For lib/certificate itself.
 #pragma once
 #include "certificate/conditions_impl.h"
+#include "certificate/evidence_chain.h"
 
 namespace kesu::dossier {
 
@@ -17,5 +18,10 @@ std::vector<std::string> differences(const Json& is, const Json& should, size_t 
 std::vector<Limit> limits_of(const Dossier& d);  // of the table, and what others removed
 std::vector<std::string> premises_of(const std::vector<std::pair<std::string, const ClaimRow*>>& rows);
 bool test_grade(const Dossier& d);
+// The evidence chain of this bundle: what every bundle uses, the signer's key, and each officer's signature.
+std::vector<EvidenceLink> evidence_of(const Dossier& d);
+// Makes `should` what a certificate issued with older tables says, or one judged by another policy, as far as
+// `is` says that it is one: members that it did not have yet, versions, the policy's verdicts.
+void allow_older(const Json& is, Json& should);
 
 }  // namespace kesu::dossier

@@ -106,6 +106,7 @@ Dossier read_dossier(const BundleFiles& files) {
   auto part = [&](const char* name, void (*read)(Dossier&)) { d.findings.guard(name, [&] { read(d); }); };
   part("approvals/genesis.json", read_people);
   part("ledger/bodies.jsonl", read_keys);
+  part("ledger/bodies.jsonl", read_exceptions);
   part("inventory", read_inventory);
   part("approvals", read_acts);
   part("evidence", read_inspections);

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -65,13 +66,28 @@ struct SignedAct {  // a request or an approval
   bool counted = false;  // and it counts: distinct person and key, not the requester, in time
 };
 
+struct Probe;
+// A key-inspected entry: the two inspections around a destruction outside an erasure.
+struct KeyLook {
+  uint64_t seq = 0;
+  std::string provider, answer, before_digest, after_digest;
+  std::shared_ptr<const Probe> before, after;  // null: missing or not readable
+};
+
 struct KeyFacts {
   std::string version, name, provider;
   std::optional<KeyRef> ref;
   std::optional<Birth> birth;
   uint64_t created = 0;
-  bool birth_good = false;                 // generated inside, never out, and its record agrees
-  bool attributes_again = false;           // read just before destruction, the same
+  // generated, imported, adopted …: what key-intended and key-created both say, or the one of them that does
+  // not say generated; empty: one of them is not shown, so that nothing can be said.
+  std::string origin;
+  bool birth_shown = false;       // its record is of this key, and of the object of its name
+  bool birth_good = false;        // and it says: generated inside, never out
+  bool attributes_shown = false;  // read just before destruction, of the same object
+  bool attributes_again = false;  // and they say the same as at birth
+  Millis intended_at = 0;
+  std::vector<KeyLook> looks;              // of the kill set's versions, in the ledger's order
   std::optional<uint64_t> intended, done;  // entries of its destruction
   Millis destroyed_at = 0;
   std::optional<Receipt> receipt;
@@ -87,10 +103,19 @@ struct ProviderFacts {
 struct CopyFacts {
   std::string id, kind, place, custodian, state, document;
   bool documented = false;
+  std::set<std::string> versions;  // that it is a copy of
+};
+
+// An exception-recorded entry about something in scope.
+struct ExceptionFacts {
+  uint64_t seq = 0;
+  std::string what, subject, detail, until, reason, approver;  // until: a time, or empty: without end
+  bool shown = false;                                          // its body is in the bundle
 };
 
 struct BatchFacts {
   std::string id, state, content_algorithm, wrap_algorithm;
+  std::set<std::string> rewrap_algorithms;  // of its rewrap-done entries; "" where one is not shown
   int64_t n = 0, b = 0;
   int64_t replaced = 0;  // objects sealed over older ones at the same place
   uint64_t intended = 0, done = 0;
@@ -165,6 +190,7 @@ struct Dossier {
   std::map<std::string, KeyFacts> keys;            // kill set, control, ledger and certificate keys
   std::map<std::string, ProviderFacts> providers;  // those of the kill set
   std::vector<CopyFacts> copies;
+  std::vector<ExceptionFacts> exceptions;  // in the ledger's order
   std::vector<DatasetFacts> datasets;
   std::string ledger_version, certificate_version;
   std::optional<Certificate> signer;
@@ -193,6 +219,7 @@ void read_plan(Dossier& d);
 void read_ledger(Dossier& d);
 void read_people(Dossier& d);
 void read_keys(Dossier& d);
+void read_exceptions(Dossier& d);
 void read_inventory(Dossier& d);
 void read_acts(Dossier& d);
 void read_inspections(Dossier& d);

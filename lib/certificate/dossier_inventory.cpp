@@ -74,6 +74,17 @@ void read_batch(const Dossier& d, DatasetFacts& set, std::map<std::string, Batch
   set.batches.push_back(std::move(batch));
 }
 
+// The entry does not say which dataset the batch is of: the batch itself does.
+void read_rewrap(const Dossier& d, std::map<std::string, DatasetFacts>& sets, const Header& h,
+                 const std::string& id) {
+  for (auto& [dataset, set] : sets)
+    for (BatchFacts& batch : set.batches) {
+      if (batch.id != id) continue;
+      const Json* body = d.body(h.seq);
+      batch.rewrap_algorithms.insert(body ? body->str_or("wrap_algorithm", "") : "");
+    }
+}
+
 // One pass over all headers, whatever the number of datasets.
 void read_headers(Dossier& d, std::map<std::string, DatasetFacts>& sets) {
   std::map<std::string, std::map<std::string, BatchFacts>> open;
@@ -86,6 +97,7 @@ void read_headers(Dossier& d, std::map<std::string, DatasetFacts>& sets) {
           d.findings.guard(brief_number(h.seq), [&] { read_settings(d, set, h); });
         if (h.type == "dataset-erased" && m.of == d.erasure) set.erased = true;
       }
+      if (h.type == "rewrap-done" && node_kind(m.id) == "bat") read_rewrap(d, sets, h, m.id);
       auto it = node_kind(m.id) == "bat" ? sets.find(m.of) : sets.end();
       if (it != sets.end())
         d.findings.guard(brief_number(h.seq), [&] { read_batch(d, it->second, open[m.of], h, m); });

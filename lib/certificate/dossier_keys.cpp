@@ -14,6 +14,16 @@ bool flag_is(const Json& attributes, std::string_view name, bool wanted) {
   return value && value->is_bool() && value->as_bool() == wanted;
 }
 
+// What an entry says about where the key came from; nothing said is generated.
+std::string origin_in(const Json& body) { return body.str_or("origin", "generated"); }
+
+// Both entries must be shown, and both say so, before a key counts as generated.
+void add_origin(KeyFacts& key, const Json* body) {
+  std::string said = body ? origin_in(*body) : "";
+  if (key.origin == "generated" || (key.origin.empty() && !said.empty() && said != "generated"))
+    key.origin = said;
+}
+
 // Generated inside, never out, never readable: in the provider's own attributes.
 bool stayed_inside(const Json& attributes) {
   return flag_is(attributes, "CKA_LOCAL", true) && flag_is(attributes, "CKA_SENSITIVE", true) &&
@@ -33,10 +43,20 @@ std::string birth_digest(const KeyRef& ref) {
   return hex(sha256(all));
 }
 
+void read_intended(Dossier& d, KeyFacts& key, const Header& h) {
+  const Json* body = d.body(h.seq);
+  if (!body)
+    d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) +
+                                                      " (key-intended) is not opened: where " + key.version +
+                                                      " came from is not shown");
+  key.origin = body ? origin_in(*body) : "";
+}
+
 void read_birth(Dossier& d, KeyFacts& key, const Header& h, const NodeMention& m) {
   key.created = h.seq;
   key.provider = m.of;
   const Json* body = d.body(h.seq);
+  add_origin(key, body);
   if (!body) {
     d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (key-created) is not opened");
     return;
@@ -57,7 +77,8 @@ void read_birth(Dossier& d, KeyFacts& key, const Header& h, const NodeMention& m
     key.birth = Birth::from_json(read_json(*content, "birth record"));
     if (!(key.birth->ref.to_json() == key.ref->to_json()))
       throw Error(Code::bad_input, "the birth record is of another key");
-    key.birth_good = stayed_inside(key.birth->attributes) && of_object(key.birth->attributes, *key.ref);
+    key.birth_shown = of_object(key.birth->attributes, *key.ref);
+    key.birth_good = key.birth_shown && stayed_inside(key.birth->attributes);
   });
 }
 
@@ -100,20 +121,24 @@ void read_end(Dossier& d, KeyFacts& key, const Header& h) {
 void read_versions(Dossier& d, const std::set<std::string>& wanted) {
   for (const std::string& version : wanted) d.keys[version].version = version;
   for (const Header& h : d.headers) {
-    if (h.type != "key-created" && h.type != "destroy-intended" && h.type != "destroy-done") continue;
+    if (h.type != "key-intended" && h.type != "key-created" && h.type != "destroy-intended" &&
+        h.type != "destroy-done")
+      continue;
     for (const NodeMention& m : h.nodes) {
       auto it = d.keys.find(m.id);
       if (it == d.keys.end() || m.is.empty()) continue;
       KeyFacts& key = it->second;
       d.findings.guard(brief_number(h.seq), [&] {
+        if (h.type == "key-intended") read_intended(d, key, h);
         if (h.type == "key-created") read_birth(d, key, h, m);
         if (h.type == "destroy-done") read_end(d, key, h);
         if (h.type != "destroy-intended") return;
         key.intended = h.seq;
+        key.intended_at = h.time;
         const Json* body = d.body(h.seq);
-        key.attributes_again = body && key.ref && stayed_inside(body->at("attributes")) &&
-                               of_object(body->at("attributes"), *key.ref) &&
+        key.attributes_shown = body && key.ref && of_object(body->at("attributes"), *key.ref) &&
                                body->at("ref") == key.ref->to_json();
+        key.attributes_again = key.attributes_shown && stayed_inside(body->at("attributes"));
       });
     }
   }
@@ -143,9 +168,11 @@ void read_providers(Dossier& d) {
 void read_copies(Dossier& d) {
   std::map<std::string, CopyFacts> copies;
   for (const std::string& id : d.kill.copies)
-    copies[id] = {id, {}, {}, {}, d.graph.find(id)->state, {}, false};
+    copies[id] = {id, {}, {}, {}, d.graph.find(id)->state, {}, false, {}};
   for (const Header& h : d.headers) {
     if (h.type != "copy-registered" && h.type != "copy-ended") continue;
+    for (const auto& [from, to] : h.edges)
+      if (auto copy = copies.find(from); copy != copies.end()) copy->second.versions.insert(to);
     auto it = copies.find(h.nodes.front().id);
     const Json* body = it == copies.end() ? nullptr : d.body(h.seq);
     if (!body) continue;

@@ -60,20 +60,54 @@ std::optional<Probe> load(Dossier& d, const std::string& provider, const std::st
   return out;
 }
 
+// Whether the label is that of a version whose destruction the ledger records: then it was kesu.
+bool destroyed_by_kesu(const Dossier& d, const std::string& label) {
+  constexpr std::string_view kPrefix = "kesu:";
+  const GraphNode* node = label.starts_with(kPrefix) ? d.graph.find(label.substr(kPrefix.size())) : nullptr;
+  return node && (node->state == "destroyed" || node->state == "destroyed-compromised");
+}
+
 // What others took away between the two: kesu left it, the enumeration after does not show it.
-void find_removed(Dossier& d, const Inspection& i) {
-  if (!i.before || !i.after) return;
+void find_removed(Dossier& d, const Probe& before, const Probe& after) {
   std::set<std::string> ours;
   for (const std::string& version : d.kill.versions)
     if (const auto& ref = d.keys.at(version).ref) ours.insert(ref->label);
-  std::vector<ObjectSeen> left = i.after->objects;
-  for (const ObjectSeen& object : i.before->objects) {
+  std::vector<ObjectSeen> left = after.objects;
+  for (const ObjectSeen& object : before.objects) {
     auto it = std::find(left.begin(), left.end(), object);
     if (it != left.end())
       left.erase(it);
-    else if (!ours.contains(object.label))
+    else if (!ours.contains(object.label) && !destroyed_by_kesu(d, object.label))
       d.removed_by_others.insert(object.label.empty() ? object.object_class + " " + hex(object.id)
                                                       : object.label);
+  }
+}
+
+// The inspections around each destruction outside an erasure.
+void read_looks(Dossier& d) {
+  for (const Header& h : d.headers) {
+    if (h.type != "key-inspected") continue;
+    const std::string& version = h.nodes.front().id;
+    if (std::find(d.kill.versions.begin(), d.kill.versions.end(), version) == d.kill.versions.end()) continue;
+    const Json* body = d.body(h.seq);
+    if (!body) {
+      d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (key-inspected) is not opened");
+      continue;
+    }
+    d.findings.guard(brief_number(h.seq), [&] {
+      KeyLook look;
+      look.seq = h.seq;
+      look.provider = body->str("provider");
+      look.answer = body->str("answer");
+      look.before_digest = body->str("before");
+      look.after_digest = body->str("after");
+      if (auto p = load(d, look.provider, look.before_digest, "before"))
+        look.before = std::make_shared<const Probe>(*std::move(p));
+      if (auto p = load(d, look.provider, look.after_digest, "after"))
+        look.after = std::make_shared<const Probe>(*std::move(p));
+      if (look.before && look.after) find_removed(d, *look.before, *look.after);
+      d.keys.at(version).looks.push_back(std::move(look));
+    });
   }
 }
 
@@ -118,6 +152,7 @@ Probe read_probe(ByteView content) {
 }
 
 void read_inspections(Dossier& d) {
+  read_looks(d);
   std::map<std::string, std::string> before;  // provider → transcript at the start
   if (const Json* body = d.started ? d.body(*d.started) : nullptr) {
     d.findings.guard(brief_number(*d.started), [&] {
@@ -146,7 +181,7 @@ void read_inspections(Dossier& d) {
         throw Error(Code::bad_input, "before: is not the transcript of the erasure's start");
       i.before = load(d, i.provider, i.before_digest, "before");
       i.after = load(d, i.provider, i.after_digest, "after");
-      find_removed(d, i);
+      if (i.before && i.after) find_removed(d, *i.before, *i.after);
       if (i.after) d.samples += static_cast<int64_t>(i.after->samples.size());
       d.inspections.push_back(std::move(i));
     }

@@ -53,6 +53,9 @@ Reason algorithms(const Dossier& d) {
   for (const AlgorithmUse& use : *used)
     parts.push_back(use.name + " (" + use.purpose + (use.until.empty() ? "" : ", until " + use.until) + ")");
   out.detail = joined(parts, ", ");
+  for (const ExceptionFacts& e : d.exceptions)
+    if (e.what.starts_with("algorithm"))
+      out.detail += "; by recorded exception only (" + brief_number(e.seq) + "): " + e.detail;
   return out;
 }
 
@@ -107,12 +110,43 @@ Reason authorised(const Dossier& d) {
   return out;
 }
 
+// "loans.1"
+std::string brief_name(const KeyFacts& key) {
+  auto ref = VersionRef::parse(key.version);
+  return key.name.empty() || !ref ? key.version : key.name + "." + std::to_string(ref->version);
+}
+
 Reason inspected(const Dossier& d) {
   Reason out;
   for (const Inspection& i : d.inspections)
     out.rests_on.push_back("enumerations of " + i.provider + " before and after");
   out.detail =
       count(d.kill.versions.size(), "canary", "canaries") + ", " + count(d.samples, "sample", "samples");
+  for (const KeyFacts* key : destroyed_earlier(d)) {
+    std::string problem = earlier_problem(d, *key);
+    out.detail +=
+        "; " + brief_name(*key) + " was destroyed before this erasure" +
+        (problem.empty() ? ", and inspected then" : ", and that it is gone is not shown: " + problem);
+    if (problem.empty()) out.rests_on.push_back("inspections of " + brief_name(*key) + " before and after");
+  }
+  return out;
+}
+
+Reason origin(const Dossier& d) {
+  Reason out{{"attributes at birth and before destruction"},
+             count(d.kill.versions.size(), "key version", "key versions")};
+  for (const std::string& version : d.kill.versions) {
+    auto it = d.keys.find(version);
+    if (it == d.keys.end()) continue;
+    const KeyFacts& key = it->second;
+    auto p = d.providers.find(key.provider);
+    if (key.origin.empty())
+      out.detail += "; where " + brief_name(key) + " came from is not shown";
+    else if (key.origin != "generated")
+      out.detail += "; " + brief_name(key) + " was " + key.origin + ": what it was before is somebody's word";
+    else if (p != d.providers.end() && p->second.identity.kind == kSoftKind)
+      out.detail += "; " + brief_name(key) + " lay in a software keystore and could leave with its file";
+  }
   return out;
 }
 
@@ -123,9 +157,7 @@ Reason reason_for(const Dossier& d, const std::string& claim, const std::set<std
   if (claim == "plaintext-history") return history(d);
   if (claim == "sealed-before-placed") return {{"seal-intended and seal-done entries"}, ""};
   if (claim == "algorithms") return algorithms(d);
-  if (claim == "key-origin")
-    return {{"attributes at birth and before destruction"},
-            count(d.kill.versions.size(), "key version", "key versions")};
+  if (claim == "key-origin") return origin(d);
   if (claim == "uncompromised")
     return {{"every header of the ledger"},
             conditions.contains("never-compromised") ? "" : "a compromise or a finding is recorded"};

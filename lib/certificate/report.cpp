@@ -23,6 +23,21 @@ std::string when(const std::string& utc) {
   return t ? local_text(*t) : plain(utc);
 }
 
+std::string exception_line(const DisclosedException& e) {
+  std::string out = "entry " + std::to_string(e.entry) + "   ";
+  if (!e.shown) return out + "about " + plain(e.subject) + "; what it says is not shown";
+  out += plain(e.what) + ", " + plain(e.subject) + (e.detail.empty() ? "" : ", " + plain(e.detail)) + ", " +
+         (e.until.empty() ? "without end" : "until " + when(e.until));
+  return out + ": " + plain(e.reason) + " (approved by " + plain(e.approver) + ")";
+}
+
+// People's names stand in it: made plain line by line.
+std::string evidence_lines(const std::vector<EvidenceLink>& chain) {
+  std::vector<EvidenceLink> clean = chain;
+  for (EvidenceLink& l : clean) l.part.part = plain(l.part.part);
+  return evidence_text(clean, "    ");
+}
+
 std::string rests_on(const ClaimResult& c) {
   std::string out;
   for (const std::string& r : c.rests_on) out += (out.empty() ? "" : ", ") + r;
@@ -89,6 +104,15 @@ Json to_json(const VerifyReport& report) {
                                {"why", o.why}}));
   for (const VerifyError& e : report.errors)
     errors.push(Json::object({{"part", name_to_json(e.part)}, {"what", name_to_json(e.what)}}));
+  Json exceptions((Json::Array()));
+  for (const DisclosedException& e : report.exceptions)
+    exceptions.push(Json::object({{"what", e.what},
+                                  {"subject", e.subject},
+                                  {"detail", e.detail},
+                                  {"until", e.until.empty() ? Json() : Json(e.until)},
+                                  {"reason", e.reason},
+                                  {"approver", e.approver},
+                                  {"entry", e.entry}}));
   return Json::object({{"verdict", verdict_text(report.verdict)},
                        {"certificate", report.certificate},
                        {"organisation", report.organisation},
@@ -105,6 +129,8 @@ Json to_json(const VerifyReport& report) {
                        {"claims", claims},
                        {"premises", premises},
                        {"limits", limits},
+                       {"exceptions", exceptions},
+                       {"evidence_chain", evidence_json(report.evidence_chain)},
                        {"objects", objects},
                        {"shortfalls", strings(report.shortfalls)},
                        {"errors", errors}});
@@ -163,6 +189,11 @@ std::string render_report(const VerifyReport& report, bool ja) {
   for (const Premise& p : report.premises) out += "    " + in(p.text) + "\n";
   if (!report.limits.empty()) out += "  limits\n";
   for (const Limit& l : report.limits) out += "    " + in(l.text) + "\n";
+  if (!report.exceptions.empty()) out += ja ? "  例外（記録されたもの）\n" : "  exceptions on record\n";
+  for (const DisclosedException& e : report.exceptions) out += "    " + exception_line(e) + "\n";
+  if (!report.evidence_chain.empty())
+    out += ja ? "  証拠を支える暗号技術（弱い順）\n" : "  evidence rests on, weakest first\n";
+  out += evidence_lines(report.evidence_chain);
   for (const ObjectResult& o : report.objects)
     out += "  " + padded("object", id_width + 1) + plain(o.path) + ": " +
            std::string(coverage_text(o.result)) + (o.name.empty() ? "" : ", " + plain(o.name)) +

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "certificate/bundle.h"
 #include "certificate/claims.h"
+#include "certificate/evidence_chain.h"
 #include "certificate/grade.h"
 #include "certificate/trust.h"
 #include "seal/object.h"
@@ -53,6 +54,12 @@ struct ObjectResult {
 struct VerifyError {
   std::string part, what;
 };
+// Recorded about something in scope: disclosed, not judged.
+struct DisclosedException {
+  std::string what, subject, detail, until, reason, approver;  // until: a time, or empty: without end
+  uint64_t entry = 0;
+  bool shown = false;  // its body is in the bundle
+};
 
 struct VerifyReport {
   Verdict verdict = Verdict::invalid;
@@ -66,6 +73,8 @@ struct VerifyReport {
   std::vector<ClaimResult> claims;
   std::vector<Premise> premises;
   std::vector<Limit> limits;
+  std::vector<DisclosedException> exceptions;
+  std::vector<EvidenceLink> evidence_chain;  // weakest first, by this program's policy
   std::vector<ObjectResult> objects;
   std::vector<VerifyError> errors;      // what is wrong, the part named first
   std::vector<std::string> shortfalls;  // why a genuine bundle is not complete

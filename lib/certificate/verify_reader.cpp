@@ -95,6 +95,9 @@ void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& 
   report.statement = {certificate.at("statement").str("en"), certificate.at("statement").str("ja")};
   report.test_grade = dossier::test_grade(d);
   report.limits = dossier::limits_of(d);
+  report.evidence_chain = dossier::evidence_of(d);
+  for (const dossier::ExceptionFacts& e : d.exceptions)
+    report.exceptions.push_back({e.what, e.subject, e.detail, e.until, e.reason, e.approver, e.seq, e.shown});
   std::set<std::string> used;
   for (const ClaimResult& c : report.claims) {
     used.insert(c.premises.begin(), c.premises.end());

@@ -30,8 +30,15 @@ TEST(FrozenBundle, IsCompleteAndReportsTheSameAsWhenItWasIssued) {
   options.objects.push_back({"loans.csv.kesu", file_input(object.get())});
   VerifyReport report = verify_bundle(read_bundle_directory(kDir + "bundle"), trust(), options);
   EXPECT_EQ(exit_of(report), Exit::done) << render_report(report);
-  std::string expected = to_text(read_file(kDir + "report.json"));
-  EXPECT_EQ(to_json(report).canonical() + "\n", expected);
+  // Members may be added; none of those may change.
+  Json then = parse_json(as_text(read_file(kDir + "report.json")), "report"), now = to_json(report);
+  for (const auto& [member, value] : then.as_object()) {
+    ASSERT_NE(now.find(member), nullptr) << member;
+    EXPECT_EQ(now.at(member).canonical(), value.canonical()) << member;
+  }
+  EXPECT_TRUE(report.exceptions.empty());
+  ASSERT_FALSE(report.evidence_chain.empty());
+  EXPECT_GE(report.evidence_chain.front().verdict.strength_bits, 128);
 }
 
 TEST(FrozenBundle, IsNotEnoughForTheDefaultBar) {
