@@ -57,6 +57,9 @@ struct ProbeReport {
   std::optional<ProviderIdentity> identity;
   bool same_place = false;
   std::optional<Enumeration> enumeration;
+  // Before anything was tried. Answers of older probes do not have the member, and are written without it.
+  std::optional<TokenSessions> token_sessions;
+  bool token_sessions_asked = true;
   ProbeAnswer control = ProbeAnswer::unknown;
   std::vector<ProbeKey> keys;
   std::vector<ProbeSampleResult> samples;
@@ -69,6 +72,9 @@ struct ProbeReport {
 
 // The rule for one key, from nothing but what the report recorded; sets `answer` and `why` anew.
 void judge_key(const ProbeRequest& request, const ProbeReport& report, const KeyRef& ref, ProbeKey& key);
+// The rule for one sample, likewise: what its trials bear out.
+std::string judge_sample(const ProbeRequest& request, const ProbeReport& report, const ProbeSample& sample,
+                         const std::vector<Trial>& by);
 
 // Opens the provider, looks, tries, judges. Whatever goes wrong stands in the report: this never throws
 // Error. The fields about process and time are the caller's.

@@ -94,28 +94,34 @@ Json ProbeReport::to_json() const {
   for (const ProbeSampleResult& sample : samples)
     sample_list.push(Json::object({{"answer", sample.answer}, {"by", trials(sample.by)}, {"id", sample.id}}));
   Json error = error_code.empty() ? Json() : Json::object({{"code", error_code}, {"message", error_message}});
-  return Json::object({{"boot_id", boot_id},
-                       {"calls", calls},
-                       {"control", probe_text(control)},
-                       {"ended", utc_text(ended)},
-                       {"enumeration", enumeration ? enumeration->to_json() : Json()},
-                       {"environment", text_array(environment)},
-                       {"error", std::move(error)},
-                       {"host", host},
-                       {"identity", identity ? identity->to_json() : Json()},
-                       {"keys", std::move(key_list)},
-                       {"pid", pid},
-                       {"program", program},
-                       {"same_place", same_place},
-                       {"samples", std::move(sample_list)},
-                       {"started", utc_text(started)},
-                       {"v", kVersion}});
+  Json out = Json::object({{"boot_id", boot_id},
+                           {"calls", calls},
+                           {"control", probe_text(control)},
+                           {"ended", utc_text(ended)},
+                           {"enumeration", enumeration ? enumeration->to_json() : Json()},
+                           {"environment", text_array(environment)},
+                           {"error", std::move(error)},
+                           {"host", host},
+                           {"identity", identity ? identity->to_json() : Json()},
+                           {"keys", std::move(key_list)},
+                           {"pid", pid},
+                           {"program", program},
+                           {"same_place", same_place},
+                           {"samples", std::move(sample_list)},
+                           {"started", utc_text(started)},
+                           {"v", kVersion}});
+  if (token_sessions_asked)
+    out.set("token_sessions", token_sessions ? Json::object({{"rw_sessions", token_sessions->rw_sessions},
+                                                             {"sessions", token_sessions->sessions}})
+                                             : Json());
+  return out;
 }
 
 ProbeReport ProbeReport::from_json(const Json& value) {
-  only_members(value, "probe answer",
-               {"boot_id", "calls", "control", "ended", "enumeration", "environment", "error", "host",
-                "identity", "keys", "pid", "program", "same_place", "samples", "started", "v"});
+  only_members(
+      value, "probe answer",
+      {"boot_id", "calls", "control", "ended", "enumeration", "environment", "error", "host", "identity",
+       "keys", "pid", "program", "same_place", "samples", "started", "token_sessions", "v"});
   demand_version(value);
   ProbeReport out;
   out.boot_id = value.str("boot_id");
@@ -150,6 +156,12 @@ ProbeReport ProbeReport::from_json(const Json& value) {
     out.samples.push_back({item.str("id"), tried_member(item, "answer"), trials(item.at("by"))});
   }
   out.started = utc_member(value, "started");
+  const Json* sessions = value.find("token_sessions");
+  out.token_sessions_asked = sessions != nullptr;
+  if (sessions != nullptr && !sessions->is_null()) {
+    only_members(*sessions, "token sessions", {"rw_sessions", "sessions"});
+    out.token_sessions = {sessions->num("sessions"), sessions->num("rw_sessions")};
+  }
   return out;
 }
 

@@ -32,14 +32,6 @@ bool opens(const Trial& trial, const KeyRef& ref) {
   return trial.outcome == TrialOutcome::opened && ref.canary && trial.digest == ref.canary->digest;
 }
 
-// Is this object certainly not the key? Either it was tried and failed, or both have check values and they
-// differ.
-bool excluded(const Trial& trial, const KeyRef& ref) {
-  if (trial.outcome == TrialOutcome::failed) return true;
-  return trial.outcome != TrialOutcome::opened && !ref.check_value.empty() &&
-         !trial.object.check_value.empty() && ref.check_value != trial.object.check_value;
-}
-
 std::vector<ObjectSeen> sorted(std::vector<ObjectSeen> objects) {
   std::sort(objects.begin(), objects.end(), [](const ObjectSeen& a, const ObjectSeen& b) {
     return std::tie(a.object_class, a.key_type, a.label, a.id, a.check_value) <
@@ -48,13 +40,51 @@ std::vector<ObjectSeen> sorted(std::vector<ObjectSeen> objects) {
   return objects;
 }
 
-// The symmetric keys that the enumeration shows are exactly those that were tried.
-bool all_tried(const Enumeration& seen, const std::vector<Trial>& by) {
-  std::vector<ObjectSeen> there, tried;
-  for (const ObjectSeen& object : seen.objects)
-    if (object.object_class == "CKO_SECRET_KEY") there.push_back(object);
-  for (const Trial& trial : by) tried.push_back(trial.object);
-  return sorted(std::move(there)) == sorted(std::move(tried));
+bool check_values_differ(const ObjectSeen& object, const KeyRef* ref) {
+  return ref != nullptr && !ref->check_value.empty() && !object.check_value.empty() &&
+         ref->check_value != object.check_value;
+}
+
+// One kind of symmetric key, as far as an enumeration tells them apart: several objects may look the same.
+struct Tried {
+  const ObjectSeen* object = nullptr;
+  int64_t there = 0, trials = 0, failed = 0, opened = 0;
+  const Trial* last = nullptr;
+
+  // Is none of them the key? Each failed a trial (one that told is an object's last), or their check value is
+  // another.
+  bool excluded(const KeyRef* ref) const {
+    if (opened > 0) return false;
+    return failed >= there || check_values_differ(*object, ref);
+  }
+};
+
+// The enumeration's symmetric keys with their trials; nullopt unless the trials are of exactly these objects,
+// at least one for each.
+std::optional<std::vector<Tried>> match_trials(const Enumeration& seen, const std::vector<Trial>& by) {
+  std::vector<Tried> out;
+  auto of = [&out](const ObjectSeen& object) -> Tried* {
+    for (Tried& one : out)
+      if (*one.object == object) return &one;
+    return nullptr;
+  };
+  for (const ObjectSeen& object : seen.objects) {
+    if (object.object_class != "CKO_SECRET_KEY") continue;
+    Tried* one = of(object);
+    if (one == nullptr) one = &out.emplace_back(), one->object = &object;
+    ++one->there;
+  }
+  for (const Trial& trial : by) {
+    Tried* one = of(trial.object);
+    if (one == nullptr) return std::nullopt;
+    ++one->trials;
+    one->failed += trial.outcome == TrialOutcome::failed;
+    one->opened += trial.outcome == TrialOutcome::opened;
+    one->last = &trial;
+  }
+  for (const Tried& one : out)
+    if (one.trials < one.there) return std::nullopt;
+  return out;
 }
 
 struct Verdict {
@@ -84,9 +114,11 @@ std::optional<Verdict> judge_presence(const ProbeRequest& request, const ProbeRe
           return Verdict{ProbeAnswer::usable,
                          "sample " + request.samples[i].id + " opens under " + shown(trial.object)};
   if (key.found > 0) {
-    for (const Trial& trial : key.by)
-      if (carries(trial.object, ref) && trial.outcome == TrialOutcome::refused)
-        return Verdict{ProbeAnswer::refused, "it is there and the provider refuses its use: " + trial.result};
+    if (key.canary != "failed")
+      for (const Trial& trial : key.by)
+        if (carries(trial.object, ref) && trial.outcome == TrialOutcome::refused)
+          return Verdict{ProbeAnswer::refused,
+                         "it is there and the provider refuses its use: " + trial.result};
     if (key.canary == "failed") return unknown("another object stands under this label and id");
     return unknown("an object stands under this label and id, and could not be tried");
   }
@@ -116,11 +148,12 @@ Verdict judge(const ProbeRequest& request, const ProbeReport& report, const KeyR
   if (signs(ref)) return {ProbeAnswer::absent, "nothing carries its label or id; the control key is there"};
   if (!request.try_remaining) return unknown("the keys that are left were not tried");
   if (!ref.canary) return unknown("it has no canary to try");
-  if (!all_tried(*report.enumeration, key.by)) return unknown("not every key that is left was tried");
-  for (const Trial& trial : key.by)
-    if (trial.object.key_type == "CKK_AES" && !excluded(trial, ref))
-      return unknown("whether it is this one could not be tried: " + shown(trial.object) + ": " +
-                     trial.result);
+  auto tried = match_trials(*report.enumeration, key.by);
+  if (!tried) return unknown("not every key that is left was tried");
+  for (const Tried& one : *tried)
+    if (one.object->key_type == "CKK_AES" && !one.excluded(&ref))
+      return unknown("whether it is this one could not be tried: " + shown(*one.object) + ": " +
+                     one.last->result);
   return {ProbeAnswer::absent,
           "nothing carries its label, id or check value; no key that is left opens its canary; "
           "the control key is there"};
@@ -157,11 +190,12 @@ void look_at_key(Provider& provider, const ProbeRequest& request, const KeyRef& 
 ProbeAnswer look_at_control(Provider& provider, const Enumeration& seen, const KeyRef& control) {
   if (signs(control) || !control.canary || count_carrying(seen, control) != 1) return ProbeAnswer::unknown;
   WrappedKey canary{WrapAlg::aes256_gcm, control.canary->nonce, control.canary->ciphertext};
+  ProbeAnswer answer = ProbeAnswer::unknown;
   for (const Trial& trial : provider.try_keys(canary, as_bytes(kCanaryAad), &control)) {
     if (opens(trial, control)) return ProbeAnswer::usable;
-    if (trial.outcome == TrialOutcome::refused) return ProbeAnswer::refused;
+    if (trial.outcome == TrialOutcome::refused) answer = ProbeAnswer::refused;
   }
-  return ProbeAnswer::unknown;
+  return answer;
 }
 
 void look_at_sample(Provider& provider, const ProbeRequest& request, const ProbeSample& sample,
@@ -170,20 +204,11 @@ void look_at_sample(Provider& provider, const ProbeRequest& request, const Probe
                           [&sample](const KeyRef& key) { return key.version == sample.key; });
   if (!request.try_remaining && ref == request.keys.end()) return;
   result.by = provider.try_keys(sample.wrapped, sample.aad, request.try_remaining ? nullptr : &*ref);
-  bool opened = false, all_excluded = request.try_remaining;
-  for (Trial& trial : result.by) {
-    trial.digest.reset();  // of a data key: not even this is kept
-    opened = opened || trial.outcome == TrialOutcome::opened;
-    if (trial.object.key_type == "CKK_AES" && trial.outcome != TrialOutcome::failed)
-      all_excluded = all_excluded && ref != request.keys.end() && excluded(trial, *ref);
-  }
-  if (opened)
-    result.answer = "opened";
-  else if (all_excluded)
-    result.answer = "failed";
+  for (Trial& trial : result.by) trial.digest.reset();  // of a data key: not even this is kept
 }
 
 void look(Provider& provider, const ProbeRequest& request, ProbeReport& report) {
+  report.token_sessions = provider.token_sessions();
   report.enumeration = provider.enumerate();
   for (size_t i = 0; i < request.keys.size(); ++i)
     report.keys[i].found = count_carrying(report.enumeration, request.keys[i]);
@@ -216,6 +241,21 @@ void judge_key(const ProbeRequest& request, const ProbeReport& report, const Key
   key.why = std::move(verdict.why);
 }
 
+std::string judge_sample(const ProbeRequest& request, const ProbeReport& report, const ProbeSample& sample,
+                         const std::vector<Trial>& by) {
+  for (const Trial& trial : by)
+    if (trial.outcome == TrialOutcome::opened) return "opened";
+  if (!request.try_remaining || !report.enumeration) return "not-tried";
+  auto ref = std::find_if(request.keys.begin(), request.keys.end(),
+                          [&sample](const KeyRef& key) { return key.version == sample.key; });
+  auto tried = match_trials(*report.enumeration, by);
+  if (!tried) return "not-tried";
+  for (const Tried& one : *tried)
+    if (one.object->key_type == "CKK_AES" && !one.excluded(ref == request.keys.end() ? nullptr : &*ref))
+      return "not-tried";
+  return "failed";
+}
+
 ProbeReport inspect(ProviderFactory& factory, const ProbeRequest& request) {
   ProbeReport report;
   report.program = kProbeProgram;
@@ -241,6 +281,8 @@ ProbeReport inspect(ProviderFactory& factory, const ProbeRequest& request) {
   }
   for (size_t i = 0; i < request.keys.size(); ++i)
     judge_key(request, report, request.keys[i], report.keys[i]);
+  for (size_t i = 0; i < request.samples.size(); ++i)
+    report.samples[i].answer = judge_sample(request, report, request.samples[i], report.samples[i].by);
   return report;
 }
 
@@ -291,6 +333,11 @@ ProbeReport read_probe(const ProbeTranscript& transcript) {
                 std::string(probe_text(key.answer)) + ": " + key.why;
       key.answer = ProbeAnswer::unknown;
     }
+  }
+  for (size_t i = 0; i < request.samples.size(); ++i) {
+    ProbeSampleResult& result = report.samples[i];
+    if (result.answer != judge_sample(request, report, request.samples[i], result.by))
+      result.answer = "not-tried";
   }
   return report;
 }

@@ -147,6 +147,13 @@ struct Trial {
   static Trial from_json(const Json& value);
 };
 
+// How many sessions the provider itself says stand at the token, this one included. What it counts is its own
+// affair; SoftHSM2 does not say.
+struct TokenSessions {
+  int64_t sessions = 0, rw_sessions = 0;
+  bool operator==(const TokenSessions&) const = default;
+};
+
 // An object that kesu did not make, by the provider's own names. Empty members match anything; not both empty.
 struct ObjectSelector {
   std::string label;
@@ -213,6 +220,9 @@ class Provider {
     return (void)wrapped, (void)aad, (void)only, std::vector<Trial>();
   }
 
+  // nullopt where the provider does not say.
+  virtual std::optional<TokenSessions> token_sessions() { return std::nullopt; }
+
   // Destroys exactly the object that `ref` names, after its canary opened (signing keys: after a signature
   // verified). Irreversible. Its only caller is erasure/destroy_version.cpp; scripts/check-layers sees to it.
   // Errors before the call left us: as unwrap. After that: outcome_unknown, never a guess.
@@ -226,6 +236,11 @@ class ProviderFactory {
  public:
   virtual ~ProviderFactory() = default;
   virtual std::unique_ptr<Provider> open(const std::string& uri) = 0;
+
+  // What the container (Provider::container) at this URI says of itself, without a secret and so not
+  // authenticated: enough to see that an older one was put back. nullopt: no container there, or not of that kind.
+  // Errors: bad_input, container_damaged, pin_source_unsafe, provider_unavailable.
+  virtual std::optional<Container> container_at(const std::string& uri) { return (void)uri, std::nullopt; }
 
   // After record_calls(), calls() gives what this factory's providers asked of theirs, in order, without
   // arguments:

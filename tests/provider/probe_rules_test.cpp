@@ -200,6 +200,60 @@ TEST_F(ProbeRules, WhatCannotBeTriedIsADoubtUnlessCheckValuesDiffer) {
   }
 }
 
+// Several trials of one object, and objects that look alike.
+TEST_F(ProbeRules, TheTrialsMustBeOfTheObjectsAndEachMustTell) {
+  ProbeReport base = report();
+  const KeyRef& ref = request_.keys[0];
+  auto judged = [&](const ProbeReport& changed) {
+    ProbeKey key = changed.keys[0];
+    judge_key(request_, changed, ref, key);
+    return key.answer;
+  };
+  auto sampled = [&](const ProbeReport& changed) {
+    return judge_sample(request_, changed, request_.samples[0], changed.keys[0].by);
+  };
+  const Trial failed = base.keys[0].by[0];
+  Trial refused = failed, not_tried = failed;
+  refused.outcome = TrialOutcome::refused;
+  not_tried.outcome = TrialOutcome::not_tried;
+
+  ProbeReport several = base;  // the last of three tells
+  several.keys[0].by.insert(several.keys[0].by.begin(), {refused, not_tried});
+  EXPECT_EQ(judged(several), ProbeAnswer::absent);
+  EXPECT_EQ(sampled(several), "failed");
+
+  ProbeReport silent = base;  // two trials and none tells
+  silent.keys[0].by[0] = refused;
+  silent.keys[0].by[0].object.check_value = silent.enumeration->objects[0].check_value = "";
+  silent.keys[0].by.push_back(silent.keys[0].by[0]);
+  EXPECT_EQ(judged(silent), ProbeAnswer::unknown);
+  EXPECT_EQ(sampled(silent), "not-tried");
+
+  ProbeReport twins = base;  // two objects that look the same: two trials must tell
+  twins.keys[0].by[0].object.check_value = twins.enumeration->objects[0].check_value = "";
+  twins.enumeration->objects.push_back(twins.enumeration->objects[0]);
+  EXPECT_EQ(judged(twins), ProbeAnswer::unknown);
+  Trial second = twins.keys[0].by[0];
+  second.outcome = TrialOutcome::refused;
+  twins.keys[0].by.push_back(second);
+  EXPECT_EQ(judged(twins), ProbeAnswer::unknown);
+  EXPECT_EQ(sampled(twins), "not-tried");
+  second.outcome = TrialOutcome::failed;
+  twins.keys[0].by.push_back(second);
+  EXPECT_EQ(judged(twins), ProbeAnswer::absent);
+  EXPECT_EQ(sampled(twins), "failed");
+
+  ProbeReport foreign = base;  // a trial of something that the enumeration does not show
+  foreign.keys[0].by.push_back(failed);
+  foreign.keys[0].by.back().object.label = "never seen";
+  EXPECT_EQ(judged(foreign), ProbeAnswer::unknown);
+  EXPECT_EQ(sampled(foreign), "not-tried");
+  // A reader believes no answer about a sample either.
+  foreign.samples[0] = {"obj-1", "failed", foreign.keys[0].by};
+  EXPECT_EQ(read_probe({request_.to_json(), foreign.to_json(), 0, "", false}).samples.at(0).answer,
+            "not-tried");
+}
+
 TEST_F(ProbeRules, AKeyUnderAnotherNameIsUsable) {
   world_.keys[0].material = 1;
   world_.keys[0].object.check_value = "";
