@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "hsm/pkcs11/pkcs11.h"
 #include "hsm/pkcs11/test_token.h"
+#include "hsm/soft/soft.h"
 
 namespace kesu {
 
@@ -14,7 +15,7 @@ struct Row {
   std::string_view scheme;
   std::unique_ptr<ProviderFactory> (*make)();
 };
-constexpr Row kRows[] = {{"pkcs11:", pkcs11_factory}};
+constexpr Row kRows[] = {{"pkcs11:", pkcs11_factory}, {"soft:", soft_factory}};
 
 class RegisteredFactory final : public ProviderFactory {
  public:
@@ -27,6 +28,11 @@ class RegisteredFactory final : public ProviderFactory {
     std::string known;
     for (const Row& row : kRows) known.append(known.empty() ? "" : ", ").append(row.scheme);
     throw Error(Code::bad_input, "no provider is known for this URI").cause("known schemes: " + known);
+  }
+  std::optional<Container> container_at(const std::string& uri) override {
+    for (auto& [scheme, factory] : factories_)
+      if (uri.starts_with(scheme)) return factory->container_at(uri);
+    return std::nullopt;
   }
   void record_calls() override {
     for (auto& [scheme, factory] : factories_) factory->record_calls();

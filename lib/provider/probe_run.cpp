@@ -29,16 +29,17 @@ using Deadline = std::chrono::steady_clock::time_point;
 constexpr const char* kPassed[] = {"SOFTHSM2_CONF", "TPM2_PKCS11_STORE", "TPM2_PKCS11_TCTI",
                                    "P11_KIT_SERVER_ADDRESS"};
 constexpr size_t kMaxAnswer = 64u << 20, kMaxStderr = 8192;
-constexpr std::string_view kPinFromEnvironment = "pin-source=env:";
+constexpr std::string_view kFromEnvironment[] = {"pin-source=env:", "passphrase-source=env:"};
 
 std::vector<std::string> environment_for(const Json& request) {
   std::vector<std::string> names(std::begin(kPassed), std::end(kPassed));
   const Json* uri = request.is_object() ? request.find("uri") : nullptr;
   if (uri != nullptr && uri->is_string()) {
     const std::string& text = uri->as_string();
-    size_t at = text.find(kPinFromEnvironment);
-    if (at != std::string::npos) {
-      at += kPinFromEnvironment.size();
+    for (std::string_view source : kFromEnvironment) {
+      size_t at = text.find(source);
+      if (at == std::string::npos) continue;
+      at += source.size();
       names.push_back(text.substr(at, text.find('&', at) - at));
     }
   }
