@@ -110,6 +110,21 @@ CK_MECHANISM_TYPE mechanism_of(KeyPurpose purpose) {
   return purpose == KeyPurpose::sign_certificate ? CKM_ECDSA : CKM_AES_GCM;
 }
 
+namespace {
+// What follows a call that should have made `label` and did not say CKR_OK: an error where surely nothing was
+// made, else the question.
+[[noreturn]] void not_made(Session& session, const VersionRef& version, const char* call, CK_RV rv,
+                           const std::string& doing) {
+  CallError error = call_error(call, rv, doing);
+  if (template_rejected(rv) || rv == CKR_MECHANISM_INVALID || rv == CKR_FUNCTION_NOT_SUPPORTED) throw error;
+  if (surely_nothing_made(session, version)) throw error;
+  throw Error(Code::outcome_unknown, "whether " + object_label(version) + " was made is not known")
+      .tried(error.tried())
+      .cause(error.cause())
+      .next("run the command again: it asks the token first");
+}
+}  // namespace
+
 NewKey generate_key(Session& session, const VersionRef& version, KeyPurpose purpose) {
   NewKey made;
   const char* call = is_signing(purpose) ? "C_GenerateKeyPair" : "C_GenerateKey";
@@ -130,13 +145,25 @@ NewKey generate_key(Session& session, const VersionRef& version, KeyPurpose purp
       },
       made.left_out);
   if (rv == CKR_OK) return made;
-  Error error = call_error(call, rv, "generating " + object_label(version));
-  if (template_rejected(rv) || rv == CKR_MECHANISM_INVALID || rv == CKR_FUNCTION_NOT_SUPPORTED) throw error;
-  if (surely_nothing_made(session, version)) throw error;
-  throw Error(Code::outcome_unknown, "whether " + object_label(version) + " was made is not known")
-      .tried(error.tried())
-      .cause(error.cause())
-      .next("run the command again: it asks the token first");
+  not_made(session, version, call, rv, "generating " + object_label(version));
+}
+
+NewKey create_key(Session& session, const VersionRef& version, const Secret& key) {
+  NewKey made;
+  CK_RV rv = attempt(
+      [&](const std::vector<CK_ATTRIBUTE_TYPE>& without) {
+        Template secret = secret_part(version, KeyPurpose::wrap);
+        secret.remove(CKA_VALUE_LEN);  // goes with the value
+        for (CK_ATTRIBUTE_TYPE type : without) secret.remove(type);
+        auto view = secret.view();
+        // The key itself is pointed to, never copied. Cryptoki does not write to it.
+        view.push_back({CKA_VALUE, const_cast<uint8_t*>(key.reveal().data()), key.size()});
+        return P11_CALL(session.module(), session.log(), C_CreateObject, session.handle(), view.data(),
+                        view.size(), &made.key);
+      },
+      made.left_out);
+  if (rv == CKR_OK) return made;
+  not_made(session, version, "C_CreateObject", rv, "importing " + object_label(version));
 }
 
 std::vector<std::string> differing(Session& session, CK_OBJECT_HANDLE key, const VersionRef& version,
@@ -157,6 +184,25 @@ Json all_attributes(Session& session, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE pub
   if (public_key != CK_INVALID_HANDLE) out.set("public", session.attributes(public_key));
   return out;
 }
+
+namespace {
+Canary new_canary(Session& session, CK_OBJECT_HANDLE key, const std::string& label) {
+  Secret plain(32);
+  Canary canary;
+  canary.mechanism = "CKM_AES_GCM";
+  canary.nonce.resize(12);
+  canary.ciphertext.resize(48);
+  session.random(plain.reveal());
+  session.random(canary.nonce);
+  canary.digest = sha256(plain.reveal());
+  auto done = session.gcm(true, key, canary.nonce, as_bytes(kCanaryAad), plain.reveal(), canary.ciphertext);
+  if (done.rv != CKR_OK) throw call_error(done.call, done.rv, "encrypting the canary of " + label);
+  if (done.size != canary.ciphertext.size())
+    throw Error(Code::provider_failed,
+                "CKM_AES_GCM gave " + std::to_string(done.size) + " bytes instead of 48");
+  return canary;
+}
+}  // namespace
 
 KeyRef reference(Session& session, const NewKey& made, const VersionRef& version, KeyPurpose purpose) {
   auto demand = [&](CK_ATTRIBUTE_TYPE type, bool value) {
@@ -181,21 +227,44 @@ KeyRef reference(Session& session, const NewKey& made, const VersionRef& version
     ref.public_key = PublicKey::from_pkcs11_point(kind, *point).spki();
     return ref;
   }
-  Secret plain(32);
-  Canary canary;
-  canary.mechanism = "CKM_AES_GCM";
-  canary.nonce.resize(12);
-  canary.ciphertext.resize(48);
-  session.random(plain.reveal());
-  session.random(canary.nonce);
-  canary.digest = sha256(plain.reveal());
-  auto done =
-      session.gcm(true, made.key, canary.nonce, as_bytes(kCanaryAad), plain.reveal(), canary.ciphertext);
-  if (done.rv != CKR_OK) throw call_error(done.call, done.rv, "encrypting the canary of " + ref.label);
-  if (done.size != canary.ciphertext.size())
-    throw Error(Code::provider_failed,
-                "CKM_AES_GCM gave " + std::to_string(done.size) + " bytes instead of 48");
-  ref.canary = std::move(canary);
+  ref.canary = new_canary(session, made.key, ref.label);
+  return ref;
+}
+
+KeyRef foreign_reference(Session& session, CK_OBJECT_HANDLE key, const VersionRef& version) {
+  auto label = session.attribute(key, CKA_LABEL).value_or(Bytes());
+  auto id = session.attribute(key, CKA_ID).value_or(Bytes());
+  std::string name = "the key '" + shown_text(label) + "'";
+  auto refuse = [&](const std::string& what, const std::string& wanted) {
+    return Error(Code::policy_refused, name + " cannot be adopted: " + what)
+        .tried("reading its attributes at the token")
+        .cause("a wrap key must be " + wanted)
+        .next("make a key at the token for kesu (kesu key create), and re-wrap what the old one protects");
+  };
+  auto demand_flag = [&](CK_ATTRIBUTE_TYPE type, bool value, const std::string& wanted) {
+    auto there = session.flag(key, type);
+    if (there == value) return;
+    throw refuse(
+        attribute_name(type) + (there ? (*there ? "=true" : "=false") : " is not shown by the token"),
+        wanted);
+  };
+  auto type = session.number(key, CKA_KEY_TYPE);
+  if (type != CKK_AES)
+    throw refuse("CKA_KEY_TYPE" + (type ? "=" + key_type_name(*type) : " is not shown by the token"),
+                 "an AES key");
+  auto size = session.number(key, CKA_VALUE_LEN);
+  if (size != CK_ULONG{32})
+    throw refuse("CKA_VALUE_LEN" + (size ? "=" + std::to_string(*size) : " is not shown by the token"),
+                 "AES-256, 32 bytes");
+  demand_flag(CKA_TOKEN, true, "an object of the token, not of a session");
+  demand_flag(CKA_ENCRYPT, true, "allowed to encrypt");
+  demand_flag(CKA_DECRYPT, true, "allowed to decrypt");
+  demand_flag(CKA_SENSITIVE, true, "sensitive: a key that can be read is no key of a token");
+  demand_flag(CKA_EXTRACTABLE, false, "not extractable: its copies could be anywhere");
+  if (!is_utf8(as_text(label))) throw refuse("CKA_LABEL is not UTF-8", "named by text");
+  KeyRef ref{version, KeyPurpose::wrap, to_text(label), id, {}, std::nullopt, {}};
+  if (auto check = session.attribute(key, CKA_CHECK_VALUE)) ref.check_value = hex(*check);
+  ref.canary = new_canary(session, key, shown_text(label));
   return ref;
 }
 

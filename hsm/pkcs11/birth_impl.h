@@ -24,6 +24,9 @@ struct NewKey {
 // something may have been.
 NewKey generate_key(Session& session, const VersionRef& version, KeyPurpose purpose);
 
+// Calls C_CreateObject with the same template and these 32 bytes. Errors as generate_key.
+NewKey create_key(Session& session, const VersionRef& version, const Secret& key);
+
 // Attributes of the template that the object does not show as asked for.
 std::vector<std::string> differing(Session& session, CK_OBJECT_HANDLE key, const VersionRef& version,
                                    KeyPurpose purpose);
@@ -34,5 +37,10 @@ Json all_attributes(Session& session, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE pub
 // The reference to a key as it is now, with a new canary (not for signing keys) and without a check that use
 // does. Throws provider_failed when the key is not sensitive or can be extracted.
 KeyRef reference(Session& session, const NewKey& made, const VersionRef& version, KeyPurpose purpose);
+
+// The reference to a key that kesu did not make, under its own label and id, with a new canary. Throws
+// policy_refused naming the attribute when it is not AES-256 of the token, for encryption and decryption,
+// sensitive, not extractable.
+KeyRef foreign_reference(Session& session, CK_OBJECT_HANDLE key, const VersionRef& version);
 
 }  // namespace kesu::p11

@@ -71,8 +71,12 @@ std::shared_ptr<Module> Module::get(const std::string& path, CallLog* log) {
   std::string real = std::filesystem::canonical(path, ec).string();
   if (ec)
     throw Error(Code::module_absent, "the PKCS #11 module " + path + " cannot be found")
+        .tried("looking for " + path)
         .cause(ec.message())
-        .next("install it, or correct module-path in the URI");
+        .next(
+            "install the package of the token's vendor (for SoftHSM2: softhsm2; for cards: opensc-pkcs11), "
+            "or "
+            "correct module-path in the URI");
   Registry& all = registry();
   std::lock_guard lock(all.mutex);
   std::unique_ptr<Module>& slot = all.modules[real];
@@ -97,13 +101,17 @@ void Module::load(const std::string& path, CallLog* log) {
   if (library == nullptr) {
     const char* why = ::dlerror();
     throw Error(Code::module_absent, "the PKCS #11 module " + path + " cannot be loaded")
-        .cause(why != nullptr ? why : "dlopen gave no reason");
+        .tried("loading it as a shared library")
+        .cause(why != nullptr ? why : "dlopen gave no reason")
+        .next("see that it is the vendor's library for this machine, and that what it needs is installed");
   }
   // Never unloaded: modules leave threads and exit handlers behind that would then point into nothing.
   auto get_list = reinterpret_cast<CK_RV (*)(CK_FUNCTION_LIST**)>(::dlsym(library, "C_GetFunctionList"));
   if (get_list == nullptr || get_list(&functions_) != CKR_OK || functions_ == nullptr)
     throw Error(Code::module_absent, path + " is a library but no PKCS #11 module")
-        .cause("it has no working C_GetFunctionList");
+        .tried("asking it for C_GetFunctionList")
+        .cause(get_list == nullptr ? "it has no such function" : "it gave no functions")
+        .next("name the vendor's PKCS #11 module in module-path; its name often ends in -pkcs11.so");
 
   CK_C_INITIALIZE_ARGS args{};
   args.flags = CKF_OS_LOCKING_OK;
@@ -126,7 +134,24 @@ void Module::load(const std::string& path, CallLog* log) {
 }
 
 Module::~Module() {
-  if (finalize_) functions_->C_Finalize(nullptr);
+  if (finalize_) P11_CALL(*this, nullptr, C_Finalize, nullptr);
+}
+
+void Module::own(CK_SESSION_HANDLE session, const void* owner) {
+  std::lock_guard lock(owners_lock_);
+  owners_[session] = owner;
+}
+bool Module::owns(CK_SESSION_HANDLE session, const void* owner) const {
+  std::lock_guard lock(owners_lock_);
+  auto it = owners_.find(session);
+  return it != owners_.end() && it->second == owner;
+}
+bool Module::disown(CK_SESSION_HANDLE session, const void* owner) {
+  std::lock_guard lock(owners_lock_);
+  auto it = owners_.find(session);
+  if (it == owners_.end() || it->second != owner) return false;
+  owners_.erase(it);
+  return true;
 }
 
 bool Module::is_tag_error(CK_RV rv) const {
@@ -140,10 +165,11 @@ std::string shown_text(ByteView bytes) {
   return printable ? to_text(bytes) : "hex:" + hex(bytes);
 }
 
-Error call_error(const char* call, CK_RV rv, std::string doing) {
+CallError call_error(const char* call, CK_RV rv, std::string doing) {
   std::string said = std::string(call) + " answered " + rv_name(rv);
   auto make = [&](Code code, std::string message, std::string next) {
-    return Error(code, std::move(message)).tried(std::move(doing)).cause(said).next(std::move(next));
+    return CallError(
+        Error(code, std::move(message)).tried(std::move(doing)).cause(said).next(std::move(next)), rv);
   };
   switch (rv) {
     case CKR_SESSION_HANDLE_INVALID:
@@ -155,6 +181,9 @@ Error call_error(const char* call, CK_RV rv, std::string doing) {
                   "run the command again; nothing is known about the key from this");
     case CKR_DEVICE_REMOVED:
     case CKR_TOKEN_NOT_PRESENT:
+      return make(
+          Code::provider_unavailable, "the token was removed, or its device no longer answers",
+          "insert or start it, then run the command again; nothing is known about its keys from this");
     case CKR_TOKEN_NOT_RECOGNIZED:
     case CKR_DEVICE_ERROR:
     case CKR_DEVICE_MEMORY:
@@ -168,7 +197,7 @@ Error call_error(const char* call, CK_RV rv, std::string doing) {
                   "use another provider for this purpose");
     case CKR_PIN_LOCKED:
       return make(Code::pin_locked, "the token's PIN is locked",
-                  "have the token's security officer unlock it");
+                  "have the token's security officer unlock it or set a new PIN");
     default:
       return make(Code::provider_failed, "the token refused or failed: " + rv_name(rv), "");
   }

@@ -3,13 +3,16 @@
 #pragma once
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/trace.h"
 #include "hsm/pkcs11/cryptoki_impl.h"
 
 namespace kesu::p11 {
@@ -58,6 +61,13 @@ class Module {
   std::atomic<bool> short_gcm_params{false};
   // Held during login: several threads with one wrong PIN must not spend several attempts.
   std::mutex login;
+  // Moves with every login, for each may give handles another meaning; odd while one goes on.
+  std::atomic<uint64_t> logins{0};
+  // Whose session a handle is: a module may give the number of a session that died to a new one, and then the
+  // first owner must neither use nor close it.
+  void own(CK_SESSION_HANDLE session, const void* owner);
+  bool owns(CK_SESSION_HANDLE session, const void* owner) const;
+  bool disown(CK_SESSION_HANDLE session, const void* owner);  // was it still the owner's?
 
  private:
   Module() = default;
@@ -69,6 +79,8 @@ class Module {
   CK_INFO info_{};
   bool finalize_ = false;
   const Quirks* quirks_ = nullptr;
+  mutable std::mutex owners_lock_;
+  std::map<CK_SESSION_HANDLE, const void*> owners_;
 };
 
 // A fixed-width, blank-padded field of Cryptoki as text; what is not UTF-8 as "hex:…".
@@ -76,20 +88,49 @@ template <size_t N>
 std::string padded_text(const CK_UTF8CHAR (&field)[N]);
 std::string shown_text(ByteView bytes);
 
-// The Error that an answer amounts to. `doing` is what was tried, for a person.
-Error call_error(const char* call, CK_RV rv, std::string doing);
+// The Error that an answer amounts to, with the answer. `doing` is what was tried, for a person.
+class CallError : public Error {
+ public:
+  CallError(Error error, CK_RV rv) : Error(std::move(error)), rv_(rv) {}
+  CK_RV rv() const { return rv_; }
 
-// Calls one function of a module and logs it: P11_CALL(module, log, C_Login, session, CKU_USER, pin, size).
+ private:
+  CK_RV rv_;
+};
+CallError call_error(const char* call, CK_RV rv, std::string doing);
+
+// The mechanism among a call's arguments, for the trace; all ones when there is none.
+template <class... Args>
+CK_MECHANISM_TYPE mechanism_among(const Args&... args) {
+  CK_MECHANISM_TYPE found = kUnavailable;
+  auto look = [&found](const auto& arg) {
+    if constexpr (std::is_convertible_v<decltype(arg), const CK_MECHANISM*> &&
+                  !std::is_same_v<std::decay_t<decltype(arg)>, std::nullptr_t>)
+      found = arg->mechanism;
+  };
+  (look(args), ...);
+  return found;
+}
+
+// Calls one function of a module, logs and traces it: P11_CALL(module, log, C_Login, session, CKU_USER, pin,
+// size).
 template <class F>
-CK_RV timed_call(CallLog* log, const char* name, F&& call) {
-  if (log == nullptr) return call();
+CK_RV timed_call(CallLog* log, const char* name, CK_MECHANISM_TYPE mechanism, F&& call) {
+  if (log == nullptr && !tracing()) return call();
   auto begin = std::chrono::steady_clock::now();
   CK_RV rv = call();
-  log->add(name, rv, std::chrono::steady_clock::now() - begin);
+  auto took = std::chrono::steady_clock::now() - begin;
+  if (log != nullptr) log->add(name, rv, took);
+  if (tracing())
+    trace("pkcs11", name,
+          {{"mechanism", mechanism == kUnavailable ? std::string() : mechanism_name(mechanism)},
+           {"rv", rv_name(rv)}},
+          took);
   return rv;
 }
-#define P11_CALL(module, log, name, ...) \
-  ::kesu::p11::timed_call(log, #name, [&] { return (module).functions()->name(__VA_ARGS__); })
+#define P11_CALL(module, log, name, ...)                                         \
+  ::kesu::p11::timed_call(log, #name, ::kesu::p11::mechanism_among(__VA_ARGS__), \
+                          [&] { return (module).functions()->name(__VA_ARGS__); })
 
 template <size_t N>
 std::string padded_text(const CK_UTF8CHAR (&field)[N]) {

@@ -87,7 +87,12 @@ Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, CallLog* log)
 Session::~Session() {
   // Closing the process's last session at the token logs out; an explicit logout would end other providers'
   // logins.
-  if (handle_ != CK_INVALID_HANDLE) P11_CALL(*module_, log_, C_CloseSession, handle_);
+  close(handle_);
+}
+
+void Session::close(CK_SESSION_HANDLE handle) {
+  if (handle != CK_INVALID_HANDLE && module_->disown(handle, this))
+    P11_CALL(*module_, log_, C_CloseSession, handle);
 }
 
 CK_SESSION_HANDLE Session::open() {
@@ -95,36 +100,31 @@ CK_SESSION_HANDLE Session::open() {
   CK_RV rv = P11_CALL(*module_, log_, C_OpenSession, slot_, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr,
                       nullptr, &handle);
   if (rv != CKR_OK) throw call_error("C_OpenSession", rv, "opening a session with the token");
+  module_->own(handle, this);
   return handle;
 }
 
 void Session::renew() {
   CK_SESSION_HANDLE fresh = open();  // first: closing the last session would log out
-  P11_CALL(*module_, log_, C_CloseSession, handle_);
+  if (fresh != handle_) close(handle_);
   handle_ = fresh;
 }
 
 bool Session::logged_in() {
   CK_SESSION_INFO info{};
+  if (!module_->owns(handle_, this)) return false;
   if (P11_CALL(*module_, log_, C_GetSessionInfo, handle_, &info) != CKR_OK) return false;
   return info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS;
 }
 
-void Session::login(const Secret& pin, const CK_TOKEN_INFO& token) {
+bool Session::login(const Secret& pin, const CK_TOKEN_INFO& token) {
   std::string name = "token " + padded_text(token.label);
-  if ((token.flags & CKF_USER_PIN_LOCKED) != 0)
-    throw Error(Code::pin_locked, "the PIN of " + name + " is locked")
-        .next("have the token's security officer unlock it");
-  if ((token.flags & CKF_USER_PIN_FINAL_TRY) != 0)
-    throw Error(Code::pin_locked, "the PIN of " + name + " has one attempt left, and kesu does not spend it")
-        .cause("the token says CKF_USER_PIN_FINAL_TRY: wrong PINs were given before")
-        .next("log in once with the vendor's tool and the right PIN, then run the command again");
   CK_RV rv = P11_CALL(*module_, log_, C_Login, handle_, CKU_USER, in_pointer(pin.reveal()), pin.size());
   switch (rv) {
     case CKR_OK:
-      return;
+      return true;
     case CKR_USER_ALREADY_LOGGED_IN:
-      return;  // another provider of this process: the login is the process's
+      return false;  // another provider of this process: the login is the process's
     case CKR_PIN_INCORRECT:
     case CKR_PIN_INVALID:
     case CKR_PIN_LEN_RANGE:
@@ -134,6 +134,7 @@ void Session::login(const Secret& pin, const CK_TOKEN_INFO& token) {
           .next("correct the PIN source, then run the command again");
     case CKR_PIN_EXPIRED:
       throw Error(Code::pin_wrong, "the PIN of " + name + " has expired")
+          .tried("logging in once; kesu does not try again")
           .cause("C_Login answered CKR_PIN_EXPIRED")
           .next("set a new PIN with the vendor's tool");
     case CKR_USER_PIN_NOT_INITIALIZED:
@@ -251,7 +252,7 @@ Bytes Session::sign(CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE mechanism, ByteView 
   CK_ULONG written = out.size();
   rv = P11_CALL(*module_, log_, C_Sign, handle_, in_pointer(data), data.size(), out.data(), &written);
   if (rv != CKR_OK) {
-    Error error = call_error("C_Sign", rv, "signing with " + mechanism_name(mechanism));
+    CallError error = call_error("C_Sign", rv, "signing with " + mechanism_name(mechanism));
     if (error.code() != Code::session_lost && error.code() != Code::provider_unavailable) renew();
     throw error;
   }

@@ -33,6 +33,17 @@ struct TokenFound {
   CK_SLOT_ID slot = 0;
   CK_TOKEN_INFO info{};
 };
+// Every initialised token that the URI allows, and what was seen besides, for messages.
+struct TokensSeen {
+  std::vector<TokenFound> fitting;
+  std::string all, unreadable;
+  std::string said() const;
+};
+TokensSeen tokens_fitting(const Module& module, const Uri& uri, CallLog* log);
+// The token of before, again, wherever it is now. Errors: token_absent; token_changed, when only others fit
+// the URI.
+TokenFound find_again(const Module& module, const Uri& uri, const CK_TOKEN_INFO& before, const Error& why,
+                      CallLog* log);
 // The one initialised token that the URI asks for. Errors: token_absent, token_ambiguous (candidates in
 // `cause`).
 TokenFound find_token(const Module& module, const Uri& uri, CallLog* log);
@@ -45,8 +56,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // One attempt. Errors: pin_wrong, pin_locked.
-  void login(const Secret& pin, const CK_TOKEN_INFO& token);
+  // One attempt. False where the process was logged in already. Errors: pin_wrong, pin_locked.
+  bool login(const Secret& pin, const CK_TOKEN_INFO& token);
   // A new session in place of this one, the login kept: after a failed operation some modules leave one
   // behind.
   void renew();
@@ -82,6 +93,7 @@ class Session {
 
  private:
   CK_SESSION_HANDLE open();
+  void close(CK_SESSION_HANDLE handle);  // where it is still this session's
   std::shared_ptr<Module> module_;
   CK_SLOT_ID slot_;
   CallLog* log_;

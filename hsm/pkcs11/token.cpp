@@ -31,34 +31,43 @@ std::string described(const CK_TOKEN_INFO& info) {
 bool fits(const std::string& wanted, const std::string& there) { return wanted.empty() || wanted == there; }
 }  // namespace
 
-TokenFound find_token(const Module& module, const Uri& uri, CallLog* log) {
-  std::vector<TokenFound> found;
-  std::string seen, candidates, unreadable;
+std::string TokensSeen::said() const {
+  return (all.empty() ? "the module shows no initialised token" : "the module shows " + all) +
+         (unreadable.empty() ? "" : "; not readable:" + unreadable);
+}
+
+TokensSeen tokens_fitting(const Module& module, const Uri& uri, CallLog* log) {
+  TokensSeen out;
   for (CK_SLOT_ID slot : slots_with_tokens(module, log)) {
     TokenFound token{slot, {}};
     CK_RV rv = P11_CALL(module, log, C_GetTokenInfo, slot, &token.info);
     if (rv != CKR_OK) {
-      unreadable += " slot " + std::to_string(slot) + ": " + rv_name(rv) + ";";
+      out.unreadable += " slot " + std::to_string(slot) + ": " + rv_name(rv) + ";";
       continue;
     }
     if ((token.info.flags & CKF_TOKEN_INITIALIZED) == 0) continue;
-    seen += (seen.empty() ? "" : ", ") + described(token.info);
-    if (!fits(uri.token, padded_text(token.info.label)) ||
-        !fits(uri.serial, padded_text(token.info.serialNumber)) ||
-        !fits(uri.manufacturer, padded_text(token.info.manufacturerID)) ||
-        !fits(uri.model, padded_text(token.info.model)))
-      continue;
-    candidates += (candidates.empty() ? "" : ", ") + described(token.info);
-    found.push_back(token);
+    out.all += (out.all.empty() ? "" : ", ") + described(token.info);
+    if (fits(uri.token, padded_text(token.info.label)) &&
+        fits(uri.serial, padded_text(token.info.serialNumber)) &&
+        fits(uri.manufacturer, padded_text(token.info.manufacturerID)) &&
+        fits(uri.model, padded_text(token.info.model)))
+      out.fitting.push_back(token);
   }
-  if (found.size() == 1) return found.front();
-  if (found.empty())
+  return out;
+}
+
+TokenFound find_token(const Module& module, const Uri& uri, CallLog* log) {
+  TokensSeen seen = tokens_fitting(module, uri, log);
+  if (seen.fitting.size() == 1) return seen.fitting.front();
+  if (seen.fitting.empty())
     throw Error(Code::token_absent, "no token fits " + wanted_text(uri))
         .tried("listing the tokens of " + module.path())
-        .cause((seen.empty() ? "the module shows no initialised token" : "the module shows " + seen) +
-               (unreadable.empty() ? "" : "; not readable:" + unreadable))
+        .cause(seen.said())
         .next("insert or start the token, or correct the URI; nothing is known about its keys from this");
-  throw Error(Code::token_ambiguous, std::to_string(found.size()) + " tokens fit " + wanted_text(uri))
+  std::string candidates;
+  for (const TokenFound& token : seen.fitting)
+    candidates += (candidates.empty() ? "" : ", ") + described(token.info);
+  throw Error(Code::token_ambiguous, std::to_string(seen.fitting.size()) + " tokens fit " + wanted_text(uri))
       .tried("listing the tokens of " + module.path())
       .cause("they are " + candidates)
       .next("add serial=… to the URI");

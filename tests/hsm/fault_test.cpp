@@ -2,7 +2,7 @@
 #include "provider/probe.h"
 
 #include <gtest/gtest.h>
-#include "softhsm_fixture.h"
+#include "shim_fixture.h"
 
 // Read by the sanitizers where the build has them: SoftHSM2 2.6.1 loses a few bytes in each C_SignInit with
 // an EC key, and only whole stacks show that they are its own.
@@ -12,66 +12,75 @@ extern "C" const char* __asan_default_options() { return "fast_unwind_on_malloc=
 namespace kesu::test {
 namespace {
 
-class Pkcs11Fault : public SoftHsm {
- protected:
-  void TearDown() override {
-    set("");
-    SoftHsm::TearDown();
-  }
-  static void set(const char* fault) { setenv("KESU_SHIM", fault, 1); }
-  std::string shim_uri() const {
-    return std::string("pkcs11:token=t1?module-path=") + KESU_P11_SHIM + "&pin-source=file:" + pin_path();
-  }
-  std::unique_ptr<Provider> open_shim() {
+using Pkcs11Fault = ShimToken;
+
+TEST_F(Pkcs11Fault, AttemptsAtAPinAreNotSpentUnasked) {
+  struct Row {
+    const char *flags, *code, *asked;
+  };
+  for (const Row& row : {Row{"+PIN_COUNT_LOW", "pin-count-low", ""},
+                         Row{"+PIN_COUNT_LOW,+PIN_FINAL_TRY", "pin-count-low", "pin-count-low"},
+                         Row{"+PIN_LOCKED", "pin-locked", "pin-locked"}}) {
+    script(std::string("C_GetTokenInfo * flags ") + row.flags);
     auto factory = provider_factory();
     factory->record_calls();
-    auto provider = factory->open(shim_uri());
-    return provider;
+    Error error = error_of([&] { factory->open(shim_uri()); });
+    EXPECT_EQ(code_text(error.code()), row.code) << row.flags;
+    EXPECT_NE(error.next(), "") << row.flags;
+    EXPECT_EQ(times(*factory, "C_Login"), 0) << row.flags;
+    std::string asked;
+    try {
+      factory->open(shim_uri() + "&x-kesu-try-pin=1");
+    } catch (const Error& e) {
+      asked = code_text(e.code());
+    }
+    EXPECT_EQ(asked, row.asked) << row.flags;
+    EXPECT_EQ(times(*factory, "C_Login"), asked.empty() ? 1 : 0) << row.flags;
   }
-};
-
-int64_t times(const ProviderFactory& factory, std::string_view name) {
-  int64_t count = 0;
-  const Json calls = factory.calls();
-  for (const Json& call : calls.as_array())
-    if (call.str("call") == name) count += call.num("times");
-  return count;
+  script("C_Login * return CKR_PIN_LOCKED");
+  EXPECT_EQ(code_of([&] { open_shim(); }), "pin-locked");
+  script("C_Login * return CKR_USER_PIN_NOT_INITIALIZED");
+  EXPECT_EQ(code_of([&] { open_shim(); }), "pin-missing");
+  script("C_Login * return CKR_PIN_EXPIRED");
+  EXPECT_EQ(code_of([&] { open_shim(); }), "pin-wrong");
 }
 
-TEST_F(Pkcs11Fault, TheLastAttemptAtAPinIsNotSpent) {
-  for (const char* flag : {"final-try", "pin-locked-flag"}) {
-    set(flag);
-    auto factory = provider_factory();
-    factory->record_calls();
-    EXPECT_EQ(code_of([&] { factory->open(shim_uri()); }), "pin-locked");
-    EXPECT_EQ(times(*factory, "C_OpenSession"), 1);
-    EXPECT_EQ(times(*factory, "C_Login"), 0);
+TEST_F(Pkcs11Fault, AScriptThatIsNotUnderstoodKeepsTheModuleFromLoading) {
+  for (const char* line :
+       {"C_Encrypt 3 explode", "C_Encrypted 3 remove", "C_Encrypt 0 remove", "C_Encrypt 3-1 remove",
+        "C_Encrypt 3 return CKR_NONSENSE", "C_Encrypt 3 lie CKA_LABEL 00", "state relative",
+        "C_GetAttributeValue * lie CKA_LABEL 0", "C_GetTokenInfo * flags PIN_LOCKED",
+        "C_Encrypt 3 return-token 4", "C_Encrypt"}) {
+    script(std::string("C_Sign 1 delay 0\n") + line);
+    testing::internal::CaptureStderr();
+    Error error = error_of([&] { open_shim(); });
+    std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(error.code(), Code::module_absent) << line;
+    EXPECT_NE(said.find("line 2:"), std::string::npos) << line << ": " << said;
   }
-  set("pin-locked");
-  EXPECT_EQ(code_of([&] { open_shim(); }), "pin-locked");
 }
 
 TEST_F(Pkcs11Fault, WhatATokenRejectsIsLeftOutAndRecorded) {
   auto provider = open_shim();
-  set("reject:172");  // DESTROYABLE: not in the template
+  script("C_GenerateKey * reject CKA_DESTROYABLE");  // not in the template
   EXPECT_TRUE(provider->generate(version(0x10), KeyPurpose::wrap).left_out.empty());
-  set("reject:40000600");  // ALLOWED_MECHANISMS
+  script("C_GenerateKey * reject CKA_ALLOWED_MECHANISMS");
   Birth birth = provider->generate(version(0x11), KeyPurpose::wrap);
   EXPECT_EQ(birth.left_out, std::vector<std::string>{"CKA_ALLOWED_MECHANISMS"});
   EXPECT_FALSE(birth.attributes.at("CKA_COPYABLE").as_bool());
-  set("reject:171,40000600,170");
+  script("C_GenerateKeyPair * reject CKA_COPYABLE,CKA_ALLOWED_MECHANISMS,CKA_MODIFIABLE");
   birth = provider->generate(version(0x12), KeyPurpose::sign_ledger);
   EXPECT_EQ(birth.left_out,
             (std::vector<std::string>{"CKA_COPYABLE", "CKA_ALLOWED_MECHANISMS", "CKA_MODIFIABLE"}));
-  set("reject:162");  // EXTRACTABLE is never left out
+  script("C_GenerateKey * reject CKA_EXTRACTABLE");  // never left out
   EXPECT_EQ(code_of([&] { provider->generate(version(0x13), KeyPurpose::wrap); }), "provider-failed");
-  set("");
+  script("");
   EXPECT_FALSE(provider->recover(version(0x13), KeyPurpose::wrap));
 }
 
 TEST_F(Pkcs11Fault, AKeyThatIsNotSensitiveIsNotUsed) {
   auto provider = open_shim();
-  set("insensitive");
+  script("C_GetAttributeValue * lie CKA_SENSITIVE false");
   Error error = error_of([&] { provider->generate(version(0x11), KeyPurpose::wrap); });
   EXPECT_EQ(error.code(), Code::provider_failed);
   EXPECT_NE(error.message().find("CKA_SENSITIVE=false"), std::string::npos);
@@ -79,31 +88,31 @@ TEST_F(Pkcs11Fault, AKeyThatIsNotSensitiveIsNotUsed) {
 
 TEST_F(Pkcs11Fault, AGenerationThatDoesNotSayHowItEnded) {
   auto provider = open_shim();
-  set("generate-nothing");
+  script("C_GenerateKey * return CKR_FUNCTION_FAILED");
   EXPECT_EQ(code_of([&] { provider->generate(version(0x11), KeyPurpose::wrap); }), "provider-failed");
-  set("generate-unsaid");
+  script("C_GenerateKey * then CKR_FUNCTION_FAILED");
   EXPECT_EQ(code_of([&] { provider->generate(version(0x11), KeyPurpose::wrap); }), "outcome-unknown");
-  set("");
+  script("");
   EXPECT_TRUE(provider->recover(version(0x11), KeyPurpose::wrap));
 }
 
 TEST_F(Pkcs11Fault, ADestructionThatDoesNotSayHowItEnded) {
   auto provider = open_shim();
   KeyRef ref = provider->generate(version(0x11), KeyPurpose::wrap).ref;
-  set("destroy-refused");
+  script("C_DestroyObject * return CKR_TOKEN_WRITE_PROTECTED");
   Receipt receipt = provider->destroy_object(ref);
   EXPECT_FALSE(receipt.accepted);
   EXPECT_EQ(receipt.result, "CKR_TOKEN_WRITE_PROTECTED");
-  set("destroy-unsaid");
+  script("C_DestroyObject * then CKR_DEVICE_ERROR");
   EXPECT_EQ(code_of([&] { provider->destroy_object(ref); }), "outcome-unknown");
 }
 
 TEST_F(Pkcs11Fault, TheShortFormOfGcmParametersIsFoundOut) {
-  set("short-gcm");
+  script("C_EncryptInit * short-gcm\nC_DecryptInit * short-gcm");
   auto provider = open_shim();
   KeyRef ref = provider->generate(version(0x11), KeyPurpose::wrap).ref;
   WrappedKey wrapped = provider->wrap(ref, secret("abc"), as_bytes("aad"));
-  set("");
+  script("");
   provider.reset();
   EXPECT_EQ(open()->unwrap(ref, wrapped, as_bytes("aad")).size(), 3u);  // the same thing by the long form
 }
@@ -111,11 +120,11 @@ TEST_F(Pkcs11Fault, TheShortFormOfGcmParametersIsFoundOut) {
 TEST_F(Pkcs11Fault, FaultsInUseAreNamedAndNeverAbsence) {
   auto provider = open_shim();
   KeyRef ref = provider->generate(version(0x11), KeyPurpose::wrap).ref;
-  set("removed");
+  script("C_DecryptInit * return CKR_DEVICE_REMOVED\nC_EncryptInit * return CKR_DEVICE_REMOVED");
   EXPECT_EQ(code_of([&] { provider->wrap(ref, secret("x"), {}); }), "provider-unavailable");
-  set("not-permitted");
+  script("C_EncryptInit * return CKR_KEY_FUNCTION_NOT_PERMITTED");
   EXPECT_EQ(code_of([&] { provider->wrap(ref, secret("x"), {}); }), "provider-failed");
-  set("find-fails");
+  script("C_FindObjects * return CKR_DEVICE_MEMORY");
   EXPECT_EQ(code_of([&] { provider->describe(ref); }), "provider-unavailable");
   Enumeration seen = provider->enumerate();
   EXPECT_FALSE(seen.complete);
@@ -132,17 +141,23 @@ TEST_F(Pkcs11Fault, TheRuleOverAFaultyToken) {
   request.control = provider->generate(version(0xcc), KeyPurpose::control).ref;
   request.keys = {gone, *request.control};
   auto factory = provider_factory();
-  set("not-permitted");
+  script(
+      "C_DecryptInit * return CKR_KEY_FUNCTION_NOT_PERMITTED\nC_EncryptInit * return "
+      "CKR_KEY_FUNCTION_NOT_PERMITTED");
   ProbeReport refused = inspect(*factory, request);
   EXPECT_EQ(refused.keys[0].answer, ProbeAnswer::refused);
   EXPECT_EQ(refused.control, ProbeAnswer::refused);
-  set("");
+  script("");
   provider->destroy_object(gone);
-  for (const char* fault : {"not-permitted", "removed", "find-fails"}) {
-    set(fault);
+  for (const char* fault :
+       {"C_DecryptInit * return CKR_KEY_FUNCTION_NOT_PERMITTED\nC_EncryptInit * return "
+        "CKR_KEY_FUNCTION_NOT_PERMITTED",
+        "C_DecryptInit * return CKR_DEVICE_REMOVED\nC_EncryptInit * return CKR_DEVICE_REMOVED",
+        "C_FindObjects * return CKR_DEVICE_MEMORY", "C_FindObjects 3+ remove",         "C_Login * return CKR_DEVICE_ERROR", "C_GetTokenInfo 2+ serial 0123456789abcdef"}) {
+    script(fault);
     EXPECT_EQ(inspect(*factory, request).keys[0].answer, ProbeAnswer::unknown) << fault;
   }
-  set("");
+  script("");
   EXPECT_EQ(inspect(*factory, request).keys[0].answer, ProbeAnswer::absent);
 }
 

@@ -140,13 +140,13 @@ TEST_F(Pkcs11, AKeyDestroyedElsewhereIsNotFound) {
   EXPECT_EQ(code_of([&] { provider->describe(ref); }), "object-absent");
 }
 
-TEST_F(Pkcs11, AKeyDestroyedWhileItsHandleIsHeldIsNeverCalledAbsent) {
+TEST_F(Pkcs11, AKeyDestroyedWhileItsHandleIsHeldIsLookedForAnew) {
   auto provider = open();
   KeyRef ref = provider->generate(version(0x11), KeyPurpose::wrap).ref;
   Raw().destroy(CKO_SECRET_KEY, ref.label);
-  EXPECT_EQ(code_of([&] { provider->wrap(ref, secret("x"), {}); }), "session-lost");
-  // The next use looks for it anew, logged in.
-  EXPECT_EQ(code_of([&] { provider->wrap(ref, secret("x"), {}); }), "object-absent");
+  Error error = error_of([&] { provider->wrap(ref, secret("x"), {}); });
+  EXPECT_EQ(error.code(), Code::object_absent);
+  EXPECT_EQ(error.message().find("destroyed"), std::string::npos);
 }
 
 TEST_F(Pkcs11, AnotherKeyUnderTheSameLabelAndIdIsRefused) {
@@ -179,32 +179,6 @@ TEST_F(Pkcs11, ALabelOrAnIdAloneIsNotTheKey) {
   raw.f->C_DestroyObject(raw.session, other);
   raw.make_aes("else", ref.id);
   EXPECT_EQ(code_of([&] { fresh->describe(ref); }), "key-mismatch");
-}
-
-TEST_F(Pkcs11, ALostLoginIsNeverAnAbsentKey) {
-  auto provider = open();
-  KeyRef ref = provider->generate(version(0x11), KeyPurpose::wrap).ref;
-  auto second = open();  // has not looked for the key yet
-  Raw raw;
-  ASSERT_EQ(raw.f->C_Logout(raw.session), CKR_OK);
-  EXPECT_EQ(code_of([&] { provider->wrap(ref, secret("x"), {}); }), "session-lost");
-  EXPECT_EQ(code_of([&] { second->wrap(ref, secret("x"), {}); }), "session-lost");
-  EXPECT_EQ(code_of([&] { second->describe(ref); }), "session-lost");
-  EXPECT_EQ(code_of([&] { second->generate(version(0x12), KeyPurpose::wrap); }), "session-lost");
-  EXPECT_EQ(code_of([&] { second->recover(version(0x11), KeyPurpose::wrap); }), "session-lost");
-  Enumeration seen = second->enumerate();
-  EXPECT_FALSE(seen.complete);
-  EXPECT_NE(seen.why, "");
-}
-
-TEST_F(Pkcs11, ClosedSessionsAreALostLogin) {
-  auto provider = open();
-  KeyRef ref = provider->generate(version(0x11), KeyPurpose::wrap).ref;
-  Raw raw;
-  ASSERT_EQ(raw.f->C_CloseAllSessions(raw.slot), CKR_OK);
-  EXPECT_EQ(code_of([&] { provider->wrap(ref, secret("x"), {}); }), "session-lost");
-  EXPECT_EQ(code_of([&] { provider->describe(ref); }), "session-lost");
-  EXPECT_FALSE(provider->enumerate().complete);
 }
 
 TEST_F(Pkcs11, RecoversWhatAnInterruptedGenerationLeft) {
