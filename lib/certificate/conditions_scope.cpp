@@ -71,7 +71,7 @@ std::optional<std::set<AlgorithmUse>> algorithms_of(const Dossier& d) {
       if (!algorithm) return std::nullopt;
       if (*algorithm == Json(1))
         out.insert({"AES-256-GCM", "wrap", until_of(set)});
-      else if (algorithm->is_string())
+      else if (algorithm->is_string() && !algorithm->as_string().empty())
         out.insert({algorithm->as_string(), "wrap", until_of(set)});
       else
         return std::nullopt;

@@ -62,6 +62,21 @@ inline Json texts(const std::vector<std::string>& list) {
   return out;
 }
 
+inline ProviderIdentity identity() {
+  return {.kind = "pkcs11",
+          .label = "bank",
+          .serial = "9f01",
+          .manufacturer = "SoftHSM project",
+          .model = "SoftHSM v2",
+          .firmware = "2.6",
+          .hardware = "2.6",
+          .module_path = "/usr/lib/softhsm/libsofthsm2.so",
+          .module_sha256 = std::string(64, 'a'),
+          .library_manufacturer = "SoftHSM",
+          .library_description = "Implementation of PKCS11",
+          .library_version = "2.6"};
+}
+
 class TestVault : public LedgerSource {
  public:
   // What a test may change; names of moments: after-genesis, after-seal, before-request, before-start,
@@ -86,6 +101,7 @@ class TestVault : public LedgerSource {
   ErasureId erasure = system_random().id<ErasureId>();
   DatasetId dataset = system_random().id<DatasetId>();
   CertificateId certificate = system_random().id<CertificateId>();
+  ProviderIdentity token = identity();
   ProviderId provider = system_random().id<ProviderId>();
   DatasetKeyId dataset_key = system_random().id<DatasetKeyId>();
   VersionRef control{system_random().id<KeyId>(), 1}, wrap{system_random().id<KeyId>(), 1};
@@ -156,6 +172,11 @@ class TestVault : public LedgerSource {
   Officer& officer(std::string_view name);
   void make_key(const VersionRef& version, KeyPurpose purpose, const std::string& name,
                 const SigningKey* key);
+  // To be called after the sealing: a version that was once a slot of the objects and is destroyed before the
+  // erasure is asked for, with inspections of its own. `edit_inspected` may change what is recorded of them.
+  void rewrap_and_destroy(const VersionRef& older);
+  std::function<void(Event& inspected)> edit_inspected;
+  bool sample_older = true;  // the erasure's samples hold its slots, too
 
  private:
   void happens(const std::string& moment) {
@@ -166,28 +187,17 @@ class TestVault : public LedgerSource {
   void make_plan();
   void sign(const std::string& action, Officer& who);
   std::string probe(const std::string& when);
+  std::string probe(const std::string& when, bool gone, const std::vector<KeyRef>& keys,
+                    const std::vector<ProbeSample>& samples);
   void run();
 
   std::vector<Entry> entries_;
   std::map<std::string, Bytes> blobs_, segments_;
   std::vector<ProbeSample> samples_;
+  std::vector<VersionRef> older_;  // destroyed before the erasure
   std::vector<std::pair<ObjectId, WrappedKey>> wrapped_;
 };
 
-inline ProviderIdentity identity() {
-  return {.kind = "pkcs11",
-          .label = "bank",
-          .serial = "9f01",
-          .manufacturer = "SoftHSM project",
-          .model = "SoftHSM v2",
-          .firmware = "2.6",
-          .hardware = "2.6",
-          .module_path = "/usr/lib/softhsm/libsofthsm2.so",
-          .module_sha256 = std::string(64, 'a'),
-          .library_manufacturer = "SoftHSM",
-          .library_description = "Implementation of PKCS11",
-          .library_version = "2.6"};
-}
 inline Json attributes(const KeyRef& ref) {
   return Json::object({{"CKA_LABEL", ref.label},
                        {"CKA_ID", hex(ref.id)},

@@ -157,11 +157,11 @@ void TestVault::live() {
   genesis();
   happens("after-genesis");
   append("provider-added",
-         {{.id = provider.str(), .is = "open", .d = hex(sha256(as_bytes(identity().to_json().canonical())))}},
+         {{.id = provider.str(), .is = "open", .d = hex(sha256(as_bytes(token.to_json().canonical())))}},
          {},
          Json::object({{"name", "hsm"},
                        {"uri", "pkcs11:token=bank"},
-                       {"identity", identity().to_json()},
+                       {"identity", token.to_json()},
                        {"capabilities", Json(Json::Object{})},
                        {"grade", Json::object({{"test", true}})}}));
   make_key(control, KeyPurpose::control, "control-hsm", nullptr);

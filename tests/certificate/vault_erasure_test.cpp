@@ -16,7 +16,8 @@ void TestVault::make_plan() {
                                 {"provider", provider.str()},
                                 {"label", ref.label},
                                 {"canary", hex(ref.canary->digest)}}));
-    order.push(Json::object({{"step", "destroy"}, {"version", v}}));
+    if (ledger.graph.find(v)->state != "destroyed")
+      order.push(Json::object({{"step", "destroy"}, {"version", v}}));
   }
   for (const std::string& c : kill.copies)
     copies.push(Json::object({{"id", c}, {"state", ledger.graph.find(c)->state}}));
@@ -29,7 +30,7 @@ void TestVault::make_plan() {
       for (auto& [object, leaf] : parse_segment_leaves(segments_.at(h.nodes[0].id)).objects)
         leaves.push_back(leaf);
     }
-  ProviderIdentity id = identity();
+  const ProviderIdentity& id = token;
   plan = Json::object({{"type", "kesu-plan-v1"},
                        {"vault", vault.str()},
                        {"organisation", organisation},
@@ -87,19 +88,24 @@ void TestVault::sign(const std::string& action, Officer& who) {
 }
 
 std::string TestVault::probe(const std::string& when) {
-  bool gone = when == "after";
-  ProbeRequest request{.uri = "pkcs11:token=bank",
-                       .identity = identity(),
-                       .keys = {},
-                       .control = refs.at(control.str()),
-                       .samples = samples_};
+  std::vector<KeyRef> keys;
   for (const Json& step : plan.at("order").as_array())
-    if (auto it = refs.find(step.str("version")); it != refs.end()) request.keys.push_back(it->second);
+    if (auto it = refs.find(step.str("version")); it != refs.end()) keys.push_back(it->second);
+  return probe(when, when == "after", keys, samples_);
+}
+
+std::string TestVault::probe(const std::string& when, bool gone, const std::vector<KeyRef>& keys,
+                             const std::vector<ProbeSample>& samples) {
+  ProbeRequest request{.uri = "pkcs11:token=bank",
+                       .identity = token,
+                       .keys = keys,
+                       .control = refs.at(control.str()),
+                       .samples = samples};
   ProbeReport report;
   report.program = kProbeProgram;
   report.started = now;
   report.ended = now += 100;
-  report.identity = identity();
+  report.identity = token;
   report.same_place = true;
   report.control = ProbeAnswer::usable;
   report.enumeration = Enumeration{true, "", {}};
@@ -107,6 +113,7 @@ std::string TestVault::probe(const std::string& when) {
     return ObjectSeen{object_class, type, ref.label, ref.id, ref.check_value};
   };
   for (const auto& [version, ref] : refs) {
+    if (std::find(older_.begin(), older_.end(), ref.version) != older_.end()) continue;
     if (ref.public_key.empty()) {
       bool dying = std::any_of(request.keys.begin(), request.keys.end(),
                                [&](const KeyRef& k) { return k.version == ref.version; });
@@ -139,8 +146,12 @@ std::string TestVault::probe(const std::string& when) {
     key.canary = gone ? "not-tried" : "opened";
     report.keys.push_back(key);
   }
-  for (const ProbeSample& s : samples_)
-    report.samples.push_back({s.id, gone ? "failed" : "opened", trials(refs.at(s.key.str()), false)});
+  for (const ProbeSample& s : samples) {
+    std::vector<Trial> by = trials(refs.at(s.key.str()), false);
+    bool opens =
+        std::any_of(by.begin(), by.end(), [](const Trial& t) { return t.outcome == TrialOutcome::opened; });
+    report.samples.push_back({s.id, opens ? "opened" : "failed", by});
+  }
   if (edit_probe) edit_probe(report, when);
   for (size_t i = 0; i < request.keys.size(); ++i)
     judge_key(request, report, request.keys[i], report.keys[i]);
@@ -151,6 +162,32 @@ std::string TestVault::probe(const std::string& when) {
   return put_blob(transcript.to_json().canonical());
 }
 
+void TestVault::rewrap_and_destroy(const VersionRef& older) {
+  make_key(older, KeyPurpose::wrap, "loans", nullptr);
+  std::string batch = entries().at(find("seal-done")).header.nodes[0].id;
+  append("rewrap-intended", {{.id = batch, .n = 2}}, {{older.str(), batch}},
+         Json::object({{"version", older.str()}}));
+  append("rewrap-done", {{.id = batch, .n = 2}}, {},
+         Json::object({{"version", older.str()}, {"wrap_algorithm", "AES-256-GCM"}}));
+  const KeyRef& ref = refs.at(older.str());
+  std::string before = probe("earlier before", false, {ref}, {});
+  append("destroy-intended", {{.id = older.str(), .is = "destroying"}}, {},
+         Json::object({{"ref", ref.to_json()}, {"attributes", attributes(ref)}, {"from", "deactivated"}}));
+  Receipt receipt{"C_DestroyObject", "CKR_OK", true, now, {}, attributes(ref)};
+  append("destroy-done", {{.id = older.str(), .is = "destroyed"}}, {},
+         Json::object({{"receipt", put_blob(receipt.to_json().canonical())}, {"receipt_lost", false}}));
+  std::string after = probe("earlier after", true, {ref}, {});
+  older_.push_back(older);
+  Event inspected{
+      "key-inspected",
+      {{.id = older.str()}},
+      {},
+      Json::object(
+          {{"provider", provider.str()}, {"before", before}, {"after", after}, {"answer", "absent"}})};
+  if (edit_inspected) edit_inspected(inspected);
+  if (!inspected.type.empty()) append(inspected.type, inspected.nodes, inspected.edges, inspected.body);
+}
+
 void TestVault::run() {
   LedgerReading ledger = read_ledger_source(*this);
   Digest32 seed = tree_root(ledger.leaves);
@@ -158,6 +195,9 @@ void TestVault::run() {
   for (size_t i = 0; i < std::min<size_t>(wrapped_.size(), kMaxSamples); ++i) {
     const auto& [object, wrapped] = wrapped_[i];
     samples_.push_back({object.str(), wrap, wrap_aad(vault, dataset, object, wrap), wrapped});
+    for (const VersionRef& older : older_)
+      if (sample_older)
+        samples_.push_back({object.str(), older, wrap_aad(vault, dataset, object, older), wrapped});
   }
   std::string before = probe("before"), digest = put_blob(plan.canonical());
   append("erasure-started", {{.id = erasure.str(), .is = "running"}}, {},
