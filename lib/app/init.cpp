@@ -1,7 +1,9 @@
 #include "app/init.h"
 
 #include <algorithm>
+#include <filesystem>
 
+#include "app/containers.h"
 #include "app/keys.h"
 #include "app/people.h"
 #include "app/settle.h"
@@ -111,10 +113,32 @@ Genesis draft_genesis(const std::string& organisation, const std::string& origin
   return Genesis::parse(g.text());  // throws where it is not complete
 }
 
+namespace {
+// The URI that is meant, from what was given and what the vault already has.
+std::string meant_uri(const InitRequest& request) {
+  if (!request.provider_uri.empty() && !request.passphrase_source.empty())
+    throw Error(Code::usage, "--passphrase-source belongs to the keystore that init makes itself")
+        .next("put it into the URI: --provider 'soft:/path?passphrase-source=file:/…'");
+  if (!request.provider_uri.empty()) return request.provider_uri;
+  const std::string& source = request.passphrase_source;
+  return std::string(kDefaultProvider) + "?passphrase-source=" + (source.empty() ? "prompt" : source);
+}
+
+// A vault that has its provider keeps it: another one that was asked for is not passed over in silence.
+void refuse_other_provider(Vault& vault, const std::string& uri, const ProviderRecord& there) {
+  const std::string meant = recorded_uri(uri);
+  if (meant == there.uri || resolve_provider_uri(vault.directory(), meant) == vault.provider_uri(there))
+    return;
+  throw Error(Code::already_exists, "the vault at " + vault.directory() + " has its provider already")
+      .tried(meant)
+      .cause(there.name + " is " + there.uri)
+      .next("for one more: kesu provider add NAME URI; for another passphrase: kesu provider rekey " +
+            there.name + "; for a new place of the same one: kesu.toml");
+}
+}  // namespace
+
 std::string init_vault(Environment& env, const InitRequest& request) {
-  if (request.provider_uri.empty())
-    throw Error(Code::usage, "where will the keys live?")
-        .next("--provider 'pkcs11:token=LABEL?module-path=/usr/lib/…/lib….so&pin-source=file:/…'");
+  const std::string uri = meant_uri(request);
   SignedGenesis g = read_genesis(request);
   const Profile& rules = rules_of(g.genesis.profile);
   if (g.genesis.quorum < rules.quorum)
@@ -124,11 +148,27 @@ std::string init_vault(Environment& env, const InitRequest& request) {
   std::string config = path_join(request.directory, "kesu.toml");
   std::string ledger = path_join(request.directory, "ledger.db");
   if (!exists(ledger)) {
-    auto ours = [](const std::string& name) { return name.starts_with("kesu.toml.tmp"); };  // left by a kill
+    // What a kill left: a keystore in the vault's directory is made before the vault is.
+    const std::string own = creating_uri(request.directory, uri);
+    const bool inside = own.starts_with(resolve_provider_uri(request.directory, "soft:./"));
+    const std::string keystore = inside ? base_name(own.substr(0, own.find('?'))) : std::string();
+    auto ours = [&](const std::string& name) {
+      return name.starts_with("kesu.toml.tmp") ||
+             (inside &&
+              (name == keystore || name == keystore + ".lock" || name.starts_with(keystore + ".tmp")));
+    };
     auto there = exists(request.directory) ? list_directory(request.directory) : std::vector<std::string>();
     if (!std::all_of(there.begin(), there.end(), ours) && !exists(config))
       throw Error(Code::already_exists, request.directory + " is not empty").next("choose a new directory");
-    env.providers.open(request.provider_uri);  // a wrong PIN or token is noticed before anything is made
+    if (inside) make_directories(request.directory, 0700);
+    try {
+      env.providers.open(own);  // a wrong PIN or token is noticed before anything is made
+    } catch (const Error&) {
+      std::error_code ignored;
+      if (inside && there.empty())
+        std::filesystem::remove(request.directory, ignored);  // only if it is empty
+      throw;
+    }
     make_directories(request.directory, 0700);
   }
   if (!exists(config))
@@ -145,10 +185,19 @@ std::string init_vault(Environment& env, const InitRequest& request) {
   settle(vault);
   std::string provider;
   for (auto& [id, p] : vault.state().providers)
-    if (p.name == request.provider_name) provider = id;
-  if (provider.empty()) provider = add_provider(vault, request.provider_name, request.provider_uri);
+    if (request.provider_name.empty() || p.name == request.provider_name) provider = id;
+  if (provider.empty()) {
+    const std::string name = !request.provider_name.empty() ? request.provider_name
+                             : uri.starts_with("soft:")     ? "soft1"
+                                                            : "hsm1";
+    if (!vault.state().providers.empty())
+      refuse_other_provider(vault, uri, vault.state().providers.begin()->second);
+    provider = add_provider(vault, name, uri);
+  }
+  if (!request.provider_uri.empty() || !request.passphrase_source.empty())
+    refuse_other_provider(vault, uri, vault.state().providers.at(provider));
   if (vault.state().providers.at(provider).control.empty())
-    create_key(vault, "control-" + request.provider_name, provider, KeyPurpose::control);
+    create_key(vault, "control-" + vault.state().providers.at(provider).name, provider, KeyPurpose::control);
   if (vault.state().vault.ledger_version.empty()) {
     std::string key_id;
     for (auto& [id, k] : vault.state().keys)

@@ -15,13 +15,19 @@ struct OfficerDraft {
 Genesis draft_genesis(const std::string& organisation, const std::string& origin, const std::string& profile,
                       int64_t quorum, const std::vector<OfficerDraft>& officers, Random& random);
 
+// Where keys lie when nobody says otherwise: a keystore file in the vault's directory.
+constexpr std::string_view kDefaultProvider = "soft:./keystore";
+
 struct InitRequest {
-  std::string directory, genesis_file, provider_name, provider_uri;
-  std::vector<std::string> signature_files;  // empty: GENESIS*.sig beside the statement
+  std::string directory, genesis_file;
+  std::string provider_name;                      // empty: what there is, else soft1 or hsm1
+  std::string provider_uri;                       // empty: kDefaultProvider, or what an interrupted run took
+  std::string passphrase_source;                  // for kDefaultProvider; empty: asked on the terminal
+  std::vector<std::string> signature_files = {};  // empty: GENESIS*.sig beside the statement
 };
 // Safe to interrupt: run again with the same statement it finishes what it began. Errors: already_exists
-// (another vault is there), signature_bad (naming the officer), and those of the provider. Returns the
-// vault's identifier.
+// (another vault is there, or this one with another provider than the one that is asked for), signature_bad
+// (naming the officer), and those of the provider. Returns the vault's identifier.
 std::string init_vault(Environment& env, const InitRequest& request);
 
 }  // namespace kesu

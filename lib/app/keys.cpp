@@ -3,6 +3,7 @@
 #include <set>
 
 #include "app/actor.h"
+#include "app/containers.h"
 #include "app/datasets.h"
 #include "app/key_states.h"
 #include "app/settle.h"
@@ -80,7 +81,7 @@ std::string add_provider(Vault& vault, const std::string& name, const std::strin
     if (p.name == name)
       throw Error(Code::already_exists, "a provider is called " + name + " already")
           .next("choose another name");
-  auto provider = vault.env().providers.open(uri);
+  auto provider = vault.env().providers.open(creating_uri(vault.directory(), uri));
   ProviderIdentity identity = provider->identity();
   for (auto& [id, p] : vault.state().providers)
     if (p.identity.same_place(identity))
@@ -93,10 +94,11 @@ std::string add_provider(Vault& vault, const std::string& name, const std::strin
       .nodes = {{.id = id, .is = "open", .d = hex(sha256(as_bytes(identity.to_json().canonical())))}},
       .body = Json::object(
           {{"name", name},
-           {"uri", uri},
+           {"uri", recorded_uri(uri)},
            {"identity", identity.to_json()},
            {"capabilities", provider->capabilities().to_json()},
            {"grade", Json::object({{"test", grade.test}, {"row", grade.row}, {"reason", grade.reason}})}})};
+  if (auto container = provider->container()) added.body.set("generation", container->generation);
   vault.append({added}, {id});
   provider.reset();
   create_key(vault, "control-" + name, id, KeyPurpose::control);

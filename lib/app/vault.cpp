@@ -4,7 +4,9 @@
 
 #include <toml++/toml.h>
 
+#include "app/containers.h"
 #include "base/files.h"
+#include "base/trace.h"
 #include "crypto/note.h"
 #include "ledger/checkpoint.h"
 
@@ -193,17 +195,26 @@ AppendResult Vault::decide(const std::vector<std::string>& streams,
 
 std::string Vault::provider_uri(const ProviderRecord& record) {
   auto it = uri_overrides_.find(record.name);
-  return it == uri_overrides_.end() ? record.uri : it->second;
+  return resolve_provider_uri(directory_, it == uri_overrides_.end() ? record.uri : it->second);
+}
+
+void Vault::try_pin(const ProviderRecord& record) {
+  std::string uri = provider_uri(record);
+  if (!uri.starts_with("pkcs11:"))
+    throw Error(Code::usage, "provider " + record.name + " counts no wrong PINs")
+        .next("kesu provider test " + record.name);
+  uri_overrides_[record.name] = uri + (uri.find('?') == std::string::npos ? "?" : "&") + "x-kesu-try-pin=1";
 }
 
 Provider& Vault::provider(const std::string& id) {
   auto it = open_.find(id);
   if (it != open_.end()) return *it->second;
   const ProviderRecord& record = state_.providers.at(id);
+  refuse_old_container(*this, record);
   auto provider = env_.providers.open(provider_uri(record));
   ProviderIdentity identity = provider->identity();
   if (!identity.same_place(record.identity))
-    throw Error(Code::key_mismatch,
+    throw Error(Code::token_changed,
                 "provider " + record.name + " is another token than the one the ledger knows")
         .tried("token serial " + identity.serial + ", manufacturer " + identity.manufacturer)
         .cause("the ledger knows serial " + record.identity.serial + ", manufacturer " +
@@ -218,9 +229,23 @@ const ProbeKey& Vault::Probed::key(const VersionRef& version) const {
   throw Error(Code::outcome_unknown, "kesu-probe gave no answer about " + version.brief());
 }
 
+namespace {
+// The probe is another process: its calls stand in its answer.
+void trace_probe(const ProbeTranscript& t, std::chrono::steady_clock::duration took) {
+  const Json* calls = t.answer.is_object() ? t.answer.find("calls") : nullptr;
+  if (calls && calls->is_array())
+    for (const Json& c : calls->as_array()) {
+      if (!c.is_object()) continue;
+      trace("probe", c.str_or("call", "?"), {{"rv", c.str_or("rv", "")}, {"times", c.num_or("times", 1)}},
+            std::chrono::milliseconds(c.num_or("ms", 0)));
+    }
+  trace("probe", "end", {{"exit", static_cast<int64_t>(t.exit)}, {"timed_out", t.timed_out ? "yes" : ""}}, took);
+}
+}  // namespace
+
 Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRef>& keys,
                            const std::vector<ProbeSample>& samples) {
-  ProbeRequest request{.uri = provider_uri(record),
+  ProbeRequest request{.uri = expecting_uri(record, provider_uri(record)),
                        .identity = record.identity,
                        .keys = keys,
                        .control = std::nullopt,
@@ -228,7 +253,9 @@ Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRe
   const VersionRecord* control = state_.version(record.control);
   if (control && control->ref) request.control = *control->ref;
   constexpr Millis kTimeout = 120'000;
+  const auto began = std::chrono::steady_clock::now();
   ProbeTranscript transcript = run_probe(env_.probe_program, request.to_json(), kTimeout);
+  if (tracing()) trace_probe(transcript, std::chrono::steady_clock::now() - began);
   return {read_probe(transcript), store_->put_blob(as_bytes(transcript.to_json().canonical()))};
 }
 

@@ -61,9 +61,12 @@ class Vault {
   // Folded from all headers on first use, kept up to date.
   const Graph& graph();
 
-  // Opened on first use, and shown to be the same token that the ledger knows (key_mismatch otherwise).
+  // Opened on first use, and shown to be the same token that the ledger knows (token_changed otherwise).
   Provider& provider(const std::string& id);
   std::string provider_uri(const ProviderRecord& record);  // kesu.toml may override what the ledger says
+  // From here this run may spend one attempt at a token that counts wrong PINs (never its last one). Recorded
+  // nowhere.
+  void try_pin(const ProviderRecord& record);
   bool provider_open(const std::string& id) const { return open_.contains(id); }
   void close_providers() { open_.clear(); }  // before a probe that wants every session closed
 

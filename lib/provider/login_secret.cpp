@@ -26,7 +26,7 @@ struct Words {
   std::string what, attribute;
 };
 Words words_of(std::string_view what) {
-  return {std::string(what), what == "PIN" ? "pin-source" : "passphrase-source"};
+  return {std::string(what), what == "PIN" ? "pin-source" : what == "key" ? "--from" : "passphrase-source"};
 }
 
 Secret first_line(std::span<const uint8_t> bytes, const Words& words, const std::string& from) {
@@ -38,7 +38,7 @@ Secret first_line(std::span<const uint8_t> bytes, const Words& words, const std:
 }
 
 // To the end, or to the first line feed where `line`: a terminal has no end.
-Secret read_all(int fd, const Words& words, const std::string& from, bool line = false) {
+Secret read_bytes(int fd, const Words& words, const std::string& from, bool line) {
   Secret buffer(kMaxSecret + 1);
   size_t have = 0;
   while (have < buffer.size()) {
@@ -52,18 +52,26 @@ Secret read_all(int fd, const Words& words, const std::string& from, bool line =
     if (line && buffer.reveal()[have - 1] == '\n') break;
   }
   if (have > kMaxSecret) throw Error(Code::pin_missing, from + " is too long to be a " + words.what);
-  return first_line(buffer.reveal().first(have), words, from);
+  return Secret::from(buffer.reveal().first(have));
+}
+Secret read_all(int fd, const Words& words, const std::string& from, bool line = false) {
+  Secret bytes = read_bytes(fd, words, from, line);
+  return first_line(bytes.reveal(), words, from);
 }
 
-Secret read_secret_file(const std::string& path, const Words& words) {
+std::string file_name(const std::string& path, const Words& words) {
+  return "the " + words.what + " file " + path;
+}
+
+Fd open_secret_file(const std::string& path, const Words& words) {
   // Opened first and judged by its descriptor: what is judged is what is read. Not blocking, should it be a
   // pipe.
-  const std::string file = "the " + words.what + " file " + path;
+  const std::string file = file_name(path, words);
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.ok())
     throw Error(Code::pin_missing, "cannot open " + file)
         .cause(std::strerror(errno))
-        .next("make the file, or correct " + words.attribute + " in the URI");
+        .next("make the file, or correct " + words.attribute);
   struct stat st {};
   if (::fstat(fd.get(), &st) != 0) throw file_error(errno, "looking at", path);
   if (!S_ISREG(st.st_mode))
@@ -76,7 +84,15 @@ Secret read_secret_file(const std::string& path, const Words& words) {
     throw Error(Code::pin_source_unsafe, file + " is open to group or others")
         .cause("who reads it can use every key that it opens")
         .next("chmod 600 " + path + ", and change the " + words.what + " if others may have read it");
-  return read_all(fd.get(), words, file);
+  return fd;
+}
+// N of "fd:N"; -1 for anything else.
+int descriptor(const std::string& source) {
+  int number = -1;
+  if (!source.starts_with("fd:")) return -1;
+  const char* end = source.data() + source.size();
+  auto [stop, ec] = std::from_chars(source.data() + 3, end, number);
+  return ec == std::errc() && stop == end && number >= 0 ? number : -1;
 }
 
 // The terminal with its echo off, and as it was again on every way out.
@@ -106,8 +122,8 @@ Secret ask(const Words& words, const std::string& question) {
         .cause(std::strerror(errno))
         .next("name another source in the URI: " + words.attribute +
               "=file:/path (mode 600), env:NAME or fd:N");
+  Silence silence(tty.get());  // before the question: what is typed after it is not shown and not thrown away
   write_all(tty.get(), as_bytes(question + ": "), "/dev/tty");
-  Silence silence(tty.get());
   Secret out = read_all(tty.get(), words, "the terminal", true);
   write_all(tty.get(), as_bytes("\n"), "/dev/tty");
   return out;
@@ -120,7 +136,10 @@ Secret read_login_secret(const std::string& source, std::string_view what, const
     throw Error(Code::pin_missing, "the URI does not say where the " + words.what + " is")
         .next("add " + words.attribute + "=file:/path to its query (a file of mode 600)");
   if (source == "prompt") return ask(words, words.what + (of.empty() ? "" : " of " + of));
-  if (source.starts_with("file:")) return read_secret_file(source.substr(5), words);
+  if (source.starts_with("file:")) {
+    const std::string path = source.substr(5);
+    return read_all(open_secret_file(path, words).get(), words, file_name(path, words));
+  }
   if (source.starts_with("env:")) {
     std::string name = source.substr(4);
     const char* value = std::getenv(name.c_str());
@@ -131,16 +150,22 @@ Secret read_login_secret(const std::string& source, std::string_view what, const
       throw Error(Code::pin_missing, "the variable " + name + " is too long to be a " + words.what);
     return first_line({reinterpret_cast<const uint8_t*>(value), size}, words, "the variable " + name);
   }
-  int number = -1;
-  bool is_fd = source.starts_with("fd:");
-  if (is_fd) {
-    const char* end = source.data() + source.size();
-    auto [stop, ec] = std::from_chars(source.data() + 3, end, number);
-    is_fd = ec == std::errc() && stop == end && number >= 0;
-  }
-  if (!is_fd)
+  int number = descriptor(source);
+  if (number < 0)
     throw Error(Code::bad_input, words.attribute + " is none of file:/path, env:NAME, fd:N, prompt");
   return read_all(number, words, "descriptor " + std::to_string(number));
+}
+
+Secret read_secret_bytes(const std::string& source, std::string_view what) {
+  const Words words = words_of(what);
+  if (source.starts_with("file:")) {
+    const std::string path = source.substr(5);
+    return read_bytes(open_secret_file(path, words).get(), words, file_name(path, words), false);
+  }
+  int number = descriptor(source);
+  if (number < 0)
+    throw Error(Code::bad_input, words.attribute + " is none of file:/path, env:NAME, fd:N, prompt");
+  return read_bytes(number, words, "descriptor " + std::to_string(number), false);
 }
 
 Secret read_new_login_secret(const std::string& source, std::string_view what, const std::string& of) {

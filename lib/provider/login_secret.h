@@ -14,6 +14,9 @@ namespace kesu {
 // it), pin_source_unsafe (with the reason), bad_input (none of these forms).
 Secret read_login_secret(const std::string& source, std::string_view what, const std::string& of = {});
 
+// All bytes of a file or descriptor as they are, of the same sources but env and prompt: raw key material.
+Secret read_secret_bytes(const std::string& source, std::string_view what);
+
 // Asks twice and compares: for a secret that begins to count with this. Sources but "prompt" are read once.
 // Errors as above; not_confirmed when the two differ.
 Secret read_new_login_secret(const std::string& source, std::string_view what, const std::string& of = {});
