@@ -227,6 +227,10 @@ DatasetStrength StrengthJudge::strength(const DatasetRecord& dataset) {
   return out;
 }
 
+void StrengthJudge::add_to(Json& shown, const DatasetRecord& dataset) {
+  shown.set("strength", strength_json(strength(dataset))).set("reseal_due", reseal_json(reseal_due(dataset)));
+}
+
 ResealDue reseal_due(const State& state, const LazyGraph& graph, const DatasetRecord& dataset, int year) {
   return StrengthJudge(state, graph, year).reseal_due(dataset);
 }

@@ -54,6 +54,8 @@ class StrengthJudge {
   StrengthJudge(const State& state, LazyGraph graph, int year);
   DatasetStrength strength(const DatasetRecord& dataset);
   ResealDue reseal_due(const DatasetRecord& dataset);
+  // Sets "strength" and "reseal_due" of what `dataset list` and `show` print.
+  void add_to(Json& shown, const DatasetRecord& dataset);
 
  private:
   struct Exposed {
