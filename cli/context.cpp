@@ -6,20 +6,16 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "app/clock_watch.h"
 #include "app/system.h"
 #include "base/files.h"
+#include "base/trace.h"
 #include "hsm/register.h"
 
 namespace kesu::cli {
 
 namespace {
 SystemClock g_clock;
-
-std::string program_directory() {
-  char path[4096];
-  ssize_t n = ::readlink("/proc/self/exe", path, sizeof path - 1);
-  return n > 0 ? dir_name(std::string(path, static_cast<size_t>(n))) : ".";
-}
 
 bool is_wide(uint32_t cp) {
   return (cp >= 0x1100 && cp <= 0x115f) || (cp >= 0x2e80 && cp <= 0xa4cf) || (cp >= 0xac00 && cp <= 0xd7a3) ||
@@ -47,6 +43,12 @@ Json writable(const Json& j) {
 
 std::string utf8(const std::string& text) { return is_utf8(text) ? text : printable(text, true); }
 }  // namespace
+
+std::string program_path() {
+  char path[4096];
+  ssize_t n = ::readlink("/proc/self/exe", path, sizeof path - 1);
+  return n > 0 ? std::string(path, static_cast<size_t>(n)) : "kesu";
+}
 
 std::string printable(std::string_view text, bool lines) {
   std::string out;
@@ -118,7 +120,7 @@ Environment& Context::env() {
   if (!env_) {
     static std::unique_ptr<ProviderFactory> factory = provider_factory();
     env_ = std::make_unique<Environment>(
-        system_environment(*factory, path_join(program_directory(), "kesu-probe")));
+        system_environment(*factory, path_join(dir_name(program_path()), "kesu-probe")));
     env_->notice = [this](const std::string& line) {
       if (!quiet) std::cerr << "kesu: " << printable(line, true) << "\n";
     };
@@ -134,7 +136,14 @@ std::string Context::vault_directory() const {
 
 Vault& Context::open(Access access) {
   vault_ = std::make_unique<Vault>(vault_directory(), env(), access);
+  if (access == Access::write) watch_clock(*vault_);
   return *vault_;
+}
+void Context::begin_trace(const std::string& words) const {
+  if (verbose) trace_to_stderr();
+  if (const char* log = std::getenv("KESU_LOG"); log && *log) trace_to_file(log);
+  trace("kesu", "begin",
+        {{"command", words}, {"version", kProgram}, {"process", static_cast<int64_t>(::getpid())}}, {});
 }
 void Context::close() { vault_.reset(); }
 

@@ -29,14 +29,16 @@ std::string printable(std::string_view text, bool lines);
 size_t display_width(std::string_view text);
 
 struct Context {
-  bool json = false, quiet = false, yes = false;
+  bool json = false, quiet = false, yes = false, verbose = false;
   std::string vault_option;
   Exit exit = Exit::done;
 
   Environment& env();
   std::string vault_directory() const;
-  // Opens the vault; the object lives until the command ends.
+  // Opens the vault; the object lives until the command ends. For writing: the clock is looked at first.
   Vault& open(Access access);
+  // Sets up the trace (--verbose, KESU_LOG) and names the command in it: its words, not their values.
+  void begin_trace(const std::string& words) const;
   void close();  // saves registers
 
   // One document with --json; else `text`, unless --quiet.
@@ -60,16 +62,20 @@ std::string human_bytes(int64_t n);        // "3.81 TiB"
 std::string grouped(int64_t n);            // "1,204,551"
 std::string brief(const std::string& id);  // identifiers as people see them
 std::string first_line(const std::string& text);
+std::string program_path();  // of this kesu
 
 // The failure of a command, on stderr for people, on stdout with --json.
 void print_error(const Error& error, bool json);
 
-void setup_vault(CLI::App& app, Context& context);  // init, status
+void setup_vault(CLI::App& app, Context& context);   // init
+void setup_status(CLI::App& app, Context& context);  // status, doctor, vault close
 void setup_demo(CLI::App& app, Context& context);
 void setup_provider(CLI::App& app, Context& context);
 void setup_key(CLI::App& app, Context& context);
+void setup_copy(CLI::App& app, Context& context);
 void setup_dataset(CLI::App& app, Context& context);
 void setup_seal(CLI::App& app, Context& context);  // seal, open, info, inventory
+void setup_rewrap(CLI::App& app, Context& context);
 void setup_erase(CLI::App& app, Context& context);
 void setup_certificate(CLI::App& app, Context& context);  // certificate, verify, trust
 void setup_ledger(CLI::App& app, Context& context);

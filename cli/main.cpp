@@ -1,12 +1,34 @@
 // The kesu program: parse, call one use case, print. The only place that catches.
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <iostream>
 
+#include "app/version.h"
 #include "base/secret.h"
+#include "base/trace.h"
 #include "context.h"
 
 namespace {
+
+// The words of a command, "key create", without what was typed behind them.
+std::string words_of(CLI::App* at) {
+  std::string words;
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    words += (words.empty() ? "" : " ") + at->get_name();
+  }
+  return words;
+}
+
+std::string version_text() {
+  kesu::Json facts = kesu::program_facts();
+  std::string libraries;
+  for (auto& [name, version] : facts.at("libraries").as_object())
+    libraries += (libraries.empty() ? "" : ", ") + name + " " + version.as_string();
+  return std::string(kesu::kProgram) + "\npolicy " + facts.str("policy_edition") + "\n" + libraries + "\n" +
+         facts.str("compiler");
+}
 
 int run(int argc, char** argv) {
   using namespace kesu;
@@ -15,18 +37,23 @@ int run(int argc, char** argv) {
   CLI::App app{"kesu keeps keys from birth to proven death, and proves that data is gone.", "kesu"};
   app.require_subcommand(1);
   app.fallthrough();
-  app.set_version_flag("--version", std::string(kProgram));
+  app.set_version_flag("--version", version_text);
   app.add_option("--vault", context.vault_option,
                  "the vault's directory (else KESU_VAULT, else the nearest kesu.toml upwards)");
   app.add_flag("--json", context.json, "one JSON document on standard output");
   app.add_flag("--quiet,-q", context.quiet, "say nothing but errors");
   app.add_flag("--yes,-y", context.yes, "answer yes where it asks");
+  app.add_flag("--verbose", context.verbose,
+               "every call to a provider on standard error, without secrets (KESU_LOG=FILE: into a file)");
   setup_vault(app, context);
+  setup_status(app, context);
   setup_demo(app, context);
   setup_provider(app, context);
   setup_key(app, context);
+  setup_copy(app, context);
   setup_dataset(app, context);
   setup_seal(app, context);
+  setup_rewrap(app, context);
   setup_erase(app, context);
   setup_certificate(app, context);
   setup_ledger(app, context);
@@ -40,33 +67,33 @@ int run(int argc, char** argv) {
   };
   let_through(&app);
 
+  // Runs when all words are understood, before the command does anything.
+  app.parse_complete_callback([&] { context.begin_trace(words_of(&app)); });
+
+  const auto began = std::chrono::steady_clock::now();
+  auto ended = [&](Exit exit, std::string_view code) {
+    trace("kesu", "end", {{"exit", static_cast<int64_t>(exit)}, {"error", code}},
+          std::chrono::steady_clock::now() - began);
+    return static_cast<int>(exit);
+  };
   auto failed = [&](const Error& e) {
     print_error(e, context.json);
-    return static_cast<int>(e.exit());
+    return ended(e.exit(), code_text(e.code()));
   };
   try {
     app.parse(argc, argv);
     context.close();
-    return static_cast<int>(context.exit);
+    return ended(context.exit, "");
   } catch (const CLI::CallForVersion& e) {
     // Thrown before the flags behind it are looked at.
     if (std::find(argv, argv + argc, std::string_view("--json")) == argv + argc) return app.exit(e);
-    size_t space = kProgram.find(' ');
-    std::cout << Json::object(
-                     {{"program", kProgram.substr(0, space)}, {"version", kProgram.substr(space + 1)}})
-                     .canonical()
-              << "\n";
+    std::cout << program_facts().canonical() << "\n";
     return 0;
   } catch (const CLI::Success& e) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    CLI::App* at = &app;
-    std::string words = "kesu";
-    while (!at->get_subcommands().empty()) {
-      at = at->get_subcommands().front();
-      words += " " + at->get_name();
-    }
-    return failed(Error(Code::usage, e.what()).next(words + " --help"));
+    std::string words = words_of(&app);
+    return failed(Error(Code::usage, e.what()).next("kesu " + words + (words.empty() ? "" : " ") + "--help"));
   } catch (const Error& e) {
     return failed(e);
   } catch (const std::bad_alloc&) {

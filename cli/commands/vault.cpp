@@ -1,9 +1,8 @@
-// kesu init, status
+// kesu init
 #include <iostream>
 
 #include "../context.h"
 #include "app/init.h"
-#include "app/status.h"
 #include "base/files.h"
 
 namespace kesu::cli {
@@ -11,7 +10,7 @@ namespace kesu::cli {
 namespace {
 struct InitOptions {
   std::string directory = ".", genesis, draft, organisation, origin, profile = "low", provider_uri,
-              provider_name = "hsm1";
+              provider_name, passphrase_source;
   int64_t quorum = 1;
   std::vector<std::string> signatures, officers;
 };
@@ -45,47 +44,33 @@ void draft(Context& c, const InitOptions& o) {
   c.show(Json::object({{"genesis", o.draft}, {"vault", g.vault.str()}}), text);
 }
 
+// What keys in a file mean, for who has not chosen a token.
+std::string init_remark(Context& c, const std::string& dir) {
+  Vault v(dir, c.env(), Access::read);
+  for (auto& [id, p] : v.state().providers) {
+    if (p.identity.kind != "soft") continue;
+    return "TEST GRADE: the keys lie in a file, " + p.identity.label + ", sealed under the passphrase alone. Whoever has " +
+           "a copy of it and the\n  passphrase of its time has the keys, and nobody can show that no such copy is left: "
+           "certificates say so, and\n  `kesu verify` refuses them unless told. A token keeps keys inside: kesu provider "
+           "add NAME 'pkcs11:…', then keys of\n  its own (kesu key create --provider NAME); docs/providers/soft.md.\n";
+  }
+  return {};
+}
+
 void init(Context& c, const InitOptions& o) {
   if (!o.draft.empty()) return draft(c, o);
   if (o.genesis.empty())
     throw Error(Code::usage, "kesu init needs --genesis FILE: who the first officers are, signed by each")
         .next("kesu init --draft FILE --org NAME --origin NAME --officer … writes one to sign");
   std::string dir = absolute_path(o.directory);
-  std::string id = init_vault(c.env(), {dir, o.genesis, o.provider_name, o.provider_uri, o.signatures});
+  std::string id = init_vault(
+      c.env(), {dir, o.genesis, o.provider_name, o.provider_uri, o.passphrase_source, o.signatures});
+  const std::string keystore = init_remark(c, dir);
   c.show(Json::object({{"vault", id}, {"directory", dir}}),
-         "Vault " + brief(id) + " at " + dir +
-             "\nnext   kesu key create NAME, then kesu dataset add NAME --key NAME\n");
+         "Vault " + brief(id) + " at " + dir + "\n" + keystore +
+             "next   kesu key create NAME, then kesu dataset add NAME --key NAME\n");
 }
 
-std::string status_text(const Json& d) {
-  std::string out = d.str("organisation") + "   vault " + brief(d.str("vault")) + "   profile " +
-                    d.str("profile") + (d.flag("read_only") ? "   READ-ONLY" : "") + "\n";
-  auto counts = [](const Json& v) {
-    std::string text;
-    for (auto& [state, n] : v.as_object())
-      text += (text.empty() ? "" : " · ") + grouped(n.as_int()) + " " + state;
-    return text.empty() ? std::string("none") : text;
-  };
-  out += "  ledger       " + grouped(d.at("ledger").num("entries")) + " entries, checkpoint at " +
-         grouped(d.at("ledger").num("checkpoint")) + "\n";
-  for (const Json& p : d.at("providers").as_array())
-    out += "  provider     " + p.str("name") + "   " + p.str("kind") + " token " + p.str("label") +
-           " (serial " + p.str("serial") + ")" + (p.flag("test_grade") ? "   TEST GRADE" : "") + "\n";
-  out += "  key versions " + counts(d.at("key_versions")) + "\n";
-  out += "  datasets     " + counts(d.at("datasets")) + "   " + grouped(d.num("objects")) + " objects, " +
-         human_bytes(d.num("bytes")) + "\n";
-  for (const Json& e : d.at("erasures").as_array())
-    out +=
-        "  erasure      " + brief(e.str("id")) + "   " + e.str("stage") + "   next: " + e.str("next") + "\n";
-  for (const Json& q : d.at("questions").as_array())
-    out += "  OPEN         " + q.str("question") + " (" + brief(q.str("node")) + ", opened by " +
-           q.str("opened_by") + ")   " +
-           (q.flag("settled_by_next_command") ? "the next command that writes settles it"
-                                              : "its process still runs, or cannot be seen from here") +
-           "\n";
-  if (d.at("erasures").size() + d.at("questions").size() == 0) out += "  due          nothing\n";
-  return out;
-}
 }  // namespace
 
 void setup_vault(CLI::App& app, Context& c) {
@@ -100,8 +85,11 @@ void setup_vault(CLI::App& app, Context& c) {
   cmd->add_option("--genesis", o->genesis, "the signed genesis statement");
   cmd->add_option("--signature", o->signatures, "its signature files (default: FILE*.sig beside it)");
   cmd->add_option("--provider", o->provider_uri,
-                  "the token that holds the vault's keys, a PKCS#11 URI with module-path and pin-source");
-  cmd->add_option("--provider-name", o->provider_name, "its name (default hsm1)");
+                  "where the vault's keys live: a token, by a PKCS#11 URI with module-path and pin-source, or a "
+                  "keystore file, soft:/path?passphrase-source=… (default: soft:./keystore in the vault, TEST GRADE)");
+  cmd->add_option("--passphrase-source", o->passphrase_source,
+                  "of the default keystore: file:/path (mode 600), env:NAME, fd:N, prompt (default)");
+  cmd->add_option("--provider-name", o->provider_name, "its name (default hsm1, or soft1 for a keystore file)");
   cmd->add_option("--draft", o->draft, "write a genesis statement to be signed, and stop");
   cmd->add_option("--org", o->organisation, "organisation (with --draft)");
   cmd->add_option("--origin", o->origin, "a name that it controls, such as bank.example (with --draft)");
@@ -109,16 +97,6 @@ void setup_vault(CLI::App& app, Context& c) {
   cmd->add_option("--quorum", o->quorum, "approvals that an erasure takes (with --draft)");
   cmd->add_option("--officer", o->officers, "\"NAME;TITLE;ROLES;PUBLIC KEY FILE\", repeated (with --draft)");
   on_run(cmd, [&c, o] { init(c, *o); });
-
-  auto check = std::make_shared<bool>(false);
-  cmd = app.add_subcommand("status", "what is due, pending, open, broken");
-  cmd->add_flag("--check", *check,
-                "exit code only for scripts: 0 nothing due, 4 waits for a person, 8 an open question");
-  on_run(cmd, [&c, check] {
-    StatusReport r = vault_status(c.open(Access::read));
-    c.show(r.document, status_text(r.document));
-    if (*check) c.exit = r.overdue ? Exit::partial : r.waits_for_person ? Exit::not_yet : Exit::done;
-  });
 }
 
 }  // namespace kesu::cli

@@ -2,38 +2,80 @@
 
 #include <unistd.h>
 
+#include "app/actor.h"
+#include "app/clock_watch.h"
 #include "app/settle.h"
 
 namespace kesu {
 
-StatusReport vault_status(Vault& vault) {
+namespace {
+void bump(Json& counts, const std::string& state) { counts.set(state, counts.num_or(state, 0) + 1); }
+
+// How the clock stands now, whether recorded or not: looking writes nothing.
+void clock_now(Vault& vault, std::vector<Due>& due) {
+  const Json me = this_process();
+  ClockFinding f = clock_finding(vault.state(), me.str("boot_id"), me.num("clock"), vault.env().clock.now(),
+                                 me.str("host"));
+  if (f.what.empty()) return;
+  due.insert(due.begin(), {"finding", vault.state().vault.id, f.what, 0, true,
+                           f.detail + "; the next command that writes records it", "kesu doctor"});
+}
+
+Json erasures_json(const State& s) {
+  Json out(Json::Array{});
+  for (auto& [id, e] : s.erasures) {
+    if (e.stage == "rejected" || e.stage == "cancelled" || (e.stage == "destroyed" && !e.certificate.empty()))
+      continue;
+    std::string brief = id.substr(0, 12), next;
+    if (e.stage == "requested")
+      next = "waits for approval " + std::to_string(e.approvals.size() + 1) + " of " +
+             std::to_string(s.vault.quorum) + ": kesu erase approve " + brief;
+    if (e.stage == "approved" || e.stage == "running") next = "kesu erase run " + brief;
+    if (e.stage == "destroyed") next = "kesu certificate bundle " + brief + " -o DIR";
+    out.push(Json::object({{"id", id}, {"stage", e.stage}, {"next", next}}));
+  }
+  return out;
+}
+
+// Another token, or an older keystore file, answers under a known name: that is no silence.
+bool drifts(Code code) {
+  return code == Code::key_mismatch || code == Code::token_changed || code == Code::container_old ||
+         code == Code::container_damaged;
+}
+
+Json silent_providers(Vault& vault, StatusReport& report) {
+  Json out(Json::Array{});
+  for (auto& [id, p] : vault.state().providers) {
+    if (p.state != "open") continue;
+    try {
+      vault.provider(id);
+    } catch (const Error& e) {
+      (drifts(e.code()) ? report.overdue : report.silent) = true;
+      out.push(Json::object({{"provider", p.name},
+                             {"code", code_text(e.code())},
+                             {"message", e.message()},
+                             {"cause", e.cause()},
+                             {"next", e.next()}}));
+    }
+  }
+  return out;
+}
+}  // namespace
+
+StatusReport vault_status(Vault& vault, bool ask_providers) {
   StatusReport out;
   const State& s = vault.state();
-  Json keys(Json::Object{}), datasets(Json::Object{}), erasures(Json::Array{}), questions(Json::Array{}),
-      providers(Json::Array{});
-  auto bump = [](Json& counts, const std::string& state) { counts.set(state, counts.num_or(state, 0) + 1); };
+  Json keys(Json::Object{}), datasets(Json::Object{}), questions(Json::Array{}), providers(Json::Array{}),
+      due(Json::Array{});
   for (auto& [id, k] : s.keys)
     for (const VersionRecord& v : k.versions)
       if (k.purpose == KeyPurpose::wrap) bump(keys, v.state);
   int64_t objects = 0, bytes = 0;
   for (auto& [id, d] : s.datasets) {
     bump(datasets, d.state);
-    if (d.state != "erased") {
-      objects += d.objects();
-      bytes += d.bytes();
-    }
-  }
-  for (auto& [id, e] : s.erasures) {
-    if (e.stage == "rejected" || e.stage == "cancelled" || (e.stage == "destroyed" && !e.certificate.empty()))
-      continue;
-    std::string brief = id.substr(0, 12), due;
-    if (e.stage == "requested")
-      due = "waits for approval " + std::to_string(e.approvals.size() + 1) + " of " +
-            std::to_string(s.vault.quorum) + ": kesu erase approve " + brief;
-    if (e.stage == "approved" || e.stage == "running") due = "kesu erase run " + brief;
-    if (e.stage == "destroyed") due = "kesu certificate bundle " + brief + " -o DIR";
-    erasures.push(Json::object({{"id", id}, {"stage", e.stage}, {"next", due}}));
-    out.waits_for_person = true;
+    if (d.state == "erased") continue;
+    objects += d.objects();
+    bytes += d.bytes();
   }
   for (const Question& q : open_questions(vault)) {
     questions.push(Json::object({{"node", q.node},
@@ -48,20 +90,28 @@ StatusReport vault_status(Vault& vault) {
                                  {"label", p.identity.label},
                                  {"serial", p.identity.serial},
                                  {"test_grade", p.test_grade}}));
-  auto checkpoints = vault.store().checkpoints();
+  out.due = due_list(s, vault.now(), [&]() -> const Graph& { return vault.graph(); });
+  if (!s.vault.closed) clock_now(vault, out.due);
+  for (const Due& d : out.due) {
+    due.push(d.to_json());
+    (d.overdue ? out.overdue : out.waits) = true;
+  }
   uint64_t covered = 0;
-  for (const SavedCheckpoint& c : checkpoints) covered = std::max(covered, c.size);
+  for (const SavedCheckpoint& c : vault.store().checkpoints()) covered = std::max(covered, c.size);
   out.document = Json::object({{"vault", s.vault.id},
                                {"organisation", s.vault.organisation},
                                {"profile", s.vault.profile},
                                {"directory", vault.directory()},
+                               {"closed", s.vault.closed ? Json(utc_text(s.vault.closed)) : Json()},
                                {"ledger", Json::object({{"entries", s.size}, {"checkpoint", covered}})},
                                {"providers", providers},
+                               {"silent", ask_providers ? silent_providers(vault, out) : Json(Json::Array{})},
                                {"key_versions", keys},
                                {"datasets", datasets},
                                {"objects", objects},
                                {"bytes", bytes},
-                               {"erasures", erasures},
+                               {"erasures", erasures_json(s)},
+                               {"due", due},
                                {"questions", questions},
                                {"read_only", ::access(vault.directory().c_str(), W_OK) != 0}});
   return out;

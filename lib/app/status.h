@@ -1,14 +1,19 @@
 // What is due, pending, open, broken: one screen.
 #pragma once
+#include "app/due.h"
 #include "app/vault.h"
 
 namespace kesu {
 
 struct StatusReport {
-  Json document;
-  bool waits_for_person = false;  // an approval, a plan to run
-  bool overdue = false;           // open questions that a command could settle
+  Json document;  // docs/spec/interface.md
+  std::vector<Due> due;
+  // The three words of `status --check`; the most serious one is its exit code (overdue, silent, waits).
+  bool waits = false;    // something waits for a person
+  bool silent = false;   // a provider does not answer; only known when providers were asked
+  bool overdue = false;  // something is overdue or drifts, or the next command would settle a question
 };
-StatusReport vault_status(Vault& vault);
+// `ask_providers`: opens each of them, too. Writes nothing.
+StatusReport vault_status(Vault& vault, bool ask_providers);
 
 }  // namespace kesu

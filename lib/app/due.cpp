@@ -1,0 +1,256 @@
+#include "app/due.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "app/clock_watch.h"
+#include "app/key_states.h"
+
+namespace kesu {
+
+namespace {
+std::string many(int64_t n, const char* one, const char* more) {
+  return std::to_string(n) + " " + (n == 1 ? one : more);
+}
+std::string day(Millis t) { return local_text(t).substr(0, 10); }
+
+// Which datasets' objects and names lie on a version that is not erased with them.
+struct Use {
+  std::map<std::string, int64_t> objects;       // by dataset's name
+  std::map<std::string, int64_t> dataset_keys;  // likewise: keys of names
+};
+
+std::map<std::string, Use> uses_of(const State& state) {
+  std::map<std::string, Use> out;
+  for (auto& [id, d] : state.datasets) {
+    if (d.state == "erased") continue;
+    for (const BatchRecord& b : d.batches) {
+      if (b.state != "sealed") continue;
+      if (b.on.empty()) out[b.version].objects[d.name] += b.n;
+      for (auto& [version, positions] : b.on) out[version].objects[d.name] += count_positions(positions);
+    }
+    std::map<std::string, std::string> newest;  // a dataset key's names open by any of its wraps
+    for (const DatasetKeyRecord& k : d.keys) newest[k.id] = k.version;
+    for (auto& [key, version] : newest) ++out[version].dataset_keys[d.name];
+  }
+  return out;
+}
+
+class List {
+ public:
+  List(const State& state, Millis now) : state_(state), now_(now), uses_(uses_of(state)) {}
+
+  void keys() {
+    for (auto& [id, key] : state_.keys)
+      for (const VersionRecord& v : key.versions) {
+        if (key.purpose == KeyPurpose::wrap) wrap_version(key, v);
+        if (v.destroyed && v.inspected.empty() && v.erasure.empty())
+          add({"inspection", v.id, version_name(state_, v), v.destroyed, false,
+               "was destroyed, and nobody has looked since whether it is gone",
+               "kesu key show " + version_name(state_, v)});
+      }
+  }
+
+  void datasets(const LazyGraph& graph) {
+    StrengthJudge judge(state_, graph, year_of(now_));
+    for (auto& [id, d] : state_.datasets) {
+      if (d.state == "erased") continue;
+      rewrap(d);
+      if (d.state == "open") no_active(d);
+      ResealDue reseal = judge.reseal_due(d);
+      if (!reseal.due) continue;
+      std::string why = reseal.reasons.empty() ? "" : reseal.reasons[0];
+      if (reseal.reasons.size() > 1)
+        why += "; and " + std::to_string(reseal.reasons.size() - 1) + " more reasons";
+      add({"reseal", id, d.name, 0, true, "has to be sealed anew: " + why, "kesu dataset inspect " + d.name});
+    }
+  }
+
+  void rest() {
+    for (auto& [id, c] : state_.copies) copy(c);
+    for (auto& [id, e] : state_.erasures) erasure(e);
+    for (auto& [seq, x] : state_.exceptions) {
+      if (!x.until || x.until <= now_ || x.until - now_ > kExceptionNotice) continue;
+      add({"exception", x.subject, name_of(x.subject), x.until, false,
+           "the exception (" + x.what + ") ends " + day(x.until), "do what it put off, or ask for another"});
+    }
+    for (auto& [seq, f] : state_.findings) {
+      if (now_ - f.time > kFindingShown) continue;
+      add({"finding", f.node, f.what, f.time, true, f.detail, "kesu ledger show --entry " + seq});
+    }
+  }
+
+  std::vector<Due> take() {
+    auto rank = [](const Due& d) {
+      return std::make_tuple(!d.overdue, d.at ? d.at : INT64_MAX, d.what, d.name);
+    };
+    std::sort(out_.begin(), out_.end(), [&](const Due& a, const Due& b) { return rank(a) < rank(b); });
+    return std::move(out_);
+  }
+
+ private:
+  void add(Due due) { out_.push_back(std::move(due)); }
+
+  std::string name_of(const std::string& node) const {
+    if (const VersionRecord* v = state_.version(node)) return version_name(state_, *v);
+    return node.substr(0, 12);
+  }
+
+  const VersionRecord* waiting(const KeyRecord& key) const {
+    for (const VersionRecord& v : key.versions)
+      if (v.state == "pre-activation") return &v;
+    return nullptr;
+  }
+
+  void wrap_version(const KeyRecord& key, const VersionRecord& v) {
+    const std::string name = version_name(state_, v);
+    const VersionRecord* successor = waiting(key);
+    const std::string rotate =
+        successor ? "kesu key activate " + version_name(state_, *successor) : "kesu key rotate " + key.name;
+    const Millis protects = v.protect_until(), opens = v.process_until();
+    if (v.state == "active" && protects && protects - now_ <= kOriginatorNotice)
+      add({"originator-period", v.id, name, protects, protects <= now_,
+           protects <= now_ ? "protects nothing new since " + day(protects)
+                            : "protects new data until " + day(protects),
+           rotate});
+    auto use = uses_.find(v.id);
+    auto state = parse_key_state(v.state);
+    if (use != uses_.end() && state && may_exist(*state) && opens && opens - now_ <= kRecipientNotice) {
+      std::string datasets;
+      int64_t n = 0;
+      for (auto& [d, objects] : use->second.objects) datasets += " " + d, n += objects;
+      for (auto& [d, keys] : use->second.dataset_keys)
+        if (!use->second.objects.contains(d)) datasets += " " + d;
+      add({"recipient-period", v.id, name, opens, opens <= now_,
+           (opens <= now_ ? "opens nothing since " + day(opens) : "opens until " + day(opens)) + ", and " +
+               (n ? many(n, "object is", "objects are") : std::string("keys of names are")) + " on it",
+           (v.state == "active" ? rotate + ", then " : "") + "kesu rewrap" + datasets});
+    }
+    if ((v.state == "active" || v.state == "suspended") && v.wraps >= v.wrap_quota / 4 * 3)
+      add({"wrap-quota", v.id, name, 0, v.wraps_left() == 0,
+           "has wrapped " + std::to_string(v.wraps) + " of the " + std::to_string(v.wrap_quota) +
+               " data keys that it may",
+           rotate});
+    if (v.state == "pre-activation")
+      add({"pre-activation", v.id, name, v.created, false, "waits for its activation",
+           "kesu key activate " + name});
+  }
+
+  void no_active(const DatasetRecord& d) {
+    auto it = state_.keys.find(d.key);
+    if (it == state_.keys.end() || it->second.active() || state_.reserving(d.key)) return;
+    const KeyRecord& key = it->second;
+    std::string next = "kesu key rotate " + key.name;
+    for (const VersionRecord& v : key.versions) {
+      if (v.state == "suspended") next = "kesu key resume " + version_name(state_, v);
+      if (v.state == "pre-activation") next = "kesu key activate " + version_name(state_, v);
+    }
+    add({"no-active-version", d.id, d.name, 0, false,
+         "takes no new data: its key " + key.name + " has no active version", next});
+  }
+
+  // Objects and names on versions that are deactivated or compromised, one row for the dataset.
+  void rewrap(const DatasetRecord& d) {
+    std::string on;
+    Millis at = 0;
+    bool overdue = false;
+    for (auto& [id, use] : uses_) {
+      const VersionRecord* v = state_.version(id);
+      if (!v || (v->state != "deactivated" && v->state != "compromised")) continue;
+      auto objects = use.objects.find(d.name);
+      if (objects == use.objects.end() && !use.dataset_keys.contains(d.name)) continue;
+      on +=
+          (on.empty() ? "" : ", ") +
+          (objects != use.objects.end() ? many(objects->second, "object", "objects") : std::string("names")) +
+          " on " + version_name(state_, *v) + " (" + v->state + ")";
+      Millis until = v->process_until();
+      if (until && (!at || until < at)) at = until;
+      if (!at) at = v->deactivated ? v->deactivated : v->compromised;
+      overdue |= v->state == "compromised" || (until && until <= now_);
+    }
+    if (!on.empty()) add({"rewrap", d.id, d.name, at, overdue, "has " + on, "kesu rewrap " + d.name});
+  }
+
+  void copy(const CopyRecord& c) {
+    if (c.state != "open") return;
+    bool outlives = false;
+    std::string names;
+    for (const std::string& id : c.versions) {
+      const VersionRecord* v = state_.version(id);
+      if (!v) continue;
+      names += (names.empty() ? "" : ", ") + version_name(state_, *v);
+      auto state = parse_key_state(v->state);
+      outlives |= state && !may_exist(*state);
+      if (names.size() > 60) {
+        names += ", …";
+        break;
+      }
+    }
+    add({"copy", c.id, c.kind, c.registered, outlives,
+         "a copy of " + (names.empty() ? std::string("keys") : names) + " is open at " + c.place +
+             (outlives ? ": keys that were destroyed come back from it" : ""),
+         outlives ? "have it destroyed, and its end recorded"
+                  : "it stands in the way of every erasure of these keys"});
+  }
+
+  void erasure(const ErasureRecord& e) {
+    const std::string brief = e.id.substr(0, 12);
+    Due due{"erasure", e.id, brief, e.requested, false, "", ""};
+    if (e.stage == "requested") {
+      due.detail = "waits for approval " + std::to_string(e.approvals.size() + 1) + " of " +
+                   std::to_string(state_.vault.quorum);
+      due.next = "kesu erase approve " + brief;
+    } else if (e.stage == "approved" || e.stage == "running") {
+      due.detail = e.stage == "running" ? "has begun and is not finished" : "is approved and has not begun";
+      due.overdue = e.stage == "running";
+      if (e.approved) due.at = e.approved;
+      due.next = "kesu erase run " + brief;
+    } else if (e.stage == "destroyed" && e.certificate.empty()) {
+      due.detail = "is done and has no certificate yet";
+      if (e.finished) due.at = e.finished;
+      due.next = "kesu certificate bundle " + brief + " -o DIR";
+    } else {
+      return;
+    }
+    add(std::move(due));
+  }
+
+  const State& state_;
+  Millis now_;
+  std::map<std::string, Use> uses_;
+  std::vector<Due> out_;
+};
+}  // namespace
+
+Json Due::to_json() const {
+  return Json::object({{"what", what},
+                       {"node", node},
+                       {"name", name},
+                       {"at", at ? Json(utc_text(at)) : Json()},
+                       {"overdue", overdue},
+                       {"detail", detail},
+                       {"next", next}});
+}
+
+std::vector<Due> due_list(const State& state, Millis now, const LazyGraph& graph) {
+  List list(state, now);
+  list.keys();
+  list.datasets(graph);
+  list.rest();
+  return list.take();
+}
+
+std::string when_text(const Due& due, Millis now) {
+  if (!due.at) return due.overdue ? "now" : "";
+  if (due.at > now) return "in " + length_text(due.at - now);
+  return due.overdue ? length_text(now - due.at) + " ago" : "since " + length_text(now - due.at);
+}
+
+std::map<std::string, int64_t> objects_on_versions(const State& state) {
+  std::map<std::string, int64_t> out;
+  for (auto& [version, use] : uses_of(state))
+    for (auto& [dataset, n] : use.objects) out[version] += n;
+  return out;
+}
+
+}  // namespace kesu
