@@ -1,6 +1,9 @@
-// kesu dataset add, list, show
+// kesu dataset add, update, list, show
 #include "../context.h"
 #include "app/datasets.h"
+#include "app/key_states.h"
+#include "app/strength.h"
+#include "dataset_group.h"
 
 namespace kesu::cli {
 
@@ -42,14 +45,51 @@ void setup_dataset(CLI::App& app, Context& c) {
                                            " SRC… -o DIR\n");
   });
 
+  struct Update {
+    DatasetChanges changes;
+    std::string reason;
+  };
+  auto u = std::make_shared<Update>();
+  cmd = group->add_subcommand("update",
+                              "change what is known of a dataset, or the key that new objects are sealed "
+                              "under\n\n  kesu dataset update loans-2019 --key loans-hsm --reason \"moved to "
+                              "the HSM\"");
+  cmd->add_option("NAME", *name)->required();
+  cmd->add_option("--key", u->changes.key, "another key; kesu rewrap then moves what is sealed");
+  cmd->add_option("--unreadable-until", u->changes.unreadable_until, "a year, or open-ended");
+  cmd->add_option("--owner", u->changes.owner);
+  cmd->add_option("--class", u->changes.data_class);
+  cmd->add_option("--region", u->changes.region);
+  cmd->add_option("--contract", u->changes.contract);
+  cmd->add_option("--retention", u->changes.retention);
+  cmd->add_option("--location", u->changes.locations, "where it lies; repeated; all of them anew");
+  cmd->add_option("--reason", u->reason, "why; it stays in the ledger")->required();
+  on_run(cmd, [&c, u, name] {
+    Vault& v = c.open(Access::write);
+    const std::string id = v.find_dataset(*name).id;
+    update_dataset(v, id, u->changes, u->reason);
+    v.checkpoint();
+    const DatasetRecord& r = v.state().datasets.at(id);
+    bool sealed = u->changes.key && r.objects() != 0;
+    c.show(dataset_json(v.state(), r),
+           "Dataset " + r.name + " is changed" +
+               (u->changes.key ? "; new objects are sealed under " + v.state().keys.at(r.key).name : "") +
+               "\n" + (sealed ? "next   kesu rewrap " + r.name + " moves the older ones\n" : ""));
+  });
+
   cmd = group->add_subcommand("list", "all datasets");
   on_run(cmd, [&c] {
     Vault& v = c.open(Access::read);
     Json out(Json::Array{});
-    Table t({"NAME", "ID", "STATE", "OBJECTS", "SIZE", "KEY", "CLASS", "CONTRACT"});
+    Table t({"NAME", "ID", "STATE", "OBJECTS", "SIZE", "KEY", "STRENGTH", "CLASS", "CONTRACT"});
+    StrengthJudge judge(
+        v.state(), [&v]() -> const Graph& { return v.graph(); }, year_of(v.now()));
     for (auto& [id, r] : v.state().datasets) {
       Json j = dataset_json(v.state(), r);
+      judge.add_to(j, r);
       t.add({r.name, brief(id), r.state, grouped(r.objects()), human_bytes(r.bytes()), j.str("key"),
+             std::to_string(j.at("strength").num("bits")) +
+                 (j.at("reseal_due").flag("due") ? ", RESEAL DUE" : ""),
              j.str("class"), r.settings.str_or("contract", "")});
       out.push(std::move(j));
     }
@@ -62,30 +102,55 @@ void setup_dataset(CLI::App& app, Context& c) {
     Vault& v = c.open(Access::read);
     const DatasetRecord& r = v.find_dataset(*name);
     Json j = dataset_json(v.state(), r);
+    StrengthJudge(
+        v.state(), [&v]() -> const Graph& { return v.graph(); }, year_of(v.now()))
+        .add_to(j, r);
     Json batches(Json::Array{});
     std::string text = r.name + "   " + brief(r.id) + "   " + r.state +
                        (r.erasure.empty() ? "" : " by " + brief(r.erasure)) + "\n";
     text += "  objects    " + grouped(r.objects()) + "   " + human_bytes(r.bytes()) + "\n  key        " +
             j.str("key") + "\n";
+    const Json& strength = j.at("strength");
+    text += "  strength   " + std::to_string(strength.num("bits")) +
+            " bits, weakest: " + strength.str("weakest") +
+            (j.at("reseal_due").flag("due") ? "   RESEAL DUE" : "") + "   (kesu dataset inspect " + r.name +
+            ")\n";
     for (auto& [member, value] : r.settings.as_object())
       if (value.is_string() && member != "name" && member != "key" && !value.as_string().empty())
         text += "  " + member +
                 std::string(std::max<size_t>(1, 11 - std::min<size_t>(10, member.size())), ' ') +
                 value.as_string() + "\n";
     text += "  history    plaintext elsewhere: " + r.settings.at("plaintext_history").str("statement") + "\n";
+    std::map<std::string, int64_t> under;  // version -> objects whose newest slot is under it
     for (const BatchRecord& b : r.batches) {
+      Json on = Json::object({});
+      auto count = [&](const std::string& version, int64_t n) {
+        on.set(version, n);
+        if (b.state == "sealed") under[version] += n;
+      };
+      if (b.on.empty()) count(b.version, b.n);
+      for (auto& [version, positions] : b.on) count(version, count_positions(positions));
       batches.push(Json::object({{"id", b.id},
                                  {"state", b.state},
                                  {"objects", b.n},
                                  {"bytes", b.bytes},
                                  {"key_version", b.version},
+                                 {"on", on},
                                  {"root", b.root}}));
-      text += "  batch      " + brief(b.id) + "   " + b.state + "   " + grouped(b.n) + " objects   under " +
-              brief(b.version) + "\n";
+      text += "  batch      " + brief(b.id) + "   " + b.state + "   " + grouped(b.n) +
+              " objects   sealed under " + version_name(v.state(), *v.state().version(b.version)) + "\n";
     }
-    j.set("settings", r.settings).set("batches", batches);
+    Json versions = Json::object({});
+    for (auto& [version, n] : under) {
+      versions.set(version, n);
+      const VersionRecord& k = *v.state().version(version);
+      text +=
+          "  now under  " + version_name(v.state(), k) + "   " + k.state + "   " + grouped(n) + " objects\n";
+    }
+    j.set("settings", r.settings).set("batches", batches).set("under", versions);
     c.show(j, text);
   });
+  setup_dataset_inspect(*group, c);
 }
 
 }  // namespace kesu::cli

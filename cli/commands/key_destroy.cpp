@@ -1,6 +1,7 @@
 // kesu key destroy
 #include "app/key_destroy.h"
 #include "../context.h"
+#include "app/census.h"
 #include "key_group.h"
 
 namespace kesu::cli {
@@ -12,10 +13,10 @@ void setup_key_destroy(CLI::App& group, Context& c) {
     bool dry_run = false;
   };
   auto o = std::make_shared<Options>();
-  CLI::App* cmd =
-      group.add_subcommand("destroy",
-                           "destroy versions that reach no sealed data; data goes by kesu erase\n\n  kesu "
-                           "key destroy trial --version 1 --dry-run");
+  CLI::App* cmd = group.add_subcommand(
+      "destroy",
+      "destroy versions on which nothing depends any more; data goes by kesu erase\n\n  kesu "
+      "key destroy trial --version 1 --dry-run");
   cmd->add_option("KEY", o->name)->required();
   cmd->add_option("--version", o->version, "only this one (default: all)");
   cmd->add_flag("--dry-run", o->dry_run, "show what would be done, change nothing");
@@ -27,13 +28,17 @@ void setup_key_destroy(CLI::App& group, Context& c) {
     std::string text;
     bool kept = false;
     for (const DestroyPreview& p : preview_destroy_key(v, k, o->version)) {
-      plan.push(Json::object({{"version", p.version}, {"state", p.state}, {"kept_by", p.kept_by}}));
+      plan.push(Json::object(
+          {{"version", p.version}, {"state", p.state}, {"kept_by", p.kept_by}, {"next", p.next}}));
       text += "  " + brief(p.version) + "   " + p.state + "   " +
-              (p.kept_by.empty() ? "would be destroyed" : "kept: " + p.kept_by) + "\n";
+              (!p.kept_by.empty()                 ? "kept: " + p.kept_by
+               : p.state.starts_with("destroyed") ? "would be inspected: destroyed, not shown absent yet"
+                                                  : "would be destroyed") +
+              "\n" + (p.next.empty() ? "" : "    next   " + p.next + "\n");
       kept |= !p.kept_by.empty();
     }
     if (o->dry_run)
-      return c.show(Json::object({{"key", k.id}, {"versions", plan}}),
+      return c.show(Json::object({{"key", k.id}, {"versions", plan}, {"census", census_json(v, k)}}),
                     "Key " + name + "   nothing has been changed\n" + text);
     if (!kept && plan.size()) {
       c.say("Key " + name + "\n" + text.substr(0, text.size() - 1));
@@ -42,8 +47,11 @@ void setup_key_destroy(CLI::App& group, Context& c) {
     Json done(Json::Array{});
     std::string said;
     for (const DestroyedVersion& d : destroy_key(v, k, o->version)) {
-      done.push(Json::object({{"version", d.version}, {"outcome", d.outcome}}));
-      said += brief(d.version) + " of " + name + ": " + d.outcome + "\n";
+      done.push(Json::object({{"version", d.version},
+                              {"outcome", d.outcome},
+                              {"inspected", d.inspected.empty() ? Json() : Json(d.inspected)}}));
+      said += brief(d.version) + " of " + name + ": " + d.outcome +
+              (d.inspected.empty() ? "" : "; inspected: " + d.inspected) + "\n";
       if (d.outcome != "destroyed") c.exit = Exit::partial;
     }
     v.checkpoint();

@@ -54,7 +54,7 @@ std::string info_text(const Json& j) {
 
 void setup_seal(CLI::App& app, Context& c) {
   struct Options {
-    std::string dataset, out;
+    std::string dataset, out, accept_compromised;
     std::vector<std::string> sources;
     bool force = false, replace = false;
   };
@@ -92,9 +92,12 @@ void setup_seal(CLI::App& app, Context& c) {
   cmd->add_option("FILE", o->sources, "sealed files, or directories of them")->required();
   cmd->add_option("-o,--out", o->out, "where the files go (default: here)");
   cmd->add_flag("--force", o->force, "replace existing files");
+  cmd->add_option("--accept-compromised", o->accept_compromised,
+                  "open under compromised key versions, too: why; it is recorded");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::write);
-    OpenResult r = open_files(v, o->sources, o->out.empty() ? "." : o->out, o->force, c.progress("opened"));
+    OpenResult r = open_files(v, o->sources, o->out.empty() ? "." : o->out, o->force, c.progress("opened"),
+                              o->accept_compromised);
     fail_alone(r.failed, r.opened);
     c.exit = exit_of_parts(r.opened, r.failed);
     c.show(Json::object({{"opened", r.opened}, {"bytes", r.bytes}, {"failed", parts_json(r.failed)}}),

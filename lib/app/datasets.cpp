@@ -1,6 +1,8 @@
 #include "app/datasets.h"
 
 #include "app/actor.h"
+#include "app/exceptions.h"
+#include "app/key_states.h"
 #include "app/settle.h"
 #include "policy/policy.h"
 
@@ -24,7 +26,8 @@ AeadAlg algorithm_of(const std::string& name) {
   throw Error(Code::bad_input, "no content algorithm is called " + name).next("one of " + known);
 }
 
-void judge(const std::string& algorithm, policy::Purpose purpose, const std::string& until, Millis now) {
+void judge(const State& state, const std::string& algorithm, policy::Purpose purpose,
+           const std::string& until, Millis now) {
   policy::Query query{.algorithm = algorithm, .purpose = purpose, .now_year = year_of(now)};
   if (until != "open-ended") {
     if (until.size() != 4 || until.find_first_not_of("0123456789") != std::string::npos)
@@ -32,13 +35,24 @@ void judge(const std::string& algorithm, policy::Purpose purpose, const std::str
     query.end_year = std::stoi(until);
   }
   policy::Verdict v = policy::evaluate(query);
-  if (v.allowed) return;
+  if (v.allowed || (v.exception_possible && excepted(state, algorithm, purpose, now))) return;
   std::string cited;
   for (const std::string& c : v.citations) cited += (cited.empty() ? "" : "; ") + c;
   throw Error(Code::policy_refused, algorithm + " is refused where data must stay unreadable " +
                                         (until == "open-ended" ? "without end" : "until " + until))
       .cause(v.reason + " [" + cited + "]")
-      .next("kesu policy check " + algorithm + ", or an end date with --unreadable-until YEAR");
+      .next("kesu policy check " + algorithm + ", or an end date with --unreadable-until YEAR" +
+            (v.exception_possible ? ", or an approver's exception: kesu policy except" : ""));
+}
+
+// The active version of a key that data may be sealed under.
+std::string sealing_version(const State& state, const KeyRecord& key) {
+  if (key.purpose != KeyPurpose::wrap || !key.active())
+    throw Error(Code::state_refused, key.name + " cannot seal")
+        .cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state())
+        .next("kesu key create NAME");
+  refuse_reserved(state, key);
+  return key.active()->id;
 }
 }  // namespace
 
@@ -60,15 +74,7 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
           .cause(id + ", " + other.state)
           .next("choose another name");
   const std::string key_id = vault.find_key(d.key).id;
-  auto usable_key = [&] {
-    const KeyRecord& key = vault.state().keys.at(key_id);
-    if (key.purpose != KeyPurpose::wrap || !key.active())
-      throw Error(Code::state_refused, key.name + " cannot seal")
-          .cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state())
-          .next("kesu key create NAME");
-    refuse_reserved(vault.state(), key);
-    return key.active()->id;
-  };
+  auto usable_key = [&] { return sealing_version(vault.state(), vault.state().keys.at(key_id)); };
   const std::string version = usable_key();
   if (d.history != "none" && d.history != "disposed" && d.history != "unknown")
     throw Error(Code::bad_input, "--plaintext-history takes none, disposed or unknown");
@@ -78,8 +84,8 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
   algorithm_of(d.algorithm);
   if (d.chunk < kMinChunk || d.chunk > kMaxChunk || (d.chunk & (d.chunk - 1)))
     throw Error(Code::bad_input, "--chunk takes a power of two from 16384 to 4194304");
-  judge(d.algorithm, policy::Purpose::payload, d.unreadable_until, vault.now());
-  judge("AES-256-GCM", policy::Purpose::wrap, d.unreadable_until, vault.now());
+  judge(state, d.algorithm, policy::Purpose::payload, d.unreadable_until, vault.now());
+  judge(state, "AES-256-GCM", policy::Purpose::wrap, d.unreadable_until, vault.now());
 
   Json locations(Json::Array{});
   for (const std::string& l : d.locations) locations.push(l);
@@ -107,6 +113,57 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
                                .body = settings}};
   });
   return id;
+}
+
+bool DatasetChanges::empty() const {
+  return !key && !owner && !data_class && !region && !contract && !retention && !unreadable_until &&
+         locations.empty();
+}
+
+void update_dataset(Vault& vault, const std::string& id, const DatasetChanges& c, const std::string& reason) {
+  if (c.empty()) throw Error(Code::usage, "what is to change?").next("kesu dataset update --help");
+  if (reason.empty()) throw Error(Code::usage, "why? --reason TEXT stays in the ledger with the change");
+  settle(vault);
+  const std::string key_id = c.key ? vault.find_key(*c.key).id : "";
+  std::vector<std::string> streams = {id, vault.state().vault.id};
+  if (c.key) streams.push_back(sealing_version(vault.state(), vault.state().keys.at(key_id)));
+  vault.decide(streams, [&] {
+    const State& state = vault.state();
+    const DatasetRecord& d = state.datasets.at(id);
+    if (d.state != "open")
+      throw Error(d.state == "frozen" ? Code::frozen : Code::state_refused,
+                  "dataset " + d.name + " is " + d.state)
+          .cause(d.erasure.empty() ? "" : "by erasure " + d.erasure);
+    Json changes = Json::object({});
+    auto change = [&](const char* member, const std::optional<std::string>& value) {
+      if (value) changes.set(member, *value);
+    };
+    if (c.key) {
+      sealing_version(state, state.keys.at(key_id));
+      changes.set("key", key_id);
+    }
+    change("owner", c.owner);
+    change("class", c.data_class);
+    change("region", c.region);
+    change("contract", c.contract);
+    change("retention", c.retention);
+    if (c.unreadable_until) {
+      judge(state, d.settings.str("content_algorithm"), policy::Purpose::payload, *c.unreadable_until,
+            vault.now());
+      judge(state, "AES-256-GCM", policy::Purpose::wrap, *c.unreadable_until, vault.now());
+      changes.set("unreadable_until", *c.unreadable_until);
+    }
+    if (!c.locations.empty()) {
+      Json locations(Json::Array{});
+      for (const std::string& l : c.locations) locations.push(l);
+      changes.set("locations", locations);
+    }
+    // The vault is named so that a request to destroy the key, decided at the same time, decides anew.
+    return std::vector<Event>{
+        {.type = "dataset-updated",
+         .nodes = {{.id = id}, {.id = state.vault.id}},
+         .body = Json::object({{"changes", changes}, {"reason", reason}, {"actor", this_process()}})}};
+  });
 }
 
 AeadAlg content_algorithm(const DatasetRecord& dataset) {
@@ -184,35 +241,42 @@ void KeyHolder::end(const std::string& how) {
                 {id});
 }
 
-Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::string& id) {
-  for (const DatasetKeyRecord& k : dataset.keys) {
-    if (k.id != id) continue;
-    const VersionRecord* v = vault.state().version(k.version);
+Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::string& id, ProcessFor why) {
+  std::exception_ptr first;
+  for (auto k = dataset.keys.rbegin(); k != dataset.keys.rend(); ++k) {
+    if (k->id != id) continue;
+    const VersionRecord* v = vault.state().version(k->version);
     if (!v || !v->ref)
       throw Error(Code::ledger_damaged, "dataset key " + id + " names no key version that was made");
-    auto state = parse_key_state(v->state);
-    if (!state || !may_process(*state))
-      throw Error(Code::state_refused, "the key of dataset " + dataset.name + " is " + v->state)
-          .cause(v->version().brief());
-    return vault.provider(v->provider)
-        .unwrap(*v->ref, k.wrapped,
-                dataset_key_aad(vault.id(), *DatasetId::parse(dataset.id), *DatasetKeyId::parse(id),
-                                v->version()));
+    try {
+      refuse_to_process(vault, *v, why);
+      return vault.provider(v->provider)
+          .unwrap(*v->ref, k->wrapped,
+                  dataset_key_aad(vault.id(), *DatasetId::parse(dataset.id), *DatasetKeyId::parse(id),
+                                  v->version()));
+    } catch (const Error&) {
+      if (!first) first = std::current_exception();
+    }
   }
+  if (first) std::rethrow_exception(first);
   throw Error(Code::ledger_damaged, "dataset " + dataset.name + " has no dataset key " + id);
 }
 
-std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset) {
-  std::map<std::string, Secret> keys;
+std::vector<const BatchRecord*> sealed_batches(const DatasetRecord& dataset) {
   std::vector<const BatchRecord*> batches;
   for (const BatchRecord& b : dataset.batches)
     if (b.state == "sealed") batches.push_back(&b);
-  std::sort(batches.begin(), batches.end(), [](auto* a, auto* b) { return a->done_seq < b->done_seq; });
+  std::sort(batches.begin(), batches.end(), [](auto* x, auto* y) { return x->done_seq < y->done_seq; });
+  return batches;
+}
+
+std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset, ProcessFor why) {
+  std::map<std::string, Secret> keys;
   std::vector<SegmentObject> out;
-  for (const BatchRecord* b : batches) {
+  for (const BatchRecord* b : sealed_batches(dataset)) {
     auto key = keys.find(b->dataset_key);
     if (key == keys.end())
-      key = keys.emplace(b->dataset_key, open_dataset_key(vault, dataset, b->dataset_key)).first;
+      key = keys.emplace(b->dataset_key, open_dataset_key(vault, dataset, b->dataset_key, why)).first;
     for (SegmentObject& o : open_segment(vault.store().segment(dataset.id, b->id), key->second))
       out.push_back(std::move(o));
   }
@@ -220,12 +284,8 @@ std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dat
 }
 
 std::vector<Digest32> dataset_leaves(Vault& vault, const DatasetRecord& dataset) {
-  std::vector<const BatchRecord*> batches;
-  for (const BatchRecord& b : dataset.batches)
-    if (b.state == "sealed") batches.push_back(&b);
-  std::sort(batches.begin(), batches.end(), [](auto* a, auto* b) { return a->done_seq < b->done_seq; });
   std::vector<Digest32> out;
-  for (const BatchRecord* b : batches)
+  for (const BatchRecord* b : sealed_batches(dataset))
     for (auto& [id, leaf] : parse_segment_leaves(vault.store().segment(dataset.id, b->id)).objects)
       out.push_back(leaf);
   return out;

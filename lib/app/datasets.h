@@ -6,6 +6,7 @@
 
 #include "app/vault.h"
 #include "inventory/segment.h"
+#include "keys/state.h"
 
 namespace kesu {
 
@@ -21,6 +22,17 @@ struct DatasetDraft {
 // Judged by the policy: payload and wrap until `unreadable_until`. Errors: already_exists, policy_refused,
 // bad_input.
 std::string add_dataset(Vault& vault, const DatasetDraft& draft);
+// What may change in a dataset that is open; nullopt: as it is. New objects follow at once; older ones lie
+// where they lie (kesu rewrap moves their data keys to the key).
+struct DatasetChanges {
+  std::optional<std::string> key, owner, data_class, region, contract, retention, unreadable_until;
+  std::vector<std::string> locations;  // empty: as they are; else all of them
+  bool empty() const;
+};
+// Judged by the policy as in add_dataset. Errors: usage (no change, no reason), those of add_dataset, frozen.
+void update_dataset(Vault& vault, const std::string& dataset, const DatasetChanges& changes,
+                    const std::string& reason);
+
 // Throws frozen when an erasure that was requested will destroy a version of this key.
 void refuse_reserved(const State& state, const KeyRecord& key);
 Json dataset_json(const State& state, const DatasetRecord& dataset);
@@ -48,10 +60,15 @@ class KeyHolder {
   Millis until_ = 0;
 };
 
-// The dataset key, opened through the provider. Needs a KeyHolder.
-Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::string& dataset_key);
+// The dataset key, opened through the provider by the newest of its wraps whose version may process for this
+// end and whose provider answers. Needs a KeyHolder. Errors: those of refuse_to_process and Provider::unwrap.
+Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::string& dataset_key,
+                        ProcessFor why = ProcessFor::opening);
+// Sealed batches in inventory order.
+std::vector<const BatchRecord*> sealed_batches(const DatasetRecord& dataset);
 // All objects of all sealed batches, in inventory order. Needs a KeyHolder.
-std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset);
+std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset,
+                                          ProcessFor why = ProcessFor::opening);
 // Leaves of all sealed batches, in inventory order; no key needed.
 std::vector<Digest32> dataset_leaves(Vault& vault, const DatasetRecord& dataset);
 

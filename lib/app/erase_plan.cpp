@@ -77,11 +77,19 @@ std::set<std::string> kept_datasets(Vault& vault, const std::vector<std::string>
   const State& state = vault.state();
   std::set<std::string> scope(datasets.begin(), datasets.end()), out;
   KillSet kill = kill_set(vault.graph(), scope);
+  // What is destroyed already takes nothing with it any more: what hung on it was moved away before.
+  std::set<std::string> dying, reaches;
+  for (const std::string& version : kill.versions)
+    if (const VersionRecord* v = state.version(version); !v || !is_destroyed(v->state)) dying.insert(version);
+  for (const std::string& copy : kill.copies)
+    if (vault.graph().living(copy, vault.now())) dying.insert(copy);
+  for (const std::string& key : vault.graph().reached(dying))
+    if (const GraphNode* node = vault.graph().find(key)) reaches.insert(node->of);
   for (auto& [id, d] : state.datasets) {
     if (scope.contains(id) || d.state == "erased") continue;
-    bool reached = kill.kept_datasets.contains(id);
-    for (const std::string& version : kill.versions)
-      reached |= d.key == VersionRef::parse(version)->key.str();
+    bool reached = reaches.contains(id);
+    for (const std::string& version : dying)
+      reached |= version.starts_with("key-") && d.key == VersionRef::parse(version)->key.str();
     if (reached) out.insert(id);
   }
   return out;

@@ -2,81 +2,189 @@
 #include "app/key_destroy.h"
 
 #include "app/actor.h"
+#include "app/census.h"
+#include "app/key_states.h"
 #include "app/settle.h"
 #include "erasure/destroy_version.h"
 
 namespace kesu {
 
+namespace {
+// What the vault itself does with a version, or will do.
+std::string kept_by_vault(Vault& vault, const KeyRecord& key, const VersionRecord& v) {
+  const State& state = vault.state();
+  if (state.vault.ledger_version == v.id) return "it signs the ledger's checkpoints";
+  for (auto& [id, p] : state.providers)
+    if (p.control == v.id) return "it is the control key of provider " + p.name;
+  if (key.purpose == KeyPurpose::sign_certificate) return "it signs certificates";
+  if (const ErasureRecord* e = state.reserving(key.id))
+    return "erasure " + e->id.substr(0, 12) + " will destroy it";
+  return "";
+}
+
+void judge(Vault& vault, const KeyRecord& key, const VersionRecord& v, const std::set<std::string>& going,
+           DestroyPreview& out) {
+  const State& state = vault.state();
+  out.kept_by = kept_by_vault(vault, key, v);
+  if (!out.kept_by.empty()) return;
+  Census c = census(vault, v, going);
+  if (!c.rows.empty()) {
+    out.kept_by = "it reaches data that is kept: " + census_text(state, c);
+    std::string names, rewraps;
+    for (const CensusRow& r : c.rows) {
+      const std::string& name = state.datasets.at(r.dataset).name;
+      names += " " + name;
+      rewraps += (rewraps.empty() ? "" : "; ") + ("kesu rewrap " + name);
+    }
+    out.next =
+        rewraps + " moves data keys to the active version" +
+        (v.state == "active" ? " (after kesu key rotate " + key.name + ")" : "") +
+        "; data that shall go, and what was sealed over, goes by an approved erasure: kesu erase plan" +
+        names;
+    return;
+  }
+  if (v.number() == key.versions.back().number() && v.state == "active")
+    for (auto& [id, d] : state.datasets)
+      if (d.key == key.id && d.state == "open") {
+        out.kept_by = "dataset " + d.name + " is sealed under it";
+        out.next = "kesu key rotate " + key.name + ", or kesu dataset update " + d.name + " --key KEY";
+      }
+}
+
+Vault::Probed inspect(Vault& vault, const VersionRecord& v) {
+  vault.close_providers();
+  return vault.probe(vault.state().providers.at(v.provider), {*v.ref}, {});
+}
+
+// It works, and so does the control key: only then is an absence afterwards a difference.
+std::string inspect_before(Vault& vault, const VersionRecord& v) {
+  Vault::Probed probed = inspect(vault, v);
+  const ProviderRecord& provider = vault.state().providers.at(v.provider);
+  if (probed.report.control != ProbeAnswer::usable)
+    throw Error(
+        Code::provider_unavailable,
+        "provider " + provider.name + "'s control key does not answer: nothing can be shown about others")
+        .cause(probed.report.error_message)
+        .next("kesu provider test " + provider.name);
+  if (const ProbeKey& k = probed.key(v.version()); k.answer != ProbeAnswer::usable)
+    throw Error(Code::key_mismatch,
+                version_name(vault.state(), v) +
+                    " is not usable before its destruction, so its destruction could not be shown")
+        .cause(std::string(probe_text(k.answer)) + ": " + k.why)
+        .next("find out who touched it: kesu provider test " + provider.name);
+  return probed.evidence;
+}
+
+// The inspection after. Only "absent" is an end; anything else stays a question.
+std::string inspect_after(Vault& vault, const std::string& id) {
+  const VersionRecord v = *vault.state().version(id);
+  const std::string before = vault.store().entry(v.bracket).entry.body.str("before");
+  Vault::Probed probed = inspect(vault, v);
+  const ProbeKey& k = probed.key(v.version());
+  if (k.answer != ProbeAnswer::absent)
+    throw Error(Code::outcome_unknown, "the provider was told to destroy " + version_name(vault.state(), v) +
+                                           ", but the inspection does not show it absent")
+        .cause(std::string(probe_text(k.answer)) + ": " + k.why)
+        .next("make the provider answer (kesu provider test), then the same command again");
+  const std::string answer(probe_text(k.answer));
+  vault.append(
+      {{.type = "key-inspected",
+        .nodes = {{.id = id}},
+        .body = Json::object(
+            {{"provider", v.provider}, {"before", before}, {"after", probed.evidence}, {"answer", answer}})}},
+      {id});
+  return answer;
+}
+}  // namespace
+
+bool inspection_due(Vault& vault, const VersionRecord& v) {
+  if (!v.destroyed || !v.erasure.empty() || !v.inspected.empty()) return false;
+  return !vault.store().entry(v.bracket).entry.body.str_or("before", "").empty();
+}
+
+void settle_inspections(Vault& vault) {
+  std::vector<std::string> due;
+  for (auto& [id, key] : vault.state().keys)
+    for (const VersionRecord& v : key.versions)
+      if (inspection_due(vault, v) && may_settle(vault, v.actor, v.since)) due.push_back(v.id);
+  for (const std::string& id : due)
+    attempt_to_settle(vault, [&] {
+      inspect_after(vault, id);
+      vault.env().notice("settled: " + version_name(vault.state(), *vault.state().version(id)) +
+                         " is shown absent after its destruction");
+    });
+}
+
 std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& key, uint32_t number) {
   std::vector<DestroyPreview> out;
-  const State& state = vault.state();
+  std::set<std::string> going;
   for (const VersionRecord& v : key.versions) {
     if (number && v.number() != number) continue;
-    auto moved = parse_key_state(v.state);
-    if (!moved || !may_move(*moved, KeyState::destroying)) continue;
-    std::string kept_by;
-    if (state.vault.ledger_version == v.id) kept_by = "it signs the ledger's checkpoints";
-    for (auto& [id, p] : state.providers)
-      if (p.control == v.id) kept_by = "it is the control key of provider " + p.name;
-    if (key.purpose == KeyPurpose::sign_certificate && kept_by.empty()) kept_by = "it signs certificates";
-    std::set<std::string> datasets;
-    for (const std::string& reached : vault.graph().reached(v.id))
-      if (const GraphNode* node = vault.graph().find(reached)) datasets.insert(node->of);
-    for (const std::string& id : datasets) {
-      auto d = state.datasets.find(id);
-      std::string name = d == state.datasets.end() ? id : d->second.name;
-      kept_by += (kept_by.empty() ? "it reaches data keys of " : ", ") + name;
-    }
-    if (const ErasureRecord* e = state.reserving(key.id); e && kept_by.empty())
-      kept_by = "erasure " + e->id.substr(0, 12) + " will destroy it";
-    if (v.number() == key.versions.back().number() && v.state == "active" && kept_by.empty())
-      for (auto& [id, d] : state.datasets)
-        if (d.key == key.id && d.state == "open") kept_by = "dataset " + d.name + " is sealed under it";
-    out.push_back({v.id, v.state, kept_by});
+    auto state = parse_key_state(v.state);
+    bool due = inspection_due(vault, v);
+    if (!due && (!state || !may_move(*state, KeyState::destroying))) continue;
+    out.push_back({v.id, v.state, "", ""});
+    going.insert(v.id);
+    if (!due) judge(vault, key, v, {}, out.back());
   }
+  // Each may go alone; what hangs on them together is asked when all could.
+  bool all = true;
+  for (const DestroyPreview& p : out) all &= p.kept_by.empty();
+  for (DestroyPreview& p : out)
+    if (const VersionRecord& v = *key.find(p.version); all && going.size() > 1 && !v.destroyed)
+      judge(vault, key, v, going, p);
   return out;
 }
 
 std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32_t number) {
   const std::string id = found.id, name = found.name;
   vault.rebuild();
+  std::set<std::string> due;  // settle() may answer it now
+  for (const VersionRecord& v : vault.state().keys.at(id).versions)
+    if ((!number || v.number() == number) && inspection_due(vault, v)) due.insert(v.id);
   settle(vault);
+  std::vector<DestroyedVersion> out;
+  for (const std::string& v : due) {
+    const VersionRecord& now = *vault.state().version(v);
+    out.push_back({v, "destroyed", inspection_due(vault, now) ? inspect_after(vault, v) : now.inspected});
+  }
   std::vector<DestroyPreview> plan = preview_destroy_key(vault, vault.state().keys.at(id), number);
-  if (plan.empty())
+  if (plan.empty() && out.empty())
     throw Error(Code::state_refused, name + " has no version that could be destroyed")
         .cause("it is " + vault.state().keys.at(id).state())
         .next("kesu key show " + name);
-  for (const DestroyPreview& p : plan)
-    if (!p.kept_by.empty()) {
-      Error e(Code::in_use,
-              VersionRef::parse(p.version)->brief() + " of " + name + " is not destroyed: " + p.kept_by);
-      std::string datasets;
-      for (auto& [ds, d] : vault.state().datasets)
-        if (d.key == id && d.state != "erased") datasets += " " + d.name;
-      if (!datasets.empty())
-        e.next("data sealed under it goes by an approved erasure: kesu erase plan" + datasets);
-      throw e;
-    }
-  vault.checkpoint();  // before anything irreversible
-  std::vector<DestroyedVersion> out;
+  auto refuse = [&](const DestroyPreview& p) {
+    if (p.kept_by.empty()) return;
+    const VersionRecord& v = *vault.state().version(p.version);
+    throw Error(Code::in_use, version_name(vault.state(), v) + " is not destroyed: " + p.kept_by)
+        .next(p.next.empty() ? "kesu key show " + name : p.next);
+  };
+  for (const DestroyPreview& p : plan) refuse(p);
+  if (!plan.empty()) vault.checkpoint();  // before anything irreversible
   for (const DestroyPreview& p : plan) {
     const VersionRecord v = *vault.state().version(p.version);
-    // Decided again at the very append that begins it: a dataset added or sealed meanwhile keeps the key
-    // alive.
+    if (v.destroyed) continue;
+    const bool reached = !vault.graph().reached(v.id).empty();
+    const std::string before = reached ? inspect_before(vault, v) : "";
+    // Decided again at the very append that begins it: a dataset added, sealed or re-wrapped meanwhile keeps
+    // the key alive.
     auto append = [&](std::vector<Event> events) {
       if (events.at(0).type != "destroy-intended") return void(vault.append(std::move(events), {v.id}));
       vault.decide({v.id, vault.state().vault.id}, [&] {
         for (const DestroyPreview& now : preview_destroy_key(vault, vault.state().keys.at(id), v.number()))
-          if (!now.kept_by.empty())
-            throw Error(Code::in_use, v.version().brief() + " is not destroyed: " + now.kept_by)
-                .next("kesu key show " + id.substr(0, 12));
+          refuse(now);
+        if (before.empty() && !vault.graph().reached(v.id).empty())
+          throw Error(Code::in_use,
+                      version_name(vault.state(), v) + " is not destroyed: it reached data meanwhile")
+              .next("the same command again");
         return events;
       });
     };
     Recorder recorder{append, [&](ByteView b) { return vault.store().put_blob(b); }};
-    DestroyOrder order{*v.ref, v.state, std::nullopt, this_process()};
+    DestroyOrder order{*v.ref, v.state, std::nullopt, this_process(), before};
     bool gone = destroy_version(vault.provider(v.provider), order, recorder) == DestroyOutcome::destroyed;
-    out.push_back({v.id, gone ? "destroyed" : "refused by the provider"});
+    out.push_back({v.id, gone ? "destroyed" : "refused by the provider",
+                   gone && reached ? inspect_after(vault, v.id) : ""});
   }
   return out;
 }

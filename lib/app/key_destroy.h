@@ -1,4 +1,4 @@
-// Use case: destroy key versions on which nothing that is kept depends.
+// Use case: destroy key versions on which nothing that is kept depends (docs/decisions/0008).
 #pragma once
 #include <string>
 #include <vector>
@@ -7,15 +7,26 @@
 
 namespace kesu {
 
-// Only versions that reach no data key ever sealed: in_use otherwise, naming the erase plan to type.
+// A version goes when the census shows nothing on it: no object whose newest slot is under it, no dataset key
+// that only it opens, nothing unsettled. One that ever reached data is looked for before and after, in a
+// process of its own; an interrupted inspection is made up for by the same command, or by settle(). Errors:
+// in_use with the census; state_refused; key_mismatch (not usable before); outcome_unknown (not shown absent
+// after).
 struct DestroyedVersion {
-  std::string version, outcome;
+  std::string version, outcome;  // outcome: destroyed, or refused by the provider
+  std::string inspected;  // the inspection's answer; empty: it never reached data, nothing was inspected
 };
 std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& key, uint32_t version);
-// What destroy_key would do: versions and, per version, what keeps it (empty: nothing).
+// What destroy_key would do: versions and, per version, what keeps it (empty: nothing), and what to type
+// about it.
 struct DestroyPreview {
-  std::string version, state, kept_by;
+  std::string version, state, kept_by, next;
 };
 std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& key, uint32_t version);
+
+// For lib/app itself: whether the inspection after a destruction outside an erasure is still to be made; and
+// all of them, whose process has ended.
+bool inspection_due(Vault& vault, const VersionRecord& version);
+void settle_inspections(Vault& vault);
 
 }  // namespace kesu

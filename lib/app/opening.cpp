@@ -42,7 +42,7 @@ const DatasetRecord& readable(const Vault& vault, const State& state, const Cand
 
 // Recorded and durable before the first byte leaves: who could see what, when, is part of the answer.
 void record_opening(Vault& vault, const std::string& process, const std::string& dataset,
-                    const std::vector<Candidate>& files) {
+                    const std::vector<Candidate>& files, const std::string& purpose) {
   Json objects(Json::Array{}), versions(Json::Array{});
   std::set<std::string> seen;
   for (const Candidate& c : files) {
@@ -53,24 +53,27 @@ void record_opening(Vault& vault, const std::string& process, const std::string&
   vault.append({{.type = "objects-opened",
                  .nodes = {{.id = process}, {.id = dataset, .n = static_cast<int64_t>(files.size())}},
                  .edges = {{process, dataset}},
-                 .body = Json::object({{"purpose", "open"}, {"objects", objects}, {"versions", versions}})}},
+                 .body = Json::object({{"purpose", purpose}, {"objects", objects}, {"versions", versions}})}},
                {});
 }
 }  // namespace
 
-Secret unwrap_slot(Vault& vault, const DatasetRecord& dataset, const Slot& slot, ByteView aad) {
+Secret unwrap_slot(Vault& vault, const DatasetRecord& dataset, const Slot& slot, ByteView aad,
+                   ProcessFor why) {
   const VersionRecord* v = vault.state().version(slot.version.str());
   if (!v || !v->ref)
-    throw Error(Code::object_absent, "key version " + slot.version.brief() + " is not in this vault");
-  auto state = parse_key_state(v->state);
-  if (!state || !may_process(*state))
-    throw Error(Code::state_refused,
-                "key version " + slot.version.brief() + " of dataset " + dataset.name + " is " + v->state);
+    throw Error(Code::object_absent, "key version " + slot.version.brief() + " of dataset " + dataset.name +
+                                         " is not in this vault");
+  refuse_to_process(vault, *v, why);
   return vault.provider(v->provider).unwrap(*v->ref, slot.wrapped, aad);
 }
 
 OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, const std::string& out,
-                      bool force, const std::function<void(int64_t, int64_t)>& progress) {
+                      bool force, const std::function<void(int64_t, int64_t)>& progress,
+                      const std::string& accept_compromised) {
+  const ProcessFor why = accept_compromised.empty() ? ProcessFor::opening : ProcessFor::accepted;
+  const std::string purpose =
+      accept_compromised.empty() ? "open" : "open; compromised versions accepted: " + accept_compromised;
   settle(vault);
   OpenResult result;
   std::map<std::string, std::vector<Candidate>> by_dataset;
@@ -98,12 +101,12 @@ OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, con
           all.begin() + static_cast<ptrdiff_t>(at),
           all.begin() + static_cast<ptrdiff_t>(std::min(at + kMaxBatch, all.size())));
       holder.keep();
-      record_opening(vault, holder.id(), dataset, batch);
+      record_opening(vault, holder.id(), dataset, batch, purpose);
       for (const Candidate& c : batch) {
         try {
           const DatasetRecord& d = readable(vault, vault.state(), c);
           OpenedFile opened = open_to_file(
-              c.path, [&](const Slot& slot, ByteView aad) { return unwrap_slot(vault, d, slot, aad); },
+              c.path, [&](const Slot& slot, ByteView aad) { return unwrap_slot(vault, d, slot, aad, why); },
               [&](const Metadata& m) { return safe_destination(root, safe_relative_path(m.name)); },
               {.replace = force, .durable = false});
           ++result.opened;

@@ -82,6 +82,33 @@ std::string inode_of(const std::string& directory) {
   return ::stat(directory.c_str(), &st) == 0 ? std::to_string(st.st_ino) : "";
 }
 
+Error quota_used_up(const State& state, const VersionRecord& v) {
+  return Error(Code::wrap_quota,
+               "key version " + version_name(state, v) + " may wrap no more data keys: its quota is " +
+                   std::to_string(v.wrap_quota) + ", " + std::to_string(v.wraps) + " are used")
+      .cause("wraps under one AES-256-GCM key with random nonces are counted, NIST SP 800-38D §8.3")
+      .next("kesu key rotate " + state.key_of(v.id)->name + ", then the same command again");
+}
+
+const VersionRecord& protecting_version(Vault& vault, const DatasetRecord& d) {
+  if (d.state != "open")
+    throw Error(d.state == "frozen" ? Code::frozen : Code::state_refused,
+                "dataset " + d.name + " is " + d.state)
+        .cause(d.erasure.empty() ? "" : "by erasure " + d.erasure)
+        .next(d.state == "frozen" ? "it takes no new objects until that erasure is cancelled"
+                                  : "kesu dataset add makes another");
+  const KeyRecord& key = vault.state().keys.at(d.key);
+  refuse_reserved(vault.state(), key);
+  const VersionRecord* active = key.active();
+  if (!active)
+    throw Error(Code::state_refused, "the key of dataset " + d.name + " has no active version")
+        .cause(key.name + " is " + key.state())
+        .next("kesu key show " + key.name);
+  refuse_to_protect(vault, *active);
+  if (active->wraps_left() == 0) throw quota_used_up(vault.state(), *active);
+  return *active;
+}
+
 namespace {
 class Sealer {
  public:
@@ -169,22 +196,12 @@ class Sealer {
   // The active version, and a dataset key under it for the names; made when this version has none yet.
   void prepare() {
     DatasetRecord& d = dataset();
-    if (d.state != "open")
-      throw Error(d.state == "frozen" ? Code::frozen : Code::state_refused,
-                  "dataset " + d.name + " is " + d.state)
-          .cause(d.erasure.empty() ? "" : "by erasure " + d.erasure)
-          .next(d.state == "frozen" ? "it takes no new objects until that erasure is cancelled"
-                                    : "kesu dataset add makes another");
-    refuse_reserved(vault_.state(), vault_.state().keys.at(d.key));
-    const VersionRecord* active = vault_.state().keys.at(d.key).active();
-    if (!active)
-      throw Error(Code::state_refused, "the key of dataset " + d.name + " has no active version")
-          .next("kesu key show " + vault_.state().keys.at(d.key).name);
+    const VersionRecord* active = &protecting_version(vault_, d);
     version_ = active->version();
     ref_ = *active->ref;
     provider_ = &vault_.provider(active->provider);
     for (const DatasetKeyRecord& k : d.keys)
-      if (k.version == active->id) {
+      if (k.version == active->id && !k.rewrapped) {
         if (k.id != key_id_) key_ = open_dataset_key(vault_, d, k.id);
         key_id_ = k.id;
         return;
@@ -193,6 +210,9 @@ class Sealer {
   }
 
   void make_dataset_key() {
+    // One for the dataset key, and one at least for an object.
+    if (const VersionRecord& v = *vault_.state().version(version_.str()); v.wraps_left() < 2)
+      throw quota_used_up(vault_.state(), v);
     auto id = vault_.env().random.id<DatasetKeyId>();
     Secret fresh = vault_.env().random.secret(64);
     WrappedKey wrapped =
@@ -217,21 +237,28 @@ class Sealer {
   }
 
   void seal(const std::vector<const Found*>& files) {
+    for (size_t at = 0; at < files.size();)
+      at += seal_batch({files.begin() + static_cast<ptrdiff_t>(at), files.end()});
+  }
+
+  // Seals as many of them as the key version may still wrap, one at least; returns how many.
+  size_t seal_batch(std::vector<const Found*> files) {
     holder_->keep();
     prepare();
     if (key_id_.empty()) make_dataset_key();
     BatchId batch = vault_.env().random.id<BatchId>();
     std::vector<ObjectId> ids;
-    Json objects(Json::Array{});
-    for (size_t i = 0; i < files.size(); ++i) {
-      ids.push_back(vault_.env().random.id<ObjectId>());
-      objects.push(hex(ids.back().bytes()));
-    }
+    for (size_t i = 0; i < files.size(); ++i) ids.push_back(vault_.env().random.id<ObjectId>());
     std::string version = version_.str(), key_id = key_id_;
     vault_.decide({dataset_, version, vault_.state().vault.id}, [&] {
       prepare();
       if (version_.str() != version || key_id_ != key_id)
         throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
+      // The entry is what takes the wraps from the version's quota, before the first is made.
+      auto left = static_cast<uint64_t>(vault_.state().version(version)->wraps_left());
+      if (left < files.size()) files.resize(left);
+      Json objects(Json::Array{});
+      for (size_t i = 0; i < files.size(); ++i) objects.push(hex(ids[i].bytes()));
       return std::vector<Event>{{.type = "seal-intended",
                                  .nodes = {{.id = batch.str(),
                                             .is = "intended",
@@ -265,6 +292,7 @@ class Sealer {
       progress_(++done_, total_);
     }
     finish(batch, done, bytes);
+    return files.size();
   }
 
   SegmentObject seal_one(const Found& f, const ObjectId& id) {
@@ -388,7 +416,16 @@ SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<st
     walk(path, base, place, found, result);
   }
   make_directories(place);
-  Sealer(vault, id, place, replace, result, progress).run(found);
+  try {
+    Sealer(vault, id, place, replace, result, progress).run(found);
+  } catch (Error& e) {
+    if (e.code() != Code::wrap_quota) throw;
+    if (result.sealed) vault.checkpoint();
+    int64_t handled = result.sealed + result.unchanged + static_cast<int64_t>(result.failed.size());
+    throw e.tried("sealed " + std::to_string(result.sealed) + " of " + std::to_string(found.size()) +
+                  " files, which stay; " + std::to_string(static_cast<int64_t>(found.size()) - handled) +
+                  " were not begun");
+  }
   if (result.sealed) vault.checkpoint();
   return result;
 }

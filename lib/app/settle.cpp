@@ -9,8 +9,11 @@
 #include <set>
 
 #include "app/actor.h"
+#include "app/containers.h"
+#include "app/key_destroy.h"
 #include "app/key_states.h"
 #include "app/keys.h"
+#include "app/rewrap.h"
 #include "app/sealing.h"
 #include "base/files.h"
 #include "erasure/destroy_version.h"
@@ -21,6 +24,7 @@ namespace kesu {
 namespace {
 // A process that cannot be seen from here (another host, another container) is waited for as long as a lease.
 constexpr Millis kUnseen = 12 * 3600 * 1000LL;
+}  // namespace
 
 bool may_settle(Vault& vault, const Json& actor, Millis since) {
   if (actor.is_null() || is_this_process(actor)) return true;
@@ -28,8 +32,7 @@ bool may_settle(Vault& vault, const Json& actor, Millis since) {
   return ended ? *ended : vault.now() > since + kUnseen;
 }
 
-// One question that cannot be answered now neither hides the others nor stops the command.
-void attempt(Vault& vault, const std::function<void()>& settle_one) {
+void attempt_to_settle(Vault& vault, const std::function<void()>& settle_one) {
   // These are about the vault itself: no command can go on.
   static const std::set<Code> kEndsAll = {Code::ledger_damaged, Code::store_unavailable, Code::store_busy,
                                           Code::disk_full,      Code::read_only,         Code::vault_newer};
@@ -43,6 +46,11 @@ void attempt(Vault& vault, const std::function<void()>& settle_one) {
   }
 }
 
+bool same_place(const BatchRecord& batch) {
+  return !batch.place_inode.empty() && inode_of(batch.location) == batch.place_inode;
+}
+
+namespace {
 void settle_birth(Vault& vault, const std::string& id) {
   const VersionRecord v = *vault.state().version(id);
   KeyPurpose purpose = vault.state().key_of(id)->purpose;
@@ -66,13 +74,9 @@ void settle_births(Vault& vault) {
   for (auto& [id, key] : vault.state().keys)
     for (const VersionRecord& v : key.versions)
       if (v.state == "intended" && may_settle(vault, v.actor, v.since)) open.push_back(v.id);
-  for (const std::string& id : open) attempt(vault, [&] { settle_birth(vault, id); });
+  for (const std::string& id : open) attempt_to_settle(vault, [&] { settle_birth(vault, id); });
 }
 
-// The directory that was sealed to, and not a copy, or what is seen there while it is not mounted.
-bool same_place(const BatchRecord& batch) {
-  return !batch.place_inode.empty() && inode_of(batch.location) == batch.place_inode;
-}
 Error unexamined(const BatchRecord& batch) {
   return Error(Code::io_failed, "an interrupted batch of " + std::to_string(batch.objects.size()) +
                                     " objects lies in " + batch.location +
@@ -189,7 +193,7 @@ void settle_seals(Vault& vault) {
     for (const BatchRecord& b : d.batches)
       if (b.state == "intended" && may_settle(vault, b.actor, b.since)) open.emplace_back(id, b);
   for (auto& [dataset, batch] : open)
-    attempt(vault, [&, &ds = dataset, &b = batch] { settle_batch(vault, ds, b); });
+    attempt_to_settle(vault, [&, &ds = dataset, &b = batch] { settle_batch(vault, ds, b); });
 }
 
 void settle_destruction_of(Vault& vault, const std::string& id) {
@@ -215,7 +219,7 @@ void settle_destructions(Vault& vault) {
   for (auto& [id, key] : vault.state().keys)
     for (const VersionRecord& v : key.versions)
       if (v.state == "destroying" && may_settle(vault, v.actor, v.since)) open.push_back(v.id);
-  for (const std::string& id : open) attempt(vault, [&] { settle_destruction_of(vault, id); });
+  for (const std::string& id : open) attempt_to_settle(vault, [&] { settle_destruction_of(vault, id); });
 }
 
 void settle_processes(Vault& vault) {
@@ -267,14 +271,24 @@ std::vector<Question> open_questions(Vault& vault) {
       if (v.state == "intended") add(v.id, "was key " + key.name + " made?", v.actor, v.since);
       if (v.state == "destroying")
         add(v.id, "was " + v.version().brief() + " of " + key.name + " destroyed?", v.actor, v.since);
+      if (inspection_due(vault, v))
+        add(v.id, "is " + v.version().brief() + " of " + key.name + " gone from its provider, inspected?",
+            v.actor, v.since);
     }
+  for (Question& q : container_questions(vault)) out.push_back(std::move(q));
   for (auto& [id, d] : state.datasets)
-    for (const BatchRecord& b : d.batches)
+    for (const BatchRecord& b : d.batches) {
+      if (!b.rewrap.version.empty())
+        add(b.id,
+            "which of " + std::to_string(count_positions(b.rewrap.objects)) + " objects of dataset " +
+                d.name + " were re-wrapped?",
+            b.rewrap.actor, b.rewrap.since);
       if (b.state == "intended")
         add(b.id,
             "which of " + std::to_string(b.objects.size()) + " objects of dataset " + d.name +
                 " were sealed?",
             b.actor, b.since);
+    }
   for (auto& [id, p] : state.processes)
     if (p.alive)
       add(id, "does the process that holds keys of " + p.dataset + " (" + p.purpose + ") still run?", p.actor,
@@ -307,15 +321,31 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
                                          {"removed", Json(Json::Array{})},
                                          {"actor", this_process()}})}},
                  {b.id});
-  return static_cast<int64_t>(lost.size());
+  // Of a re-wrap: what nobody can look at counts as not moved, so that its old version stays.
+  std::vector<BatchRecord> unmoved;
+  for (const BatchRecord& b : vault.state().datasets.at(dataset).batches)
+    if (!b.rewrap.version.empty() && may_settle(vault, b.rewrap.actor, b.rewrap.since) && !same_place(b))
+      unmoved.push_back(b);
+  for (const BatchRecord& b : unmoved)
+    vault.append({{.type = "rewrap-done",
+                   .nodes = {{.id = b.id, .n = 0}},
+                   .body = Json::object({{"version", b.rewrap.version},
+                                         {"wrap_algorithm", "AES-256-GCM"},
+                                         {"objects", Json(Json::Array{})},
+                                         {"interrupted", true},
+                                         {"why", "declared lost: " + reason},
+                                         {"actor", this_process()}})}},
+                 {b.id});
+  return static_cast<int64_t>(lost.size() + unmoved.size());
 }
 
 void settle(Vault& vault) {
   vault.refresh();
   if (vault.state().vault.closed) return;  // it was closed without questions; the next append is refused
   sweep(vault);
-  for (auto step : {settle_processes, settle_births, settle_destructions, settle_seals})
-    attempt(vault, [&] { step(vault); });
+  for (auto step : {settle_containers, settle_processes, settle_births, settle_destructions,
+                    settle_inspections, settle_seals, settle_rewraps})
+    attempt_to_settle(vault, [&] { step(vault); });
 }
 
 }  // namespace kesu

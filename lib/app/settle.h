@@ -1,6 +1,7 @@
 // After a kill, a crash, a power cut: what an interrupted command left open is learned from the provider and
 // the files, and recorded. Never a guess, never a silent retry of something irreversible.
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,5 +28,14 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
 // Settles all that can be settled now; what cannot (provider silent, process alive elsewhere) stays a
 // question and is said through env.notice. Every command that writes calls it first.
 void settle(Vault& vault);
+
+// For lib/app itself.
+
+// Whether the process that opened a question has ended, or cannot be seen from here and has had its time.
+bool may_settle(Vault& vault, const Json& actor, Millis since);
+// One question that cannot be answered now neither hides the others nor stops the command.
+void attempt_to_settle(Vault& vault, const std::function<void()>& settle_one);
+// The directory that was sealed to, and not a copy, or what is seen there while it is not mounted.
+bool same_place(const BatchRecord& batch);
 
 }  // namespace kesu

@@ -33,12 +33,14 @@ Header header_of(const Event& event) {
 DestroyOutcome destroy_version(Provider& provider, const DestroyOrder& order, const Recorder& recorder) {
   const VersionRef& version = order.ref.version;
   Json attributes = provider.describe(order.ref);  // also shows that exactly this object is there
+  Json intended = Json::object({{"actor", order.actor},
+                                {"attributes", attributes},
+                                {"from", order.state},
+                                {"ref", order.ref.to_json()}});
+  if (!order.before.empty()) intended.set("before", order.before);
   recorder.append({Event{.type = "destroy-intended",
                          .nodes = {version_node(version, "destroying", order.erasure)},
-                         .body = Json::object({{"actor", order.actor},
-                                               {"attributes", attributes},
-                                               {"from", order.state},
-                                               {"ref", order.ref.to_json()}})}});
+                         .body = std::move(intended)}});
   // An end that could not be recorded must show before the act, not after it.
   if (std::string why = header_problem(header_of(done(version, order.state, order.erasure, Json())));
       !why.empty())

@@ -20,6 +20,7 @@ struct DestroyOrder {
   std::string state;                   // the version's state now
   std::optional<std::string> erasure;  // `era-…`; none for a version that reaches nothing
   Json actor;                          // who acts: host, boot id, pid, start ticks
+  std::string before = {};  // evidence of an inspection just before; empty: none is to follow, either
 };
 
 enum class DestroyOutcome { destroyed, refused };

@@ -189,10 +189,14 @@ void publish(const std::string& part, const std::string& final_path, bool replac
     throw file_error(errno, "rename into place", final_path);
 }
 
+void write_slot(int fd, const NextSlot& next, const std::string& path) {
+  write_at(fd, next.offset, slot_bytes(next.slot), path);
+}
+
 void write_slot(const std::string& path, const NextSlot& next) {
   Fd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.ok()) throw file_error(errno, "open", path);
-  write_at(fd.get(), next.offset, slot_bytes(next.slot), path);
+  write_slot(fd.get(), next, path);
   fd.close();
 }
 

@@ -57,7 +57,9 @@ SealedFile seal_file_to(const SealRequest& request, int source_fd, const std::st
 // Gives a whole file its final name. An existing one is replaced, or, without `replace`, Error
 // already_exists.
 void publish(const std::string& part, const std::string& final_path, bool replace = true);
-// Writes a slot into a sealed file in place (rewrap_object); not durable.
+// Writes a slot into a sealed file in place (rewrap_object); not durable. By its descriptor (borrowed, open
+// for writing): what stands under the file's name may be another object by now. `path` is for errors.
+void write_slot(int fd, const NextSlot& next, const std::string& path);
 void write_slot(const std::string& path, const NextSlot& next);
 
 // `name` itself when it stays below the directory it is joined to: not empty, not absolute, no component

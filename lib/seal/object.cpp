@@ -352,6 +352,11 @@ OpenedObject open_object(const SealedInput& in, const UnwrapKey& unwrap,
   }
 }
 
+VersionRef opening_version(const SealedInput& in, const UnwrapKey& unwrap) {
+  const ObjectInfo info = inspect_object(in);
+  return unlock(info.region, unwrap).slot->version;
+}
+
 NextSlot rewrap_object(const SealedInput& in, const UnwrapKey& unwrap, const VersionRef& version,
                        const WrapKey& wrap) {
   const ObjectInfo info = inspect_object(in);

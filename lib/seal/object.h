@@ -87,6 +87,9 @@ OpenedObject open_object(const SealedInput& in, const UnwrapKey& unwrap,
                          const std::function<void(const Metadata&)>& begin,
                          const std::function<void(ByteView)>& sink);
 
+// Whose slot opens the object. Reads the header region only. Errors as open_object.
+VersionRef opening_version(const SealedInput& in, const UnwrapKey& unwrap);
+
 // The slot that carries the object over to another key version. The caller writes slot_bytes(slot) at
 // `offset`, in place and in one write, and counts the object as moved once that is durable; the other slot
 // stays as it is.

@@ -122,8 +122,8 @@ class Interface(scenario.World):
         prints("inventory list", "inventory", "list", "loans-2019")
         prints("inventory settle", "inventory", "settle", "loans-2019")
         shown = box.kesu("dataset", "show", "loans-2019").json
-        self.assertEqual(sorted(shown), sorted([*self.documented("dataset add"), "settings", "batches"]))
-        self.compare("batches", shown["batches"], shape('[{"id","state","objects","bytes","key_version","root"}]'))
+        self.assertEqual(sorted(shown), sorted([*self.documented("dataset add"), "settings", "batches", "under"]))
+        self.compare("batches", shown["batches"], shape('[{"id","state","objects","bytes","key_version","on":{VERSION: n},"root"}]'))
         prints("provider list", "provider", "list")
         prints("provider test", "provider", "test", "hsm1")
         for name in ("key", "dataset"):
@@ -153,6 +153,12 @@ class Interface(scenario.World):
         prints("policy show", "policy", "show")
         box.token("second")
         prints("provider add", "provider", "add", "hsm2", box.token_uri)
+        prints("provider show", "provider", "show", "hsm2")
+        secret = box.state / "passphrase"
+        secret.write_text("correct horse battery")
+        secret.chmod(0o600)
+        box.kesu("provider", "add", "soft1", f"soft:./keys?passphrase-source=file:{secret}&iterations=210000")
+        prints("provider rekey", "provider", "rekey", "soft1", "--passphrase-source", f"file:{secret}", "-y")
 
     def test_states_and_stages_are_those_of_the_page(self):
         words = {row[0]: re.findall(r"`([a-z-]+)`", row[1]) for row in rows("Enumerations")}

@@ -1,0 +1,185 @@
+// Re-wrapping: what stands in the files, and how an interrupted batch is ended by reading it.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/actor.h"
+#include "app/rewrap.h"
+#include "app/settle.h"
+#include "seal/files.h"
+
+namespace kesu {
+
+std::vector<std::string> versions_by_position(const BatchRecord& b) {
+  std::vector<std::string> at(static_cast<size_t>(b.n), b.version);
+  for (auto& [version, ranges] : b.on)
+    for (auto [first, last] : ranges)
+      for (int64_t i = first; i <= last && i < b.n; ++i) at[static_cast<size_t>(i)] = version;
+  return at;
+}
+
+Positions ranges_of(const std::vector<int64_t>& positions) {
+  Positions out;
+  for (int64_t i : positions) {
+    if (!out.empty() && out.back().second >= i - 1)
+      out.back().second = i;
+    else
+      out.emplace_back(i, i);
+  }
+  return out;
+}
+
+void Durable::wrote(int fd, const std::string& path) {
+  struct stat st {};
+  if (::fstat(fd, &st) != 0) throw file_error(errno, "look at", path);
+  if (by_device_.contains(st.st_dev)) return;
+  Fd kept(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!kept.ok()) throw file_error(errno, "keep open", path);
+  by_device_.emplace(st.st_dev, std::pair(std::move(kept), path));
+}
+
+void Durable::sync() {
+  for (auto& [device, file] : by_device_)
+    if (::syncfs(file.first.get()) != 0) throw file_error(errno, "make durable", file.second);
+}
+
+FileLook look_at(Vault& vault, const std::string& dataset, const ObjectId& object, const std::string& path) {
+  FileLook out;
+  Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd.ok()) {
+    const bool gone = errno == ENOENT || errno == ENOTDIR;
+    Error e = file_error(errno, "open", path);
+    out.kind = gone ? FileLook::absent : FileLook::unreadable;
+    out.code = out.kind == FileLook::absent ? Code::not_found : e.code();
+    out.why = out.kind == FileLook::absent ? "it is not there" : e.cause();
+    return out;
+  }
+  try {
+    if (!file_facts(fd.get()).regular) throw Error(Code::bad_input, "it is no regular file");
+    ObjectInfo info = inspect_object(file_input(fd.get()));
+    const ObjectHeader& h = info.region.header;
+    if (h.vault != vault.id() || h.dataset.str() != dataset || h.object != object) {
+      out.kind = FileLook::other;
+      out.code = Code::not_found;
+      out.why = "another object stands there";
+      return out;
+    }
+    out.kind = FileLook::ours;
+    out.newest = info.region.usable().front()->version.str();
+  } catch (const Error& e) {
+    out.kind = FileLook::unreadable;
+    out.code = e.code();
+    out.why = e.message() + (e.cause().empty() ? "" : ": " + e.cause());
+  }
+  return out;
+}
+
+PlacesFound find_objects(Vault& vault, const std::string& dataset, const std::vector<std::string>& paths,
+                         std::vector<Skipped>& failed) {
+  PlacesFound out;
+  for (const std::string& named : sealed_files(paths)) {
+    std::string path = absolute_path(named);
+    Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    try {
+      if (!fd.ok()) throw file_error(errno, "open", path);
+      ObjectHeader h = inspect_object(file_input(fd.get())).region.header;
+      if (h.vault != vault.id() || h.dataset.str() != dataset)
+        throw Error(Code::state_refused, "it belongs to another dataset or vault");
+      out[h.object].push_back(path);
+    } catch (const Error& e) {
+      failed.push_back({path, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.code()});
+    }
+  }
+  return out;
+}
+
+namespace {
+struct Seen {
+  bool any = false;    // a file of the object, or another one in its place, was looked at
+  bool moved = false;  // every file of it opens by a slot of the new version
+};
+
+Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const ObjectId& object,
+         const std::vector<std::string>& paths, Durable& durable) {
+  Seen out;
+  bool ours = false, behind = false;
+  for (const std::string& path : paths) {
+    FileLook look = look_at(vault, d.id, object, path);
+    out.any |= look.kind != FileLook::absent;
+    if (look.kind == FileLook::absent || look.kind == FileLook::other) continue;
+    ours = true;
+    if (look.newest != version) {
+      behind = true;
+      continue;
+    }
+    // A good checksum says that the slot is whole; that it opens is asked of the provider.
+    Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd.ok()) throw file_error(errno, "open", path);
+    VersionRef opens = opening_version(file_input(fd.get()), [&](const Slot& slot, ByteView aad) {
+      return unwrap_slot(vault, d, slot, aad, ProcessFor::moving);
+    });
+    behind |= opens.str() != version;
+    durable.wrote(fd.get(), path);
+  }
+  out.moved = ours && !behind;
+  return out;
+}
+}  // namespace
+
+void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::string& batch_id,
+                   const PlacesFound& found) {
+  KeyHolder holder(vault, dataset_id, "settle");
+  const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
+  const BatchRecord* batch = nullptr;
+  for (const BatchRecord& b : dataset.batches)
+    if (b.id == batch_id) batch = &b;
+  std::vector<SegmentObject> objects;
+  {
+    Secret key = open_dataset_key(vault, dataset, batch->dataset_key, ProcessFor::moving);
+    objects = open_segment(vault.store().segment(dataset_id, batch_id), key);
+  }
+  std::vector<int64_t> moved;
+  int64_t unseen = 0;
+  Durable durable;
+  for (auto [first, last] : batch->rewrap.objects)
+    for (int64_t i = first; i <= last; ++i) {
+      const SegmentObject& o = objects.at(static_cast<size_t>(i));
+      std::vector<std::string> paths = {o.place};
+      if (auto it = found.find(o.object); it != found.end())
+        paths.insert(paths.end(), it->second.begin(), it->second.end());
+      Seen seen = see(vault, dataset, batch->rewrap.version, o.object, paths, durable);
+      unseen += !seen.any;
+      if (seen.moved) moved.push_back(i);
+    }
+  // In the directory that was sealed to, what is gone is gone, and counts as not moved; elsewhere nothing
+  // follows.
+  if (unseen && !same_place(*batch))
+    throw Error(Code::io_failed, "of an interrupted re-wrap " + std::to_string(unseen) + " objects lay in " +
+                                     batch->location + ", which is not there or is another directory")
+        .next("bring it back (mount it), or kesu rewrap " + dataset.name +
+              " PATH with where the files are now, or kesu inventory settle DATASET --location-lost REASON");
+  durable.sync();
+  vault.append({{.type = "rewrap-done",
+                 .nodes = {{.id = batch_id, .n = static_cast<int64_t>(moved.size())}},
+                 .body = Json::object({{"version", batch->rewrap.version},
+                                       {"wrap_algorithm", "AES-256-GCM"},
+                                       {"objects", positions_json(ranges_of(moved))},
+                                       {"interrupted", true}})}},
+               {batch_id});
+  vault.env().notice("settled: " + std::to_string(moved.size()) + " of " +
+                     std::to_string(count_positions(batch->rewrap.objects)) +
+                     " objects of an interrupted re-wrap of " + dataset.name + " were moved");
+  holder.end("returned");
+}
+
+void settle_rewraps(Vault& vault) {
+  std::vector<std::pair<std::string, std::string>> open;
+  for (auto& [id, d] : vault.state().datasets)
+    for (const BatchRecord& b : d.batches)
+      if (!b.rewrap.version.empty() && may_settle(vault, b.rewrap.actor, b.rewrap.since))
+        open.emplace_back(id, b.id);
+  for (auto& [dataset, batch] : open)
+    attempt_to_settle(vault, [&, &ds = dataset, &b = batch] { settle_rewrap(vault, ds, b, {}); });
+}
+
+}  // namespace kesu
