@@ -274,7 +274,7 @@ class Init(scenario.World):
     def test_usage(self):
         kesu = harness.program("kesu")
         self.box.run(kesu, "init", self.box.vault, "--json", code=2, error="usage")
-        self.box.run(kesu, "init", self.box.vault, "--genesis", self.genesis, "--json", code=2, error="usage")
+        self.box.run("setsid", "--wait", kesu, "init", self.box.vault, "--genesis", self.genesis, "--json", code=2, error="pin-missing")
         self.box.run(kesu, "--json", code=2, error="usage")
         self.box.run(kesu, "frobnicate", "--json", code=2, error="usage")
         self.box.run(kesu, "status", "--frobnicate", "--json", code=2, error="usage")
