@@ -110,5 +110,6 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   kesu::harden_process();
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of that write, not a death
   return run(argc, argv);
 }
