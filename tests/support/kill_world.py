@@ -16,8 +16,10 @@ import harness_kill
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 CHUNK = 16384
 # Entries that open a question about a node, and those that answer it.
-OPENS = {"key-intended": "key-", "destroy-intended": "key-", "seal-intended": "bat-", "process-started": "prc-"}
-CLOSES = {"key-created", "key-abandoned", "destroy-done", "destroy-failed", "seal-done", "seal-abandoned", "process-ended"}
+OPENS = {"key-intended": "key-", "destroy-intended": "key-", "seal-intended": "bat-",
+         "rewrap-intended": "bat-", "process-started": "prc-"}
+CLOSES = {"key-created", "key-abandoned", "destroy-done", "destroy-failed", "seal-done", "seal-abandoned",
+          "rewrap-done", "key-inspected", "process-ended"}
 LEFTOVER = re.compile(r"\.kesu-part$|\.kesu-open$|\.tmp\d|\.part-\d")
 # name below the source directory -> (size, mode, mtime in ns)
 FILES = {
@@ -252,9 +254,14 @@ def cuts_the_token(call):
 
 def open_nodes(entries):
     """Nodes of which the last word is a question."""
-    nodes = set()
+    nodes, looked_for = set(), set()
     for entry in entries:
         for node in entry["nodes"]:
+            if entry["type"] == "destroy-intended" and entry.get("body", {}).get("before"):
+                looked_for.add(node["id"])
+            # A version that reached data is looked for after its destruction, too.
+            if entry["type"] == "destroy-done" and node["id"] in looked_for and "of" not in node:
+                continue
             if entry["type"] in CLOSES:
                 nodes.discard(node["id"])
             elif entry["type"] in OPENS and node["id"].startswith(OPENS[entry["type"]]):
