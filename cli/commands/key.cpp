@@ -1,5 +1,6 @@
 // kesu key: the group; create, show, rotate
 #include "../context.h"
+#include "app/census.h"
 #include "app/key_states.h"
 #include "app/keys.h"
 #include "key_group.h"
@@ -44,20 +45,19 @@ std::string key_text(const State& s, const KeyRecord& k) {
   return out;
 }
 
-struct PeriodWords {
-  std::string originator, recipient;
-};
-void period_options(CLI::App* cmd, PeriodWords& words) {
-  cmd->add_option("--originator-period", words.originator,
-                  "how long it protects new data, from activation: 90d, 2y (suggested), none");
-  cmd->add_option("--recipient-period", words.recipient,
-                  "how long it opens what it protected, from activation (suggested: 3 years more), or none");
-}
 std::optional<int64_t> period_of(const std::string& word, const char* option) {
   if (word.empty()) return std::nullopt;
   if (auto p = parse_period(word)) return p;
   throw Error(Code::usage, std::string(option) + " takes a length, not " + word)
       .next("such as 90d, 2y, 36h, or none");
+}
+}  // namespace
+
+void period_options(CLI::App* cmd, PeriodWords& words) {
+  cmd->add_option("--originator-period", words.originator,
+                  "how long it protects new data, from activation: 90d, 2y (suggested), none");
+  cmd->add_option("--recipient-period", words.recipient,
+                  "how long it opens what it protected, from activation (suggested: 3 years more), or none");
 }
 void read_periods(KeyDraft& draft, const PeriodWords& words) {
   draft.originator = period_of(words.originator, "--originator-period");
@@ -68,7 +68,6 @@ void notice_periods(Context& c, const VersionRecord& v) {
   std::string why = longer_than_suggested("wrap", {v.originator, v.recipient});
   if (!why.empty()) c.env().notice(why);
 }
-}  // namespace
 
 void setup_key(CLI::App& app, Context& c) {
   CLI::App* group = app.add_subcommand("key", "keys and their versions");
@@ -88,6 +87,8 @@ void setup_key(CLI::App& app, Context& c) {
   cmd->add_option("--provider", o->draft.provider, "which, where there are several");
   cmd->add_flag("--pre-activation", o->draft.pre_activation, "not to be used before kesu key activate");
   period_options(cmd, o->periods);
+  cmd->add_option("--wrap-quota", o->draft.wrap_quota,
+                  "data keys that one version may wrap (default 2147483648)");
   on_run(cmd, [&c, o] {
     read_periods(o->draft, o->periods);
     Vault& v = c.open(Access::write);
@@ -109,7 +110,11 @@ void setup_key(CLI::App& app, Context& c) {
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::read);
     const KeyRecord& k = v.state().keys.at(find_key_word(v, o->name).key);
-    c.show(key_json(v.state(), k), key_text(v.state(), k));
+    std::string text = key_text(v.state(), k);
+    for (const VersionRecord& version : k.versions)
+      if (std::string held = census_text(v.state(), census(v, version)); stays(version) && !held.empty())
+        text += "  holds    " + version_name(v.state(), version) + "   " + held + "\n";
+    c.show(key_json(v.state(), k), text);
   });
 
   cmd = group->add_subcommand(
@@ -118,6 +123,8 @@ void setup_key(CLI::App& app, Context& c) {
   cmd->add_flag("--pre-activation", o->draft.pre_activation,
                 "the new version waits for kesu key activate; the one before stays as it is till then");
   period_options(cmd, o->periods);
+  cmd->add_option("--wrap-quota", o->draft.wrap_quota,
+                  "data keys that one version may wrap (default 2147483648)");
   on_run(cmd, [&c, o] {
     read_periods(o->draft, o->periods);
     Vault& v = c.open(Access::write);
@@ -136,6 +143,8 @@ void setup_key(CLI::App& app, Context& c) {
 
   setup_key_list(*group, c);
   setup_key_states(*group, c);
+  setup_key_import(*group, c);
+  setup_key_extend(*group, c);
   setup_key_destroy(*group, c);
 }
 

@@ -1,6 +1,8 @@
-// kesu policy show, algorithms, check
+// kesu policy: the group; show, algorithms, check
 #include "../context.h"
 #include "app/policy_ops.h"
+#include "dataset_group.h"
+#include "key_group.h"
 
 namespace kesu::cli {
 
@@ -76,6 +78,8 @@ void setup_policy(CLI::App& app, Context& c) {
     c.show(v, verdict_text(v));
     if (!v.flag("allowed")) c.exit = Exit::refused;
   });
+  setup_policy_exceptions(*group, c);
+  setup_policy_evidence(*group, c);
 }
 
 }  // namespace kesu::cli

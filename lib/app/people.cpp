@@ -36,7 +36,12 @@ std::string signature_problem(std::string_view message, std::string_view armored
 
 std::string obtain_signature(const Statement& statement, const OperatorRecord& person,
                              const SignatureSource& source, const std::string& export_hint) {
-  std::string text = statement.text(), name_space = statement.signature_namespace();
+  return obtain_signature(statement.text(), statement.signature_namespace(), person, source, export_hint);
+}
+
+std::string obtain_signature(const std::string& text, const std::string& name_space,
+                             const OperatorRecord& person, const SignatureSource& source,
+                             const std::string& export_hint) {
   std::string armored;
   if (!source.signature_file.empty())
     armored = to_text(read_file(source.signature_file, 65536));

@@ -25,5 +25,9 @@ struct SignatureSource {
 };
 std::string obtain_signature(const Statement& statement, const OperatorRecord& person,
                              const SignatureSource& source, const std::string& export_hint);
+// The same for any statement's bytes.
+std::string obtain_signature(const std::string& text, const std::string& name_space,
+                             const OperatorRecord& person, const SignatureSource& source,
+                             const std::string& export_hint);
 
 }  // namespace kesu
