@@ -162,6 +162,8 @@ std::string earlier_problem(const Dossier& d, const KeyFacts& key) {
   const KeyLook& look = *after.back();
   if (look.answer != "absent") return "its inspection answered " + look.answer;
   if (look.provider != key.provider) return "another provider was inspected";
+  if (!key.before_digest.empty() && key.before_digest != look.before_digest)
+    return "its inspection before is not the one that its destruction rested on";
   if (!look.before || !look.after) return "a transcript of its inspection is missing";
   if (!complete_at_place(*look.before) || !complete_at_place(*look.after))
     return "its inspections did not see the whole of the same place";

@@ -87,7 +87,8 @@ struct KeyFacts {
   bool attributes_shown = false;  // read just before destruction, of the same object
   bool attributes_again = false;  // and they say the same as at birth
   Millis intended_at = 0;
-  std::vector<KeyLook> looks;              // of the kill set's versions, in the ledger's order
+  std::string before_digest;   // the inspection that destroy-intended rests on, where it names one
+  std::vector<KeyLook> looks;  // of the kill set's versions, in the ledger's order
   std::optional<uint64_t> intended, done;  // entries of its destruction
   Millis destroyed_at = 0;
   std::optional<Receipt> receipt;

@@ -136,6 +136,7 @@ void read_versions(Dossier& d, const std::set<std::string>& wanted) {
         key.intended = h.seq;
         key.intended_at = h.time;
         const Json* body = d.body(h.seq);
+        key.before_digest = body ? body->str_or("before", "") : "";
         key.attributes_shown = body && key.ref && of_object(body->at("attributes"), *key.ref) &&
                                body->at("ref") == key.ref->to_json();
         key.attributes_again = key.attributes_shown && stayed_inside(body->at("attributes"));

@@ -7,6 +7,7 @@ namespace kesu::dossier {
 
 void read_exceptions(Dossier& d) {
   std::set<std::string> ours(d.datasets_in_scope);
+  ours.insert(d.vault);  // an algorithm is excepted for the whole vault
   ours.insert(d.kill.versions.begin(), d.kill.versions.end());
   ours.insert(d.kill.copies.begin(), d.kill.copies.end());
   for (const Header& h : d.headers) {

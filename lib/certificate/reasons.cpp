@@ -45,7 +45,7 @@ Reason history(const Dossier& d) {
   return out;
 }
 
-Reason algorithms(const Dossier& d) {
+Reason algorithms(const Dossier& d, const std::set<std::string>& conditions) {
   Reason out{{"policy " + d.plan.str_or("policy_digest", "").substr(0, 16)}, {}};
   auto used = algorithms_of(d);
   if (!used) return {{}, "not every batch's algorithms are shown"};
@@ -53,8 +53,9 @@ Reason algorithms(const Dossier& d) {
   for (const AlgorithmUse& use : *used)
     parts.push_back(use.name + " (" + use.purpose + (use.until.empty() ? "" : ", until " + use.until) + ")");
   out.detail = joined(parts, ", ");
+  if (conditions.contains("algorithms-listed") && conditions.contains("algorithms-strong")) return out;
   for (const ExceptionFacts& e : d.exceptions)
-    if (e.what.starts_with("algorithm"))
+    if (e.what == "algorithm")
       out.detail += "; by recorded exception only (" + brief_number(e.seq) + "): " + e.detail;
   return out;
 }
@@ -156,7 +157,7 @@ Reason reason_for(const Dossier& d, const std::string& claim, const std::set<std
   if (claim == "scope") return scope(d);
   if (claim == "plaintext-history") return history(d);
   if (claim == "sealed-before-placed") return {{"seal-intended and seal-done entries"}, ""};
-  if (claim == "algorithms") return algorithms(d);
+  if (claim == "algorithms") return algorithms(d, conditions);
   if (claim == "key-origin") return origin(d);
   if (claim == "uncompromised")
     return {{"every header of the ledger"},

@@ -141,6 +141,17 @@ TEST(DestroyedEarlier, ATranscriptWithAnotherContentIsForged) {
   EXPECT_EQ(issued(v).verdict, Verdict::invalid);
 }
 
+TEST(DestroyedEarlier, TheInspectionThatTheDestructionNamedIsTheOneThatCounts) {
+  for (bool same : {true, false}) {
+    TestVault v;
+    v.name_before = [&](const std::string& digest) { return same ? digest : v.put_blob("another inspection"); };
+    v.at["after-seal"] = [&] { v.rewrap_and_destroy(fresh()); };
+    VerifyReport r = issued(v);
+    EXPECT_EQ(r.verdict == Verdict::complete, same) << shown(r);
+    EXPECT_EQ(level_of(r, "verified-gone"), same ? Level::recorded : Level::absent) << shown(r);
+  }
+}
+
 TEST(DestroyedEarlier, ALaterLookThatFindsItUndoesTheFirst) {
   TestVault v;
   v.edit_inspected = [&](Event& e) {
@@ -404,9 +415,9 @@ TEST(Soft, AProviderThatIsNotShownIsNotTakenForHardware) {
 TEST(Exceptions, AreDisclosedAndLiftNothing) {
   TestVault v;
   v.at["after-seal"] = [&] {
-    v.append("exception-recorded", {{.id = v.dataset.str()}}, {},
+    v.append("exception-recorded", {{.id = v.vault.str()}}, {},
              Json::object({{"what", "algorithm"},
-                           {"subject", v.dataset.str()},
+                           {"subject", v.vault.str()},
                            {"detail", "AES-128-GCM"},
                            {"until", "2030-12-31T00:00:00.000Z"},
                            {"reason", "old archive"},

@@ -176,6 +176,7 @@ class TestVault : public LedgerSource {
   // erasure is asked for, with inspections of its own. `edit_inspected` may change what is recorded of them.
   void rewrap_and_destroy(const VersionRef& older);
   std::function<void(Event& inspected)> edit_inspected;
+  std::function<std::string(const std::string& digest)> name_before;  // in destroy-intended, of the older one
   bool sample_older = true;  // the erasure's samples hold its slots, too
 
  private:

@@ -171,8 +171,10 @@ void TestVault::rewrap_and_destroy(const VersionRef& older) {
          Json::object({{"version", older.str()}, {"wrap_algorithm", "AES-256-GCM"}}));
   const KeyRef& ref = refs.at(older.str());
   std::string before = probe("earlier before", false, {ref}, {});
-  append("destroy-intended", {{.id = older.str(), .is = "destroying"}}, {},
-         Json::object({{"ref", ref.to_json()}, {"attributes", attributes(ref)}, {"from", "deactivated"}}));
+  Json intended =
+      Json::object({{"ref", ref.to_json()}, {"attributes", attributes(ref)}, {"from", "deactivated"}});
+  if (name_before) intended.set("before", name_before(before));
+  append("destroy-intended", {{.id = older.str(), .is = "destroying"}}, {}, intended);
   Receipt receipt{"C_DestroyObject", "CKR_OK", true, now, {}, attributes(ref)};
   append("destroy-done", {{.id = older.str(), .is = "destroyed"}}, {},
          Json::object({{"receipt", put_blob(receipt.to_json().canonical())}, {"receipt_lost", false}}));
