@@ -181,8 +181,8 @@ class Token(scenario.World):
     def test_another_token_of_the_same_label(self):
         self.away()
         self.box.run("softhsm2-util", "--init-token", "--free", "--label", "kesu-test", "--pin", self.pin, "--so-pin", "0000")
-        self.nothing_opens(3, "key-mismatch")
-        self.box.kesu("key", "create", "new", code=3, error="key-mismatch")
+        self.nothing_opens(3, "token-changed")
+        self.box.kesu("key", "create", "new", code=3, error="token-changed")
 
     # PIN.
 
@@ -195,6 +195,9 @@ class Token(scenario.World):
         self.run_erasure(erasure, code=5)
         self.not_erased(erasure)
         self.pin_file.write_text(other)
+        # The token counts the wrong one: the next attempt is asked for.
+        self.nothing_opens(5, "pin-count-low")
+        self.box.kesu("provider", "test", "hsm1", "--try-pin")
         self.run_erasure(erasure)
 
     def test_unsafe_pin_file(self):
