@@ -282,7 +282,9 @@ class Sealer {
         bytes += static_cast<int64_t>(done.back().bytes);
       } catch (const Error& e) {
         // The source or the place is at fault: the others go on. A provider or disk at fault ends the batch.
-        if (e.exit() == Exit::unavailable || e.code() == Code::disk_full || e.code() == Code::key_mismatch) {
+        if (e.exit() == Exit::unavailable || e.code() == Code::disk_full || e.code() == Code::key_mismatch ||
+            e.code() == Code::token_changed || e.code() == Code::pin_missing ||
+            e.code() == Code::pin_source_unsafe) {
           finish(batch, done, bytes);
           throw;
         }
