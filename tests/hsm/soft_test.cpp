@@ -81,6 +81,10 @@ TEST_F(Soft, VectorsEndAsTheySay) {
   const std::string folder = std::string(KESU_VECTORS) + "/soft-keystore/";
   const Json doc = parse_json(to_text(read_file(folder + "vectors.json")), "vectors.json");
   const Bytes good = read_file(folder + "keystore");
+  // One factory: PBKDF2 goes round once for each salt and passphrase file, not for each case.
+  auto factory = provider_factory();
+  write_passphrase(doc.str("passphrase"));
+  write_passphrase("correct horse batterz", "other");
   for (const Json& row : doc.at("cases").as_array()) {
     Bytes file = good;
     for (const Json& edit : row.at("edits").as_array()) {
@@ -90,10 +94,12 @@ TEST_F(Soft, VectorsEndAsTheySay) {
     }
     if (row.has("size")) file.resize(static_cast<size_t>(row.num("size")));
     write_file_durable(path(), file, 0600);
-    write_passphrase(row.str_or("passphrase", doc.str("passphrase")));
     std::string outcome;
     try {
-      outcome = std::to_string(open()->enumerate().objects.size()) + " keys";
+      outcome = std::to_string(factory->open(uri("", row.has("passphrase") ? "other" : "passphrase"))
+                                   ->enumerate()
+                                   .objects.size()) +
+                " keys";
     } catch (const Error& e) {
       outcome = code_text(e.code());
       const std::string mark = " is damaged: ";
@@ -173,8 +179,8 @@ TEST_F(Soft, RoundTrips) {
   auto der = ecdsa_raw_to_der(KeyKind::p384, again->sign(certificate, hash(HashAlg::sha384, message)));
   ASSERT_TRUE(der);
   EXPECT_TRUE(verify(PublicKey::from_spki(certificate.public_key), SigAlg::ecdsa_sha384, message, *der));
-  EXPECT_EQ(code_of([&] { again->sign(wrap, message); }), "bad-input");
-  EXPECT_EQ(code_of([&] { again->wrap(ledger, secret("x"), {}); }), "bad-input");
+  EXPECT_EQ(code_of([&] { again->sign(wrap, message); }), "mechanism-absent");
+  EXPECT_EQ(code_of([&] { again->wrap(ledger, secret("x"), {}); }), "mechanism-absent");
   Enumeration all = again->enumerate();
   EXPECT_TRUE(all.complete);
   EXPECT_EQ(all.objects.size(), 4u);
