@@ -3,6 +3,7 @@
 #include <set>
 
 #include "app/actor.h"
+#include "app/census.h"
 #include "app/containers.h"
 #include "app/datasets.h"
 #include "app/key_states.h"
@@ -47,8 +48,12 @@ void refuse_name(const State& state, const std::string& name) {
 
 Json intended_body(const std::string& name, const KeyDraft& draft, const std::string& origin) {
   Periods p = choose_periods(purpose_text(draft.purpose), draft.originator, draft.recipient);
+  if (draft.wrap_quota && (*draft.wrap_quota < 1 || *draft.wrap_quota > kMaxWrapQuota))
+    throw Error(Code::bad_input, "--wrap-quota takes 1 to " + std::to_string(kMaxWrapQuota))
+        .cause("one AES-256-GCM key wraps at most 2^32 keys under random nonces, NIST SP 800-38D §8.3");
   return Json::object(
       {{"actor", this_process()},
+       {"wrap_quota", draft.wrap_quota.value_or(kWrapQuota)},
        {"name", name},
        {"purpose", purpose_text(draft.purpose)},
        {"origin", origin},
@@ -197,12 +202,13 @@ const VersionRecord& rotates_from(const State& state, const KeyRecord& key) {
 std::string rotate_key(Vault& vault, const std::string& id, const KeyDraft& draft) {
   settle(vault);
   const std::string provider = vault.state().keys.at(id).provider;
-  KeyDraft like = draft;  // periods as the version before, unless something else is asked for
-  if (const VersionRecord& before = rotates_from(vault.state(), vault.state().keys.at(id));
-      !draft.originator && !draft.recipient) {
+  KeyDraft like = draft;  // periods and quota as the version before, unless something else is asked for
+  const VersionRecord& before = rotates_from(vault.state(), vault.state().keys.at(id));
+  if (!draft.originator && !draft.recipient) {
     like.originator = before.originator;
     like.recipient = before.recipient;
   }
+  if (!draft.wrap_quota) like.wrap_quota = before.wrap_quota;
   Json body = intended_body(vault.state().keys.at(id).name, like, "generated");
   vault.provider(provider);
   VersionRef next;

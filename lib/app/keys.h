@@ -20,6 +20,8 @@ struct KeyDraft {
   KeyPurpose purpose = KeyPurpose::wrap;
   bool pre_activation = false;  // not active at birth: kesu key activate
   std::optional<int64_t> originator = {}, recipient = {};
+  std::optional<int64_t> wrap_quota =
+      {};  // 1 to kMaxWrapQuota (app/census.h); nullopt: kWrapQuota, or as before
 };
 // Makes keys of these names, each with one version; returns their identifiers. What was made before a failure
 // stays. Errors: already_exists (before anything is made), usage, bad_input, those of Provider::generate.

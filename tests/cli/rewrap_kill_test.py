@@ -18,7 +18,7 @@ import kill_world
 import slots
 
 INSTANTS = 200
-CALLS = ("write", "openat", "fsync", "pwrite64", "syncfs")
+CALLS = ("pwrite64", "openat", "fdatasync", "syncfs")
 
 
 class Rewrap(kill_world.World):
@@ -60,7 +60,7 @@ class Rewrap(kill_world.World):
         harness_kill.traced(self.box.kesu_command(*self.command), at=written[-1].ordinal, env=self.box.env,
                             cwd=self.box.path)
         self.assertEqual(slots.by_version(self.out), {self.first: 1, self.second: 4})
-        self.each_kill(*self.command, check=self.check_moved, prepare=self.restore_around_out, expect=("write", "fsync", "syncfs"))
+        self.each_kill(*self.command, check=self.check_moved, prepare=self.restore_around_out, expect=("pwrite64", "fdatasync", "syncfs"))
 
     def test_random_instants(self):
         self.box.snapshot()
