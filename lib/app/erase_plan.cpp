@@ -67,7 +67,9 @@ void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const
   }
   for (const std::string& id : kill.copies)
     if (vault.graph().living(id, vault.now()))
-      plan.blockers.push_back({"copy " + id + " of a key is still open", "record its end first"});
+      plan.blockers.push_back(
+          {"copy " + id + " of a key is still open",
+           "when it is gone: kesu copy destroy " + id.substr(0, 12) + " --how TEXT --as PERSON"});
   for (const std::string& id : kill.processes)
     if (vault.graph().living(id, vault.now())) plan.processes.push_back(id);
 }
