@@ -117,6 +117,24 @@ class Soft(scenario.World):
         self.box.kesu("key", "create", "trial")
         self.box.kesu("ledger", "verify")
 
+    def test_an_old_file_whose_end_was_recorded_is_a_living_path_again(self):
+        box = self.box
+        self.seal("loans-2019", {"a.txt": b"one"})
+        old = self.keystore.read_bytes()
+        copy = self.rekey().json["copy"]
+        new = self.keystore.read_bytes()
+        self.assertEqual([c["id"] for c in self.plan("loans-2019", code=3)["copies"] if c["state"] == "open"], [copy])
+        box.kesu("copy", "destroy", copy, "--how", "every backup shredded", "--as", scenario.OPERATOR)
+        self.assertEqual(self.plan("loans-2019")["blockers"], [])
+        self.put_back(old)
+        box.kesu("key", "create", "trial", code=3, error="container-old")
+        self.put_back(new)
+        plan = self.plan("loans-2019", code=3)
+        alive = [c["id"] for c in plan["copies"] if c["state"] == "open"]
+        self.assertEqual(len(alive), 1)
+        self.assertNotEqual(alive, [copy])
+        self.assertTrue(any(alive[0] in b["what"] for b in plan["blockers"]), plan["blockers"])
+
     def test_the_same_generation_revives_a_destroyed_key_and_is_not_called_absent(self):
         box = self.box
         self.seal("loans-2019", {"a.txt": b"one"})
