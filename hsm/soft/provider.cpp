@@ -287,8 +287,9 @@ Json SoftProvider::describe(const KeyRef& ref) {
 
 WrappedKey SoftProvider::wrap(const KeyRef& ref, const Secret& key, ByteView aad) {
   return call("wrap", ref.label, [&] {
+    if (key.empty()) throw Error(Code::bad_input, "there is nothing to wrap");
     Ready& it = ready(ref);
-    if (!it.aead) throw Error(Code::bad_input, ref.label + " is not a key for wrapping");
+    if (!it.aead) throw Error(Code::mechanism_absent, ref.label + " is not a key for wrapping");
     WrappedKey out;
     out.nonce = system_random().bytes(kNonce);
     out.blob = it.aead->seal(nonce_of(out.nonce), aad, key.reveal());
@@ -299,7 +300,7 @@ WrappedKey SoftProvider::wrap(const KeyRef& ref, const Secret& key, ByteView aad
 Secret SoftProvider::unwrap(const KeyRef& ref, const WrappedKey& wrapped, ByteView aad) {
   return call("unwrap", ref.label, [&] {
     Ready& it = ready(ref);
-    if (!it.aead) throw Error(Code::bad_input, ref.label + " is not a key for wrapping");
+    if (!it.aead) throw Error(Code::mechanism_absent, ref.label + " is not a key for wrapping");
     if (wrapped.algorithm != WrapAlg::aes256_gcm)
       throw Error(Code::mechanism_absent, "the keystore unwraps with AES-256-GCM alone");
     if (wrapped.nonce.size() != kNonce || wrapped.blob.size() <= kAeadTag)
@@ -316,7 +317,7 @@ Secret SoftProvider::unwrap(const KeyRef& ref, const WrappedKey& wrapped, ByteVi
 Bytes SoftProvider::sign(const KeyRef& ref, ByteView data) {
   return call("sign", ref.label, [&] {
     Ready& it = ready(ref);
-    if (!it.signer) throw Error(Code::bad_input, ref.label + " is not a key for signing");
+    if (!it.signer) throw Error(Code::mechanism_absent, ref.label + " is not a key for signing");
     return it.signer->sign(data);
   });
 }

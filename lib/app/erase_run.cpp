@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 
 #include "app/actor.h"
 #include "app/datasets.h"
 #include "app/erase.h"
 #include "app/settle.h"
 #include "base/files.h"
+#include "certificate/claims.h"
 #include "erasure/destroy_version.h"
 #include "erasure/kill_set.h"
 #include "erasure/samples.h"
@@ -108,7 +110,7 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
   for (const std::string& ds : run.record().datasets) {
     const DatasetRecord dataset = run.vault.state().datasets.at(ds);
     KeyHolder holder(run.vault, ds, "erase", run.id);
-    std::vector<SegmentObject> all = read_inventory(run.vault, dataset);
+    std::vector<SegmentObject> all = read_inventory(run.vault, dataset, ProcessFor::erasing);
     holder.end("released");
     // What was sealed over stands nowhere any more: it cannot be asked for.
     auto replaced = static_cast<uint64_t>(std::count_if(
@@ -231,8 +233,30 @@ void destroy_all(Run& run, RunResult& result) {
   }
 }
 
+// Which starts of a machine destroyed something here.
+std::set<std::string> boots_that_destroyed(Run& run) {
+  std::set<std::string> out;
+  for (const std::string& id : run.order()) out.insert(run.vault.state().version(id)->actor.str("boot_id"));
+  return out;
+}
+
+// Where the profile asks for it, what the destroying machine's memory held is gone before anything is called
+// gone: the start of the machine that inspects is none that destroyed.
+void demand_restart(Run& run, const std::string& boot_id) {
+  const Profile* profile = find_profile(run.plan.str("profile"));
+  if (profile == nullptr || !profile->restart) return;
+  if (!boot_id.empty() && !boots_that_destroyed(run).contains(boot_id)) return;
+  throw Error(Code::restart_needed, "every key version of the plan is destroyed; profile " + profile->name +
+                                        " asks for a restart of this host before the inspection")
+      .tried("inspecting after the destruction")
+      .cause(boot_id.empty() ? "this machine does not say which start of it this is"
+                             : "this is the start of the machine that destroyed: boot_id " + boot_id)
+      .next("restart the host, then: kesu erase run " + run.id.substr(0, 12));
+}
+
 // The inspection after, in a new process with a login of its own; the same keys, the same samples.
 void inspect_after(Run& run, RunResult& result) {
+  demand_restart(run, this_process().str("boot_id"));
   run.say("inspect   the same keys and samples, after, in a process of its own");
   run.vault.close_providers();
   Json inspections(Json::Array{});
@@ -244,6 +268,7 @@ void inspect_after(Run& run, RunResult& result) {
         parse_json(to_text(run.vault.store().blob(before.str("transcript"))), "transcript"));
     std::vector<ProbeSample> samples = ProbeRequest::from_json(transcript.request).samples;
     auto probed = run.vault.probe(run.vault.state().providers.at(p), run.keys_at(p), samples);
+    if (probed.report.error_code.empty()) demand_restart(run, probed.report.boot_id);
     for (const KeyRef& ref : run.keys_at(p)) {
       const ProbeKey& k = probed.key(ref.version);
       ++answers[k.answer];

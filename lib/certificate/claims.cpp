@@ -67,6 +67,7 @@ void read_profiles(Tables& out) {
               item.num("witness_quorum"),
               item.flag("timestamp"),
               item.flag("bind_payload"),
+              item.flag("restart"),
               {}};
     for (const ClaimDefinition& claim : out.claims)
       p.least.emplace_back(claim.id, level_member(item.at("claims").at(claim.id)));
@@ -130,6 +131,12 @@ std::vector<std::string> profile_names() {
 }
 
 std::string profiles_digest() { return hex(sha256(as_bytes(embedded_profiles))); }
+bool known_profiles_digest(std::string_view digest) {
+  // Before `restart` was in the table.
+  constexpr std::string_view kFirst = "882f2f35a0c5492fc87118f008a22666acc35b447aefa5c98e919a7e0b302eae";
+  return digest == profiles_digest() || digest == kFirst;
+}
+
 int64_t claims_version() { return tables().claims_version; }
 int64_t profiles_version() { return tables().profiles_version; }
 

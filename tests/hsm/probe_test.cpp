@@ -144,8 +144,9 @@ TEST_F(Probe, ARelabelledOrCopiedKeyIsUsable) {
 
   // Even where the copy does not let itself be tried, its check value betrays it.
   CK_BBOOL no = CK_FALSE;
-  CK_ATTRIBUTE mute[] = {{CKA_DECRYPT, &no, 1}};
-  ASSERT_EQ(raw.f->C_SetAttributeValue(raw.session, copy, mute, 1), CKR_OK);
+  CK_ATTRIBUTE mute[] = {
+      {CKA_DECRYPT, &no, 1}, {CKA_ENCRYPT, &no, 1}, {CKA_WRAP, &no, 1}, {CKA_DERIVE, &no, 1}};
+  ASSERT_EQ(raw.f->C_SetAttributeValue(raw.session, copy, mute, std::size(mute)), CKR_OK);
   report = probe();
   EXPECT_EQ(report.keys.at(0).answer, ProbeAnswer::unknown);
   EXPECT_NE(report.keys.at(0).why.find("check value"), std::string::npos);
@@ -156,16 +157,123 @@ TEST_F(Probe, ARelabelledOrCopiedKeyIsUsable) {
   EXPECT_EQ(answer(), "absent");
 }
 
-TEST_F(Probe, AKeyThatMayNotDecryptIsRefused) {
+// Every use that a token may leave to a key shows it, if there is any way to what its cipher makes of a
+// block.
+class Twin : public Probe {
+ protected:
+  struct Found {
+    ProbeKey key;
+    ProbeSampleResult sample;
+    bool left_nothing = false;
+  };
+  // The key of the plan is known, its twin stands under another name, and the key itself is destroyed.
+  Found find_twin(std::initializer_list<CK_ATTRIBUTE_TYPE> may,
+                  std::vector<CK_MECHANISM_TYPE> mechanisms = {}, bool another = false) {
+    auto provider = open();
+    Raw raw;
+    VersionRef loose = version(0x31);
+    Bytes value(32, 0x5a), other(32, 0xa5);
+    raw.bring_aes(object_label(loose), object_id(loose), value, {CKA_ENCRYPT, CKA_DECRYPT});
+    KeyRef ref = provider->recover(loose, KeyPurpose::wrap)->ref;
+    request_.keys = {ref};
+    request_.samples = {{"obj-1", loose, to_bytes(as_bytes("aad")),
+                         provider->wrap(ref, secret("0123456789abcdef0123456789abcdef"), as_bytes("aad"))}};
+    destroy(ref);
+    raw.bring_aes("twin", {7}, another ? other : value, may, std::move(mechanisms));
+    ProbeReport report = probe();
+    EXPECT_TRUE(report.error_code.empty()) << report.error_message;
+    Found out{report.keys.at(0), report.samples.at(0), report.enumeration && report.enumeration->complete};
+    raw.destroy(CKO_SECRET_KEY, "twin");
+    return out;
+  }
+  // The last trial of the twin.
+  static const Trial& told(const std::vector<Trial>& by) {
+    const Trial* out = &by.at(0);
+    for (const Trial& trial : by)
+      if (trial.object.label == "twin") out = &trial;
+    return *out;
+  }
+};
+
+TEST_F(Twin, IsFoundByWhateverItMayDo) {
+  struct Case {
+    const char* name;
+    std::initializer_list<CK_ATTRIBUTE_TYPE> may;
+    std::vector<CK_MECHANISM_TYPE> mechanisms;
+    const char *mechanism, *call;
+  };
+  const Case cases[] = {
+      {"decrypt", {CKA_DECRYPT}, {}, "CKM_AES_GCM", "C_Decrypt"},
+      {"encrypt", {CKA_ENCRYPT}, {}, "CKM_AES_GCM", "C_Encrypt"},
+      {"encrypt, ECB", {CKA_ENCRYPT}, {CKM_AES_ECB}, "CKM_AES_ECB", "C_Encrypt"},
+      {"encrypt, CTR", {CKA_ENCRYPT}, {CKM_AES_CTR}, "CKM_AES_CTR", "C_Encrypt"},
+      {"decrypt, CTR", {CKA_DECRYPT}, {CKM_AES_CTR}, "CKM_AES_CTR", "C_Decrypt"},
+      {"encrypt, CBC", {CKA_ENCRYPT}, {CKM_AES_CBC}, "CKM_AES_CBC", "C_Encrypt"},
+      {"derive", {CKA_DERIVE}, {}, "CKM_AES_ECB_ENCRYPT_DATA", "C_DeriveKey"},
+      {"wrap", {CKA_WRAP}, {}, "CKM_AES_CBC", "C_WrapKey"},
+  };
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.name);
+    Found twin = find_twin(one.may, one.mechanisms);
+    EXPECT_EQ(twin.key.answer, ProbeAnswer::usable) << twin.key.why;
+    EXPECT_NE(twin.key.why.find("relabelled"), std::string::npos) << twin.key.why;
+    EXPECT_EQ(twin.sample.answer, "opened");
+    const Trial& trial = told(twin.key.by);
+    EXPECT_EQ(trial.mechanism, one.mechanism);
+    EXPECT_EQ(trial.result.substr(0, trial.result.find(':')), one.call) << trial.result;
+    EXPECT_TRUE(twin.left_nothing);  // the objects of the trials are gone again
+
+    // Another key with the same uses is as definitely not the one.
+    Found another = find_twin(one.may, one.mechanisms, true);
+    EXPECT_EQ(another.key.answer, ProbeAnswer::absent) << another.key.why;
+    EXPECT_EQ(told(another.key.by).outcome, TrialOutcome::failed) << told(another.key.by).result;
+    EXPECT_EQ(another.sample.answer, "failed");
+  }
+}
+
+TEST_F(Twin, ThatNothingReachesIsADoubtOrExcludedByItsCheckValue) {
+  struct Case {
+    const char* name;
+    std::initializer_list<CK_ATTRIBUTE_TYPE> may;
+    std::vector<CK_MECHANISM_TYPE> mechanisms;
+  };
+  const Case cases[] = {{"nothing", {}, {}},
+                        {"unwrap", {CKA_UNWRAP}, {}},  // not by AES-GCM here
+                        {"sign", {CKA_SIGN}, {}},
+                        {"decrypt, ECB", {CKA_DECRYPT}, {CKM_AES_ECB}},
+                        {"decrypt, CBC", {CKA_DECRYPT}, {CKM_AES_CBC}}};
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.name);
+    Found twin = find_twin(one.may, one.mechanisms);
+    EXPECT_EQ(twin.key.answer, ProbeAnswer::unknown) << twin.key.why;
+    EXPECT_EQ(twin.sample.answer, "not-tried");
+    Found another = find_twin(one.may, one.mechanisms, true);
+    EXPECT_EQ(another.key.answer, ProbeAnswer::absent) << another.key.why;
+  }
+}
+
+TEST_F(Probe, AKeyThatMayDoNothingIsRefused) {
   auto provider = open();
   Raw raw;
   VersionRef loose = version(0x31);
   CK_OBJECT_HANDLE key = raw.make_aes(object_label(loose), object_id(loose));
   request_.keys = {provider->recover(loose, KeyPurpose::wrap)->ref};
   CK_BBOOL no = CK_FALSE;
-  CK_ATTRIBUTE mute[] = {{CKA_DECRYPT, &no, 1}};
-  ASSERT_EQ(raw.f->C_SetAttributeValue(raw.session, key, mute, 1), CKR_OK);
+  for (CK_ATTRIBUTE_TYPE use : {CKA_DECRYPT, CKA_ENCRYPT, CKA_DERIVE, CKA_WRAP, CKA_UNWRAP}) {
+    EXPECT_EQ(answer(), "usable") << use;
+    CK_ATTRIBUTE mute[] = {{use, &no, 1}};
+    ASSERT_EQ(raw.f->C_SetAttributeValue(raw.session, key, mute, 1), CKR_OK);
+    if (use == CKA_WRAP) break;
+  }
   EXPECT_EQ(answer(), "refused");
+}
+
+TEST_F(Probe, SaysWhatTheTokenSaysOfSessions) {
+  EXPECT_FALSE(probe().token_sessions.has_value());  // SoftHSM2 says that it does not know
+  EXPECT_TRUE(transcript().answer.at("token_sessions").is_null());
+  request_.uri.replace(request_.uri.find(kModule), std::string(kModule).size(), KESU_P11_SHIM);
+  std::ofstream(dir_ + "/softhsm2.conf.shim") << "C_GetTokenInfo * sessions 3 2\n";
+  EXPECT_EQ(probe().token_sessions, (TokenSessions{3, 2}));
 }
 
 TEST_F(Probe, SigningKeys) {

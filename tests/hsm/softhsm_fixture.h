@@ -5,6 +5,7 @@
 #include <p11-kit/pkcs11.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -140,6 +141,32 @@ class Raw {
     CK_MECHANISM how{CKM_AES_KEY_GEN, nullptr, 0};
     CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
     EXPECT_EQ(f->C_GenerateKey(session, &how, what, std::size(what), &key), CKR_OK);
+    return key;
+  }
+
+  // An AES key of known bytes that may do nothing but what is said, by these mechanisms (none: by any).
+  CK_OBJECT_HANDLE bring_aes(const std::string& label, Bytes id, Bytes value,
+                             std::initializer_list<CK_ATTRIBUTE_TYPE> may,
+                             std::vector<CK_MECHANISM_TYPE> mechanisms = {}) {
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_OBJECT_CLASS secret = CKO_SECRET_KEY;
+    CK_KEY_TYPE aes = CKK_AES;
+    std::vector<CK_ATTRIBUTE> what = {{CKA_CLASS, &secret, sizeof secret},
+                                      {CKA_KEY_TYPE, &aes, sizeof aes},
+                                      {CKA_TOKEN, &yes, 1},
+                                      {CKA_PRIVATE, &yes, 1},
+                                      {CKA_SENSITIVE, &yes, 1},
+                                      {CKA_EXTRACTABLE, &no, 1},
+                                      {CKA_VALUE, value.data(), value.size()},
+                                      {CKA_LABEL, const_cast<char*>(label.data()), label.size()},
+                                      {CKA_ID, id.data(), id.size()}};
+    for (CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE, CKA_SIGN})
+      what.push_back({use, std::find(may.begin(), may.end(), use) != may.end() ? &yes : &no, 1});
+    if (!mechanisms.empty())
+      what.push_back(
+          {CKA_ALLOWED_MECHANISMS, mechanisms.data(), mechanisms.size() * sizeof(CK_MECHANISM_TYPE)});
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    EXPECT_EQ(f->C_CreateObject(session, what.data(), what.size(), &key), CKR_OK);
     return key;
   }
 

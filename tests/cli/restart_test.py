@@ -1,0 +1,75 @@
+"""Profile high asks for a restart of the host between the last destruction and the inspection after."""
+import json
+import pathlib
+import subprocess
+import sys
+import unittest
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import scenario
+from clock_test import at
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+def namespace_problem():
+    """Why no other boot_id can be shown here; empty: it can."""
+    tried = subprocess.run(["unshare", "-m", "mount", "--bind", "/dev/null", BOOT_ID], capture_output=True, text=True)
+    return tried.stderr.strip() if tried.returncode else ""
+
+
+class Restart(scenario.World):
+    quorum = 2
+
+    @classmethod
+    def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
+        return super().write_genesis(path, officers, quorum, sign, ("--profile", "high", *words))
+
+    @classmethod
+    def prepare(cls):
+        cls.seal("loans-2019", {"a.txt": b"one", "b.txt": b"two"})
+
+    def setUp(self):
+        if why := namespace_problem():
+            print(f"skipped: another boot_id cannot be mounted here: {why}", file=sys.stderr)
+            raise unittest.SkipTest(why)
+        super().setUp()
+
+    def after_restart(self, *words, boot=None, **options):
+        """kesu as on the same host, started anew: another boot_id over the kernel's."""
+        other = self.box.path / "boot_id"
+        other.write_text(f"{boot or uuid.uuid4()}\n")
+        return self.box.run("unshare", "-m", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', other, BOOT_ID,
+                            *self.box.kesu_command(*words), **options)
+
+    def test_no_inspection_before_the_restart(self):
+        erasure = self.plan("loans-2019")["erasure"]
+        self.request(erasure)
+        self.approve(erasure, scenario.APPROVER)
+        self.approve(erasure, scenario.SECOND)
+        self.run_erasure(erasure, code=4, error="waiting")
+        later = at("+4d")
+        refused = self.run_erasure(erasure, code=4, error="restart-needed", env=later)
+        self.assertIn("restart the host", refused.stdout + refused.stderr)
+        types = [e["type"] for e in self.entries()]
+        self.assertIn("destroy-done", types)
+        self.assertNotIn("erasure-inspected", types)
+        self.assertEqual(self.stage(erasure), "running")
+        # The same start of the machine: still not, however often it is asked.
+        self.run_erasure(erasure, code=4, error="restart-needed", env=later)
+        self.after_restart("erase", "run", erasure, "-y", boot=pathlib.Path(BOOT_ID).read_text().strip(), code=4,
+                           error="restart-needed", env=later)
+        done = self.after_restart("erase", "run", erasure, "-y", env=later).json
+        self.assertEqual(done["stage"], "destroyed")
+        inspected = next(e for e in self.entries() if e["type"] == "erasure-inspected")
+        after = inspected["body"]["inspections"][0]["after"]
+        answer = json.loads((self.box.vault / "evidence" / after).read_bytes())["answer"]
+        destroyed = next(e for e in self.entries() if e["type"] == "destroy-intended")
+        self.assertNotEqual(answer["boot_id"], destroyed["body"]["actor"]["boot_id"])
+        self.assertEqual(self.stage(erasure), "destroyed")
+        self.box.kesu("ledger", "verify")
+
+
+if __name__ == "__main__":
+    scenario.main()
