@@ -52,6 +52,7 @@ class Quota(scenario.World):
         self.assertEqual(len(self.opened(self.out)), 12)
 
     def test_two_processes_at_the_last_wraps(self):
+        self.box.kesu("seal", "few", self.files("first", 1), "-o", self.out / "first")   # the dataset key is there
         sources = [self.files(f"many{i}", 8) for i in range(3)]
         running = [subprocess.Popen(self.box.kesu_command("seal", "few", source, "-o", self.out / str(i)), env=self.box.env,
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.box.path)
