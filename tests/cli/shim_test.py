@@ -1,0 +1,182 @@
+"""What the command line does when the token fails as tokens do: logins lost half-way, tokens removed and swapped, PINs
+counted, answers that are lost and answers that lie. The token is SoftHSM2 behind tests/hsm/SHIM.md's module."""
+import os
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import scenario
+
+
+class Shim(scenario.World):
+    @classmethod
+    def prepare(cls):
+        uri = cls.box.token_uri.replace(scenario.MODULE, harness.program("libkesu_p11_shim.so"))
+        with open(cls.box.vault / "kesu.toml", "a", encoding="utf-8") as config:
+            config.write(f'\n[provider.hsm1]\nuri = "{uri}"\n')
+        cls.files = {f"{n:02}.csv": f"row {n}\n".encode() * n for n in range(1, 51)}
+        for name, data in cls.files.items():
+            cls.write(name, data)
+        cls.expected = {f"src/{name}": data for name, data in cls.files.items()}
+
+    def script(self, *lines, probe=False):
+        """The environment of runs that meet these failures, counted over all of them. `probe`: kesu-probe meets them too."""
+        state = self.box.state / "shim-state"
+        state.unlink(missing_ok=True)
+        # Beside the token's configuration the module finds it in every process.
+        path = f"{self.box.env['SOFTHSM2_CONF']}.shim" if probe else self.box.state / "script"
+        pathlib.Path(path).write_text("\n".join((f"state {state}", *lines)) + "\n", encoding="ascii")
+        return {} if probe else {"KESU_SHIM_SCRIPT": path}
+
+    def counted(self, call):
+        rows = (self.box.state / "shim-state").read_text(encoding="ascii").splitlines()
+        return next((int(r.split()[1]) for r in rows if r.startswith("count ") and r.endswith(f" {call}")), 0)
+
+    def seal_all(self, **options):
+        return self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out, **options)
+
+    def types(self):
+        return [e["type"] for e in self.entries()]
+
+    # Lost and replaced.
+
+    def test_sessions_dropped_in_the_middle_of_sealing(self):
+        for loss in ("drop-sessions", "logout", "return CKR_DEVICE_ERROR", "return-token 1 calls"):
+            with self.subTest(loss):
+                self.box.restore("prepared")
+                env = self.script(f"C_EncryptInit 20 {loss}", f"C_EncryptInit 35 {loss}", "C_Login 2+ renumber")
+                self.assertEqual(self.seal_all(env=env).json["sealed"], 50)
+                self.assertGreater(self.counted("C_EncryptInit"), 50)
+                self.assertEqual(self.opened(self.out), self.expected)
+                self.box.kesu("ledger", "verify")
+
+    def test_sessions_dropped_in_the_middle_of_opening(self):
+        self.seal_all()
+        target = self.box.state / "opened-again"
+        self.box.kesu("open", self.out, "-o", target, env=self.script("C_DecryptInit 10 drop-sessions", "C_Decrypt 30 logout"))
+        self.assertEqual(self.files_below(target), self.expected)
+
+    # Gone.
+
+    def test_token_removed_in_the_middle_of_sealing(self):
+        self.seal_all(env=self.script("C_EncryptInit 25 remove"), code=5, error="token-absent")
+        done = sum(e["nodes"][0].get("n", 0) for e in self.entries() if e["type"] == "seal-done")
+        self.assertTrue(0 < done < 50, done)
+        self.assertEqual(len(self.files_below(self.out)), done)
+        # The same command, later.
+        result = self.seal_all().json
+        self.assertEqual((result["unchanged"], result["sealed"]), (done, 50 - done))
+        self.assertEqual(self.opened(self.out), self.expected)
+        self.assertEqual([q for q in self.box.kesu("status").json["questions"] if "sealed" in q["question"]], [])
+
+    def test_token_that_returns_while_the_command_runs(self):
+        env = self.script("C_EncryptInit 25 return-token 1 calls")
+        self.assertEqual(self.seal_all(env=env).json["sealed"], 50)
+
+    def test_another_token_in_its_place(self):
+        self.box.run("softhsm2-util", "--init-token", "--free", "--label", "other", "--pin", self.pin, "--so-pin", "0000")
+        self.seal_all(env=self.script("C_EncryptInit 25 swap-token other"), code=3, error="token-changed")
+        entries = self.entries()
+        env = self.script("C_Initialize * swap-token other")
+        self.box.kesu("key", "create", "new", env=env, code=3, error="token-changed")
+        self.assertNotIn("key-created", [e["type"] for e in self.entries()[len(entries):]])
+        self.assertEqual(self.seal_all().json["sealed"] + sum(
+            e["nodes"][0].get("n", 0) for e in entries if e["type"] == "seal-done"), 50)
+        self.assertEqual(self.opened(self.out), self.expected)
+
+    # PINs.
+
+    def test_locked(self):
+        env = self.script("C_GetTokenInfo * flags +PIN_LOCKED")
+        self.assertTrue(self.seal_all(env=env, code=5, error="pin-locked").json["error"]["next"])
+        self.assertEqual(self.counted("C_Login"), 0)
+
+    def test_counted(self):
+        env = self.script("C_GetTokenInfo * flags +PIN_COUNT_LOW")
+        error = self.seal_all(env=env, code=5, error="pin-count-low").json["error"]
+        self.assertIn("--try-pin", error["next"])
+        entries = self.entries()
+        self.box.kesu("provider", "test", "hsm1", env=env, code=5, error="pin-count-low")
+        self.assertEqual(self.counted("C_Login"), 0)
+        self.box.kesu("provider", "test", "hsm1", "--try-pin", env=env)
+        self.assertEqual(self.counted("C_Login"), 1)
+        # Recorded nowhere, and good for one run.
+        self.assertNotIn("x-kesu-try-pin", self.box.kesu("provider", "list").stdout)
+        self.nothing_changed(entries)
+        self.box.kesu("provider", "test", "hsm1", env=env, code=5, error="pin-count-low")
+
+    def test_last_attempt(self):
+        env = self.script("C_GetTokenInfo * flags +PIN_COUNT_LOW,+PIN_FINAL_TRY")
+        error = self.box.kesu("provider", "test", "hsm1", "--try-pin", env=env, code=5, error="pin-count-low").json["error"]
+        self.assertNotIn("--try-pin", error["next"])
+        self.assertEqual(self.counted("C_Login"), 0)
+
+    def test_changed_while_the_command_runs(self):
+        self.pin_file.write_text("wrong", encoding="ascii")
+        os.chmod(self.pin_file, 0o600)
+        self.addCleanup(self.pin_file.write_text, self.pin)
+        self.box.kesu("provider", "test", "hsm1", code=5, error="pin-wrong")
+        self.box.kesu("provider", "test", "hsm1", code=5, error="pin-count-low")
+        self.pin_file.write_text(self.pin, encoding="ascii")
+        self.box.kesu("provider", "test", "hsm1", code=5, error="pin-count-low")
+        self.box.kesu("provider", "test", "hsm1", "--try-pin")
+        self.box.kesu("provider", "test", "hsm1")
+
+    # Destruction.
+
+    def test_destroyed_and_not_said(self):
+        self.seal_all()
+        erasure = self.approved("loans-2019")
+        label = f"kesu:{self.version_of('loans')}"
+        for said in ("CKR_DEVICE_ERROR", "CKR_OBJECT_HANDLE_INVALID", "CKR_FUNCTION_FAILED"):
+            with self.subTest(said):
+                self.box.snapshot("approved")
+                env = self.script(f"C_DestroyObject 1 then {said}")
+                self.run_erasure(erasure, env=env, code=5, error="outcome-unknown")
+                self.assertEqual(self.counted("C_DestroyObject"), 1)
+                self.assertNotIn(label, self.token_labels())
+                self.assertEqual(self.run_erasure(erasure).json["stage"], "destroyed")
+                ends = [e["body"] for e in self.entries() if e["type"] == "destroy-done"]
+                self.assertEqual([e["receipt_lost"] for e in ends], [True])
+                self.box.restore("approved")
+
+    def test_said_and_not_destroyed(self):
+        self.seal_all()
+        erasure = self.approved("loans-2019")
+        env = self.script("C_DestroyObject * return CKR_OK")
+        self.run_erasure(erasure, env=env, code=5, error="outcome-unknown")
+        self.assertIn(f"kesu:{self.version_of('loans')}", self.token_labels())
+        self.assertNotIn("erasure-inspected", self.types())
+        self.assertNotIn("dataset-erased", self.types())
+        self.assertEqual(self.stage(erasure), "running")
+        self.box.kesu("certificate", "bundle", erasure, "-o", self.box.state / "bundle", code=3, error="state-refused")
+        self.assertFalse((self.box.state / "bundle").exists())
+
+    def test_not_destroyed_and_not_said(self):
+        self.seal_all()
+        erasure = self.approved("loans-2019")
+        self.run_erasure(erasure, env=self.script("C_DestroyObject 1 return CKR_DEVICE_REMOVED"), code=5,
+                         error="outcome-unknown")
+        self.assertEqual(self.run_erasure(erasure).json["stage"], "destroyed")
+
+    # The inspection.
+
+    def test_inspection_that_fails_is_no_absence(self):
+        self.seal_all()
+        erasure = self.approved("loans-2019")
+        self.script("C_FindObjects 4+ return CKR_DEVICE_MEMORY", probe=True)
+        self.run_erasure(erasure, code=(3, 5))
+        self.assertNotIn("erasure-inspected", self.types())
+        self.assertNotIn("destroy-intended", self.types())
+        pathlib.Path(f"{self.box.env['SOFTHSM2_CONF']}.shim").unlink()
+        self.assertEqual(self.run_erasure(erasure).json["stage"], "destroyed")
+
+    def test_script_that_is_not_understood(self):
+        env = self.script("C_Encrypt 3 explode")
+        result = self.box.kesu("provider", "test", "hsm1", env=env, code=5, error="module-absent")
+        self.assertIn("line 2", result.stderr)
+
+
+if __name__ == "__main__":
+    scenario.main()
