@@ -13,6 +13,7 @@ struct ContractProvider {
   // The URI of an empty place below a directory, made now. The SoftHSM2 fixture has set one up there.
   std::function<std::string(const std::string& directory)> make;
   bool sensitive = true;  // it says of its keys that their bytes stay inside; software cannot
+  uint32_t many = 100;    // keys that it makes in a test's time: SoftHSM2 reads every file for each new one
 };
 
 class Contract : public SoftHsm, public testing::WithParamInterface<ContractProvider> {
