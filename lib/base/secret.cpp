@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/libraries.h"
 
 namespace kesu {
 
@@ -133,5 +134,7 @@ void harden_process() {
   setrlimit(RLIMIT_CORE, &none);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
+
+std::string sodium_library() { return sodium_version_string(); }
 
 }  // namespace kesu

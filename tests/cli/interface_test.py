@@ -122,13 +122,22 @@ class Interface(scenario.World):
         prints("inventory list", "inventory", "list", "loans-2019")
         prints("inventory settle", "inventory", "settle", "loans-2019")
         shown = box.kesu("dataset", "show", "loans-2019").json
-        self.assertEqual(sorted(shown), sorted([*self.documented("dataset add"), "settings", "batches", "under"]))
+        self.assertEqual(sorted(shown), sorted([*self.documented("dataset add"), "settings", "batches", "under", "strength",
+                                                "reseal_due"]))
         self.compare("batches", shown["batches"], shape('[{"id","state","objects","bytes","key_version","on":{VERSION: n},"root"}]'))
         prints("provider list", "provider", "list")
         prints("provider test", "provider", "test", "hsm1")
-        for name in ("key", "dataset"):
-            for row in box.kesu(name, "list").json:
-                self.compare(f"{name} list", row, self.documented("key show" if name == "key" else "dataset add"))
+        for row in box.kesu("key", "list").json:
+            self.compare("key list", row, self.documented("key show"))
+        more = shape('{"strength":{"bits","weakest","until"?},"reseal_due":{"due","objects","reasons":[]}}')
+        for row in box.kesu("dataset", "list").json:
+            self.compare("dataset list", row, {**self.documented("dataset add"), **more})
+        inspected = box.kesu("dataset", "inspect", "loans-2019").json
+        self.assertEqual(sorted(inspected), sorted([*self.documented("dataset add"), *more]))
+        prints("dataset update", "dataset", "update", "d2", "--owner", "Mail", "--reason", "moved")
+        self.keys(prints)
+        prints("rewrap --dry-run", "rewrap", "loans-2019", "--dry-run")
+        prints("rewrap", "rewrap", "loans-2019")
         blocked = prints("erase plan", "erase", "plan", "loans-2019", code=3)      # d2 has the same key
         self.assertEqual(blocked["shared"], ["d2"])
         erasure = prints("erase plan", "erase", "plan", "loans-2019", "d2")["erasure"]
@@ -151,6 +160,8 @@ class Interface(scenario.World):
         prints("policy check", "policy", "check", "AES-256-GCM")
         prints("policy algorithms", "policy", "algorithms")
         prints("policy show", "policy", "show")
+        prints("policy evidence", "policy", "evidence")
+        prints("doctor", "doctor", code=(0, 8))
         box.token("second")
         prints("provider add", "provider", "add", "hsm2", box.token_uri)
         prints("provider show", "provider", "show", "hsm2")
@@ -159,6 +170,30 @@ class Interface(scenario.World):
         secret.chmod(0o600)
         box.kesu("provider", "add", "soft1", f"soft:./keys?passphrase-source=file:{secret}&iterations=210000")
         prints("provider rekey", "provider", "rekey", "soft1", "--passphrase-source", f"file:{secret}", "-y")
+
+    def keys(self, prints):
+        """A key's life, material from elsewhere, copies, exceptions."""
+        box = self.box
+        prints("key create", "key", "create", "life", "--pre-activation")
+        for act in ("activate", "suspend", "resume", "deactivate", "compromise"):
+            prints(f"key {act}", "key", act, "life", "--reason", "interface", "-y")
+        material = box.state / "material"
+        material.write_bytes(bytes(range(32)))
+        material.chmod(0o600)
+        imported = box.kesu("key", "import", "brought", "--from", f"file:{material}", "--origin-place", "there",
+                            "--custodian", "them").json
+        self.assertEqual(sorted(imported), sorted([*self.documented("key create"), "copy"]))
+        copy = prints("copy add", "copy", "add", "life", "--version", "1", "--kind", "backup", "--place", "vault B",
+                      "--custodian", "C")
+        for row in box.kesu("copy", "list").json:
+            self.compare("copy list", row, self.documented("copy add"))
+        prints("copy destroy", "copy", "destroy", copy["id"], "--how", "shredded", "--as", scenario.OPERATOR)
+        prints("key extend", "key", "extend", "loans", "--recipient-until", "2040-01-01", "--reason", "interface",
+               *self.signer(scenario.APPROVER))
+        prints("policy except", "policy", "except", "RSA-OAEP:bits=3072,hash=SHA-256", "--purpose", "wrap", "--reason",
+               "interface", *self.signer(scenario.APPROVER), code=(0, 3))
+        for row in box.kesu("policy", "exceptions").json:
+            self.compare("policy exceptions", row, self.documented("key extend"))
 
     def test_states_and_stages_are_those_of_the_page(self):
         words = {row[0]: re.findall(r"`([a-z-]+)`", row[1]) for row in rows("Enumerations")}
