@@ -151,7 +151,7 @@ class Sealer {
   DatasetRecord& dataset() { return vault_.state().datasets.at(dataset_); }
 
   void index() {
-    for (SegmentObject& o : read_inventory(vault_, dataset())) {
+    for (SegmentObject& o : read_inventory(vault_, dataset(), ProcessFor::moving)) {
       at_place_[o.place] = o.object;
       known_[o.name] = std::move(o);
     }

@@ -119,13 +119,14 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   SegmentHeader header{vault.id(), *DatasetId::parse(dataset_id), *BatchId::parse(batch.id),
                        *DatasetKeyId::parse(batch.dataset_key)};
   if (written) {
-    Secret key = open_dataset_key(vault, dataset, batch.dataset_key);
+    Secret key = open_dataset_key(vault, dataset, batch.dataset_key, ProcessFor::moving);
     adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
     for (const SegmentObject& o : adopted) bytes += static_cast<int64_t>(o.bytes);
   }
   std::map<std::string, ObjectId> at_place;
   if (!written)
-    for (const SegmentObject& o : read_inventory(vault, dataset)) at_place[o.place] = o.object;
+    for (const SegmentObject& o : read_inventory(vault, dataset, ProcessFor::moving))
+      at_place[o.place] = o.object;
   for (const std::string& path : places) {
     Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd.ok()) throw file_error(errno, "open", path);
@@ -144,7 +145,10 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       continue;
     try {
       OpenedObject opened = open_object(
-          in, [&](const Slot& s, ByteView aad) { return unwrap_slot(vault, dataset, s, aad); },
+          in,
+          [&](const Slot& s, ByteView aad) {
+            return unwrap_slot(vault, dataset, s, aad, ProcessFor::moving);
+          },
           [](const Metadata&) {}, [](ByteView) {});
       SegmentObject o;
       o.object = found.object;
@@ -178,7 +182,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   } else {
     Fd out(::open(batch.location.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", batch.location);
-    Secret key = open_dataset_key(vault, dataset, batch.dataset_key);
+    Secret key = open_dataset_key(vault, dataset, batch.dataset_key, ProcessFor::moving);
     vault.append({seal_done(vault, header, adopted, key, bytes, batch.version, dataset, true)}, {batch.id});
     vault.env().notice("settled: " + std::to_string(adopted.size()) + " of " +
                        std::to_string(intended.size()) + " objects of an interrupted batch of " +
