@@ -176,6 +176,43 @@ TEST_F(Relogin, CallsWithAnEffectAreNeverMadeTwice) {
   }
 }
 
+// What the tests below rest on: past kesu, a handle of before names another key after the login.
+TEST_F(Relogin, TheShimGivesHandlesAnotherMeaning) {
+  script("C_Login 1 renumber");
+  auto get = reinterpret_cast<CK_RV (*)(CK_FUNCTION_LIST**)>(
+      dlsym(dlopen(KESU_P11_SHIM, RTLD_NOW | RTLD_LOCAL), "C_GetFunctionList"));
+  CK_FUNCTION_LIST* f = nullptr;
+  ASSERT_EQ(get(&f), CKR_OK);
+  Raw raw;
+  raw.f = f;
+  CK_SLOT_ID slots[8];
+  CK_ULONG count = 8;
+  ASSERT_EQ(f->C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
+  for (CK_ULONG i = 0; i < count; ++i) {
+    CK_TOKEN_INFO info{};
+    if (f->C_GetTokenInfo(slots[i], &info) != CKR_OK || info.label[0] != 't' || info.label[1] != '1')
+      continue;
+    f->C_CloseSession(raw.session);
+    ASSERT_EQ(f->C_OpenSession(slots[i], CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &raw.session),
+              CKR_OK);
+  }
+  auto label = [&](CK_OBJECT_HANDLE key) {
+    char text[64];
+    CK_ATTRIBUTE item{CKA_LABEL, text, sizeof text};
+    EXPECT_EQ(f->C_GetAttributeValue(raw.session, key, &item, 1), CKR_OK);
+    return std::string(text, item.ulValueLen);
+  };
+  for (const KeyRef& key : keys_) raw.find(CKO_SECRET_KEY, key.label);
+  CK_OBJECT_HANDLE key = raw.find(CKO_SECRET_KEY, keys_[0].label).at(0);
+  EXPECT_EQ(label(key), keys_[0].label);
+  ASSERT_EQ(f->C_Logout(raw.session), CKR_OK);
+  std::string pin = kPin;
+  ASSERT_EQ(f->C_Login(raw.session, CKU_USER, reinterpret_cast<CK_UTF8CHAR*>(pin.data()), pin.size()),
+            CKR_OK);
+  EXPECT_NE(label(key), keys_[0].label);
+  EXPECT_TRUE(label(key).starts_with("kesu:"));
+}
+
 TEST_F(Relogin, AHandleThatNamesAnotherKeyIsNeverUsed) {
   for (const char* loss : {"drop-sessions", "logout", "return-token 1 calls"})
     for (int round = 0; round < 3; ++round) {
