@@ -27,6 +27,7 @@ CK_RV make(const Verdict& verdict, CK_RV absent, F&& call) {
 constexpr CK_RV kGone = CKR_DEVICE_REMOVED, kEmpty = CKR_TOKEN_NOT_PRESENT;
 
 CK_RV initialize(void* args) {
+  shim::forget_handles();  // of an initialisation before
   return make(before("C_Initialize"), CKR_OK, [&] { return real->C_Initialize(args); });
 }
 CK_RV finalize(void* reserved) {

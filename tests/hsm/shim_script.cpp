@@ -219,7 +219,6 @@ Script Script::parse(const std::string& text) {
         bad("'" + rule.call + "' is no call known here");
       set_when(rule, words[1]);
       set_action(rule, words);
-      out.renumbers |= rule.what == Do::renumber;
       out.rules.push_back(std::move(rule));
     } catch (const std::runtime_error& error) {
       bad("line " + std::to_string(line) + ": " + error.what());

@@ -46,7 +46,6 @@ struct Rule {
 struct Script {
   std::vector<Rule> rules;
   std::string state_file;
-  bool renumbers = false;
   // Throws std::runtime_error that names the line.
   static Script parse(const std::string& text);
 };

@@ -30,7 +30,7 @@ uint64_t seen_removals = 0;  // of those in the state: our sessions ended with e
 std::map<CK_OBJECT_HANDLE, CK_OBJECT_HANDLE> real_of, shown_of;
 std::map<CK_OBJECT_HANDLE, std::string> identity_of;  // of numbers that were given out
 CK_OBJECT_HANDLE fresh_number = 1'000'000;
-bool renumbered = false;
+bool tracking = false, renumbered = false;
 
 int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -197,8 +197,7 @@ void load_script() {
   script = path.empty() ? Script() : Script::parse(slurp(path));
   state = State();
   seen_removals = 0;
-  real_of.clear(), shown_of.clear(), identity_of.clear();
-  renumbered = false;
+  tracking |= !path.empty();  // handles outlive the script that was there when they were given
 }
 
 Verdict before(const char* call, const CK_ATTRIBUTE* items, CK_ULONG count) {
@@ -286,7 +285,7 @@ CK_OBJECT_HANDLE to_real(CK_OBJECT_HANDLE shown) {
 
 CK_OBJECT_HANDLE to_shown(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle) {
   std::lock_guard guard(lock);
-  if (!script.renumbers) return handle;
+  if (!tracking) return handle;
   CK_OBJECT_HANDLE shown = handle;
   if (auto it = shown_of.find(handle); it != shown_of.end()) {
     shown = it->second;
@@ -296,6 +295,12 @@ CK_OBJECT_HANDLE to_shown(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle) {
   }
   identity_of[shown] = identity(session, handle);
   return shown;
+}
+
+void forget_handles() {
+  std::lock_guard guard(lock);
+  real_of.clear(), shown_of.clear(), identity_of.clear();
+  renumbered = false;
 }
 
 void renumber(CK_SESSION_HANDLE session) {

@@ -35,6 +35,7 @@ void dress(CK_SLOT_ID slot, CK_TOKEN_INFO& info);
 // Object handles as the caller knows them, and as SoftHSM2 does.
 CK_OBJECT_HANDLE to_real(CK_OBJECT_HANDLE shown);
 CK_OBJECT_HANDLE to_shown(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle);
+void forget_handles();
 // From here the numbers given so far name other objects of their class.
 void renumber(CK_SESSION_HANDLE session);
 
