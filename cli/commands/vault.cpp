@@ -49,10 +49,14 @@ std::string init_remark(Context& c, const std::string& dir) {
   Vault v(dir, c.env(), Access::read);
   for (auto& [id, p] : v.state().providers) {
     if (p.identity.kind != "soft") continue;
-    return "TEST GRADE: the keys lie in a file, " + p.identity.label + ", sealed under the passphrase alone. Whoever has " +
-           "a copy of it and the\n  passphrase of its time has the keys, and nobody can show that no such copy is left: "
-           "certificates say so, and\n  `kesu verify` refuses them unless told. A token keeps keys inside: kesu provider "
-           "add NAME 'pkcs11:…', then keys of\n  its own (kesu key create --provider NAME); docs/providers/soft.md.\n";
+    return "TEST GRADE: the keys lie in a file, " + p.identity.label +
+           ", sealed under the passphrase alone. Whoever has " +
+           "a copy of it and the\n  passphrase of its time has the keys, and nobody can show that no such "
+           "copy is left: "
+           "certificates say so, and\n  `kesu verify` refuses them unless told. A token keeps keys inside: "
+           "kesu provider "
+           "add NAME 'pkcs11:…', then keys of\n  its own (kesu key create --provider NAME); "
+           "docs/providers/soft.md.\n";
   }
   return {};
 }
@@ -84,12 +88,14 @@ void setup_vault(CLI::App& app, Context& c) {
   cmd->add_option("DIR", o->directory, "where (default: here)");
   cmd->add_option("--genesis", o->genesis, "the signed genesis statement");
   cmd->add_option("--signature", o->signatures, "its signature files (default: FILE*.sig beside it)");
-  cmd->add_option("--provider", o->provider_uri,
-                  "where the vault's keys live: a token, by a PKCS#11 URI with module-path and pin-source, or a "
-                  "keystore file, soft:/path?passphrase-source=… (default: soft:./keystore in the vault, TEST GRADE)");
+  cmd->add_option(
+      "--provider", o->provider_uri,
+      "where the vault's keys live: a token, by a PKCS#11 URI with module-path and pin-source, or a "
+      "keystore file, soft:/path?passphrase-source=… (default: soft:./keystore in the vault, TEST GRADE)");
   cmd->add_option("--passphrase-source", o->passphrase_source,
                   "of the default keystore: file:/path (mode 600), env:NAME, fd:N, prompt (default)");
-  cmd->add_option("--provider-name", o->provider_name, "its name (default hsm1, or soft1 for a keystore file)");
+  cmd->add_option("--provider-name", o->provider_name,
+                  "its name (default hsm1, or soft1 for a keystore file)");
   cmd->add_option("--draft", o->draft, "write a genesis statement to be signed, and stop");
   cmd->add_option("--org", o->organisation, "organisation (with --draft)");
   cmd->add_option("--origin", o->origin, "a name that it controls, such as bank.example (with --draft)");

@@ -70,8 +70,7 @@ std::vector<std::pair<std::string, std::string>> attributes(std::string_view par
 
 std::string pin_source_of(const std::string& value) {
   std::string source = login_source(value);
-  if (source.empty())
-    throw bad("'pin-source' must be file: with an absolute path, env:NAME, fd:N or prompt");
+  if (source.empty()) throw bad("'pin-source' must be file: with an absolute path, env:NAME, fd:N or prompt");
   return source;
 }
 

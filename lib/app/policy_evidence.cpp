@@ -1,5 +1,5 @@
-#include "base/error.h"
 #include "app/policy_evidence.h"
+#include "base/error.h"
 
 #include "certificate/evidence_chain.h"
 

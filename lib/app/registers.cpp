@@ -333,10 +333,9 @@ Json row(const CopyRecord& c) {
                        {"ended", c.ended}});
 }
 void read(const Json& j, CopyRecord& c) {
-  c = {j.str("id"),         j.str("state"),        j.str("kind"),
-       j.str("place"),      j.str("custodian"),    j.str("medium"),
-       j.str("provider"),   j.str("how"),          j.num("generation"),
-       strings(j.at("versions")), j.num("registered"), j.num("ended")};
+  c = {j.str("id"),         j.str("state"),    j.str("kind"), j.str("place"),      j.str("custodian"),
+       j.str("medium"),     j.str("provider"), j.str("how"),  j.num("generation"), strings(j.at("versions")),
+       j.num("registered"), j.num("ended")};
 }
 
 Json row(const FindingRecord& f) {

@@ -455,8 +455,9 @@ void State::evolve_remark(const Header& h, const Json& body) {
   } else if (h.type == "exception-recorded") {
     std::string seq = std::to_string(h.seq), subject = body.str("subject");
     Millis until = body.at("until").is_null() ? 0 : parse_utc(body.str("until")).value_or(0);
-    exceptions[seq] = {body.str("what"),   subject, body.str("detail"), body.str("reason"),
-                       body.str("operator"), h.time,  until};
+    exceptions[seq] = {
+        body.str("what"), subject, body.str("detail"), body.str("reason"), body.str("operator"),
+        h.time,           until};
     touch("exception", seq);
     if (VersionRecord* v = version(subject)) {
       if (body.str("what") == "originator-period") v->originator_exception = until;

@@ -56,7 +56,8 @@ struct VersionRecord {
   Millis created = 0, activated = 0, deactivated = 0, destroyed = 0;
   Millis compromised = 0;  // when that was recorded; 0: never
   Millis occurred = 0;     // when the compromise happened, as far as known
-  // Cryptoperiod in seconds from activation (SP 800-57 Pt 1 Rev. 5 §5.3); 0: no end. An exception moves an end.
+  // Cryptoperiod in seconds from activation (SP 800-57 Pt 1 Rev. 5 §5.3); 0: no end. An exception moves an
+  // end.
   int64_t originator = 0, recipient = 0;
   Millis originator_exception = 0, recipient_exception = 0;
   int64_t wraps = 0, wrap_quota = kWrapQuota;  // reserved so far, and how many there may be
@@ -86,7 +87,8 @@ struct KeyRecord {
 struct DatasetKeyRecord {
   std::string id, version;
   WrappedKey wrapped;
-  bool rewrapped = false;  // a second wrap of a key made under another version: opens old names, seals no new ones
+  bool rewrapped =
+      false;  // a second wrap of a key made under another version: opens old names, seals no new ones
 };
 // Positions of objects in a batch's segment, from 0: [first, last], ascending, not touching.
 using Positions = std::vector<std::pair<int64_t, int64_t>>;
@@ -99,9 +101,10 @@ struct RewrapRecord {
 struct BatchRecord {
   std::string id, state, version, dataset_key, root, location;
   std::string content_algorithm, wrap_algorithm;
-  // Where the newest slots are, by the ledger: empty, all under `version`; else each object in exactly one row.
+  // Where the newest slots are, by the ledger: empty, all under `version`; else each object in exactly one
+  // row.
   std::map<std::string, Positions> on;
-  RewrapRecord rewrap;  // under way, or interrupted
+  RewrapRecord rewrap;               // under way, or interrupted
   std::vector<std::string> objects;  // only while intended
   int64_t n = 0, bytes = 0;
   uint64_t done_seq = 0;

@@ -133,8 +133,10 @@ void Vault::refuse_closed() {
   if (!state_.vault.closed) return;
   throw Error(Code::vault_closed, "the vault " + directory_ + " was closed: nothing is added to it any more")
       .cause("closed on " + local_text(state_.vault.closed))
-      .next("reading, kesu ledger verify and the certificates that were issued go on working; new keys and data "
-            "belong in a new vault: kesu init");
+      .next(
+          "reading, kesu ledger verify and the certificates that were issued go on working; new keys and "
+          "data "
+          "belong in a new vault: kesu init");
 }
 
 AppendResult Vault::append(std::vector<Event> events, const std::vector<std::string>& streams) {
@@ -143,7 +145,8 @@ AppendResult Vault::append(std::vector<Event> events, const std::vector<std::str
     expected.emplace_back(s, s == kWholeLedger ? store_->size() : store_->stream_version(s));
   constexpr int kTries = 100;
   for (int i = 0;; ++i) {
-    // Whatever an append decides on, it rests on the vault not being closed: so each one names the vault, too.
+    // Whatever an append decides on, it rests on the vault not being closed: so each one names the vault,
+    // too.
     const uint64_t of_vault = store_->stream_version(state_.vault.id);
     if (folds_any_of(streams))
       throw Error(Code::conflict, "another process changed the same things meanwhile")
@@ -239,7 +242,8 @@ void trace_probe(const ProbeTranscript& t, std::chrono::steady_clock::duration t
       trace("probe", c.str_or("call", "?"), {{"rv", c.str_or("rv", "")}, {"times", c.num_or("times", 1)}},
             std::chrono::milliseconds(c.num_or("ms", 0)));
     }
-  trace("probe", "end", {{"exit", static_cast<int64_t>(t.exit)}, {"timed_out", t.timed_out ? "yes" : ""}}, took);
+  trace("probe", "end", {{"exit", static_cast<int64_t>(t.exit)}, {"timed_out", t.timed_out ? "yes" : ""}},
+        took);
 }
 }  // namespace
 

@@ -154,7 +154,8 @@ struct TokenSessions {
   bool operator==(const TokenSessions&) const = default;
 };
 
-// An object that kesu did not make, by the provider's own names. Empty members match anything; not both empty.
+// An object that kesu did not make, by the provider's own names. Empty members match anything; not both
+// empty.
 struct ObjectSelector {
   std::string label;
   Bytes id;
@@ -181,16 +182,16 @@ class Provider {
   // The birth record of an object that generate() left behind when it was interrupted: found by label and id,
   // exactly one, its attributes read, a canary made. nullopt when a complete enumeration does not show it.
   virtual std::optional<Birth> recover(const VersionRef& version, KeyPurpose purpose) = 0;
-  // Brings in 32 bytes that were made elsewhere, as a wrap key under object_label and object_id, never to come
-  // out again as far as the provider can promise that. Birth as in generate(). Errors: mechanism_absent where
-  // capabilities().imports is false; already_exists; bad_input (not 32 bytes); provider_failed;
+  // Brings in 32 bytes that were made elsewhere, as a wrap key under object_label and object_id, never to
+  // come out again as far as the provider can promise that. Birth as in generate(). Errors: mechanism_absent
+  // where capabilities().imports is false; already_exists; bad_input (not 32 bytes); provider_failed;
   // outcome_unknown.
   virtual Birth import_key(const VersionRef& version, const Secret& key);
   // Takes a wrap key that the provider already holds: exactly one secret key fits `what`, AES-256, for
-  // encryption and decryption, sensitive, not extractable. Nothing of it is changed; the reference carries its
-  // own label and id. The same call again gives the same object with a new canary. Errors: mechanism_absent
-  // where capabilities().adopts is false; object_absent, object_ambiguous (candidates in `cause`);
-  // policy_refused naming the attribute that does not fit.
+  // encryption and decryption, sensitive, not extractable. Nothing of it is changed; the reference carries
+  // its own label and id. The same call again gives the same object with a new canary. Errors:
+  // mechanism_absent where capabilities().adopts is false; object_absent, object_ambiguous (candidates in
+  // `cause`); policy_refused naming the attribute that does not fit.
   virtual Birth adopt(const VersionRef& version, const ObjectSelector& what);
 
   // nullopt where keys do not lie in a file.
@@ -238,8 +239,8 @@ class ProviderFactory {
   virtual std::unique_ptr<Provider> open(const std::string& uri) = 0;
 
   // What the container (Provider::container) at this URI says of itself, without a secret and so not
-  // authenticated: enough to see that an older one was put back. nullopt: no container there, or not of that kind.
-  // Errors: bad_input, container_damaged, pin_source_unsafe, provider_unavailable.
+  // authenticated: enough to see that an older one was put back. nullopt: no container there, or not of that
+  // kind. Errors: bad_input, container_damaged, pin_source_unsafe, provider_unavailable.
   virtual std::optional<Container> container_at(const std::string& uri) { return (void)uri, std::nullopt; }
 
   // After record_calls(), calls() gives what this factory's providers asked of theirs, in order, without

@@ -105,7 +105,8 @@ INSTANTIATE_TEST_SUITE_P(
                   answer(tr).as_object().at("enumeration").set("complete", false).set("why", "cut");
                 }),
                 "did not see the whole of the same place"},
-        Forgery{"ControlDead", after([](Json& tr) { answer(tr).set("control", "unknown"); }), "living control"},
+        Forgery{"ControlDead", after([](Json& tr) { answer(tr).set("control", "unknown"); }),
+                "living control"},
         Forgery{"AnswerAltered", [](TestVault&, Event& e) { e.body.set("answer", "unknown"); },
                 "answered unknown"},
         Forgery{"SaysAbsentWhereTheRecordSaysUnknown", after([](Json& tr) {
@@ -144,7 +145,9 @@ TEST(DestroyedEarlier, ATranscriptWithAnotherContentIsForged) {
 TEST(DestroyedEarlier, TheInspectionThatTheDestructionNamedIsTheOneThatCounts) {
   for (bool same : {true, false}) {
     TestVault v;
-    v.name_before = [&](const std::string& digest) { return same ? digest : v.put_blob("another inspection"); };
+    v.name_before = [&](const std::string& digest) {
+      return same ? digest : v.put_blob("another inspection");
+    };
     v.at["after-seal"] = [&] { v.rewrap_and_destroy(fresh()); };
     VerifyReport r = issued(v);
     EXPECT_EQ(r.verdict == Verdict::complete, same) << shown(r);

@@ -157,8 +157,7 @@ void TestVault::live() {
   genesis();
   happens("after-genesis");
   append("provider-added",
-         {{.id = provider.str(), .is = "open", .d = hex(sha256(as_bytes(token.to_json().canonical())))}},
-         {},
+         {{.id = provider.str(), .is = "open", .d = hex(sha256(as_bytes(token.to_json().canonical())))}}, {},
          Json::object({{"name", "hsm"},
                        {"uri", "pkcs11:token=bank"},
                        {"identity", token.to_json()},

@@ -11,7 +11,7 @@ import scenario
 from scenario import CHUNK
 
 LOW = ("--require", "low", "--allow-test-grade")
-REPORT = ["as_of", "certificate", "claimed_profile", "claims", "erased", "errors", "issued", "limits", "log_known", "objects",
+REPORT = ["as_of", "certificate", "claimed_profile", "claims", "erased", "errors", "evidence_chain", "exceptions", "issued", "limits", "log_known", "objects",
           "officers_known", "organisation", "premises", "required_profile", "shortfalls", "signer_known", "test_grade",
           "verdict", "withdrawn"]
 

@@ -99,13 +99,14 @@ class Keys(scenario.World):
         trial = self.keys()["trial"]
         entries, labels = self.entries(), self.token_labels()
         dry = self.box.kesu("key", "destroy", "trial", "--dry-run").json
-        self.assertEqual(dry, {"key": trial["id"], "versions": [
-            {"version": f"{trial['id']}.1", "state": "active", "kept_by": ""}]})
+        self.assertEqual((dry["key"], dry["versions"]), (trial["id"], [
+            {"version": f"{trial['id']}.1", "state": "active", "kept_by": "", "next": ""}]))
+        self.assertEqual([(c["version"], c["objects"]) for c in dry["census"]], [(f"{trial['id']}.1", 0)])
         self.box.kesu("key", "destroy", "trial", code=3, error="not-confirmed")
         self.nothing_changed(entries)
         self.assertEqual(self.token_labels(), labels)
         done = self.box.kesu("key", "destroy", "trial", "-y").json
-        self.assertEqual(done, {"versions": [{"version": f"{trial['id']}.1", "outcome": "destroyed"}]})
+        self.assertEqual(done, {"versions": [{"version": f"{trial['id']}.1", "outcome": "destroyed", "inspected": None}]})
         self.assertNotIn(f"kesu:{trial['id']}.1", self.token_labels())
         self.assertEqual(self.keys()["trial"]["state"], "destroyed")
         self.box.kesu("key", "destroy", "trial", "-y", code=3, error="state-refused")
@@ -128,7 +129,7 @@ class Keys(scenario.World):
         for words in (("loans",), ("loans", "--version", "1"), ("loans", "--version", "2")):
             with self.subTest(words):
                 error = self.box.kesu("key", "destroy", *words, "-y", code=3, error="in-use").json["error"]
-                self.assertIn("kesu erase plan loans-2019", error["next"])
+                self.assertIn("kesu key rotate loans" if words[-1] == "2" else "kesu erase plan loans-2019", error["next"])
         self.assertIn("loans-2019", self.box.kesu("key", "destroy", "loans", "--dry-run").json["versions"][0]["kept_by"])
         for name in ("ledger", "certificate", "control-hsm1"):
             with self.subTest(name):
@@ -144,8 +145,9 @@ class Keys(scenario.World):
                       "disposed", "--history-by", "佐藤 花子", "--history-detail", "2024-04-01")
         rows = {d["name"]: d for d in self.box.kesu("dataset", "list").json}
         for row in rows.values():
-            self.assertEqual(sorted(row), ["bytes", "class", "id", "key", "name", "objects", "protection", "region", "state"])
-        self.assertEqual({k: v for k, v in rows["kyc"].items() if k != "id"},
+            self.assertEqual(sorted(row), ["bytes", "class", "id", "key", "name", "objects", "protection", "region", "reseal_due",
+                                           "state", "strength"])
+        self.assertEqual({k: v for k, v in rows["kyc"].items() if k not in ("id", "reseal_due", "strength")},
                          {"name": "kyc", "key": "loans", "region": "ap-northeast-1", "class": "secret", "objects": 0,
                           "bytes": 0, "protection": "sealed", "state": "open"})
         shown = self.box.kesu("dataset", "show", "kyc").json
@@ -199,8 +201,9 @@ class Keys(scenario.World):
 
     def test_status(self):
         status = self.box.kesu("status").json
-        self.assertEqual(sorted(status), ["bytes", "datasets", "directory", "erasures", "key_versions", "ledger", "objects",
-                                          "organisation", "profile", "providers", "questions", "read_only", "vault"])
+        self.assertEqual(sorted(status), ["bytes", "closed", "datasets", "directory", "due", "erasures", "key_versions", "ledger",
+                                          "objects", "organisation", "profile", "providers", "questions", "read_only",
+                                          "silent", "vault"])
         self.assertEqual((status["key_versions"], status["datasets"], status["questions"]), ({"active": 1}, {"open": 1}, []))
         self.box.kesu("status", "--check")
         self.assertIn("TEST GRADE", self.box.text("status").stdout)

@@ -153,7 +153,8 @@ TEST_F(Pkcs11Fault, TheRuleOverAFaultyToken) {
        {"C_DecryptInit * return CKR_KEY_FUNCTION_NOT_PERMITTED\nC_EncryptInit * return "
         "CKR_KEY_FUNCTION_NOT_PERMITTED",
         "C_DecryptInit * return CKR_DEVICE_REMOVED\nC_EncryptInit * return CKR_DEVICE_REMOVED",
-        "C_FindObjects * return CKR_DEVICE_MEMORY", "C_FindObjects 3+ remove",         "C_Login * return CKR_DEVICE_ERROR", "C_GetTokenInfo 2+ serial 0123456789abcdef"}) {
+        "C_FindObjects * return CKR_DEVICE_MEMORY", "C_FindObjects 3+ remove",
+        "C_Login * return CKR_DEVICE_ERROR", "C_GetTokenInfo 2+ serial 0123456789abcdef"}) {
     script(fault);
     EXPECT_EQ(inspect(*factory, request).keys[0].answer, ProbeAnswer::unknown) << fault;
   }
