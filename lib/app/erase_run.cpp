@@ -210,6 +210,10 @@ void destroy_all(Run& run, RunResult& result) {
       if (run.record().stage != "running")
         throw Error(Code::state_refused, "erasure " + run.id.substr(0, 12) + " is " + run.record().stage);
       check_kept(run);
+      const VersionRecord& now = *run.vault.state().version(events[0].nodes.at(0).id);
+      if (now.state != events[0].body.str("from"))
+        throw Error(Code::conflict, now.version().brief() + " became " + now.state + " meanwhile")
+            .next("run the same command again");
       return events;
     });
   };

@@ -171,6 +171,10 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
     auto append = [&](std::vector<Event> events) {
       if (events.at(0).type != "destroy-intended") return void(vault.append(std::move(events), {v.id}));
       vault.decide({v.id, vault.state().vault.id}, [&] {
+        if (vault.state().version(v.id)->state != v.state)
+          throw Error(Code::conflict, version_name(vault.state(), v) + " became " +
+                                          vault.state().version(v.id)->state + " meanwhile")
+              .next("the same command again");
         for (const DestroyPreview& now : preview_destroy_key(vault, vault.state().keys.at(id), v.number()))
           refuse(now);
         if (before.empty() && !vault.graph().reached(v.id).empty())

@@ -221,7 +221,8 @@ class Sealer {
     vault_.decide({dataset_, decided, vault_.state().vault.id}, [&] {
       prepare();
       if (version_.str() != decided || !key_id_.empty())
-        throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
+        throw Error(Code::conflict, "the key was rotated, or its dataset key made, by another process")
+            .next("run the same command again");
       return std::vector<Event>{
           {.type = "dataset-key-created",
            .nodes = {{.id = id.str(), .is = "active", .of = dataset_}},
@@ -244,34 +245,18 @@ class Sealer {
   // Seals as many of them as the key version may still wrap, one at least; returns how many.
   size_t seal_batch(std::vector<const Found*> files) {
     holder_->keep();
-    prepare();
-    if (key_id_.empty()) make_dataset_key();
     BatchId batch = vault_.env().random.id<BatchId>();
     std::vector<ObjectId> ids;
     for (size_t i = 0; i < files.size(); ++i) ids.push_back(vault_.env().random.id<ObjectId>());
-    std::string version = version_.str(), key_id = key_id_;
-    vault_.decide({dataset_, version, vault_.state().vault.id}, [&] {
-      prepare();
-      if (version_.str() != version || key_id_ != key_id)
-        throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
-      // The entry is what takes the wraps from the version's quota, before the first is made.
-      auto left = static_cast<uint64_t>(vault_.state().version(version)->wraps_left());
-      if (left < files.size()) files.resize(left);
-      Json objects(Json::Array{});
-      for (size_t i = 0; i < files.size(); ++i) objects.push(hex(ids[i].bytes()));
-      return std::vector<Event>{{.type = "seal-intended",
-                                 .nodes = {{.id = batch.str(),
-                                            .is = "intended",
-                                            .of = dataset_,
-                                            .n = static_cast<int64_t>(files.size())}},
-                                 .edges = {{version, batch.str()}},
-                                 .body = Json::object({{"actor", this_process()},
-                                                       {"location", out_},
-                                                       {"location_inode", inode_of(out_)},
-                                                       {"objects", objects},
-                                                       {"version", version},
-                                                       {"dataset_key", key_id}})}};
-    });
+    for (int tries = 0;; ++tries) {
+      try {
+        intend(batch, ids, files);
+        break;
+      } catch (const Error& e) {
+        // Nothing was begun: another process rotated the key or made the dataset key.
+        if (e.code() != Code::conflict || tries == 3) throw;
+      }
+    }
 
     std::vector<SegmentObject> done;
     int64_t bytes = 0;
@@ -295,6 +280,35 @@ class Sealer {
     }
     finish(batch, done, bytes);
     return files.size();
+  }
+
+  // The entry before the batch: under which version and dataset key, and how many the quota allows.
+  void intend(const BatchId& batch, const std::vector<ObjectId>& ids, std::vector<const Found*>& files) {
+    prepare();
+    if (key_id_.empty()) make_dataset_key();
+    std::string version = version_.str(), key_id = key_id_;
+    vault_.decide({dataset_, version, vault_.state().vault.id}, [&] {
+      prepare();
+      if (version_.str() != version || key_id_ != key_id)
+        throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
+      // The entry is what takes the wraps from the version's quota, before the first is made.
+      auto left = static_cast<uint64_t>(vault_.state().version(version)->wraps_left());
+      if (left < files.size()) files.resize(left);
+      Json objects(Json::Array{});
+      for (size_t i = 0; i < files.size(); ++i) objects.push(hex(ids[i].bytes()));
+      return std::vector<Event>{{.type = "seal-intended",
+                                 .nodes = {{.id = batch.str(),
+                                            .is = "intended",
+                                            .of = dataset_,
+                                            .n = static_cast<int64_t>(files.size())}},
+                                 .edges = {{version, batch.str()}},
+                                 .body = Json::object({{"actor", this_process()},
+                                                       {"location", out_},
+                                                       {"location_inode", inode_of(out_)},
+                                                       {"objects", objects},
+                                                       {"version", version},
+                                                       {"dataset_key", key_id}})}};
+    });
   }
 
   SegmentObject seal_one(const Found& f, const ObjectId& id) {
