@@ -44,10 +44,10 @@ class List {
     for (auto& [id, key] : state_.keys)
       for (const VersionRecord& v : key.versions) {
         if (key.purpose == KeyPurpose::wrap) wrap_version(key, v);
-        if (v.destroyed && v.inspected.empty() && v.erasure.empty())
+        if (v.inspection_due())
           add({"inspection", v.id, version_name(state_, v), v.destroyed, false,
                "was destroyed, and nobody has looked since whether it is gone",
-               "kesu key show " + version_name(state_, v)});
+               "kesu key destroy " + key.name + " --version " + std::to_string(v.number()) + " looks"});
       }
   }
 
@@ -69,6 +69,7 @@ class List {
   void rest() {
     for (auto& [id, c] : state_.copies) copy(c);
     for (auto& [id, e] : state_.erasures) erasure(e);
+    for (auto& [id, c] : state_.certificates) certificate(c);
     for (auto& [seq, x] : state_.exceptions) {
       if (!x.until || x.until <= now_ || x.until - now_ > kExceptionNotice) continue;
       add({"exception", x.subject, name_of(x.subject), x.until, false,
@@ -189,8 +190,18 @@ class List {
     add({"copy", c.id, c.kind, c.registered, outlives,
          "a copy of " + (names.empty() ? std::string("keys") : names) + " is open at " + c.place +
              (outlives ? ": keys that were destroyed come back from it" : ""),
-         outlives ? "have it destroyed, and its end recorded"
-                  : "it stands in the way of every erasure of these keys"});
+         "have it destroyed, then kesu copy destroy " + c.id.substr(0, 12) + " --how TEXT --as PERSON"});
+  }
+
+  // What a certificate said of a key may turn out to be wrong later.
+  void certificate(const CertificateRecord& c) {
+    auto e = state_.erasures.find(c.erasure);
+    if (c.state != "issued" || e == state_.erasures.end()) return;
+    for (const std::string& id : e->second.versions)
+      if (const VersionRecord* v = state_.version(id); v && v->compromised > c.issued)
+        add({"certificate", c.id, c.id.substr(0, 12), v->compromised, true,
+             "says of " + version_name(state_, *v) + " that it was never compromised, and it was",
+             "tell everybody who holds it"});
   }
 
   void erasure(const ErasureRecord& e) {

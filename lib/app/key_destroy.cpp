@@ -78,7 +78,7 @@ std::string inspect_before(Vault& vault, const VersionRecord& v) {
 // The inspection after. Only "absent" is an end; anything else stays a question.
 std::string inspect_after(Vault& vault, const std::string& id) {
   const VersionRecord v = *vault.state().version(id);
-  const std::string before = vault.store().entry(v.bracket).entry.body.str("before");
+  const std::string before = v.before;
   Vault::Probed probed = inspect(vault, v);
   const ProbeKey& k = probed.key(v.version());
   if (k.answer != ProbeAnswer::absent)
@@ -97,16 +97,11 @@ std::string inspect_after(Vault& vault, const std::string& id) {
 }
 }  // namespace
 
-bool inspection_due(Vault& vault, const VersionRecord& v) {
-  if (!v.destroyed || !v.erasure.empty() || !v.inspected.empty()) return false;
-  return !vault.store().entry(v.bracket).entry.body.str_or("before", "").empty();
-}
-
 void settle_inspections(Vault& vault) {
   std::vector<std::string> due;
   for (auto& [id, key] : vault.state().keys)
     for (const VersionRecord& v : key.versions)
-      if (inspection_due(vault, v) && may_settle(vault, v.actor, v.since)) due.push_back(v.id);
+      if (v.inspection_due() && may_settle(vault, v.actor, v.since)) due.push_back(v.id);
   for (const std::string& id : due)
     attempt_to_settle(vault, [&] {
       inspect_after(vault, id);
@@ -121,7 +116,7 @@ std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& k
   for (const VersionRecord& v : key.versions) {
     if (number && v.number() != number) continue;
     auto state = parse_key_state(v.state);
-    bool due = inspection_due(vault, v);
+    bool due = v.inspection_due();
     if (!due && (!state || !may_move(*state, KeyState::destroying))) continue;
     out.push_back({v.id, v.state, "", ""});
     going.insert(v.id);
@@ -141,12 +136,12 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
   vault.rebuild();
   std::set<std::string> due;  // settle() may answer it now
   for (const VersionRecord& v : vault.state().keys.at(id).versions)
-    if ((!number || v.number() == number) && inspection_due(vault, v)) due.insert(v.id);
+    if ((!number || v.number() == number) && v.inspection_due()) due.insert(v.id);
   settle(vault);
   std::vector<DestroyedVersion> out;
   for (const std::string& v : due) {
     const VersionRecord& now = *vault.state().version(v);
-    out.push_back({v, "destroyed", inspection_due(vault, now) ? inspect_after(vault, v) : now.inspected});
+    out.push_back({v, "destroyed", now.inspection_due() ? inspect_after(vault, v) : now.inspected});
   }
   std::vector<DestroyPreview> plan = preview_destroy_key(vault, vault.state().keys.at(id), number);
   if (plan.empty() && out.empty())

@@ -24,9 +24,8 @@ struct DestroyPreview {
 };
 std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& key, uint32_t version);
 
-// For lib/app itself: whether the inspection after a destruction outside an erasure is still to be made; and
-// all of them, whose process has ended.
-bool inspection_due(Vault& vault, const VersionRecord& version);
+// For lib/app itself: makes up for all inspections after destructions outside erasures whose process has
+// ended.
 void settle_inspections(Vault& vault);
 
 }  // namespace kesu

@@ -106,6 +106,7 @@ Json row(const VersionRecord& v) {
                        {"wraps", v.wraps},
                        {"wrap_quota", v.wrap_quota},
                        {"inspected", v.inspected},
+                       {"before", v.before},
                        {"receipt_lost", v.receipt_lost},
                        {"bracket", v.bracket},
                        {"actor", v.actor},
@@ -135,6 +136,7 @@ void read(const Json& j, VersionRecord& v) {
   v.wraps = j.num("wraps");
   v.wrap_quota = j.num("wrap_quota");
   v.inspected = j.str("inspected");
+  v.before = j.str("before");
   v.receipt_lost = j.flag("receipt_lost");
   v.bracket = static_cast<uint64_t>(j.num("bracket"));
   v.actor = j.at("actor");

@@ -275,7 +275,7 @@ std::vector<Question> open_questions(Vault& vault) {
       if (v.state == "intended") add(v.id, "was key " + key.name + " made?", v.actor, v.since);
       if (v.state == "destroying")
         add(v.id, "was " + v.version().brief() + " of " + key.name + " destroyed?", v.actor, v.since);
-      if (inspection_due(vault, v))
+      if (v.inspection_due())
         add(v.id, "is " + v.version().brief() + " of " + key.name + " gone from its provider, inspected?",
             v.actor, v.since);
     }

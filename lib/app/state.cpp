@@ -279,6 +279,7 @@ void State::evolve_key(const Header& h, const Json& body) {
   if (!v) throw Error(Code::ledger_damaged, node.id + " was never intended");
   if (h.type == "destroy-intended") {
     v->state_before = v->state;
+    v->before = body.str_or("before", "");
     v->erasure = node.of;
     v->bracket = h.seq;
     v->actor = body.at("actor");

@@ -62,6 +62,8 @@ struct VersionRecord {
   Millis originator_exception = 0, recipient_exception = 0;
   int64_t wraps = 0, wrap_quota = kWrapQuota;  // reserved so far, and how many there may be
   std::string inspected;                       // answer of the key-inspected entry, if there is one
+  std::string
+      before;  // evidence of the inspection before a destruction outside an erasure; then one after is due
   bool receipt_lost = false;
   uint64_t bracket = 0;  // seq of an open key-intended or destroy-intended
   Json actor;            // who opened it
@@ -70,6 +72,8 @@ struct VersionRecord {
   // The end of the originator- or recipient-usage period; 0: it has none, or has not begun.
   Millis protect_until() const;
   Millis process_until() const;
+  // Destroyed outside an erasure, and not yet looked for again.
+  bool inspection_due() const { return destroyed && erasure.empty() && inspected.empty() && !before.empty(); }
   int64_t wraps_left() const { return wraps < wrap_quota ? wrap_quota - wraps : 0; }
   VersionRef version() const { return *VersionRef::parse(id); }
 };
