@@ -28,6 +28,8 @@ void people_conditions(const Dossier& d, std::set<std::string>& out);
 // Why a version that was destroyed before this erasure began does not count as shown to be gone; empty when
 // its own two inspections show it. `key` was destroyed before.
 std::string earlier_problem(const Dossier& d, const KeyFacts& key);
+// Was every inspection after made in another start of the machine than each destruction (profile `restart`)?
+bool restart_shown(const Dossier& d);
 // The versions of the kill set that were.
 std::vector<const KeyFacts*> destroyed_earlier(const Dossier& d);
 

@@ -174,6 +174,18 @@ std::string earlier_problem(const Dossier& d, const KeyFacts& key) {
   return "";
 }
 
+bool restart_shown(const Dossier& d) {
+  std::set<std::string> destroying;
+  for (const std::string& version : d.kill.versions) {
+    auto it = d.keys.find(version);
+    destroying.insert(it == d.keys.end() ? std::string() : it->second.intended_boot);
+  }
+  return !d.inspections.empty() && !destroying.contains("") &&
+         std::all_of(d.inspections.begin(), d.inspections.end(), [&](const Inspection& i) {
+           return i.after && !i.after->boot_id.empty() && !destroying.contains(i.after->boot_id);
+         });
+}
+
 void inspection_conditions(const Dossier& d, std::set<std::string>& out) {
   // Versions that died before this erasure have inspections of their own; without them nothing here holds.
   for (const KeyFacts* key : destroyed_earlier(d))

@@ -88,6 +88,7 @@ struct KeyFacts {
   bool attributes_again = false;  // and they say the same as at birth
   Millis intended_at = 0;
   std::string before_digest;   // the inspection that destroy-intended rests on, where it names one
+  std::string intended_boot;   // which start of the machine sent that; empty: not shown
   std::vector<KeyLook> looks;  // of the kill set's versions, in the ledger's order
   std::optional<uint64_t> intended, done;  // entries of its destruction
   Millis destroyed_at = 0;
@@ -151,6 +152,7 @@ struct Probe {
   std::map<std::string, KeyRef> asked;
   std::map<Sample, std::string> samples;  // → opened, failed, not-tried
   Millis started = 0, ended = 0;
+  std::string boot_id;  // of the machine that it ran on
 };
 struct Inspection {
   std::string provider, before_digest, after_digest;

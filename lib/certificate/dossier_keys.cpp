@@ -137,6 +137,8 @@ void read_versions(Dossier& d, const std::set<std::string>& wanted) {
         key.intended_at = h.time;
         const Json* body = d.body(h.seq);
         key.before_digest = body ? body->str_or("before", "") : "";
+        const Json* actor = body ? body->find("actor") : nullptr;
+        key.intended_boot = actor && actor->is_object() ? actor->str_or("boot_id", "") : "";
         key.attributes_shown = body && key.ref && of_object(body->at("attributes"), *key.ref) &&
                                body->at("ref") == key.ref->to_json();
         key.attributes_again = key.attributes_shown && stayed_inside(body->at("attributes"));

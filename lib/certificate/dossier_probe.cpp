@@ -138,6 +138,7 @@ Probe read_probe(ByteView content) {
   p.control_ref = request.control;
   p.started = report.started;
   p.ended = report.ended;
+  p.boot_id = report.boot_id;
   if (report.enumeration) {
     p.complete = report.enumeration->complete;
     p.objects = report.enumeration->objects;

@@ -234,6 +234,34 @@ TEST(Reader, ItsTrustAndItsBarDecide) {
   EXPECT_EQ(verify_bundle(files, as_ca, TestVault::low()).verdict, Verdict::complete);
 }
 
+TEST(Reader, ARestartIsShownByTheStartsOfTheMachineAlone) {
+  struct Case {
+    const char *destroyed, *inspected;
+    bool shown;
+  };
+  for (const Case& c : {Case{"boot-1", "boot-2", true}, Case{"boot-1", "boot-1", false},
+                        Case{"", "boot-2", false}, Case{"boot-1", "", false}}) {
+    TestVault v;
+    v.edit_event = [&](Event& e) {
+      if (e.type == "destroy-intended" && *c.destroyed)
+        e.body.set("actor", Json::object({{"boot_id", c.destroyed}}));
+    };
+    v.edit_probe = [&](ProbeReport& report, const std::string& when) {
+      if (when == "after") report.boot_id = c.inspected;
+    };
+    BundleFiles files = v.bundle();
+    auto asks = [&](const char* profile) {
+      VerifyReport r =
+          verify_bundle(files, v.trust(), {.required_profile = profile, .allow_test_grade = true});
+      EXPECT_NE(r.verdict, Verdict::invalid) << shown(r);
+      return std::any_of(r.shortfalls.begin(), r.shortfalls.end(),
+                         [](const std::string& s) { return s.starts_with("no restart of the machine"); });
+    };
+    EXPECT_EQ(asks("high"), !c.shown) << c.destroyed << " " << c.inspected;
+    EXPECT_FALSE(asks("standard"));
+  }
+}
+
 TEST(Reader, WitnessesWhomItTrustsAttestTheLedger) {
   TestVault v;
   BundleFiles files = v.bundle();

@@ -64,13 +64,17 @@ class Rewrap(kill_world.World):
 
     def test_random_instants(self):
         self.box.snapshot()
-        began = time.monotonic()
-        self.box.kesu(*self.command)
-        whole = time.monotonic() - began
+        took = []
+        for _ in range(3):
+            self.restore_around_out()
+            began = time.monotonic()
+            self.box.kesu(*self.command)
+            took.append(time.monotonic() - began)
+        whole = min(took)                          # the rest of a busy machine lengthens a run, never shortens it
         index, count = harness_kill.shard_of_environment()
         chance = random.Random(int(os.environ.get("KESU_SEED", "20191121")))
         waits = [chance.uniform(0, whole) for _ in range(INSTANTS)][index::count]
-        killed = between = 0
+        killed = between = cut = 0
         for wait in waits:
             self.restore_around_out()
             process = subprocess.Popen(self.box.kesu_command(*self.command), env=self.box.env, cwd=self.box.path,
@@ -79,6 +83,7 @@ class Rewrap(kill_world.World):
             killed += process.poll() is None
             process.kill()
             process.wait()
+            cut += kill_world.mend_cut_token(self.box)
             between += 0 < slots.by_version(self.out)[self.second] < 5
             self.verify_ledger()
             self.opens_to(self.out, self.wanted(1))
@@ -86,7 +91,8 @@ class Rewrap(kill_world.World):
             self.assertEqual(self.agree(), {self.second: 5})
             self.settled()
         print(f"shard {index}/{count}: {killed} of {len(waits)} random kills hit a running command, "
-              f"{between} between two objects", flush=True)
+              f"{between} between two objects, {cut} cut token.object inside a login", flush=True)
+        self.assertLess(cut, len(waits) // 10)
         self.assertGreater(killed, len(waits) // 4)
 
     def test_torn_slots_are_survived(self):
