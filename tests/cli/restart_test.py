@@ -69,6 +69,11 @@ class Restart(scenario.World):
         self.assertNotEqual(answer["boot_id"], destroyed["body"]["actor"]["boot_id"])
         self.assertEqual(self.stage(erasure), "destroyed")
         self.box.kesu("ledger", "verify")
+        # The reader sees it, too: of the ledger's own, what is missing is not the restart.
+        self.box.kesu("certificate", "bundle", erasure, "-o", self.box.path / "bundle", env=later)
+        report = self.box.kesu("verify", self.box.path / "bundle", "--require", "high", vault=False, code=7).json
+        self.assertTrue(report["shortfalls"])
+        self.assertEqual([s for s in report["shortfalls"] if "restart" in s], [])
 
 
 if __name__ == "__main__":
