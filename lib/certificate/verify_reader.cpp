@@ -149,8 +149,9 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& 
         report.shortfalls.push_back("the payloads of " + set.settings.str_or("name", set.id) +
                                     " are not bound to the inventory; profile " + bar.name + " asks for it");
   if (bar.restart && !dossier::restart_shown(d))
-    report.shortfalls.push_back("no restart of the machine is shown between destruction and inspection; profile " +
-                                bar.name + " asks for it");
+    report.shortfalls.push_back(
+        "no restart of the machine is shown between destruction and inspection; profile " + bar.name +
+        " asks for it");
   if (report.test_grade && !options.allow_test_grade)
     missing("TEST GRADE: a provider without a validation certificate held the keys");
   if (report.withdrawn) missing("the certificate was withdrawn");
