@@ -116,7 +116,7 @@ void setup_provider(CLI::App& app, Context& c) {
   cmd->add_flag("--try-pin", o->try_pin,
                 "try the PIN once although the token counts wrong ones (never its last attempt)");
   on_run(cmd, [&c, o] {
-    Vault& v = c.open(Access::read);
+    Vault& v = c.open(Access::write);  // what it finds may have to be recorded
     if (o->try_pin) v.try_pin(v.find_provider(o->name));
     Json r = test_provider(v, v.find_provider(o->name));
     std::string text = "Provider " + r.str("provider") + ": " + grouped(r.num("objects")) + " objects, " +

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "app/actor.h"
+#include "app/copies.h"
 #include "base/files.h"
 #include "provider/login_secret.h"
 
@@ -11,7 +12,6 @@ namespace kesu {
 
 namespace {
 constexpr std::string_view kScheme = "soft:", kKind = "keystore-file", kFinding = "container-old";
-constexpr size_t kEdges = 3;  // what a header of 512 bytes holds
 constexpr Millis kUnseen = 12 * 3600 * 1000LL;
 
 bool is_container(const std::string& uri) { return uri.starts_with(kScheme); }
@@ -78,27 +78,8 @@ std::vector<std::string> versions_at(const State& state, const std::string& prov
   return out;
 }
 
-Json copy_body(const ProviderRecord& p, int64_t generation, const std::string& place) {
-  return Json::object({{"kind", kKind},
-                       {"place", place},
-                       {"custodian", "whoever keeps backups of it"},
-                       {"medium", "file"},
-                       {"provider", p.id},
-                       {"generation", generation}});
-}
-
-std::vector<Event> copy_events(const std::string& copy, const Json& body,
-                               const std::vector<std::string>& versions) {
-  std::vector<Event> out;
-  const size_t parts = (versions.size() + kEdges - 1) / kEdges;
-  for (size_t i = 0; i < parts; ++i) {
-    Event e{.type = "copy-registered", .nodes = {{.id = copy, .is = "open"}}, .body = body};
-    for (size_t k = i * kEdges; k < std::min(versions.size(), (i + 1) * kEdges); ++k)
-      e.edges.push_back({copy, versions[k]});
-    e.body.set("part", static_cast<int64_t>(i + 1)).set("of", static_cast<int64_t>(parts));
-    out.push_back(std::move(e));
-  }
-  return out;
+CopyDraft draft_of(const ProviderRecord& p, int64_t generation, const std::string& place) {
+  return {std::string(kKind), place, "whoever keeps backups of it", "file", p.id, generation};
 }
 
 // A re-keying that began and did not end: the copy of the generation that the ledger still calls the
@@ -159,7 +140,7 @@ void record_rekeyed(Vault& vault, const Pending& p) {
     std::vector<std::string> late;
     for (const std::string& v : versions_at(vault.state(), p.provider))
       if (std::find(copy.versions.begin(), copy.versions.end(), v) == copy.versions.end()) late.push_back(v);
-    auto events = copy_events(p.copy, copy_body(record, copy.generation, copy.place), late);
+    auto events = copy_events(p.copy, late, draft_of(record, copy.generation, copy.place));
     events.push_back({.type = "provider-rekeyed",
                       .nodes = {{.id = p.provider}},
                       .body = Json::object({{"generation", p.successor.num("generation")},
@@ -268,9 +249,8 @@ Rekeyed rekey_provider(Vault& vault, const std::string& id, const std::string& s
         throw Error(Code::conflict, "another process re-keys provider " + p.name).next("kesu status");
     auto versions = versions_at(vault.state(), id);
     if (versions.empty()) throw Error(Code::state_refused, "provider " + p.name + " holds no keys");
-    Json body = copy_body(known, now->generation, now->place);
-    body.set("successor", successor);
-    auto events = copy_events(copy, body, versions);
+    auto events = copy_events(copy, versions, draft_of(known, now->generation, now->place));
+    for (Event& e : events) e.body.set("successor", successor);
     events.front().nodes.push_back({.id = id});  // its stream moves: two re-keyings cannot begin at once
     return events;
   });
@@ -354,9 +334,9 @@ void refuse_old_container(Vault& vault, const ProviderRecord& given) {
     if (!open) {
       if (versions.empty())
         for (const std::string& v : versions_at(vault.state(), p.id)) versions.insert(v);
-      Json body = copy_body(p, there->generation, there->place);
-      body.set("why", "it was found in the provider's place: still a living path");
-      events = copy_events(vault.env().random.id<CopyId>().str(), body, {versions.begin(), versions.end()});
+      events = copy_events(vault.env().random.id<CopyId>().str(), {versions.begin(), versions.end()},
+                           draft_of(p, there->generation, there->place));
+      for (Event& e : events) e.body.set("why", "it was found in the provider's place: still a living path");
     }
     bool said = false;
     for (auto& [seq, f] : vault.state().findings)

@@ -202,6 +202,15 @@ class List {
         add({"certificate", c.id, c.id.substr(0, 12), v->compromised, true,
              "says of " + version_name(state_, *v) + " that it was never compromised, and it was",
              "tell everybody who holds it"});
+    for (auto& [id, copy] : state_.copies)
+      if (copy.state == "open" && copy.registered > c.issued &&
+          std::any_of(copy.versions.begin(), copy.versions.end(), [&](const std::string& v) {
+            const auto& gone = e->second.versions;
+            return std::find(gone.begin(), gone.end(), v) != gone.end();
+          }))
+        add({"certificate", c.id, c.id.substr(0, 12), copy.registered, true,
+             "calls keys gone of which a copy was found since: " + copy.place,
+             "tell everybody who holds it; kesu copy list"});
   }
 
   void erasure(const ErasureRecord& e) {

@@ -1,7 +1,63 @@
 // kesu provider test: one provider asked for everything that the vault expects of it.
+#include <algorithm>
+
+#include "app/copies.h"
 #include "app/keys.h"
 
 namespace kesu {
+
+namespace {
+// Does a key of that name open the canary of a version that was destroyed?
+bool is_back(Provider& provider, const KeyRef& ref) {
+  const WrappedKey canary{WrapAlg::aes256_gcm, ref.canary->nonce, ref.canary->ciphertext};
+  auto trials = provider.try_keys(canary, as_bytes(kCanaryAad), &ref);
+  return std::any_of(trials.begin(), trials.end(), [&](const Trial& t) {
+    return t.outcome == TrialOutcome::opened && t.digest == ref.canary->digest;
+  });
+}
+
+// A destroyed version that works again came from a copy. Where it is now is registered as one, once: an open
+// copy is a living path, whatever was certified.
+void record_return(Vault& vault, const ProviderRecord& p, const VersionRecord& v, const std::string& detail) {
+  if (vault.store().read_only() || vault.state().vault.closed) return;
+  const std::string place = "provider " + p.name + ", object " + v.ref->label;
+  vault.decide({v.id}, [&] {
+    for (auto& [id, copy] : vault.state().copies)
+      if (copy.state == "open" && copy.place == place) return std::vector<Event>{};
+    auto events = copy_events(vault.env().random.id<CopyId>().str(), {v.id},
+                              {"replica", place, "whoever put it back", "provider", "", 0});
+    events.push_back({.type = "finding-recorded",
+                      .nodes = {{.id = v.id}},
+                      .body = Json::object({{"what", "destroyed-key-back"}, {"detail", detail}})});
+    return events;
+  });
+}
+
+// Versions that the ledger calls destroyed, though an object of their name is there.
+void find_returned(Vault& vault, const ProviderRecord& record, Provider& provider, const Enumeration& seen,
+                   Json& findings) {
+  std::set<std::pair<std::string, Bytes>> there;
+  for (const ObjectSeen& o : seen.objects) there.emplace(o.label, o.id);
+  std::vector<VersionRecord> dead;
+  for (auto& [id, key] : vault.state().keys)
+    for (const VersionRecord& v : key.versions)
+      if (v.provider == record.id && v.ref && v.ref->canary && v.destroyed &&
+          there.contains({v.ref->label, v.ref->id}))
+        dead.push_back(v);
+  for (const VersionRecord& v : dead) {
+    const std::string name = version_name(vault.state(), v);
+    const bool back = is_back(provider, *v.ref);
+    const std::string detail =
+        name + (back ? " was destroyed, and works again: a copy of it was put back"
+                     : " was destroyed, and an object of its name is there that does not open its canary");
+    findings.push(detail + (back ? ". What was certified of it holds no more. Remove the object " +
+                                       v.ref->label +
+                                       " with the provider's own tools, then: kesu copy list, kesu copy destroy"
+                                 : ""));
+    if (back) record_return(vault, record, v, detail);
+  }
+}
+}  // namespace
 
 Json test_provider(Vault& vault, const ProviderRecord& record) {
   Json findings(Json::Array{});
@@ -27,13 +83,15 @@ Json test_provider(Vault& vault, const ProviderRecord& record) {
                       (e.cause().empty() ? "" : ": " + e.cause()));
       }
     }
-  return Json::object({{"provider", record.name},
+  const ProviderRecord known = record;
+  find_returned(vault, known, provider, seen, findings);
+  return Json::object({{"provider", known.name},
                        {"identity", provider.identity().to_json()},
                        {"capabilities", provider.capabilities().to_json()},
                        {"objects", seen.objects.size()},
                        {"keys_tried", tried},
-                       {"test_grade", record.test_grade},
-                       {"grade_reason", record.grade_reason},
+                       {"test_grade", known.test_grade},
+                       {"grade_reason", known.grade_reason},
                        {"findings", findings}});
 }
 

@@ -189,7 +189,8 @@ AppendResult Vault::decide(const std::vector<std::string>& streams,
   for (int i = 0;; ++i) {
     refresh();
     try {
-      return append(decide(), streams);
+      std::vector<Event> events = decide();
+      return events.empty() ? AppendResult{} : append(std::move(events), streams);
     } catch (const Error& e) {
       if (e.code() != Code::conflict || i == kTries) throw;
     }

@@ -50,7 +50,8 @@ class Vault {
   // Appends, then folds. `streams`: what was decided on (kWholeLedger: everything); when one moved since this
   // state was read: Error conflict. A closed vault: vault_closed.
   AppendResult append(std::vector<Event> events, const std::vector<std::string>& streams);
-  // Decides, appends; when a stream moved meanwhile, folds and decides anew. `decide` throws its refusal.
+  // Decides, appends; when a stream moved meanwhile, folds and decides anew. `decide` throws its refusal;
+  // where it gives no events, there was nothing to do.
   AppendResult decide(const std::vector<std::string>& streams,
                       const std::function<std::vector<Event>()>& decide);
   // Folds the whole ledger anew, believing no register: before anything irreversible, and before anything is

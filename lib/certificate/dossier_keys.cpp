@@ -268,10 +268,14 @@ void read_keys(Dossier& d) {
       d.first_intended = h.seq;
       d.first_intended_at = h.time;
     }
-  // The start that counts is the last one before anything was destroyed.
+  // The start that counts is the last one before anything was destroyed. An attempt that failed destroyed
+  // nothing: what counts of a version is its last.
+  std::optional<uint64_t> effective;
+  for (const std::string& version : d.kill.versions)
+    if (const auto& last = d.keys.at(version).intended; last && requested && *last > *requested)
+      effective = effective ? std::min(*effective, *last) : *last;
   for (const Header& h : d.headers)
-    if (h.type == "erasure-started" && h.nodes.front().id == d.erasure &&
-        (!d.first_intended || h.seq < *d.first_intended))
+    if (h.type == "erasure-started" && h.nodes.front().id == d.erasure && (!effective || h.seq < *effective))
       d.started = h.seq;
 }
 

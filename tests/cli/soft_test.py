@@ -1,4 +1,5 @@
 """The keystore file as a vault's provider: init without a token, a month of work, re-keying, files that come back."""
+import json
 import os
 import pathlib
 import pty
@@ -10,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
 import harness_kill
 import scenario
+import slots
 
 PASSPHRASE, NEXT = "correct horse battery", "another horse, another battery"
 
@@ -97,6 +99,62 @@ class Soft(scenario.World):
         self.box.kesu("trust", "propose", bundle)
         self.assertIn(version, [n["id"] for e in of_type(self.entries(), "destroy-done") for n in e["nodes"]])
 
+    # A token has come: away from the file.
+
+    def test_from_the_keystore_to_a_token(self):
+        box = self.box
+        files = {f"{i}.txt": b"%d " % i * 900 for i in range(5)}
+        self.seal("loans-2019", files)
+        wanted = {f"src/{name}": data for name, data in files.items()}
+        soft = self.version_of("loans")
+        old = self.keystore.read_bytes()
+        box.kesu("provider", "add", "token", box.token_uri)
+        box.kesu("key", "create", "loans-hsm", "--provider", "token")
+        box.kesu("dataset", "update", "loans-2019", "--key", "loans-hsm", "--reason", "the token has come")
+        inside = self.version_of("loans-hsm")
+        self.assertEqual(box.kesu("rewrap", "loans-2019").json["moved"], 5)
+        self.assertEqual(dict(slots.by_version(self.out)), {inside: 5})
+        box.kesu("key", "destroy", "loans", "-y")
+        self.assertEqual(self.opened(self.out), wanted)
+
+        # The file of before: the ledger believes neither that file nor that the key is gone from the world.
+        self.put_back(old)
+        for _ in range(2):                         # said each time, recorded once
+            found, = box.kesu("provider", "test", "soft1", code=8).json["findings"]
+            self.assertIn("loans.1 was destroyed, and works again", found)
+        entries = self.entries()
+        self.assertEqual([e["nodes"][0]["id"] for e in of_type(entries, "finding-recorded")], [soft])
+        copy, = of_type(entries, "copy-registered")
+        self.assertEqual(copy["edges"], [[copy["nodes"][0]["id"], soft]])
+        due = box.kesu("status", "--check", code=8).json["due"]
+        self.assertEqual({d["what"] for d in due} & {"copy", "finding"}, {"copy", "finding"})
+        self.assertEqual(self.opened(self.out, name="again"), wanted)
+        plan = self.plan("loans-2019", code=3)
+        self.assertTrue(any(copy["nodes"][0]["id"] in b["what"] for b in plan["blockers"]), plan["blockers"])
+
+    def test_from_the_keystore_to_a_token_and_erased(self):
+        box = self.box
+        self.seal("loans-2019", {"a.txt": b"one"})
+        soft = self.version_of("loans")
+        box.kesu("provider", "add", "token", box.token_uri)
+        box.kesu("key", "create", "loans-hsm", "--provider", "token")
+        box.kesu("dataset", "update", "loans-2019", "--key", "loans-hsm", "--reason", "the token has come")
+        box.kesu("rewrap", "loans-2019")
+        box.kesu("key", "destroy", "loans", "-y")
+        erasure = self.approved("loans-2019")
+        self.run_erasure(erasure)
+        box.kesu("certificate", "bundle", erasure, "-o", box.state / "bundle")
+        report = box.kesu("verify", box.state / "bundle", "--require", "low", "--allow-test-grade", code=7).json
+        levels = {c["id"]: c["level"] for c in report["claims"]}
+        self.assertEqual({v["version"] for v in self.certificate("bundle")["keys"]}, {soft, self.version_of("loans-hsm")})
+        # The data was under a key of a file once: moving to a token does not undo that.
+        self.assertEqual(levels["key-origin"], "asserted")
+        self.assertEqual(levels["verified-gone"], "recorded")
+        self.assertIn("keystore-copies", [limit["id"] for limit in report["limits"]])
+
+    def certificate(self, bundle):
+        return json.loads((self.box.state / bundle / "certificate.json").read_text())
+
     # Files that come back.
 
     def test_an_older_generation_is_refused_and_found(self):
@@ -156,9 +214,14 @@ class Soft(scenario.World):
         self.assertEqual(len(of_type(entries, "destroy-done")), 1)        # and it was destroyed again
         self.assertFalse(of_type(entries, "destroy-done")[0]["body"]["receipt_lost"])
         self.assertEqual(self.stage(erasure), "destroyed")
-        # Put back after the end: the key is there again, and an inspection says so.
+        box.kesu("certificate", "bundle", erasure, "-o", box.state / "bundle")
+        self.assertEqual([d for d in box.kesu("status").json["due"] if d["what"] == "certificate"], [])
+        # Put back after the end: the key is there again, and whoever holds the certificate is to be told.
         self.put_back(old)
-        self.assertTrue(box.kesu("provider", "test", "soft1", code=(0, 8)).json["objects"] >= 4)
+        found, = box.kesu("provider", "test", "soft1", code=8).json["findings"]
+        self.assertIn("loans.1 was destroyed, and works again", found)
+        due, = [d for d in box.kesu("status").json["due"] if d["what"] == "certificate"]
+        self.assertIn("of which a copy was found since", due["detail"])
 
     # Re-keying that does not take place.
 
