@@ -50,10 +50,10 @@ void find_returned(Vault& vault, const ProviderRecord& record, Provider& provide
     const std::string detail =
         name + (back ? " was destroyed, and works again: a copy of it was put back"
                      : " was destroyed, and an object of its name is there that does not open its canary");
-    findings.push(detail + (back ? ". What was certified of it holds no more. Remove the object " +
-                                       v.ref->label +
-                                       " with the provider's own tools, then: kesu copy list, kesu copy destroy"
-                                 : ""));
+    findings.push(detail +
+                  (back ? ". What was certified of it holds no more. Remove the object " + v.ref->label +
+                              " with the provider's own tools, then: kesu copy list, kesu copy destroy"
+                        : ""));
     if (back) record_return(vault, record, v, detail);
   }
 }
