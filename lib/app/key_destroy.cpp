@@ -118,7 +118,7 @@ std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& k
     auto state = parse_key_state(v.state);
     bool due = v.inspection_due();
     if (!due && (!state || !may_move(*state, KeyState::destroying))) continue;
-    out.push_back({v.id, v.state, "", ""});
+    out.push_back({v.id, v.state, "", "", !due && !vault.graph().reached(v.id).empty()});
     going.insert(v.id);
     if (!due) judge(vault, key, v, {}, out.back());
   }
@@ -159,8 +159,7 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
   for (const DestroyPreview& p : plan) {
     const VersionRecord v = *vault.state().version(p.version);
     if (v.destroyed) continue;
-    const bool reached = !vault.graph().reached(v.id).empty();
-    const std::string before = reached ? inspect_before(vault, v) : "";
+    const std::string before = p.reached ? inspect_before(vault, v) : "";
     // Decided again at the very append that begins it: a dataset added, sealed or re-wrapped meanwhile keeps
     // the key alive.
     auto append = [&](std::vector<Event> events) {
@@ -183,7 +182,7 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
     DestroyOrder order{*v.ref, v.state, std::nullopt, this_process(), before};
     bool gone = destroy_version(vault.provider(v.provider), order, recorder) == DestroyOutcome::destroyed;
     out.push_back({v.id, gone ? "destroyed" : "refused by the provider",
-                   gone && reached ? inspect_after(vault, v.id) : ""});
+                   gone && p.reached ? inspect_after(vault, v.id) : ""});
   }
   return out;
 }

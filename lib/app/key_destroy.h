@@ -18,9 +18,11 @@ struct DestroyedVersion {
 };
 std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& key, uint32_t version);
 // What destroy_key would do: versions and, per version, what keeps it (empty: nothing), and what to type
-// about it.
+// about it. `reached`: data keys were wrapped under it once, so that sealed files which were copied away
+// before they were re-wrapped open with it alone.
 struct DestroyPreview {
   std::string version, state, kept_by, next;
+  bool reached = false;
 };
 std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& key, uint32_t version);
 

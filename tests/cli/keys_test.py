@@ -100,7 +100,7 @@ class Keys(scenario.World):
         entries, labels = self.entries(), self.token_labels()
         dry = self.box.kesu("key", "destroy", "trial", "--dry-run").json
         self.assertEqual((dry["key"], dry["versions"]), (trial["id"], [
-            {"version": f"{trial['id']}.1", "state": "active", "kept_by": "", "next": ""}]))
+            {"version": f"{trial['id']}.1", "state": "active", "kept_by": "", "next": "", "reached_data": False}]))
         self.assertEqual([(c["version"], c["objects"]) for c in dry["census"]], [(f"{trial['id']}.1", 0)])
         self.box.kesu("key", "destroy", "trial", code=3, error="not-confirmed")
         self.nothing_changed(entries)
@@ -120,7 +120,7 @@ class Keys(scenario.World):
         self.box.kesu("key", "rotate", "trial")
         self.box.kesu("key", "destroy", "trial", "--version", "1", "-y")
         self.assertEqual([v["state"] for v in self.keys()["trial"]["versions"]], ["destroyed", "active"])
-        self.box.kesu("key", "destroy", "trial", "--version", "7", "-y", code=3, error="state-refused")
+        self.box.kesu("key", "destroy", "trial", "--version", "7", "-y", code=2, error="not-found")
 
     def test_keys_in_use_are_kept(self):
         self.seal("loans-2019", {"a": b"one"})

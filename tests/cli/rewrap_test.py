@@ -60,7 +60,10 @@ class Rewrap(scenario.World):
         again = self.rewrap()
         self.assertEqual((again["moved"], again["already"], again["batches"]), (0, 12, 0))
 
-        done = self.box.kesu("key", "destroy", "loans", "--version", "1", "-y").json["versions"]
+        # Who destroys is told what else goes: files that were copied away before.
+        shown = self.box.kesu("key", "destroy", "loans.1", "--dry-run", json=False).stdout
+        self.assertIn("loans.1   deactivated   would be destroyed\n  Sealed files that were copied away", shown)
+        done = self.box.kesu("key", "destroy", "loans.1", "-y").json["versions"]
         self.assertEqual([(d["version"], d["outcome"], d["inspected"]) for d in done], [(self.first, "destroyed", "absent")])
         self.assertNotIn(f"kesu:{self.first}", self.token_labels())
         self.assertEqual(self.opened(self.out), self.wanted)
