@@ -51,7 +51,7 @@ std::string answer_for(const Probe& p, const std::string& version) {
 }
 
 bool names(const ObjectSeen& object, const KeyRef& ref) {
-  return object.label == ref.label || object.id == ref.id ||
+  return (!ref.label.empty() && object.label == ref.label) || (!ref.id.empty() && object.id == ref.id) ||
          (!ref.check_value.empty() && object.check_value == ref.check_value);
 }
 

@@ -124,8 +124,11 @@ std::optional<Verdict> judge_presence(const ProbeRequest& request, const ProbeRe
   }
   if (report.enumeration)
     for (const ObjectSeen& object : report.enumeration->objects) {
-      if (object.label == ref.label) return unknown("its label is on another object: " + shown(object));
-      if (object.id == ref.id) return unknown("its id is on another object: " + shown(object));
+      // An adopted key may lack one of the two; then it says nothing about others that lack it.
+      if (!ref.label.empty() && object.label == ref.label)
+        return unknown("its label is on another object: " + shown(object));
+      if (!ref.id.empty() && object.id == ref.id)
+        return unknown("its id is on another object: " + shown(object));
       if (!ref.check_value.empty() && object.check_value == ref.check_value)
         return unknown("its check value is on another object: " + shown(object));
     }
@@ -145,6 +148,7 @@ Verdict judge(const ProbeRequest& request, const ProbeReport& report, const KeyR
   if (!request.control) return unknown("no control key was named");
   if (report.control != ProbeAnswer::usable || count_carrying(report.enumeration, *request.control) != 1)
     return unknown("the control key did not show that this login sees and uses keys");
+  if (signs(ref) && (ref.label.empty() || ref.id.empty())) return unknown("it has no label or no id");
   if (signs(ref)) return {ProbeAnswer::absent, "nothing carries its label or id; the control key is there"};
   if (!request.try_remaining) return unknown("the keys that are left were not tried");
   if (!ref.canary) return unknown("it has no canary to try");

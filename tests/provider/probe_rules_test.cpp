@@ -189,6 +189,17 @@ TEST_F(ProbeRules, WhatIsLeftCarriesSomethingOfTheKey) {
   }
 }
 
+// An adopted key may have no id, as other objects have none.
+TEST_F(ProbeRules, WhatTheKeyLacksIsOnNoOther) {
+  request_.keys[0].id = {};
+  world_.keys.push_back({{"CKO_CERTIFICATE", "", "somebody", {}, ""}, 0});
+  EXPECT_EQ(answer(), ProbeAnswer::absent) << report().keys.at(0).why;
+  world_.keys[0].object.id = {};
+  EXPECT_EQ(answer(), ProbeAnswer::absent) << report().keys.at(0).why;
+  world_.keys[0].material = 1;  // and it is that one, under another label
+  EXPECT_EQ(answer(), ProbeAnswer::usable);
+}
+
 TEST_F(ProbeRules, WhatCannotBeTriedIsADoubtUnlessCheckValuesDiffer) {
   for (TrialOutcome outcome : {TrialOutcome::refused, TrialOutcome::not_tried}) {
     world_.keys[0].otherwise = outcome;
