@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "base/trace.h"
 #include "context.h"
+#include "words.h"
 
 namespace {
 
@@ -68,7 +69,10 @@ int run(int argc, char** argv) {
   let_through(&app);
 
   // Runs when all words are understood, before the command does anything.
-  app.parse_complete_callback([&] { context.begin_trace(words_of(&app)); });
+  app.parse_complete_callback([&] {
+    refuse_bad_words(app);
+    context.begin_trace(words_of(&app));
+  });
 
   const auto began = std::chrono::steady_clock::now();
   auto ended = [&](Exit exit, std::string_view code) {
@@ -81,6 +85,8 @@ int run(int argc, char** argv) {
     return ended(e.exit(), code_text(e.code()));
   };
   try {
+    context.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    refuse_unknown_command(app, argc, argv);
     app.parse(argc, argv);
     context.close();
     return ended(context.exit, "");

@@ -34,7 +34,7 @@ void setup_copy(CLI::App& app, Context& c) {
       "add "
       "loans.1 --kind backup --place \"vault room B\" --custodian \"Ichiro Tanaka\" --medium \"tape 17\"");
   cmd->add_option("KEY", o->key, "a key, or one version as in loans.2")->required();
-  cmd->add_option("--version", o->version, "which version");
+  cmd->add_option("--version", o->version, "which version")->check(CLI::PositiveNumber);
   cmd->add_flag("--all-versions", o->all, "of every version");
   cmd->add_option("--kind", o->draft.kind, kinds)->required();
   cmd->add_option("--place", o->draft.place, "where it lies")->required();

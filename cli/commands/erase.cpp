@@ -13,8 +13,8 @@ struct Options {
 
 std::string plan_text(const Plan& plan, const State& s) {
   const Json& d = plan.document;
-  std::string out =
-      "Plan " + brief(plan.erasure()) + "                                        nothing has been changed\n";
+  std::string out = "Plan " + (plan.blockers.empty() ? brief(plan.erasure()) : "(blocked, not kept)") +
+                    "                                        nothing has been changed\n";
   std::string names;
   for (const Json& row : d.at("datasets").as_array()) names += (names.empty() ? "" : " · ") + row.str("name");
   auto line = [&](const std::string& word, const std::string& value) {
@@ -183,7 +183,9 @@ void setup_erase(CLI::App& app, Context& c) {
       Plan plan = recompute_plan(v, load_plan(v, id));
       return c.show(plan_json(plan, v.state()), plan_text(plan, v.state()));
     }
-    c.confirm("Erasure " + brief(id) + " destroys keys for ever. Run it?");
+    const std::string& stage = v.state().erasures.at(id).stage;  // any other is refused
+    if (stage == "approved" || stage == "running")
+      c.confirm("Erasure " + brief(id) + " destroys keys for ever. Run it?");
     RunResult r = run_erasure(v, id, [&c](const std::string& line) { c.say("  " + line); });
     Json j = erasure_status(v, v.state().erasures.at(id));
     std::string text = "Erased: " + grouped(static_cast<int64_t>(r.destroyed.size())) +

@@ -46,7 +46,7 @@ void setup_key_extend(CLI::App& group, Context& c) {
                                        "loans.1 --recipient-until 2031-03-31 --reason \"retention\" --as "
                                        "\"Hanako Sato\" --key ~/.ssh/id_ed25519");
   cmd->add_option("KEY", o->key, "a key, or one version as in loans.2")->required();
-  cmd->add_option("--version", o->version, "which version");
+  cmd->add_option("--version", o->version, "which version")->check(CLI::PositiveNumber);
   auto* ends = cmd->add_option_group("end");
   ends->add_option("--originator-until", o->originator_until,
                    "protect new data till the end of this day, or a time");

@@ -136,9 +136,17 @@ void setup_key(CLI::App& app, Context& c) {
     notice_periods(c, made);
     v.checkpoint();
     const KeyRecord& now = v.state().keys.at(word.key);
-    c.show(key_json(v.state(), now), "Key " + now.name + ": version " + std::to_string(made.number()) +
-                                         " is " + made.state +
-                                         "; what older versions sealed opens as before\n");
+    std::string text = "Key " + now.name + ": version " + std::to_string(made.number()) + " is " +
+                       made.state + "; what older versions sealed opens as before\n";
+    for (const VersionRecord& older : now.versions) {
+      if (older.state == "suspended")
+        text += "but what " + version_name(v.state(), older) +
+                " sealed does not: it is suspended   next: " + how_to_end_suspension(v.state(), older) + "\n";
+      if (older.state == "compromised")
+        text += "but what " + version_name(v.state(), older) +
+                " sealed does not: it is compromised   next: kesu rewrap DATASET\n";
+    }
+    c.show(key_json(v.state(), now), text);
   });
 
   setup_key_list(*group, c);

@@ -19,7 +19,7 @@ void setup_key_destroy(CLI::App& group, Context& c) {
       "destroy versions on which nothing depends any more; data goes by kesu erase\n\n  kesu "
       "key destroy trial --version 1 --dry-run");
   cmd->add_option("KEY", o->name, "loans, or one version of it: loans.2")->required();
-  cmd->add_option("--version", o->version, "only this one (default: all)");
+  cmd->add_option("--version", o->version, "only this one (default: all)")->check(CLI::PositiveNumber);
   cmd->add_flag("--dry-run", o->dry_run, "show what would be done, change nothing");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(o->dry_run ? Access::read : Access::write);

@@ -55,7 +55,7 @@ void setup_key_states(CLI::App& group, Context& c) {
   auto add = [&](const char* name, KeyAct act, const char* help) {
     CLI::App* cmd = group.add_subcommand(name, help);
     cmd->add_option("KEY", o->key, "a key, or one version as in loans.2")->required();
-    cmd->add_option("--version", o->version, "which version");
+    cmd->add_option("--version", o->version, "which version")->check(CLI::PositiveNumber);
     cmd->add_option("--reason", o->reason, "why; stays in the ledger")->required();
     if (act == KeyAct::compromise) {
       cmd->add_option("--occurred", o->occurred, "when it happened, a day or a time (default: not known)");

@@ -47,7 +47,9 @@ std::string status_text(const StatusReport& r, Millis now, bool all) {
     out += "  provider     " + p.str("name") + "   " + p.str("kind") + " token " + p.str("label") +
            " (serial " + p.str("serial") + ")" + (p.flag("test_grade") ? "   TEST GRADE" : "") + "\n";
   for (const Json& s : d.at("silent").as_array())
-    out += "  SILENT       " + s.str("provider") + ": " + s.str("message") + " [" + s.str("code") + "]" +
+    out += (s.str("code") == "object-absent" || s.str("code") == "key-known" ? "  DRIFT        "
+                                                                             : "  SILENT       ") +
+           s.str("provider") + ": " + s.str("message") + " [" + s.str("code") + "]" +
            (s.str("next").empty() ? "" : "   next: " + s.str("next")) + "\n";
   out += "  key versions " + counts_text(d.at("key_versions")) + "\n";
   out += "  datasets     " + counts_text(d.at("datasets")) + "   " + grouped(d.num("objects")) +

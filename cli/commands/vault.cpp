@@ -44,16 +44,17 @@ void draft(Context& c, const InitOptions& o) {
   c.show(Json::object({{"genesis", o.draft}, {"vault", g.vault.str()}}), text);
 }
 
-// What keys in a file mean, for who has not chosen a token.
+// What it means when the keys lie in a file, or in a token that nobody has validated.
 std::string init_remark(Context& c, const std::string& dir) {
   Vault v(dir, c.env(), Access::read);
   for (auto& [id, p] : v.state().providers) {
-    if (p.identity.kind != "soft") continue;
+    if (p.identity.kind != "soft") return p.test_grade ? "TEST GRADE: " + p.grade_reason + "\n" : "";
     return "TEST GRADE: the keys lie in a file, " + p.identity.label +
            ", sealed under the passphrase alone. Whoever has " +
            "a copy of it and the\n  passphrase of its time has the keys, and nobody can show that no such "
            "copy is left: "
-           "certificates say so, and\n  `kesu verify` refuses them unless told. A token keeps keys inside: "
+           "certificates say so, meet\n  no profile, and `kesu verify` refuses them unless told. A token "
+           "keeps keys inside: "
            "kesu provider "
            "add NAME 'pkcs11:…', then keys of\n  its own (kesu key create --provider NAME); "
            "docs/providers/soft.md.\n";

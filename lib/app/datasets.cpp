@@ -4,6 +4,7 @@
 #include "app/exceptions.h"
 #include "app/key_states.h"
 #include "app/settle.h"
+#include "base/plain_text.h"
 #include "policy/policy.h"
 
 namespace kesu {
@@ -50,7 +51,7 @@ std::string sealing_version(const State& state, const KeyRecord& key) {
   if (key.purpose != KeyPurpose::wrap || !key.active())
     throw Error(Code::state_refused, key.name + " cannot seal")
         .cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state())
-        .next("kesu key create NAME");
+        .next(key.purpose == KeyPurpose::wrap ? how_to_activate(state, key) : "kesu key create NAME");
   refuse_reserved(state, key);
   return key.active()->id;
 }
@@ -66,8 +67,9 @@ void refuse_reserved(const State& state, const KeyRecord& key) {
 std::string add_dataset(Vault& vault, const DatasetDraft& d) {
   settle(vault);
   const State& state = vault.state();
-  if (d.name.empty() || d.name.starts_with("ds-") || d.name.find('/') != std::string::npos)
-    throw Error(Code::usage, "a dataset's name cannot be empty, begin with ds-, or hold a slash");
+  refuse_bad_name(d.name, "a dataset's name");
+  if (d.name.starts_with("ds-") || d.name.find('/') != std::string::npos)
+    throw Error(Code::usage, "a dataset's name cannot begin with ds-, or hold a slash");
   for (auto& [id, other] : state.datasets)
     if (other.name == d.name)
       throw Error(Code::already_exists, "a dataset is called " + d.name + " already")

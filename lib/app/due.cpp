@@ -57,12 +57,15 @@ class List {
       if (d.state == "erased") continue;
       rewrap(d);
       if (d.state == "open") no_active(d);
+      suspended(d);
       ResealDue reseal = judge.reseal_due(d);
       if (!reseal.due) continue;
       std::string why = reseal.reasons.empty() ? "" : reseal.reasons[0];
       if (reseal.reasons.size() > 1)
         why += "; and " + std::to_string(reseal.reasons.size() - 1) + " more reasons";
-      add({"reseal", id, d.name, 0, true, "has to be sealed anew: " + why, "kesu dataset inspect " + d.name});
+      add({"reseal", id, d.name, 0, true, "has to be sealed anew: " + why,
+           "kesu dataset inspect " + d.name +
+               "; then open, seal into a new dataset under another key, and kesu erase plan " + d.name});
     }
   }
 
@@ -107,7 +110,8 @@ class List {
     const std::string name = version_name(state_, v);
     const VersionRecord* successor = waiting(key);
     const std::string rotate =
-        successor ? "kesu key activate " + version_name(state_, *successor) : "kesu key rotate " + key.name;
+        successor ? "kesu key activate " + version_name(state_, *successor) + " --reason TEXT"
+                  : "kesu key rotate " + key.name;
     const Millis protects = v.protect_until(), opens = v.process_until();
     if (v.state == "active" && protects && protects - now_ <= kOriginatorNotice)
       add({"originator-period", v.id, name, protects, protects <= now_,
@@ -134,20 +138,32 @@ class List {
            rotate});
     if (v.state == "pre-activation")
       add({"pre-activation", v.id, name, v.created, false, "waits for its activation",
-           "kesu key activate " + name});
+           "kesu key activate " + name + " --reason TEXT"});
   }
 
   void no_active(const DatasetRecord& d) {
     auto it = state_.keys.find(d.key);
     if (it == state_.keys.end() || it->second.active() || state_.reserving(d.key)) return;
     const KeyRecord& key = it->second;
-    std::string next = "kesu key rotate " + key.name;
-    for (const VersionRecord& v : key.versions) {
-      if (v.state == "suspended") next = "kesu key resume " + version_name(state_, v);
-      if (v.state == "pre-activation") next = "kesu key activate " + version_name(state_, v);
-    }
     add({"no-active-version", d.id, d.name, 0, false,
-         "takes no new data: its key " + key.name + " has no active version", next});
+         "takes no new data: its key " + key.name + " has no active version", how_to_activate(state_, key)});
+  }
+
+  // Objects and names on a suspended version beside which another is active: nothing else asks about them.
+  void suspended(const DatasetRecord& d) {
+    for (auto& [id, use] : uses_) {
+      const VersionRecord* v = state_.version(id);
+      const KeyRecord* key = v ? state_.key_of(id) : nullptr;
+      if (!key || v->state != "suspended" || !key->active()) continue;
+      auto objects = use.objects.find(d.name);
+      if (objects == use.objects.end() && !use.dataset_keys.contains(d.name)) continue;
+      add({"suspended", d.id, d.name, v->since, false,
+           "has " +
+               (objects != use.objects.end() ? many(objects->second, "object", "objects")
+                                             : std::string("names")) +
+               " on " + version_name(state_, *v) + ", which is suspended: they do not open",
+           how_to_end_suspension(state_, *v)});
+    }
   }
 
   // Objects and names on versions that are deactivated or compromised, one row for the dataset.
@@ -164,12 +180,18 @@ class List {
           (on.empty() ? "" : ", ") +
           (objects != use.objects.end() ? many(objects->second, "object", "objects") : std::string("names")) +
           " on " + version_name(state_, *v) + " (" + v->state + ")";
-      Millis until = v->process_until();
-      if (until && (!at || until < at)) at = until;
-      if (!at) at = v->deactivated ? v->deactivated : v->compromised;
+      const Millis until = v->process_until();
+      Millis since = until ? until : v->deactivated;
+      if (v->state == "compromised") since = v->compromised;  // since then it waits
+      if (since && (!at || since < at)) at = since;
       overdue |= v->state == "compromised" || (until && until <= now_);
     }
-    if (!on.empty()) add({"rewrap", d.id, d.name, at, overdue, "has " + on, "kesu rewrap " + d.name});
+    if (on.empty()) return;
+    auto key = state_.keys.find(d.key);
+    const bool active = key != state_.keys.end() && key->second.active();
+    add({"rewrap", d.id, d.name, at, overdue, "has " + on,
+         (active || key == state_.keys.end() ? "" : how_to_activate(state_, key->second) + ", then ") +
+             "kesu rewrap " + d.name});
   }
 
   void copy(const CopyRecord& c) {

@@ -96,9 +96,6 @@ void request_erasure(Vault& vault, const std::string& text, const OperatorRecord
   if (!plan.blockers.empty())
     throw Error(Code::plan_blocked, "the plan is blocked: " + plan.blockers[0].what)
         .next(plan.blockers[0].next);
-  if (plan.document.at("order").size() == 0)
-    throw Error(Code::state_refused, "nothing is sealed there: no key would be destroyed")
-        .next("kesu dataset list");
   Statement s = statement_for(vault, plan.document, plan.digest(), "request", person);
   std::string armored = obtain_signature(
       s, person, source,

@@ -123,6 +123,8 @@ Plan make_plan(Vault& vault, const std::vector<std::string>& datasets, const std
     if (!is_destroyed(v->state) || v->erasure == erasure)
       order.push(Json::object({{"step", "destroy"}, {"version", id}}));
   }
+  if (order.size() == 0)
+    plan.blockers.push_back({"nothing is sealed there: no key would be destroyed", "kesu dataset list"});
   for (const std::string& id : used) {
     const ProviderRecord& p = state.providers.at(id);
     providers.push(Json::object({{"id", id},
@@ -247,7 +249,7 @@ Json plan_json(const Plan& plan, const State& state) {
   for (const std::string& s : plan.shared) shared.push(s);
   for (const Blocker& b : plan.blockers) blockers.push(Json::object({{"what", b.what}, {"next", b.next}}));
   for (const std::string& p : plan.processes) processes.push(p);
-  return Json::object({{"erasure", plan.erasure()},
+  return Json::object({{"erasure", plan.blockers.empty() ? Json(plan.erasure()) : Json()},
                        {"plan_digest", plan.digest()},
                        {"datasets", datasets},
                        {"key_versions", versions},

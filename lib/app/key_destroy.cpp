@@ -38,7 +38,9 @@ void judge(Vault& vault, const KeyRecord& key, const VersionRecord& v, const std
     }
     out.next =
         rewraps + " moves data keys to the active version" +
-        (v.state == "active" ? " (after kesu key rotate " + key.name + ")" : "") +
+        (v.state == "active" ? " (after kesu key rotate " + key.name + ")"
+         : key.active()      ? ""
+                             : " (after " + how_to_activate(state, key) + ")") +
         "; data that shall go, and what was sealed over, goes by an approved erasure: kesu erase plan" +
         names;
     return;

@@ -63,6 +63,12 @@ void refuse_known(const State& state, Provider& provider, const KeyRef& ref) {
   }
 }
 
+// Labels that this program gives: the object is a key of a vault, of this or of another one.
+bool is_a_vaults(const std::string& label) {
+  constexpr std::string_view kPrefix = "kesu:";
+  return label.starts_with(kPrefix) && VersionRef::parse(label.substr(kPrefix.size()));
+}
+
 void refuse_ours(const State& state, const std::string& provider, const KeyRef& ref) {
   for (auto& [id, key] : state.keys)
     for (const VersionRecord& v : key.versions)
@@ -70,6 +76,10 @@ void refuse_ours(const State& state, const std::string& provider, const KeyRef& 
         throw Error(Code::already_exists, "this object is key version " + version_name(state, v) + " already")
             .cause(v.id + ", " + v.origin + " " + local_text(v.created))
             .next("kesu key show " + key.name);
+  if (is_a_vaults(ref.label))
+    throw Error(Code::key_known, "this object is a key of another vault: " + ref.label)
+        .cause("two vaults cannot account for one key: each would destroy it under the other")
+        .next("use it through that vault, or make a key of this one: kesu key create NAME");
 }
 
 // Until it has a canary, the material of an import under way cannot be compared.
@@ -108,6 +118,11 @@ Imported import_key(Vault& vault, const std::string& name, const ImportDraft& dr
   Json body = intended_body(name, draft.key, "imported");
   body.set("label", object_label(version)).set("id", hex(object_id(version)));
   const Secret material = read_key_material(draft.source);
+  const auto bytes = material.reveal();
+  if (std::all_of(bytes.begin(), bytes.end(), [&](uint8_t b) { return b == bytes[0]; }))
+    throw Error(Code::bad_input, "32 equal bytes are no key")
+        .tried("reading " + draft.source.substr(0, draft.source.find(':')))
+        .next("check where the key was written to");
   const std::string vault_id = vault.state().vault.id;
   vault.decide({version.str(), vault_id}, [&] {
     refuse_name(vault.state(), name);

@@ -86,6 +86,21 @@ std::string version_name(const State& state, const VersionRecord& v) {
   return (key ? key->name : v.version().key.brief()) + "." + std::to_string(v.number());
 }
 
+std::string how_to_activate(const State& state, const KeyRecord& key) {
+  std::string out = "kesu key rotate " + key.name;
+  for (const VersionRecord& v : key.versions) {
+    if (v.state == "suspended") out = how_to_end_suspension(state, v);
+    if (v.state == "pre-activation") out = "kesu key activate " + version_name(state, v) + " --reason TEXT";
+  }
+  return out;
+}
+
+std::string how_to_end_suspension(const State& state, const VersionRecord& v) {
+  const KeyRecord* key = state.key_of(v.id);
+  const std::string command = key && key->active() ? "kesu key deactivate " : "kesu key resume ";
+  return command + version_name(state, v) + " --reason TEXT";
+}
+
 void refuse_to_protect(Vault& vault, const VersionRecord& v) {
   auto state = parse_key_state(v.state);
   UsagePhase phase = phase_of(vault, v);
@@ -97,7 +112,7 @@ void refuse_to_protect(Vault& vault, const VersionRecord& v) {
         .next("kesu key rotate " + vault.state().key_of(v.id)->name +
               "; or an approver's exception: kesu key extend");
   throw in_state(vault.state(), v, "protects nothing new",
-                 v.state == "suspended" ? "kesu key resume " + version_name(vault.state(), v) : "");
+                 v.state == "suspended" ? how_to_end_suspension(vault.state(), v) : "");
 }
 
 void refuse_to_process(Vault& vault, const VersionRecord& v, ProcessFor why) {
@@ -112,12 +127,12 @@ void refuse_to_process(Vault& vault, const VersionRecord& v, ProcessFor why) {
             "kesu rewrap DATASET moves its data keys to the active version; or an approver's exception: "
             "kesu key extend");
   std::string next;
-  if (v.state == "suspended") next = "kesu key resume " + version_name(vault.state(), v);
+  if (v.state == "suspended") next = how_to_end_suspension(vault.state(), v);
   if (v.state == "compromised")
     next =
         "kesu rewrap DATASET moves its data keys away; kesu open --accept-compromised REASON opens, and is "
         "recorded";
-  if (v.state == "pre-activation") next = "kesu key activate " + version_name(vault.state(), v);
+  if (v.state == "pre-activation") next = how_to_activate(vault.state(), *vault.state().key_of(v.id));
   throw in_state(vault.state(), v, "opens nothing", next);
 }
 
@@ -198,14 +213,14 @@ void refuse_to_resume(Vault& vault, const KeyRecord& key, const VersionRecord& v
     throw Error(Code::state_refused, "key version " + version_name(state, v) +
                                          " cannot be resumed: " + version_name(state, *other) + " is active")
         .cause("one version of a key is active at a time")
-        .next("kesu key deactivate " + version_name(state, v) + ": it then opens what it sealed");
+        .next(how_to_end_suspension(state, v) + ": it then opens what it sealed");
   if (phase_of(vault, v) != UsagePhase::originating)
     throw Error(Code::period_over, "key version " + version_name(state, v) +
                                        " cannot be resumed: its period for protecting new data ended at " +
                                        local_text(v.protect_until()))
         .cause("NIST SP 800-57 Part 1 Rev. 5 §7.3, transition 10")
         .next("kesu key deactivate " + version_name(state, v) +
-              " lets it open what it sealed; or an approver's exception: kesu key extend");
+              " --reason TEXT lets it open what it sealed; or an approver's exception: kesu key extend");
 }
 }  // namespace
 
@@ -227,6 +242,12 @@ std::vector<std::string> change_state(Vault& vault, const StateOrder& order) {
     for (const std::string& id : meant) {
       const VersionRecord& v = *state.version(id);
       if (order.act == KeyAct::resume) refuse_to_resume(vault, key, v);
+      // A day stands for its first instant: that of the birth is not before it.
+      if (order.occurred && order.occurred + kDay * 1000 <= v.created && v.origin == "generated")
+        throw Error(Code::bad_input,
+                    "a compromise of " + version_name(state, v) + " cannot have occurred before it was made")
+            .cause("it was generated at " + utc_text(v.created))
+            .next("--occurred with the time when it happened, or leave it out");
       KeyState to = *target(order.act, *parse_key_state(v.state));
       if (const VersionRecord* before = key.active(); order.act == KeyAct::activate && before)
         events.push_back(moved(*before, KeyState::deactivated,

@@ -27,6 +27,10 @@ struct KeyWord {
 KeyWord find_key_word(Vault& vault, const std::string& text, uint32_t number = 0);
 // "loans.2", as people know it.
 std::string version_name(const State& state, const VersionRecord& version);
+// What to type so that the key has an active version again.
+std::string how_to_activate(const State& state, const KeyRecord& key);
+// What to type so that a suspended version opens again what it sealed.
+std::string how_to_end_suspension(const State& state, const VersionRecord& version);
 // Everything that a decision on one version of this key rests on: all its versions, and the vault, whose
 // stream moves when an erasure is requested.
 std::vector<std::string> key_streams(const State& state, const KeyRecord& key);

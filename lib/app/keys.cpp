@@ -8,6 +8,7 @@
 #include "app/datasets.h"
 #include "app/key_states.h"
 #include "app/settle.h"
+#include "base/plain_text.h"
 #include "certificate/grade.h"
 #include "crypto/hash.h"
 
@@ -32,12 +33,13 @@ const ProviderRecord& choose_provider(Vault& vault, const std::string& text) {
 }
 
 void refuse_name(const State& state, const std::string& name) {
+  refuse_bad_name(name, "a key's name");
   size_t dot = name.rfind('.');
   bool like_version = dot != std::string::npos && dot + 1 < name.size() &&
                       name.find_first_not_of("0123456789", dot + 1) == std::string::npos;
-  if (name.empty() || name.starts_with("key-") || like_version)
+  if (name.starts_with("key-") || like_version)
     throw Error(Code::usage, "a key cannot be called \"" + name + "\"")
-        .cause("a name is not empty, does not begin with key-, and does not end like a version (loans.2)");
+        .cause("a name does not begin with key-, and does not end like a version (loans.2)");
   for (auto& [id, k] : state.keys) {
     if (k.name != name || k.state() == "absent") continue;
     throw Error(Code::already_exists, "a key is called " + name + " already")
@@ -81,6 +83,7 @@ void make_intended(Vault& vault, const VersionRef& version, KeyPurpose purpose) 
 }  // namespace
 
 std::string add_provider(Vault& vault, const std::string& name, const std::string& uri) {
+  refuse_bad_name(name, "a provider's name");
   settle(vault);
   for (auto& [id, p] : vault.state().providers)
     if (p.name == name)

@@ -11,6 +11,14 @@ namespace kesu {
 // Opens the token, records who it is and what it can, makes its control key. Errors: already_exists (name, or
 // the same token under another name), and those of ProviderFactory::open.
 std::string add_provider(Vault& vault, const std::string& name, const std::string& uri);
+// What an object listing says against the ledger: a version that must be there is not, or one that was
+// destroyed has an object of its label and id there again (`returned`).
+struct ObjectDrift {
+  VersionRecord version;
+  bool returned = false;
+};
+std::vector<ObjectDrift> object_drift(const State& state, const std::string& provider,
+                                      const Enumeration& seen);
 // Logs in, opens every canary, enumerates. A report; a failed check is a finding in it ("findings": []).
 Json test_provider(Vault& vault, const ProviderRecord& provider);
 

@@ -1,5 +1,6 @@
 // kesu provider test: one provider asked for everything that the vault expects of it.
 #include <algorithm>
+#include <set>
 
 #include "app/copies.h"
 #include "app/keys.h"
@@ -36,15 +37,8 @@ void record_return(Vault& vault, const ProviderRecord& p, const VersionRecord& v
 // Versions that the ledger calls destroyed, though an object of their name is there.
 void find_returned(Vault& vault, const ProviderRecord& record, Provider& provider, const Enumeration& seen,
                    Json& findings) {
-  std::set<std::pair<std::string, Bytes>> there;
-  for (const ObjectSeen& o : seen.objects) there.emplace(o.label, o.id);
-  std::vector<VersionRecord> dead;
-  for (auto& [id, key] : vault.state().keys)
-    for (const VersionRecord& v : key.versions)
-      if (v.provider == record.id && v.ref && v.ref->canary && v.destroyed &&
-          there.contains({v.ref->label, v.ref->id}))
-        dead.push_back(v);
-  for (const VersionRecord& v : dead) {
+  for (const auto& [v, returned] : object_drift(vault.state(), record.id, seen)) {
+    if (!returned || !v.ref->canary) continue;
     const std::string name = version_name(vault.state(), v);
     const bool back = is_back(provider, *v.ref);
     const std::string detail =
@@ -58,6 +52,22 @@ void find_returned(Vault& vault, const ProviderRecord& record, Provider& provide
   }
 }
 }  // namespace
+
+std::vector<ObjectDrift> object_drift(const State& state, const std::string& provider,
+                                      const Enumeration& seen) {
+  std::set<std::pair<std::string, Bytes>> there;
+  for (const ObjectSeen& o : seen.objects) there.emplace(o.label, o.id);
+  std::vector<ObjectDrift> out;
+  for (auto& [id, key] : state.keys)
+    for (const VersionRecord& v : key.versions) {
+      if (v.provider != provider || !v.ref) continue;
+      auto at = parse_key_state(v.state);
+      const bool seen_there = there.contains({v.ref->label, v.ref->id});
+      const bool must = at && *at != KeyState::destroying && may_exist(*at);
+      if (must ? !seen_there && seen.complete : v.destroyed && seen_there) out.push_back({v, !must});
+    }
+  return out;
+}
 
 Json test_provider(Vault& vault, const ProviderRecord& record) {
   Json findings(Json::Array{});

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "app/actor.h"
+#include "app/key_states.h"
 #include "app/settle.h"
 #include "seal/files.h"
 
@@ -31,7 +32,9 @@ void walk(const std::string& path, const std::string& name, const std::string& o
           SealResult& result) {
   struct stat st {};
   if (::lstat(path.c_str(), &st) != 0) {
-    result.failed.push_back({path, file_error(errno, "look at", path).cause(), Code::io_failed});
+    const int why = errno;
+    result.failed.push_back(
+        {path, file_error(why, "look at", path).cause(), why == ENOENT ? Code::not_found : Code::io_failed});
     return;
   }
   if (S_ISDIR(st.st_mode)) {
@@ -103,7 +106,7 @@ const VersionRecord& protecting_version(Vault& vault, const DatasetRecord& d) {
   if (!active)
     throw Error(Code::state_refused, "the key of dataset " + d.name + " has no active version")
         .cause(key.name + " is " + key.state())
-        .next("kesu key show " + key.name);
+        .next(how_to_activate(vault.state(), key));
   refuse_to_protect(vault, *active);
   if (active->wraps_left() == 0) throw quota_used_up(vault.state(), *active);
   return *active;

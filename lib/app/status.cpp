@@ -4,11 +4,15 @@
 
 #include "app/actor.h"
 #include "app/clock_watch.h"
+#include "app/key_states.h"
+#include "app/keys.h"
 #include "app/settle.h"
 
 namespace kesu {
 
 namespace {
+constexpr size_t kMostDrift = 20;  // rows; kesu provider test has them all
+
 void bump(Json& counts, const std::string& state) { counts.set(state, counts.num_or(state, 0) + 1); }
 
 // How the clock stands now, whether recorded or not: looking writes nothing.
@@ -43,12 +47,25 @@ bool drifts(Code code) {
          code == Code::container_damaged;
 }
 
+// Those that do not answer, and what they hold other than the ledger says.
 Json silent_providers(Vault& vault, StatusReport& report) {
   Json out(Json::Array{});
   for (auto& [id, p] : vault.state().providers) {
     if (p.state != "open") continue;
     try {
-      vault.provider(id);
+      const Enumeration seen = vault.provider(id).enumerate();
+      for (const auto& [v, returned] : object_drift(vault.state(), id, seen)) {
+        report.overdue = true;
+        if (out.size() == kMostDrift) break;
+        out.push(Json::object(
+            {{"provider", p.name},
+             {"code", code_text(returned ? Code::key_known : Code::object_absent)},
+             {"message", version_name(vault.state(), v) +
+                             (returned ? " was destroyed, and an object of its name is there"
+                                       : " is not there any more: nobody destroyed it through this vault")},
+             {"cause", "label " + v.ref->label},
+             {"next", "kesu provider test " + p.name}}));
+      }
     } catch (const Error& e) {
       (drifts(e.code()) ? report.overdue : report.silent) = true;
       out.push(Json::object({{"provider", p.name},

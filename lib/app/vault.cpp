@@ -15,6 +15,17 @@ namespace kesu {
 namespace {
 constexpr size_t kShortest = 4;  // digits of an abbreviated identifier
 
+// People have no list of their own.
+template <class Map>
+std::string where_listed(const Map& records, std::string_view what) {
+  std::string out = "kesu " + std::string(what == "erasure" ? "erase" : what) + " list shows those there are";
+  if constexpr (requires { records.begin()->second.public_key; }) {
+    out.clear();
+    for (auto& [id, person] : records) out += (out.empty() ? "one of " : ", ") + person.name;
+  }
+  return out;
+}
+
 template <class Map>
 auto& find_in(Map& records, std::string_view prefix, const std::string& text, const char* what) {
   auto exact = records.find(text);
@@ -30,8 +41,7 @@ auto& find_in(Map& records, std::string_view prefix, const std::string& text, co
   if (hits.size() == 1) return records.find(hits[0])->second;
   if (hits.empty())
     throw Error(Code::not_found, std::string("no ") + what + " is called " + text)
-        .next(std::string("kesu ") + (std::string_view(what) == "erasure" ? "erase" : what) +
-              " list shows those there are");
+        .next(where_listed(records, what));
   std::string all;
   for (const std::string& h : hits) all += (all.empty() ? "" : ", ") + h;
   throw Error(Code::identifier_ambiguous,
@@ -44,6 +54,11 @@ auto& find_in(Map& records, std::string_view prefix, const std::string& text, co
 Vault::Vault(std::string directory, Environment& env, Access access)
     : directory_(std::move(directory)), env_(env) {
   std::string config_path = path_join(directory_, "kesu.toml");
+  errno = 0;
+  if (!exists(config_path) && errno == EACCES)
+    throw Error(Code::store_unavailable, "the vault at " + directory_ + " may not be read")
+        .cause("this user has no right to search that directory")
+        .next("run it as the vault's owner");
   if (!exists(config_path))
     throw Error(Code::vault_absent, "no vault at " + directory_)
         .cause("there is no kesu.toml")

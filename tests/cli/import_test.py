@@ -54,7 +54,7 @@ class Import(scenario.World):
 
     def test_sources(self):
         before = self.entries()
-        for data in (b"", b"short", os.urandom(31), os.urandom(33), b"a" * 32, b"zz" * 32, b"ab" * 31):
+        for data in (b"", b"short", os.urandom(31), os.urandom(33), b"a" * 32, bytes(32), b"00" * 32, b"zz" * 32, b"ab" * 31):
             self.bring("bad", self.key_file(data), code=(2,))
         self.bring("bad", self.key_file(mode=0o644), code=3, error="pin-source-unsafe")
         self.bring("bad", "file:/nowhere/key", code=2)
@@ -76,6 +76,10 @@ class Import(scenario.World):
         self.adopt("x", "pkcs11:token=kesu-test;object=nothing", code=(3, 5))
         self.adopt("x", "pkcs11:token=other;object=archive", code=2, error="not-found")
         self.adopt("x", f"pkcs11:token=kesu-test;object=kesu:{self.version_of('loans')}", code=3)
+        # Nor a key of another vault that stands in the same token.
+        other = f"kesu:key-{'ab' * 16}.1"
+        self.pkcs11_tool("--keygen", "--key-type", "AES:32", "--label", other, "--id", "a1b3", "--sensitive")
+        self.adopt("x", f"pkcs11:token=kesu-test;object={other}", code=3, error="key-known")
         self.nothing_changed(before)
         version, = self.adopt("archive", uri).json["versions"]
         self.assertEqual((version["origin"], version["provider_ref"]), ("adopted", "archive"))

@@ -1,6 +1,7 @@
 """Key states by command, every cell of the standard's table; cryptoperiods and their exceptions; copies."""
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import scenario
@@ -115,8 +116,11 @@ class States(scenario.World):
         self.box.kesu("key", "compromise", "loans", "--reason", "r", code=3, error="not-confirmed")
         self.box.kesu("key", "compromise", "loans", "--reason", "r", "--occurred", "2099-01-01", "-y", code=2,
                       error="bad-input")
-        self.box.kesu("key", "compromise", "loans", "--reason", "r", "--occurred", "2026-11-20", "-y")
-        self.assertEqual(self.state("loans")["occurred"], "2026-11-20T00:00:00.000Z")
+        self.box.kesu("key", "compromise", "loans", "--reason", "r", "--occurred", "2019-11-20", "-y", code=2,
+                      error="bad-input")  # before it was made
+        today = time.strftime("%Y-%m-%d")
+        self.box.kesu("key", "compromise", "loans", "--reason", "r", "--occurred", today, "-y")
+        self.assertEqual(self.state("loans")["occurred"], f"{today}T00:00:00.000Z")
 
     def test_what_each_state_opens(self):
         self.seal("loans-2019", {"a.txt": b"one"})

@@ -44,7 +44,7 @@ class Status(scenario.World):
     def test_a_key_without_an_active_version(self):
         self.box.kesu("key", "suspend", "loans", "--reason", "looked into")
         self.assertEqual(self.due("--check", code=4), [("no-active-version", "loans-2019", False)])
-        self.assertEqual(self.box.kesu("status").json["due"][0]["next"], "kesu key resume loans.1")
+        self.assertEqual(self.box.kesu("status").json["due"][0]["next"], "kesu key resume loans.1 --reason TEXT")
 
     def test_a_silent_provider(self):
         entries = self.entries()

@@ -15,6 +15,7 @@ struct ContractProvider {
   bool sensitive = true;  // it says of its keys that their bytes stay inside; software cannot
   uint32_t many = 100;    // keys that it makes in a test's time: SoftHSM2 reads every file for each new one
 };
+inline void PrintTo(const ContractProvider& p, std::ostream* out) { *out << p.name; }
 
 class Contract : public SoftHsm, public testing::WithParamInterface<ContractProvider> {
  protected:
