@@ -422,6 +422,8 @@ SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<st
                       const std::function<void(int64_t, int64_t)>& progress) {
   std::string id = dataset.id, place = absolute_path(out);
   settle(vault);
+  const DatasetRecord& now = vault.state().datasets.at(id);
+  if (now.state != "open") protecting_version(vault, now);  // says why, before any key is asked for
   SealResult result;
   std::vector<Found> found;
   std::set<std::string> tops;
