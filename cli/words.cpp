@@ -11,10 +11,27 @@ namespace kesu::cli {
 namespace {
 // Words of people: they stand in lists, plans and certificates. All others are names of files, identifiers,
 // numbers and words of a list, or are judged where they are used.
-constexpr std::string_view kPeoplesWords[] = {
-    "reason",   "place",  "custodian", "medium",  "how",      "as",         "org",
-    "origin",   "officer", "owner",    "class",   "region",   "contract",   "retention",
-    "location", "history-by", "history-detail", "origin-place", "accept-compromised", "provider-name"};
+constexpr std::string_view kPeoplesWords[] = {"reason",
+                                              "place",
+                                              "custodian",
+                                              "medium",
+                                              "how",
+                                              "as",
+                                              "org",
+                                              "origin",
+                                              "officer",
+                                              "owner",
+                                              "class",
+                                              "region",
+                                              "contract",
+                                              "retention",
+                                              "location",
+                                              "history-by",
+                                              "history-detail",
+                                              "origin-place",
+                                              "accept-compromised",
+                                              "provider-name",
+                                              "location-lost"};
 
 // Groups of options are nameless commands to the parser.
 bool has_commands(CLI::App* at) {
@@ -66,7 +83,8 @@ void refuse_bad_words(CLI::App& app) {
               .next("give it a value, or leave it out");
         const auto& names = option->get_lnames();
         if (!value.empty() && !names.empty() &&
-            std::find(std::begin(kPeoplesWords), std::end(kPeoplesWords), names[0]) != std::end(kPeoplesWords))
+            std::find(std::begin(kPeoplesWords), std::end(kPeoplesWords), names[0]) !=
+                std::end(kPeoplesWords))
           refuse_unplain(value, option->get_name());
       }
     auto taken = at->get_subcommands();

@@ -34,7 +34,8 @@ void setup_key_destroy(CLI::App& group, Context& c) {
                               {"state", p.state},
                               {"kept_by", p.kept_by},
                               {"next", p.next},
-                              {"reached_data", p.reached}}));
+                              {"reached_data", p.reached},
+                              {"given_up", p.given_up}}));
       reached |= p.reached && p.kept_by.empty();
       text += "  " + version_name(v.state(), *k.find(p.version)) + "   " + p.state + "   " +
               (!p.kept_by.empty()                 ? "kept: " + p.kept_by
@@ -42,6 +43,9 @@ void setup_key_destroy(CLI::App& group, Context& c) {
                                                   : "would be destroyed") +
               "\n" + (p.next.empty() ? "" : "    next   " + p.next + "\n");
       kept |= !p.kept_by.empty();
+      if (p.given_up)
+        text += "    " + grouped(p.given_up) + (p.given_up == 1 ? " object" : " objects") +
+                " of interrupted batches that were given up may stand somewhere: they open with it alone\n";
     }
     if (reached)
       text +=

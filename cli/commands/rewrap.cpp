@@ -39,7 +39,7 @@ std::string preview_text(const Json& j, const State& state) {
 
 void setup_rewrap(CLI::App& app, Context& c) {
   struct Options {
-    std::string dataset, from;
+    std::string dataset, from, location_lost;
     std::vector<std::string> paths;
     bool dry_run = false;
   };
@@ -50,10 +50,17 @@ void setup_rewrap(CLI::App& app, Context& c) {
   cmd->add_option("DATASET", o->dataset)->required();
   cmd->add_option("PATH", o->paths, "files and directories, where objects are not at their places any more");
   cmd->add_option("--from", o->from, "only what is under this version, as in loans.1");
+  cmd->add_option(
+      "--location-lost", o->location_lost,
+      "why what lay in a directory that is not there any more is gone: its objects count as moved "
+      "with the files at PATH");
   cmd->add_flag("--dry-run", o->dry_run, "what the ledger says would move; change nothing");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(o->dry_run ? Access::read : Access::write);
-    RewrapOrder order{v.find_dataset(o->dataset).id, o->paths, ""};
+    RewrapOrder order{v.find_dataset(o->dataset).id, o->paths, "", o->location_lost};
+    if (!o->location_lost.empty() && o->paths.empty())
+      throw Error(Code::usage, "--location-lost says that the files are at PATH now, and there is none")
+          .next("kesu rewrap " + o->dataset + " PATH --location-lost REASON");
     if (!o->from.empty()) {
       KeyWord word = find_key_word(v, o->from);
       if (!word.number) throw Error(Code::usage, "--from takes one version of a key, as in loans.1");

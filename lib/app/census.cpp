@@ -40,17 +40,22 @@ int64_t Census::objects() const {
 Census census(Vault& vault, const VersionRecord& version, const std::set<std::string>& going) {
   const State& state = vault.state();
   const std::set<std::string> reached = vault.graph().reached(version.id);
+  Census out{version.id, {}, {}};
   auto other_stays = [&](const std::string& id) {
     const VersionRecord* v = state.version(id);
-    return v && id != version.id && !going.contains(id) && stays(*v);
+    const bool there = v && id != version.id && !going.contains(id) && stays(*v);
+    if (there) out.relies_on.insert(id);
+    return there;
   };
-  Census out{version.id, {}};
   for (auto& [id, d] : state.datasets) {
     if (d.state == "erased") continue;
     CensusRow row{.dataset = id};
     std::set<std::string> keys_in_use;
     for (const BatchRecord& b : d.batches) {
-      if (b.state == "abandoned") continue;
+      if (b.state == "abandoned") {
+        out.given_up += b.version == version.id ? b.n : 0;
+        continue;
+      }
       keys_in_use.insert(b.dataset_key);
       if (!reached.contains(b.id) && b.version != version.id) continue;
       if (b.state != "sealed" || !b.rewrap.version.empty()) ++row.open_questions;

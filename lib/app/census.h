@@ -24,6 +24,9 @@ struct CensusRow {
 struct Census {
   std::string version;
   std::vector<CensusRow> rows;  // one for each dataset with anything in it
+  // What it rests on that nothing hangs on the version: these open what it once opened.
+  std::set<std::string> relies_on;
+  int64_t given_up = 0;  // objects of interrupted batches under it that were given up: nobody knows of them
   int64_t objects() const;
 };
 // `going`: versions that are to be destroyed together with it; what only they hold, it holds.

@@ -4,6 +4,7 @@
 #include "app/actor.h"
 #include "app/census.h"
 #include "app/key_states.h"
+#include "app/keys.h"
 #include "app/settle.h"
 #include "erasure/destroy_version.h"
 
@@ -28,6 +29,8 @@ void judge(Vault& vault, const KeyRecord& key, const VersionRecord& v, const std
   out.kept_by = kept_by_vault(vault, key, v);
   if (!out.kept_by.empty()) return;
   Census c = census(vault, v, going);
+  out.relies_on = c.relies_on;
+  out.given_up = c.given_up;
   if (!c.rows.empty()) {
     out.kept_by = "it reaches data that is kept: " + census_text(state, c);
     std::string names, rewraps;
@@ -75,6 +78,25 @@ std::string inspect_before(Vault& vault, const VersionRecord& v) {
         .cause(std::string(probe_text(k.answer)) + ": " + k.why)
         .next("find out who touched it: kesu provider test " + provider.name);
   return probed.evidence;
+}
+
+// What the ledger says was moved to other versions is lost where these do not work: each opens its canary
+// now.
+void demand_working(Vault& vault, const std::string& dying, const std::set<std::string>& relies_on) {
+  for (const std::string& id : relies_on) {
+    const VersionRecord v = *vault.state().version(id);
+    Error lost(Code::in_use, version_name(vault.state(), *vault.state().version(dying)) +
+                                 " is not destroyed: what it opened was moved to " +
+                                 version_name(vault.state(), v) + ", which does not work");
+    lost.next("kesu provider test " + vault.state().providers.at(v.provider).name +
+              "; until it works, the older version is the only way to that data");
+    try {
+      if (opens_canary(vault.provider(v.provider), *v.ref)) continue;
+    } catch (const Error& e) {
+      throw lost.cause(e.message() + (e.cause().empty() ? "" : ": " + e.cause()));
+    }
+    throw lost.cause("its canary does not open in provider " + vault.state().providers.at(v.provider).name);
+  }
 }
 
 // The inspection after. Only "absent" is an end; anything else stays a question.
@@ -161,6 +183,7 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
   for (const DestroyPreview& p : plan) {
     const VersionRecord v = *vault.state().version(p.version);
     if (v.destroyed) continue;
+    demand_working(vault, v.id, p.relies_on);
     const std::string before = p.reached ? inspect_before(vault, v) : "";
     // Decided again at the very append that begins it: a dataset added, sealed or re-wrapped meanwhile keeps
     // the key alive.

@@ -1,5 +1,6 @@
 // Use case: destroy key versions on which nothing that is kept depends (docs/decisions/0008).
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace kesu {
 // that only it opens, nothing unsettled. One that ever reached data is looked for before and after, in a
 // process of its own; an interrupted inspection is made up for by the same command, or by settle(). Errors:
 // in_use with the census; state_refused; key_mismatch (not usable before); outcome_unknown (not shown absent
-// after).
+// after). The versions that the census relies on must open their canaries first, or it is in_use.
 struct DestroyedVersion {
   std::string version, outcome;  // outcome: destroyed, or refused by the provider
   std::string inspected;  // the inspection's answer; empty: it never reached data, nothing was inspected
@@ -23,6 +24,8 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& key, uint32_t
 struct DestroyPreview {
   std::string version, state, kept_by, next;
   bool reached = false;
+  std::set<std::string> relies_on = {};  // versions that open what it once opened: they must work
+  int64_t given_up = 0;                  // objects under it of batches that were given up
 };
 std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& key, uint32_t version);
 

@@ -19,6 +19,8 @@ struct ObjectDrift {
 };
 std::vector<ObjectDrift> object_drift(const State& state, const std::string& provider,
                                       const Enumeration& seen);
+// Does the object of that label and id open the canary of `ref`? Errors: those of Provider::try_keys.
+bool opens_canary(Provider& provider, const KeyRef& ref);
 // Logs in, opens every canary, enumerates. A report; a failed check is a finding in it ("findings": []).
 Json test_provider(Vault& vault, const ProviderRecord& provider);
 

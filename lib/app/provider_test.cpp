@@ -8,15 +8,6 @@
 namespace kesu {
 
 namespace {
-// Does a key of that name open the canary of a version that was destroyed?
-bool is_back(Provider& provider, const KeyRef& ref) {
-  const WrappedKey canary{WrapAlg::aes256_gcm, ref.canary->nonce, ref.canary->ciphertext};
-  auto trials = provider.try_keys(canary, as_bytes(kCanaryAad), &ref);
-  return std::any_of(trials.begin(), trials.end(), [&](const Trial& t) {
-    return t.outcome == TrialOutcome::opened && t.digest == ref.canary->digest;
-  });
-}
-
 // A destroyed version that works again came from a copy. Where it is now is registered as one, once: an open
 // copy is a living path, whatever was certified.
 void record_return(Vault& vault, const ProviderRecord& p, const VersionRecord& v, const std::string& detail) {
@@ -40,7 +31,7 @@ void find_returned(Vault& vault, const ProviderRecord& record, Provider& provide
   for (const auto& [v, returned] : object_drift(vault.state(), record.id, seen)) {
     if (!returned || !v.ref->canary) continue;
     const std::string name = version_name(vault.state(), v);
-    const bool back = is_back(provider, *v.ref);
+    const bool back = opens_canary(provider, *v.ref);
     const std::string detail =
         name + (back ? " was destroyed, and works again: a copy of it was put back"
                      : " was destroyed, and an object of its name is there that does not open its canary");
@@ -52,6 +43,15 @@ void find_returned(Vault& vault, const ProviderRecord& record, Provider& provide
   }
 }
 }  // namespace
+
+bool opens_canary(Provider& provider, const KeyRef& ref) {
+  if (!ref.canary) return false;
+  const WrappedKey canary{WrapAlg::aes256_gcm, ref.canary->nonce, ref.canary->ciphertext};
+  auto trials = provider.try_keys(canary, as_bytes(kCanaryAad), &ref);
+  return std::any_of(trials.begin(), trials.end(), [&](const Trial& t) {
+    return t.outcome == TrialOutcome::opened && t.digest == ref.canary->digest;
+  });
+}
 
 std::vector<ObjectDrift> object_drift(const State& state, const std::string& provider,
                                       const Enumeration& seen) {

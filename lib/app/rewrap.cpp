@@ -52,6 +52,7 @@ struct Candidate {
   int64_t position = 0;
   ObjectId object;
   std::vector<File> files;
+  bool out_of_reach = false;  // a file may lie at its place, which is not there now
 };
 
 class Mover {
@@ -120,7 +121,7 @@ class Mover {
     for (const BatchRecord& b : open) {
       if (!may_settle(vault_, b.rewrap.actor, b.rewrap.since)) throw interrupted_by_others(b);
       try {
-        settle_rewrap(vault_, order_.dataset, b.id, found_);
+        settle_rewrap(vault_, order_.dataset, b.id, found_, !order_.location_lost.empty());
       } catch (const Error& e) {
         if (e.code() != Code::io_failed) throw;
         result_.failed.push_back({b.location, text_of(e), e.code()});
@@ -198,19 +199,41 @@ class Mover {
     return {o.place};
   }
 
-  Candidate look(const SegmentObject& o, int64_t position, const std::vector<std::string>& paths) {
+  // `on`: the version that the ledger knows it under. `there`: the directory that was sealed to is there.
+  Candidate look(const SegmentObject& o, int64_t position, const std::string& on, bool there,
+                 const std::vector<std::string>& paths) {
     Candidate out{position, o.object, {}};
+    std::set<std::pair<uint64_t, uint64_t>> files;  // one file may be reached by several paths
     for (const std::string& path : paths) {
       FileLook l = look_at(vault_, order_.dataset, o.object, path);
-      bool named = order_.paths.empty() || path != paths.back() || path != o.place;
-      if (l.kind == FileLook::ours)
-        out.files.push_back({path, l.newest});
-      else if (l.kind == FileLook::unreadable)
+      const bool place = !order_.paths.empty() && path == o.place;
+      if (l.kind == FileLook::ours) {
+        if (files.emplace(l.device, l.inode).second) add_file(out, path, l.newest, on);
+      } else if (l.kind == FileLook::unreadable) {
         result_.failed.push_back({path, l.why, l.code});
-      else if (named)
+        out.out_of_reach |= place;
+      } else if (place && l.kind == FileLook::absent && !there && on != to_.str()) {
+        result_.missing.push_back(
+            {path, "its directory is not there: what lies in it opens with the older version alone",
+             Code::not_found});
+        out.out_of_reach = true;
+      } else if (!place) {
         result_.missing.push_back({path, l.why, Code::not_found});
+      }
     }
     return out;
+  }
+
+  // What a slot says of itself anybody can write: where the ledger says otherwise, the provider is asked
+  // which slot opens.
+  void add_file(Candidate& out, const std::string& path, const std::string& newest, const std::string& on) {
+    try {
+      out.files.push_back({path, newest == on ? newest : opens_under(vault_, dataset(), path)});
+    } catch (const Error& e) {
+      if (e.exit() == Exit::unavailable) throw;
+      result_.failed.push_back({path, text_of(e), e.code()});
+      out.out_of_reach = true;
+    }
   }
 
   bool is_to_move(const Candidate::File& f) const {
@@ -221,8 +244,9 @@ class Mover {
   }
   // By what was written and what was seen.
   bool is_moved(const Candidate& c) const {
-    return !c.files.empty() && std::all_of(c.files.begin(), c.files.end(),
-                                           [&](auto& f) { return f.moved || f.newest == to_.str(); });
+    return !c.files.empty() && !c.out_of_reach && std::all_of(c.files.begin(), c.files.end(), [&](auto& f) {
+      return f.moved || f.newest == to_.str();
+    });
   }
 
   void move_batch(const std::string& id) {
@@ -232,13 +256,15 @@ class Mover {
     std::vector<SegmentObject> objects = objects_of(b);
     std::vector<Candidate> work;
     std::map<std::string, std::vector<int64_t>> strays;
+    const bool there = same_place(b) || !order_.location_lost.empty();
     for (size_t i = 0; i < objects.size(); ++i) {
       std::vector<std::string> paths = paths_of(objects[i], on.at(i));
       if (paths.empty()) continue;
-      Candidate c = look(objects[i], static_cast<int64_t>(i), paths);
+      Candidate c = look(objects[i], static_cast<int64_t>(i), on.at(i), there, paths);
       if (c.files.empty()) continue;
       const std::string& newest = c.files.front().newest;
-      bool agree = std::all_of(c.files.begin(), c.files.end(), [&](auto& f) { return f.newest == newest; });
+      bool agree = !c.out_of_reach &&
+                   std::all_of(c.files.begin(), c.files.end(), [&](auto& f) { return f.newest == newest; });
       if (agree && newest != on[i] && newest != to_.str()) strays[newest].push_back(c.position);
       if (wraps_of(c) || (is_moved(c) && on[i] != to_.str()))
         work.push_back(std::move(c));
@@ -270,12 +296,14 @@ class Mover {
 
   void record(const std::string& id, const std::string& version, const std::vector<int64_t>& positions,
               bool interrupted) {
+    Json body = Json::object({{"version", version},
+                              {"wrap_algorithm", "AES-256-GCM"},
+                              {"objects", positions_json(ranges_of(positions))},
+                              {"interrupted", interrupted}});
+    if (!order_.location_lost.empty()) body.set("why", "declared lost: " + order_.location_lost);
     vault_.append({{.type = "rewrap-done",
                     .nodes = {{.id = id, .n = static_cast<int64_t>(positions.size())}},
-                    .body = Json::object({{"version", version},
-                                          {"wrap_algorithm", "AES-256-GCM"},
-                                          {"objects", positions_json(ranges_of(positions))},
-                                          {"interrupted", interrupted}})}},
+                    .body = std::move(body)}},
                   {id});
   }
 

@@ -17,6 +17,7 @@ struct RewrapOrder {
   std::string dataset;             // `ds-…`
   std::vector<std::string> paths;  // files and directories; empty: the places that the inventory knows
   std::string from;                // `key-….n`: only what is under this one; empty: under any other
+  std::string location_lost;       // why what lay in a directory that is not there is gone; empty: it may be
 };
 struct RewrapResult {
   std::string version;     // the new one
@@ -43,10 +44,12 @@ using PlacesFound = std::map<ObjectId, std::vector<std::string>>;
 PlacesFound find_objects(Vault& vault, const std::string& dataset, const std::vector<std::string>& paths,
                          std::vector<Skipped>& failed);
 // Ends an interrupted re-wrap of a batch: reads the slots of its objects at their places and at `found`,
-// makes durable what was moved, records it. Errors: io_failed when places cannot be looked at (the question
-// stays).
+// makes durable what was moved, records it. With `location_lost` a place that cannot be looked at counts as
+// gone. Errors: io_failed when places cannot be looked at (the question stays).
 void settle_rewrap(Vault& vault, const std::string& dataset, const std::string& batch,
-                   const PlacesFound& found);
+                   const PlacesFound& found, bool location_lost);
+// The version whose slot opens the file at `path`, asked of the provider. Errors as opening_version.
+std::string opens_under(Vault& vault, const DatasetRecord& dataset, const std::string& path);
 // Every interrupted re-wrap whose process has ended.
 void settle_rewraps(Vault& vault);
 
@@ -54,6 +57,7 @@ void settle_rewraps(Vault& vault);
 struct FileLook {
   enum Kind { ours, absent, other, unreadable } kind = absent;  // other: another object, or none of kesu's
   std::string newest;                                           // version of the newest good slot
+  uint64_t device = 0, inode = 0;                               // of a file that is there
   Code code = Code::failed;
   std::string why;
 };

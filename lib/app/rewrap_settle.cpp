@@ -64,6 +64,10 @@ FileLook look_at(Vault& vault, const std::string& dataset, const ObjectId& objec
       out.why = "another object stands there";
       return out;
     }
+    struct stat st {};
+    if (::fstat(fd.get(), &st) != 0) throw file_error(errno, "look at", path);
+    out.device = st.st_dev;
+    out.inode = st.st_ino;
     out.kind = FileLook::ours;
     out.newest = info.region.usable().front()->version.str();
   } catch (const Error& e) {
@@ -93,9 +97,20 @@ PlacesFound find_objects(Vault& vault, const std::string& dataset, const std::ve
   return out;
 }
 
+std::string opens_under(Vault& vault, const DatasetRecord& dataset, const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.ok()) throw file_error(errno, "open", path);
+  return opening_version(file_input(fd.get()),
+                         [&](const Slot& slot, ByteView aad) {
+                           return unwrap_slot(vault, dataset, slot, aad, ProcessFor::moving);
+                         })
+      .str();
+}
+
 namespace {
 struct Seen {
   bool any = false;    // a file of the object, or another one in its place, was looked at
+  bool place = false;  // something stands at the inventory's place
   bool moved = false;  // every file of it opens by a slot of the new version
 };
 
@@ -106,6 +121,7 @@ Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const
   for (const std::string& path : paths) {
     FileLook look = look_at(vault, d.id, object, path);
     out.any |= look.kind != FileLook::absent;
+    out.place |= look.kind != FileLook::absent && path == paths.front();
     if (look.kind == FileLook::absent || look.kind == FileLook::other) continue;
     ours = true;
     if (look.newest != version) {
@@ -113,12 +129,9 @@ Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const
       continue;
     }
     // A good checksum says that the slot is whole; that it opens is asked of the provider.
+    behind |= opens_under(vault, d, path) != version;
     Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd.ok()) throw file_error(errno, "open", path);
-    VersionRef opens = opening_version(file_input(fd.get()), [&](const Slot& slot, ByteView aad) {
-      return unwrap_slot(vault, d, slot, aad, ProcessFor::moving);
-    });
-    behind |= opens.str() != version;
     durable.wrote(fd.get(), path);
   }
   out.moved = ours && !behind;
@@ -127,7 +140,7 @@ Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const
 }  // namespace
 
 void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::string& batch_id,
-                   const PlacesFound& found) {
+                   const PlacesFound& found, bool location_lost) {
   KeyHolder holder(vault, dataset_id, "settle");
   const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
   const BatchRecord* batch = nullptr;
@@ -140,6 +153,7 @@ void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::strin
   }
   std::vector<int64_t> moved;
   int64_t unseen = 0;
+  const bool there = same_place(*batch) || location_lost;
   Durable durable;
   for (auto [first, last] : batch->rewrap.objects)
     for (int64_t i = first; i <= last; ++i) {
@@ -149,15 +163,17 @@ void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::strin
         paths.insert(paths.end(), it->second.begin(), it->second.end());
       Seen seen = see(vault, dataset, batch->rewrap.version, o.object, paths, durable);
       unseen += !seen.any;
-      if (seen.moved) moved.push_back(i);
+      // A file that may still lie at a place that is not there now holds the old slot only.
+      if (seen.moved && (seen.place || there)) moved.push_back(i);
     }
   // In the directory that was sealed to, what is gone is gone, and counts as not moved; elsewhere nothing
   // follows.
-  if (unseen && !same_place(*batch))
+  if (unseen && !there)
     throw Error(Code::io_failed, "of an interrupted re-wrap " + std::to_string(unseen) + " objects lay in " +
                                      batch->location + ", which is not there or is another directory")
         .next("bring it back (mount it), or kesu rewrap " + dataset.name +
-              " PATH with where the files are now, or kesu inventory settle DATASET --location-lost REASON");
+              " PATH with where the files are now, or kesu inventory settle " + dataset.name +
+              " --location-lost REASON");
   durable.sync();
   vault.append({{.type = "rewrap-done",
                  .nodes = {{.id = batch_id, .n = static_cast<int64_t>(moved.size())}},
@@ -179,7 +195,7 @@ void settle_rewraps(Vault& vault) {
       if (!b.rewrap.version.empty() && may_settle(vault, b.rewrap.actor, b.rewrap.since))
         open.emplace_back(id, b.id);
   for (auto& [dataset, batch] : open)
-    attempt_to_settle(vault, [&, &ds = dataset, &b = batch] { settle_rewrap(vault, ds, b, {}); });
+    attempt_to_settle(vault, [&, &ds = dataset, &b = batch] { settle_rewrap(vault, ds, b, {}, false); });
 }
 
 }  // namespace kesu

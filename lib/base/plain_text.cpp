@@ -27,12 +27,13 @@ bool is_plain_text(std::string_view text) {
 
 void refuse_unplain(std::string_view text, const std::string& what, size_t longest) {
   if (!is_plain_text(text))
-    throw Error(Code::bad_input, what + " holds a line break, another control character, a mark that changes the "
-                                        "direction of writing, or is not UTF-8")
+    throw Error(Code::bad_input,
+                what +
+                    " holds a line break, another control character, a mark that changes the "
+                    "direction of writing, or is not UTF-8")
         .cause("what people read must be what was written")
         .next("write it in one line of plain text");
-  if (text.find_first_not_of(' ') == std::string_view::npos)
-    throw Error(Code::bad_input, what + " is blank");
+  if (text.find_first_not_of(' ') == std::string_view::npos) throw Error(Code::bad_input, what + " is blank");
   if (text.size() > longest)
     throw Error(Code::bad_input, what + " is longer than " + std::to_string(longest) + " bytes");
 }

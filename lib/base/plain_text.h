@@ -1,5 +1,5 @@
-// Words that people give to things: shown in lists, errors, plans and certificates, so that they must be what they
-// look like.
+// Words that people give to things: shown in lists, errors, plans and certificates, so that they must be what
+// they look like.
 #pragma once
 #include <string>
 #include <string_view>

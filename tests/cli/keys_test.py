@@ -101,7 +101,7 @@ class Keys(scenario.World):
         entries, labels = self.entries(), self.token_labels()
         dry = self.box.kesu("key", "destroy", "trial", "--dry-run").json
         self.assertEqual((dry["key"], dry["versions"]), (trial["id"], [
-            {"version": f"{trial['id']}.1", "state": "active", "kept_by": "", "next": "", "reached_data": False}]))
+            {"version": f"{trial['id']}.1", "state": "active", "kept_by": "", "next": "", "reached_data": False, "given_up": 0}]))
         self.assertEqual([(c["version"], c["objects"]) for c in dry["census"]], [(f"{trial['id']}.1", 0)])
         self.box.kesu("key", "destroy", "trial", code=3, error="not-confirmed")
         self.nothing_changed(entries)
