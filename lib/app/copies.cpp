@@ -49,6 +49,24 @@ std::vector<Event> copy_events(const std::string& id, const std::vector<std::str
   return out;
 }
 
+void record_found_copy(Vault& vault, const std::string& version, const CopyDraft& draft,
+                       const std::string& detail) {
+  if (vault.store().read_only() || vault.state().vault.closed) return;
+  vault.decide({version}, [&] {
+    for (auto& [id, copy] : vault.state().copies)
+      if (copy.state == "open" &&
+          (copy.place == draft.place || (copy.kind == "import-origin" && draft.kind == copy.kind)) &&
+          std::find(copy.versions.begin(), copy.versions.end(), version) != copy.versions.end())
+        return std::vector<Event>{};
+    auto events = copy_events(vault.env().random.id<CopyId>().str(), {version}, draft);
+    if (vault.state().version(version)->destroyed)
+      events.push_back({.type = "finding-recorded",
+                        .nodes = {{.id = version}},
+                        .body = Json::object({{"what", "destroyed-key-back"}, {"detail", detail}})});
+    return events;
+  });
+}
+
 std::string add_copy(Vault& vault, const KeyWord& which, bool all_versions, const CopyDraft& draft) {
   settle(vault);
   const std::string id = vault.env().random.id<CopyId>().str();

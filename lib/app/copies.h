@@ -26,6 +26,12 @@ std::vector<Event> copy_events(const std::string& id, const std::vector<std::str
 // its plan changes by that. Returns its identifier. Errors: usage, not_found.
 std::string add_copy(Vault& vault, const KeyWord& which, bool all_versions, const CopyDraft& draft);
 
+// Key material of a version was met where no copy was known to be: registered as an open one, once (not where
+// an open copy of that place, or an open origin of an import, says it already). Of a destroyed version with a
+// finding `destroyed-key-back` as well. Does nothing in a vault that cannot be written.
+void record_found_copy(Vault& vault, const std::string& version, const CopyDraft& draft,
+                       const std::string& detail);
+
 // Records that a copy is no more, on the word of an enrolled operator or approver; `document` (a file, kept
 // as evidence) may be empty. Errors: not_enrolled, state_refused (it has ended), usage, not_found (the file).
 void end_copy(Vault& vault, const std::string& id, const std::string& how, const OperatorRecord& person,

@@ -26,33 +26,42 @@ Error known(const State& state, const VersionRecord& v) {
     return Error(Code::key_known, "this key material was key version " + name + ", destroyed on " +
                                       local_text(v.destroyed) + ": it does not come back")
         .cause("it opens the canary of " + v.id + ", which is " + v.state)
-        .next("a copy of it outlived its destruction: kesu copy add " + name +
-              " --kind backup … registers that, kesu key compromise " + name + " records what it means");
+        .next(
+            "a copy of it outlived its destruction; kesu copy list shows it, with what kesu copy destroy "
+            "needs. "
+            "kesu key compromise " +
+            name + " --reason TEXT records what it means");
   return Error(Code::key_known, "this key material is key version " + name + ", which is " + v.state)
       .cause("it opens the canary of " + v.id + ", created " + local_text(v.created))
-      .next("kesu key show " + state.key_of(v.id)->name);
+      .next("kesu copy list shows it as a copy, until kesu copy destroy ID --how TEXT --as PERSON");
 }
 
-void refuse_known(const State& state, const Secret& key) {
+// `same` is the version that it is, where it is one.
+void refuse_known(const State& state, const Secret& key, std::string& same) {
   Aead aead(AeadAlg::aes256_gcm, key);
   Secret plain(32);
   for (const VersionRecord* v : known_versions(state)) {
     const Canary& canary = *v->ref->canary;
     if (canary.nonce.size() == 12 && canary.ciphertext.size() == 32 + kAeadTag &&
         aead.open(AeadNonce(canary.nonce.data(), 12), as_bytes(kCanaryAad), canary.ciphertext,
-                  plain.reveal()))
+                  plain.reveal())) {
+      same = v->id;
       throw known(state, *v);
+    }
   }
 }
 
 // The same of a key that cannot be seen: the provider tries it on each canary.
-void refuse_known(const State& state, Provider& provider, const KeyRef& ref) {
+void refuse_known(const State& state, Provider& provider, const KeyRef& ref, std::string& same) {
   for (const VersionRecord* v : known_versions(state)) {
     const Canary& canary = *v->ref->canary;
     WrappedKey wrapped{WrapAlg::aes256_gcm, canary.nonce, canary.ciphertext};
     bool told = false;
     for (const Trial& t : provider.try_keys(wrapped, as_bytes(kCanaryAad), &ref)) {
-      if (t.outcome == TrialOutcome::opened && t.digest == canary.digest) throw known(state, *v);
+      if (t.outcome == TrialOutcome::opened && t.digest == canary.digest) {
+        same = v->id;
+        throw known(state, *v);
+      }
       told |= t.outcome == TrialOutcome::failed;
     }
     if (!told)
@@ -124,17 +133,25 @@ Imported import_key(Vault& vault, const std::string& name, const ImportDraft& dr
         .tried("reading " + draft.source.substr(0, draft.source.find(':')))
         .next("check where the key was written to");
   const std::string vault_id = vault.state().vault.id;
-  vault.decide({version.str(), vault_id}, [&] {
-    refuse_name(vault.state(), name);
-    refuse_beside_import(vault.state());
-    refuse_known(vault.state(), material);
-    std::vector<Event> events = {
-        {.type = "key-intended",
-         .nodes = {{.id = version.str(), .is = "intended", .of = record.id}, {.id = vault_id}},
-         .body = body}};
-    events.insert(events.end(), copies.begin(), copies.end());
-    return events;
-  });
+  std::string same;
+  try {
+    vault.decide({version.str(), vault_id}, [&] {
+      refuse_name(vault.state(), name);
+      refuse_beside_import(vault.state());
+      refuse_known(vault.state(), material, same);
+      std::vector<Event> events = {
+          {.type = "key-intended",
+           .nodes = {{.id = version.str(), .is = "intended", .of = record.id}, {.id = vault_id}},
+           .body = body}};
+      events.insert(events.end(), copies.begin(), copies.end());
+      return events;
+    });
+  } catch (const Error&) {
+    // Whoever offers it has a copy: without this it would be on record nowhere.
+    if (!same.empty())
+      record_found_copy(vault, same, origin, "offered to an import as " + name + ", from " + origin.place);
+    throw;
+  }
   Birth birth = provider.import_key(version, material);
   const VersionRecord v = *vault.state().version(version.str());
   vault.decide({v.id}, [&] { return birth_events(vault, v, birth, false); });
@@ -153,19 +170,28 @@ std::string adopt_key(Vault& vault, const std::string& name, const ObjectSelecto
   Json body = intended_body(name, draft, "adopted");
   body.set("label", birth.ref.label).set("id", hex(birth.ref.id));
   const std::string vault_id = vault.state().vault.id;
-  vault.decide({version.str(), vault_id}, [&] {
-    refuse_name(vault.state(), name);
-    refuse_ours(vault.state(), record.id, birth.ref);
-    refuse_beside_import(vault.state());
-    refuse_known(vault.state(), provider, birth.ref);
-    std::vector<Event> events = {
-        {.type = "key-intended",
-         .nodes = {{.id = version.str(), .is = "intended", .of = record.id}, {.id = vault_id}},
-         .body = body}};
-    for (Event& e : birth_events(vault, version, record.id, body, birth, false))
-      events.push_back(std::move(e));
-    return events;
-  });
+  std::string same;
+  try {
+    vault.decide({version.str(), vault_id}, [&] {
+      refuse_name(vault.state(), name);
+      refuse_ours(vault.state(), record.id, birth.ref);
+      refuse_beside_import(vault.state());
+      refuse_known(vault.state(), provider, birth.ref, same);
+      std::vector<Event> events = {
+          {.type = "key-intended",
+           .nodes = {{.id = version.str(), .is = "intended", .of = record.id}, {.id = vault_id}},
+           .body = body}};
+      for (Event& e : birth_events(vault, version, record.id, body, birth, false))
+        events.push_back(std::move(e));
+      return events;
+    });
+  } catch (const Error&) {
+    const std::string place = "provider " + record.name + ", object " + birth.ref.label;
+    if (!same.empty())
+      record_found_copy(vault, same, {"replica", place, "whoever put it there", "provider", "", 0},
+                        "met where a key was to be adopted as " + name + ": " + place);
+    throw;
+  }
   return version.key.str();
 }
 

@@ -8,23 +8,6 @@
 namespace kesu {
 
 namespace {
-// A destroyed version that works again came from a copy. Where it is now is registered as one, once: an open
-// copy is a living path, whatever was certified.
-void record_return(Vault& vault, const ProviderRecord& p, const VersionRecord& v, const std::string& detail) {
-  if (vault.store().read_only() || vault.state().vault.closed) return;
-  const std::string place = "provider " + p.name + ", object " + v.ref->label;
-  vault.decide({v.id}, [&] {
-    for (auto& [id, copy] : vault.state().copies)
-      if (copy.state == "open" && copy.place == place) return std::vector<Event>{};
-    auto events = copy_events(vault.env().random.id<CopyId>().str(), {v.id},
-                              {"replica", place, "whoever put it back", "provider", "", 0});
-    events.push_back({.type = "finding-recorded",
-                      .nodes = {{.id = v.id}},
-                      .body = Json::object({{"what", "destroyed-key-back"}, {"detail", detail}})});
-    return events;
-  });
-}
-
 // Versions that the ledger calls destroyed, though an object of their name is there.
 void find_returned(Vault& vault, const ProviderRecord& record, Provider& provider, const Enumeration& seen,
                    Json& findings) {
@@ -39,7 +22,12 @@ void find_returned(Vault& vault, const ProviderRecord& record, Provider& provide
                   (back ? ". What was certified of it holds no more. Remove the object " + v.ref->label +
                               " with the provider's own tools, then: kesu copy list, kesu copy destroy"
                         : ""));
-    if (back) record_return(vault, record, v, detail);
+    // It came from a copy. Where it is now is one: a living path, whatever was certified.
+    if (back)
+      record_found_copy(vault, v.id,
+                        {"replica", "provider " + record.name + ", object " + v.ref->label,
+                         "whoever put it back", "provider", "", 0},
+                        detail);
   }
 }
 }  // namespace

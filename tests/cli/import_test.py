@@ -66,6 +66,41 @@ class Import(scenario.World):
         error = self.bring("same", self.key_file(with_line_feeds.hex().encode()), code=3, error="key-known").json["error"]
         self.assertIn("raw.1", error["message"])
 
+    def test_material_that_is_met_again_is_on_record(self):
+        made = self.bring("legacy", self.key_file()).json
+        legacy = self.version_of("legacy")
+        self.box.kesu("dataset", "add", "old", "--key", "legacy", "--chunk", str(scenario.CHUNK))
+        self.seal("old", {"a.txt": b"one"})
+        before = self.entries()
+        self.bring("again", self.key_file(), code=3, error="key-known")
+        self.nothing_changed(before)                                       # its origin is an open copy already
+        self.box.kesu("copy", "destroy", made["copy"], "--how", "shredded", "--as", scenario.OPERATOR)
+        self.assertEqual(self.plan("old")["blockers"], [])
+        for _ in range(2):                                                 # it was not: it is offered again
+            self.bring("again", self.key_file(), code=3, error="key-known")
+        copy, = [c for c in self.box.kesu("copy", "list").json if c["state"] == "open"]
+        self.assertEqual((copy["kind"], [v["version"] for v in copy["versions"]]), ("import-origin", [legacy]))
+        blocker, = self.plan("old", code=3)["blockers"]
+        self.assertIn(copy["id"], blocker["what"])
+        self.box.kesu("copy", "destroy", copy["id"], "--how", "shredded", "--as", scenario.OPERATOR)
+        # And it stands in the token under another name.
+        self.key_file()
+        self.pkcs11_tool("--write-object", self.box.state / "key.bin", "--type", "secrkey", "--key-type", "AES:32", "--label", "twin",
+                         "--id", "a1b4", "--sensitive", "--usage-decrypt")
+        self.adopt("twin", "pkcs11:token=kesu-test;object=twin", code=3, error="key-known")
+        copy, = [c for c in self.box.kesu("copy", "list").json if c["state"] == "open"]
+        self.assertEqual((copy["kind"], copy["place"]), ("replica", "provider hsm1, object twin"))
+        self.assertEqual([e["type"] for e in self.entries() if e["type"] == "finding-recorded"], [])
+
+    def test_dead_material_that_is_met_again_is_a_finding(self):
+        made = self.bring("legacy", self.key_file()).json
+        self.box.kesu("copy", "destroy", made["copy"], "--how", "shredded", "--as", scenario.OPERATOR)
+        self.box.kesu("key", "destroy", "legacy", "-y")
+        self.bring("again", self.key_file(), code=3, error="key-known")
+        found, = [e for e in self.entries() if e["type"] == "finding-recorded"]
+        self.assertEqual((found["body"]["what"], found["nodes"][0]["id"]), ("destroyed-key-back", self.version_of("legacy")))
+        self.assertEqual(len([c for c in self.box.kesu("copy", "list").json if c["state"] == "open"]), 1)
+
     def adopt(self, name, uri, **options):
         return self.box.kesu("key", "adopt", name, uri, **options)
 

@@ -39,13 +39,6 @@ class Loss(scenario.World):
         self.nothing_changed(entries)
         self.assertEqual(self.opened(self.out), self.wanted)      # by the older slot, which is all there is
 
-    def test_a_dataset_key_that_took_over_must_work_too(self):
-        for path in self.out.rglob("*.kesu"):
-            path.unlink()
-        self.rewrap(code=8)
-        self.pkcs11_tool("--delete-object", "--type", "secrkey", "--label", f"kesu:{self.second}")
-        self.destroy_first(code=3, error="in-use")
-
     def test_what_is_out_of_reach_was_not_moved(self):
         copy = self.box.state / "copy"
         shutil.copytree(self.out, copy)
