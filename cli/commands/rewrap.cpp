@@ -1,28 +1,12 @@
 // kesu rewrap
 #include "app/rewrap.h"
 #include "../context.h"
+#include "../parts.h"
 #include "app/key_states.h"
 
 namespace kesu::cli {
 
 namespace {
-std::string list_text(const std::vector<Skipped>& parts, const std::string& word) {
-  constexpr size_t kShown = 20;
-  std::string out;
-  for (size_t i = 0; i < parts.size() && i < kShown; ++i)
-    out += "  " + word + "  " + printable(parts[i].path, false) + ": " + parts[i].why + "\n";
-  if (parts.size() > kShown)
-    out += "  " + word + "  and " + grouped(static_cast<int64_t>(parts.size() - kShown)) +
-           " more (--json lists all)\n";
-  return out;
-}
-Json list_json(const std::vector<Skipped>& parts) {
-  Json out(Json::Array{});
-  for (const Skipped& p : parts)
-    out.push(Json::object({{"path", name_to_json(p.path)}, {"code", code_text(p.code)}, {"why", p.why}}));
-  return out;
-}
-
 std::string preview_text(const Json& j, const State& state) {
   auto version = [&](const std::string& id) { return version_name(state, *state.version(id)); };
   std::string out = "Would move " + grouped(j.num("to_move")) + " data keys and " +
@@ -79,15 +63,15 @@ void setup_rewrap(CLI::App& app, Context& c) {
                          {"already", r.already},
                          {"superseded", r.superseded},
                          {"dataset_keys", r.dataset_keys},
-                         {"missing", list_json(r.missing)},
-                         {"failed", list_json(r.failed)},
+                         {"missing", parts_json(r.missing)},
+                         {"failed", parts_json(r.failed)},
                          {"batches", r.batches}}),
            "Moved " + grouped(r.moved) + " data keys of " + name + " to " +
                version_name(v.state(), *v.state().version(r.version)) +
                (r.already ? "; " + grouped(r.already) + " were there already" : "") +
                (r.superseded ? "; " + grouped(r.superseded) + " sealed over, which no file holds any more"
                              : "") +
-               "\n" + list_text(r.missing, "missing") + list_text(r.failed, "FAILED"));
+               "\n" + parts_text(r.missing, "missing") + parts_text(r.failed, "FAILED"));
   });
 }
 

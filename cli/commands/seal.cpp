@@ -2,30 +2,13 @@
 #include <iostream>
 
 #include "../context.h"
+#include "../parts.h"
 #include "app/sealing.h"
 #include "app/settle.h"
 
 namespace kesu::cli {
 
 namespace {
-Json parts_json(const std::vector<Skipped>& parts) {
-  Json out(Json::Array{});
-  for (const Skipped& p : parts)
-    out.push(Json::object({{"path", name_to_json(p.path)}, {"code", code_text(p.code)}, {"why", p.why}}));
-  return out;
-}
-
-std::string parts_text(const std::vector<Skipped>& parts, const std::string& word) {
-  constexpr size_t kShown = 20;
-  std::string out;
-  for (size_t i = 0; i < parts.size() && i < kShown; ++i)
-    out += "  " + word + "  " + printable(parts[i].path, false) + ": " + parts[i].why + "\n";
-  if (parts.size() > kShown)
-    out += "  " + word + "  and " + grouped(static_cast<int64_t>(parts.size() - kShown)) +
-           " more (--json lists all)\n";
-  return out;
-}
-
 // One file that failed alone is the command's own error.
 void fail_alone(const std::vector<Skipped>& failed, int64_t done) {
   if (failed.size() == 1 && done == 0) throw Error(failed[0].code, failed[0].path + ": " + failed[0].why);
