@@ -1,6 +1,9 @@
 #include "app/clock_watch.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "app/actor.h"
 
@@ -47,10 +50,50 @@ ClockFinding clock_finding(const State& state, const std::string& boot_id, int64
   if (behind <= kClockSlack) return {};
   // While it is behind, entries bear the last one's time: a finding of that time is this occurrence's.
   for (auto& [seq, f] : state.findings)
-    if (f.time == state.time && (f.what == "clock-behind" || f.what == "clock-jumped")) return {};
+    if (f.time == state.time && is_clock_finding(f.what)) return {};
   return {"clock-behind",
           "the clock of " + host + " is behind the ledger: " + late + " (" + std::to_string(behind) + " ms)",
           -behind};
+}
+
+bool is_clock_finding(std::string_view what) { return what == "clock-jumped" || what == "clock-behind"; }
+
+WaitingEnd waiting_end(const State& state, const ErasureRecord& erasure) {
+  WaitingEnd out{erasure.approved, ""};
+  const Millis length = state.vault.waiting_seconds * 1000;
+  if (!erasure.approved || !length) return out;
+  uint64_t newest = 0;
+  for (auto& [seq, f] : state.findings) {
+    // Entries' times never fall: what was found before the approval bears no later time.
+    if (f.node != state.vault.id || !is_clock_finding(f.what) || f.time < erasure.approved) continue;
+    const uint64_t n = std::stoull(seq);
+    if (n < newest) continue;
+    newest = n;
+    out = {f.time, "entry " + seq + " (" + f.what + "): " + f.detail};
+  }
+  out.at += length;
+  return out;
+}
+
+void refuse_clock_before(Vault& vault, Millis than, const std::string& tried) {
+  Clock& clock = vault.env().clock;
+  if (Millis early = than - clock.now(); early > 0 && early <= kClockPatience)
+    std::this_thread::sleep_for(std::chrono::milliseconds(early + 1));
+  const Millis now = clock.now();
+  if (now >= than) return;
+  throw Error(Code::waiting, "this host's clock is " + length_text(than - now) +
+                                 " behind the ledger: this can be done from " + local_text(than + 59'999) +
+                                 " on")
+      .tried(tried)
+      .cause("the clock says " + utc_text(now) + ", the ledger's entry " + utc_text(than) +
+             ": an inspection now would seem older than what it follows, and show nothing")
+      .next(
+          "set the clock right if it is wrong (kesu doctor); otherwise run the same command again when it is "
+          "past that time");
+}
+
+void refuse_behind_ledger(Vault& vault) {
+  refuse_clock_before(vault, vault.state().time, "checking the clock before anything is destroyed");
 }
 
 void watch_clock(Vault& vault) {

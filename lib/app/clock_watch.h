@@ -23,6 +23,26 @@ ClockFinding clock_finding(const State& state, const std::string& boot_id, int64
 // Records it, and says so. Does nothing in a vault that is closed or open for reading.
 void watch_clock(Vault& vault);
 
+// Whether a finding is one of these.
+bool is_clock_finding(std::string_view what);
+
+// When the waiting period of an approved erasure ends. A clock that was set since the approval waited for
+// nobody: the period counts anew from the newest finding about it (docs/spec/erasure.md, "Waiting period"). A
+// vault without a waiting period: the approval.
+struct WaitingEnd {
+  Millis at = 0;
+  std::string why;  // "entry 17 (clock-jumped): …" where it counts from a finding, or empty
+};
+WaitingEnd waiting_end(const State& state, const ErasureRecord& erasure);
+
+// Throws `waiting` while this host's clock is earlier than `than`: what is inspected now would bear an
+// earlier time than what it follows, and could show nothing. Less than kClockPatience is slept through.
+// `tried`: what is being refused, for the error.
+constexpr Millis kClockPatience = 3000;
+void refuse_clock_before(Vault& vault, Millis than, const std::string& tried);
+// The same against the ledger's newest entry: before anything is destroyed.
+void refuse_behind_ledger(Vault& vault);
+
 // "3 days 2 h", "31 s": lengths of time for people, in at most two units; never negative.
 std::string length_text(Millis length);
 

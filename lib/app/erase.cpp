@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/clock_watch.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "crypto/hash.h"
@@ -232,7 +233,7 @@ Json erasure_status(Vault& vault, const ErasureRecord& e) {
     approvals.push(Json::object({{"operator", a.operator_id},
                                  {"name", vault.state().operators.at(a.operator_id).name},
                                  {"at", utc_text(a.time)}}));
-  Millis until = e.approved + vault.state().vault.waiting_seconds * 1000;
+  const Millis until = waiting_end(vault.state(), e).at;
   return Json::object(
       {{"id", e.id},
        {"stage", e.stage},

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "app/actor.h"
+#include "app/clock_watch.h"
 #include "app/datasets.h"
 #include "app/erase.h"
 #include "app/settle.h"
@@ -56,6 +57,14 @@ struct Run {
   }
 };
 
+void check_waiting(Run& run) {
+  const WaitingEnd end = waiting_end(run.vault.state(), run.record());
+  if (run.vault.now() >= end.at) return;
+  Error e(Code::waiting, "the waiting period ends " + local_text(end.at));
+  if (!end.why.empty()) e.cause("the clock was set since the approval, so the period counts from " + end.why);
+  throw e.next("run it then");
+}
+
 void check_permission(Run& run) {
   ErasureRecord& e = run.record();
   if (e.stage == "destroyed" || e.stage == "certified")
@@ -89,9 +98,7 @@ void check_permission(Run& run) {
         !why.empty())
       throw Error(Code::signature_bad, person.name + "'s approval does not verify").cause(why);
   }
-  Millis until = e.approved + run.vault.state().vault.waiting_seconds * 1000;
-  if (run.vault.now() < until)
-    throw Error(Code::waiting, "the waiting period ends " + local_text(until)).next("run it then");
+  check_waiting(run);
 }
 
 void check_processes(Run& run) {
@@ -188,6 +195,7 @@ void start(Run& run) {
             .next("find out who touched it: kesu provider test " + provider.name);
     inspections.push(Json::object({{"provider", p}, {"transcript", probed.evidence}}));
   }
+  const Millis looked = run.vault.env().clock.now();  // the erasure starts after that, whoever sets the clock
   Json body = Json::object(
       {{"plan", run.record().plan},
        {"head", Json::object({{"size", head.size}, {"root", hex(seed)}})},
@@ -198,6 +206,9 @@ void start(Run& run) {
   run.vault.decide({run.id, run.vault.state().vault.id}, [&] {
     recompute_plan(run.vault, run.plan);
     check_kept(run);
+    check_waiting(run);
+    refuse_clock_before(run.vault, std::max(looked, run.vault.state().time),
+                        "checking the clock after the inspection before");
     return std::vector<Event>{
         {.type = "erasure-started", .nodes = {{.id = run.id, .is = "running"}}, .body = body}};
   });
@@ -210,6 +221,7 @@ void destroy_all(Run& run, RunResult& result) {
       if (run.record().stage != "running")
         throw Error(Code::state_refused, "erasure " + run.id.substr(0, 12) + " is " + run.record().stage);
       check_kept(run);
+      if (!run.begun()) check_waiting(run);
       const VersionRecord& now = *run.vault.state().version(events[0].nodes.at(0).id);
       if (now.state != events[0].body.str("from"))
         throw Error(Code::conflict, now.version().brief() + " became " + now.state + " meanwhile")
@@ -261,6 +273,10 @@ void demand_restart(Run& run, const std::string& boot_id) {
 // The inspection after, in a new process with a login of its own; the same keys, the same samples.
 void inspect_after(Run& run, RunResult& result) {
   demand_restart(run, this_process().str("boot_id"));
+  Millis last = 0;
+  for (const std::string& id : run.order()) last = std::max(last, run.vault.state().version(id)->destroyed);
+  const std::string clock = "inspecting after the destruction";
+  refuse_clock_before(run.vault, last, clock);
   run.say("inspect   the same keys and samples, after, in a process of its own");
   run.vault.close_providers();
   Json inspections(Json::Array{});
@@ -273,6 +289,7 @@ void inspect_after(Run& run, RunResult& result) {
     std::vector<ProbeSample> samples = ProbeRequest::from_json(transcript.request).samples;
     auto probed = run.vault.probe(run.vault.state().providers.at(p), run.keys_at(p), samples);
     if (probed.report.error_code.empty()) demand_restart(run, probed.report.boot_id);
+    refuse_clock_before(run.vault, last, clock);  // it may have been set back meanwhile
     for (const KeyRef& ref : run.keys_at(p)) {
       const ProbeKey& k = probed.key(ref.version);
       ++answers[k.answer];
@@ -314,6 +331,7 @@ void inspect_after(Run& run, RunResult& result) {
 RunResult run_erasure(Vault& vault, const std::string& text,
                       const std::function<void(const std::string&)>& step) {
   vault.rebuild();
+  watch_clock(vault);  // again: somebody may have set it while a person was asked
   std::string id = vault.find_erasure(text).id;
   settle(vault);
   Run run{vault, id, load_plan(vault, id), step};
@@ -322,6 +340,7 @@ RunResult run_erasure(Vault& vault, const std::string& text,
   if (!run.begun()) {  // what is begun is finished
     recompute_plan(vault, run.plan);
     check_processes(run);
+    refuse_behind_ledger(vault);
     start(run);
     check_processes(run);  // from erasure-started on, no process can get at the keys any more
   }

@@ -20,6 +20,13 @@ void clock_now(Vault& vault, std::vector<Due>& due) {
   const Json me = this_process();
   ClockFinding f = clock_finding(vault.state(), me.str("boot_id"), me.num("clock"), vault.env().clock.now(),
                                  me.str("host"));
+  const Millis ledger = vault.state().time, behind = ledger - vault.env().clock.now();
+  if (f.what.empty() && behind > kClockPatience)
+    due.insert(due.begin(),
+               {"finding", vault.state().vault.id, "clock-behind", ledger, true,
+                "the clock is " + length_text(behind) +
+                    " behind the ledger's last entry: nothing can be destroyed until it is past it",
+                "kesu doctor"});
   if (f.what.empty()) return;
   due.insert(due.begin(), {"finding", vault.state().vault.id, f.what, 0, true,
                            f.detail + "; the next command that writes records it", "kesu doctor"});

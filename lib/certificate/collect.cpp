@@ -48,7 +48,8 @@ struct Choice {
     if (!about_nodes) return false;
     return std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) {
       if (type == "certificate-issued") return m.of == erasure;
-      if (type == "exception-recorded" && node_kind(m.id) == "vlt") return true;
+      if ((type == "exception-recorded" || type == "finding-recorded") && node_kind(m.id) == "vlt")
+        return true;
       return nodes.contains(m.id);
     });
   }

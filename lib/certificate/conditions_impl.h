@@ -30,6 +30,16 @@ void people_conditions(const Dossier& d, std::set<std::string>& out);
 std::string earlier_problem(const Dossier& d, const KeyFacts& key);
 // Was every inspection after made in another start of the machine than each destruction (profile `restart`)?
 bool restart_shown(const Dossier& d);
+// The waiting period as the ledger shows it: the longest of plan, genesis and the plan's profile, from the
+// approval that reached the quorum, or from the newest finding about the clock between it and the first
+// destroy-intended: a clock that was set waited for nobody.
+struct Waiting {
+  bool approved = false;             // enough approvals that count; without, nothing else is set
+  int64_t seconds = 0;               // asked for
+  const ClockFacts* anew = nullptr;  // the finding that it counts from, if any; in the dossier
+  bool passed = false;               // before the first destroy-intended
+};
+Waiting waiting_of(const Dossier& d);
 // The versions of the kill set that were.
 std::vector<const KeyFacts*> destroyed_earlier(const Dossier& d);
 

@@ -121,31 +121,38 @@ void key_conditions(const Dossier& d, std::set<std::string>& out) {
     out.insert("receipts-or-settled");
 }
 
+Waiting waiting_of(const Dossier& d) {
+  Waiting out;
+  const Profile* profile = find_profile(d.plan.str_or("profile", ""));
+  if (!profile || !d.genesis) return out;
+  if (const GraphNode* era = d.graph.find(d.erasure))
+    for (const auto& [seq, state] : era->states)
+      if (state == "rejected" || state == "cancelled") return out;
+  std::vector<const SignedAct*> approvals;
+  for (const SignedAct& act : d.acts)
+    if (act.counted && act.action != "request") approvals.push_back(&act);
+  int64_t quorum = std::max({d.plan.num_or("quorum", 1), profile->quorum, d.genesis->quorum});
+  if (static_cast<int64_t>(approvals.size()) < quorum) return out;
+  out.approved = true;
+  out.seconds =
+      std::max({d.plan.num_or("waiting_seconds", 0), profile->waiting_seconds, d.genesis->waiting_seconds});
+  const SignedAct* reached = approvals[static_cast<size_t>(quorum - 1)];
+  if (!d.first_intended || *d.first_intended <= reached->seq) return out;
+  Millis from = reached->time;
+  for (const ClockFacts& f : d.clock_findings)
+    if (out.seconds > 0 && f.seq > reached->seq && f.seq < *d.first_intended) out.anew = &f, from = f.time;
+  out.passed = (d.first_intended_at - from) / 1000 >= out.seconds;
+  return out;
+}
+
 void people_conditions(const Dossier& d, std::set<std::string>& out) {
   if (d.officers_known) out.insert("officers-known");
   if (!held(d)) out.insert("no-hold");
-  std::vector<const SignedAct*> approvals;
-  for (const SignedAct& act : d.acts) {
-    if (!act.counted) continue;
-    if (act.action == "request")
-      out.insert("requested-signed");
-    else
-      approvals.push_back(&act);
-  }
-  const Profile* profile = find_profile(d.plan.str_or("profile", ""));
-  if (!profile || !d.genesis) return;
-  if (const GraphNode* era = d.graph.find(d.erasure))
-    for (const auto& [seq, state] : era->states)
-      if (state == "rejected" || state == "cancelled") return;
-  int64_t quorum = std::max({d.plan.num_or("quorum", 1), profile->quorum, d.genesis->quorum});
-  if (static_cast<int64_t>(approvals.size()) < quorum) return;
-  out.insert("quorum-approved");
-  int64_t waiting =
-      std::max({d.plan.num_or("waiting_seconds", 0), profile->waiting_seconds, d.genesis->waiting_seconds});
-  const SignedAct* reached = approvals[static_cast<size_t>(quorum - 1)];
-  if (d.first_intended && *d.first_intended > reached->seq &&
-      (d.first_intended_at - reached->time) / 1000 >= waiting)
-    out.insert("waited");
+  for (const SignedAct& act : d.acts)
+    if (act.counted && act.action == "request") out.insert("requested-signed");
+  const Waiting waiting = waiting_of(d);
+  if (waiting.approved) out.insert("quorum-approved");
+  if (waiting.passed) out.insert("waited");
 }
 
 std::set<std::string> conditions_of(const Dossier& d, const ReaderEvidence& reader) {

@@ -107,6 +107,7 @@ Dossier read_dossier(const BundleFiles& files) {
   part("approvals/genesis.json", read_people);
   part("ledger/bodies.jsonl", read_keys);
   part("ledger/bodies.jsonl", read_exceptions);
+  part("ledger/bodies.jsonl", read_clock_findings);
   part("inventory", read_inventory);
   part("approvals", read_acts);
   part("evidence", read_inspections);

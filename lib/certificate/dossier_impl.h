@@ -115,6 +115,13 @@ struct ExceptionFacts {
   bool shown = false;                                          // its body is in the bundle
 };
 
+// A finding-recorded entry about the vault's clock, or about the vault and not shown.
+struct ClockFacts {
+  uint64_t seq = 0;
+  Millis time = 0;
+  std::string what;  // clock-jumped, clock-behind; empty: not shown
+};
+
 struct BatchFacts {
   std::string id, state, content_algorithm, wrap_algorithm;
   std::set<std::string> rewrap_algorithms;  // of its rewrap-done entries; "" where one is not shown
@@ -194,6 +201,7 @@ struct Dossier {
   std::map<std::string, ProviderFacts> providers;  // those of the kill set
   std::vector<CopyFacts> copies;
   std::vector<ExceptionFacts> exceptions;  // in the ledger's order
+  std::vector<ClockFacts> clock_findings;  // likewise
   std::vector<DatasetFacts> datasets;
   std::string ledger_version, certificate_version;
   std::optional<Certificate> signer;
@@ -223,6 +231,7 @@ void read_ledger(Dossier& d);
 void read_people(Dossier& d);
 void read_keys(Dossier& d);
 void read_exceptions(Dossier& d);
+void read_clock_findings(Dossier& d);
 void read_inventory(Dossier& d);
 void read_acts(Dossier& d);
 void read_inspections(Dossier& d);

@@ -1,4 +1,5 @@
-// Exceptions that were recorded about what is in scope: disclosed, whatever they say.
+// Exceptions that were recorded about what is in scope: disclosed, whatever they say. And what the ledger
+// knows of the clock.
 #include <algorithm>
 
 #include "certificate/dossier_impl.h"
@@ -36,6 +37,19 @@ void read_exceptions(Dossier& d) {
                       brief_number(h.seq) + " (exception-recorded) is not opened");
     }
     d.exceptions.push_back(std::move(e));
+  }
+}
+
+void read_clock_findings(Dossier& d) {
+  for (const Header& h : d.headers) {
+    if (h.type != "finding-recorded" ||
+        std::none_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) { return m.id == d.vault; }))
+      continue;
+    // What is not shown may be one: leaving its body out gains nothing.
+    const Json* body = d.body(h.seq);
+    const std::string what = body ? body->str_or("what", "") : "";
+    const bool known = what == "clock-jumped" || what == "clock-behind";
+    if (known || what.empty()) d.clock_findings.push_back({h.seq, h.time, what});
   }
 }
 

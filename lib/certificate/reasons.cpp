@@ -108,6 +108,13 @@ Reason authorised(const Dossier& d) {
   out.detail = count(approvals, "approval", "approvals") + ", quorum " +
                std::to_string(d.plan.num_or("quorum", 0)) + ", waiting period " +
                count(d.plan.num_or("waiting_seconds", 0), "second", "seconds");
+  const Waiting waiting = waiting_of(d);
+  if (!waiting.anew) return out;
+  const std::string finding =
+      brief_number(waiting.anew->seq) + " (" +
+      (waiting.anew->what.empty() ? "a finding that is not shown" : waiting.anew->what) + ")";
+  out.detail += waiting.passed ? ", counted from " + finding
+                               : "; the clock was set at " + finding + ", after which it did not pass";
   return out;
 }
 

@@ -126,6 +126,78 @@ TEST(Forged, WaitingLongEnoughCounts) {
   EXPECT_EQ(level_of(r, "authorised"), Level::proven) << shown(r);
 }
 
+// What the clock's finding says, and how long after it the destruction was.
+VerifyReport with_clock_finding(const char* moment, Json body, Millis after, int64_t waiting = 3600,
+                                bool strip = false) {
+  TestVault v;
+  v.waiting = waiting;
+  uint64_t entry = 0;
+  if (std::string(moment) != "before-start") v.at["before-start"] = [&v] { v.now += 3600 * 1000; };
+  v.at[moment] = [&v, &entry, body, after] {
+    v.now += 4 * 3600 * 1000;
+    entry = v.size();
+    v.append("finding-recorded", {{.id = v.vault.str()}}, {}, body);
+    v.now += after;
+  };
+  BundleFiles files = v.bundle(false);
+  if (strip) {
+    std::string kept, text(as_text(files.at("ledger/bodies.jsonl")));
+    for (size_t at = 0, end = 0; at < text.size(); at = end) {
+      end = text.find('\n', at) + 1;
+      std::string line = text.substr(at, end - at);
+      if (line.find("\"seq\":" + std::to_string(entry) + "}") == std::string::npos) kept += line;
+    }
+    EXPECT_LT(kept.size(), text.size());
+    files.at("ledger/bodies.jsonl") = to_bytes(as_bytes(kept));
+  }
+  return verify_bundle(files, v.trust(), TestVault::low());
+}
+
+std::string authorised_detail(const VerifyReport& r) {
+  for (const ClaimResult& c : r.claims)
+    if (c.id == "authorised") return c.detail;
+  return "";
+}
+
+Json clock_says(const char* what) {
+  return Json::object({{"what", what}, {"detail", "the clock of a host was set forward by 4 h"}});
+}
+
+TEST(Forged, AClockThatWasSetForwardIsNoWaiting) {
+  for (const char* what : {"clock-jumped", "clock-behind"}) {
+    VerifyReport r = with_clock_finding("before-start", clock_says(what), 3599 * 1000);
+    expect_below(r, "authorised", Level::asserted);
+    EXPECT_EQ(r.verdict, Verdict::incomplete) << shown(r);
+    EXPECT_NE(authorised_detail(r).find(std::string(" (") + what + "), after which it did not pass"),
+              std::string::npos)
+        << shown(r);
+  }
+}
+
+TEST(Forged, WaitedAnewAfterTheClockWasSetCounts) {
+  VerifyReport r = with_clock_finding("before-start", clock_says("clock-jumped"), 3600 * 1000);
+  EXPECT_EQ(level_of(r, "authorised"), Level::proven) << shown(r);
+  EXPECT_NE(authorised_detail(r).find("counted from entry "), std::string::npos) << shown(r);
+  EXPECT_NE(authorised_detail(r).find(" (clock-jumped)"), std::string::npos) << shown(r);
+}
+
+TEST(Forged, WhatIsFoundOutsideTheWaitingPeriodOrIsNotTheClocksChangesNothing) {
+  for (const VerifyReport& r : {with_clock_finding("before-request", clock_says("clock-jumped"), 0),
+                                with_clock_finding("after-destroy", clock_says("clock-jumped"), 0),
+                                with_clock_finding("before-start", clock_says("audit-note"), 0),
+                                with_clock_finding("before-start", clock_says("clock-jumped"), 0, 0)}) {
+    EXPECT_EQ(level_of(r, "authorised"), Level::proven) << shown(r);
+    EXPECT_NE(authorised_detail(r).find("waiting period"), std::string::npos) << shown(r);
+    EXPECT_EQ(authorised_detail(r).find("counted from"), std::string::npos) << shown(r);
+  }
+}
+
+TEST(Forged, AFindingAboutTheVaultThatIsNotShownIsTakenForTheClocks) {
+  VerifyReport r = with_clock_finding("before-start", clock_says("audit-note"), 0, 3600, true);
+  expect_below(r, "authorised", Level::asserted);
+  EXPECT_NE(authorised_detail(r).find("a finding that is not shown"), std::string::npos) << shown(r);
+}
+
 TEST(Forged, ALevelRaisedIsNoticed) {
   for (const ClaimDefinition& claim : claim_definitions()) {
     TestVault v;

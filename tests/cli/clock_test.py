@@ -1,8 +1,10 @@
 """A vault whose clock goes back and forth: nothing crashes, nothing goes back in the ledger, each jump is named once."""
 import datetime
+import json
 import pathlib
 import sqlite3
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import scenario
@@ -24,6 +26,22 @@ def at(offset):
 def rows(vault):
     with sqlite3.connect(f"file:{vault}/registers.db?mode=ro", uri=True) as db:
         return db.execute("SELECT kind, id, json FROM rows ORDER BY kind, id").fetchall()
+
+
+def seconds(text):
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+class Certified(scenario.World):
+    def certified(self, erasure, **options):
+        """The claims of this erasure's certificate, as a reader finds them."""
+        bundle = self.box.path / f"bundle-{erasure}"
+        self.box.kesu("certificate", "bundle", erasure, "-o", bundle, **options)
+        report = self.box.kesu("verify", bundle, "--require", "low", "--allow-test-grade", code=(0, 7), vault=False).json
+        return {c["id"]: c for c in report["claims"]}
+
+    def types(self):
+        return [e["type"] for e in self.entries()]
 
 
 class Clock(scenario.World):
@@ -95,6 +113,87 @@ class Clock(scenario.World):
     def test_synchronisation_is_no_jump(self):
         self.box.kesu("key", "create", "k3", env=at("+3s"))
         self.assertEqual(self.findings(), [])
+
+
+class Waiting(Certified):
+    """A vault that asks for three seconds between approval and destruction."""
+    SECONDS = 3
+
+    @classmethod
+    def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
+        super().write_genesis(path, officers, quorum, sign=False, words=words)
+        document = json.loads(path.read_bytes()) | {"waiting_seconds": cls.SECONDS}
+        path.write_text(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+        for *_, key in officers:
+            cls.sign_genesis(path, key)
+        return path
+
+    @classmethod
+    def prepare(cls):
+        cls.seal("loans-2019", {"a.txt": b"one"})
+
+    def test_a_clock_set_forward_is_no_waiting(self):
+        erasure = self.approved("loans-2019")
+        later = at("+8d")
+        error = self.run_erasure(erasure, code=4, error="waiting", env=later).json["error"]
+        self.assertIn("clock-jumped", error["cause"])
+        found = self.entries()[-1]
+        self.assertEqual((found["type"], found["body"]["what"]), ("finding-recorded", "clock-jumped"))
+        self.assertIn(f"entry {found['seq']}", error["cause"])
+        until = self.box.kesu("erase", "status", erasure, env=later).json["waiting_until"]
+        self.assertAlmostEqual(seconds(until), seconds(found["time"]) + self.SECONDS, delta=0.01)
+        # Nor is one that is set back: the ledger's time stands still then.
+        self.run_erasure(erasure, code=4, error="waiting")
+        self.assertNotIn("erasure-started", self.types())
+        # Of that clock, too, the whole period counts.
+        self.run_erasure(erasure, code=4, error="waiting", env=later)
+        found = self.entries()[-1]
+        time.sleep(max(0, seconds(found["time"]) + self.SECONDS + 0.1 - (time.time() + 8 * 86400)))
+        self.run_erasure(erasure, env=later)
+        claim = self.certified(erasure, env=later)["authorised"]
+        self.assertEqual(claim["level"], "proven")
+        self.assertIn(f"counted from entry {found['seq']} (clock-jumped)", claim["detail"])
+
+    def test_waiting_is_waiting(self):
+        erasure = self.approved("loans-2019")
+        self.run_erasure(erasure, code=4, error="waiting")
+        until = self.box.kesu("erase", "status", erasure).json["waiting_until"]
+        time.sleep(max(0, seconds(until) + 0.1 - time.time()))
+        self.run_erasure(erasure)
+        claim = self.certified(erasure)["authorised"]
+        self.assertEqual((claim["level"], "counted from" in claim["detail"]), ("proven", False))
+
+
+class Behind(Certified):
+    """What the clock says must be later than what it follows: otherwise no inspection can show anything gone."""
+
+    @classmethod
+    def prepare(cls):
+        cls.seal("loans-2019", {"a.txt": b"one"})
+
+    def test_nothing_is_destroyed_before_the_ledgers_time(self):
+        erasure = self.approved("loans-2019")
+        self.box.kesu("key", "create", "x", env=at("+15s"))
+        newest = self.entries()[-1]["time"]
+        refused = self.run_erasure(erasure, code=4, error="waiting").json["error"]
+        self.assertIn("behind the ledger", refused["message"])
+        self.assertIn(newest, refused["cause"])
+        self.assertNotIn("erasure-started", self.types())
+        self.assertIn(f"kesu:{self.version_of('loans')}", self.token_labels())
+        row, = [d for d in self.box.kesu("status").json["due"] if d["name"] == "clock-behind"]
+        self.assertEqual(row["at"], newest)
+        self.assertIn("nothing can be destroyed", row["detail"])
+        time.sleep(max(0, seconds(newest) + 0.1 - time.time()))
+        self.run_erasure(erasure)
+        claims = self.certified(erasure)
+        self.assertEqual(claims["verified-gone"]["level"], "recorded")
+        self.assertEqual([d for d in self.box.kesu("status").json["due"] if d["name"] == "clock-behind"], [])
+
+    def test_a_moment_is_waited_for(self):
+        erasure = self.approved("loans-2019")
+        self.box.kesu("key", "create", "x", env=at("+1s"))
+        self.run_erasure(erasure)
+        self.assertEqual(self.certified(erasure)["verified-gone"]["level"], "recorded")
 
 
 if __name__ == "__main__":
