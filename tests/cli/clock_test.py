@@ -7,6 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness_kill
 import scenario
 
 
@@ -154,11 +155,44 @@ class Waiting(Certified):
         self.assertEqual(claim["level"], "proven")
         self.assertIn(f"counted from entry {found['seq']} (clock-jumped)", claim["detail"])
 
-    def test_waiting_is_waiting(self):
+    def waited(self):
+        """An approved erasure whose waiting period is over."""
         erasure = self.approved("loans-2019")
         self.run_erasure(erasure, code=4, error="waiting")
         until = self.box.kesu("erase", "status", erasure).json["waiting_until"]
         time.sleep(max(0, seconds(until) + 0.1 - time.time()))
+        return erasure
+
+    def test_begun_and_nothing_destroyed_yet(self):
+        """Killed between erasure-started and destroy-intended; then somebody sets the clock."""
+        erasure = self.waited()
+        self.box.snapshot("waited")
+        command = self.box.kesu_command("erase", "run", erasure, "-y")
+        calls, _, _ = harness_kill.traced(command, env=self.box.env)
+        low, high = 1, len(calls)                        # the first call after which it has started
+        while low < high:
+            middle = (low + high) // 2
+            self.box.restore("waited")
+            harness_kill.traced(command, at=middle, env=self.box.env)
+            if "erasure-started" in self.types():
+                high = middle
+            else:
+                low = middle + 1
+        self.box.restore("waited")
+        self.assertTrue(harness_kill.traced(command, at=low, env=self.box.env)[1])
+        self.assertEqual(self.types()[-1], "erasure-started")
+        later = at("+8d")
+        self.run_erasure(erasure, code=4, error="waiting", env=later)
+        self.assertNotIn("destroy-intended", self.types())
+        found = next(e for e in self.entries() if e["type"] == "finding-recorded")
+        time.sleep(max(0, seconds(found["time"]) + self.SECONDS + 0.1 - (time.time() + 8 * 86400)))
+        self.run_erasure(erasure, env=later)
+        claim = self.certified(erasure, env=later)["authorised"]
+        self.assertEqual(claim["level"], "proven")
+        self.assertIn(f"counted from entry {found['seq']} (clock-jumped)", claim["detail"])
+
+    def test_waiting_is_waiting(self):
+        erasure = self.waited()
         self.run_erasure(erasure)
         claim = self.certified(erasure)["authorised"]
         self.assertEqual((claim["level"], "counted from" in claim["detail"]), ("proven", False))
