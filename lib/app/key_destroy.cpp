@@ -3,6 +3,7 @@
 
 #include "app/actor.h"
 #include "app/census.h"
+#include "app/clock_watch.h"
 #include "app/key_states.h"
 #include "app/keys.h"
 #include "app/settle.h"
@@ -103,7 +104,11 @@ void demand_working(Vault& vault, const std::string& dying, const std::set<std::
 std::string inspect_after(Vault& vault, const std::string& id) {
   const VersionRecord v = *vault.state().version(id);
   const std::string before = v.before;
+  // An inspection whose clock is before the destruction would show nothing, for good.
+  constexpr const char* kTried = "inspecting after the destruction";
+  refuse_clock_before(vault, v.destroyed, kTried);
   Vault::Probed probed = inspect(vault, v);
+  refuse_clock_before(vault, v.destroyed, kTried);
   const ProbeKey& k = probed.key(v.version());
   if (k.answer != ProbeAnswer::absent)
     throw Error(Code::outcome_unknown, "the provider was told to destroy " + version_name(vault.state(), v) +
@@ -179,7 +184,10 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
         .next(p.next.empty() ? "kesu key show " + name : p.next);
   };
   for (const DestroyPreview& p : plan) refuse(p);
-  if (!plan.empty()) vault.checkpoint();  // before anything irreversible
+  if (!plan.empty()) {
+    refuse_behind_ledger(vault);
+    vault.checkpoint();  // before anything irreversible
+  }
   for (const DestroyPreview& p : plan) {
     const VersionRecord v = *vault.state().version(p.version);
     if (v.destroyed) continue;

@@ -223,6 +223,14 @@ class Behind(Certified):
         self.assertEqual(claims["verified-gone"]["level"], "recorded")
         self.assertEqual([d for d in self.box.kesu("status").json["due"] if d["name"] == "clock-behind"], [])
 
+    def test_no_version_goes_either(self):
+        self.box.kesu("key", "rotate", "loans")
+        self.box.kesu("rewrap", "loans-2019")
+        self.box.kesu("key", "create", "x", env=at("+1h"))
+        refused = self.box.kesu("key", "destroy", "loans.1", "-y", code=4, error="waiting").json["error"]
+        self.assertIn("behind the ledger", refused["message"])
+        self.assertIn(f"kesu:{self.version_of('loans')}", self.token_labels())
+
     def test_a_moment_is_waited_for(self):
         erasure = self.approved("loans-2019")
         self.box.kesu("key", "create", "x", env=at("+1s"))
