@@ -22,7 +22,7 @@ void signer_options(CLI::App* cmd, const std::shared_ptr<Options>& o) {
 }
 
 void finish(Context& c, Vault& v, const Options& o, const ExceptionOrder& order) {
-  const OperatorRecord& person = v.find_operator(o.person);
+  const OperatorRecord person = v.find_operator(o.person);  // what follows folds the ledger anew
   if (!o.export_to.empty()) {
     std::string name_space = export_exception(v, order, person, o.export_to);
     return c.show(Json::object({{"statement", o.export_to}, {"namespace", name_space}}),

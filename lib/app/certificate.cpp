@@ -147,6 +147,11 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
 }
 }  // namespace
 
+void rehearse_certificate(Vault& vault, const std::string& erasure, const SavedCheckpoint& head) {
+  VaultSource source(vault.store(), head.size);
+  rehearse_bundle(source, erasure, vault.state().vault.vkey, head.note);
+}
+
 std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& directory) {
   std::string id = found.id, path = absolute_path(directory);
   vault.rebuild();

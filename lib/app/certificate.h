@@ -14,6 +14,11 @@ namespace kesu {
 // provider errors.
 std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const std::string& directory);
 
+// Before anything is destroyed, at `head`: would the ledger's reader count the request and the approvals, and
+// is every file there that the bundle will carry? Errors: approvals_missing; ledger_damaged, not_found naming
+// the part.
+void rehearse_certificate(Vault& vault, const std::string& erasure, const SavedCheckpoint& head);
+
 // certificate.json of an issued certificate.
 Json certificate_document(Vault& vault, const CertificateRecord& certificate);
 

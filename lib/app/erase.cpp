@@ -85,8 +85,10 @@ std::string export_statement(Vault& vault, const std::string& erasure, const std
 
 void request_erasure(Vault& vault, const std::string& text, const OperatorRecord& found,
                      const SignatureSource& source, const std::string& reason) {
-  OperatorRecord person = found;
+  const std::string found_id = found.id;
+  vault.rebuild();  // who may do what is the ledger's to say, not a register's
   settle(vault);
+  const OperatorRecord person = vault.find_operator(found_id);
   needs_role(person, "operator");
   Json old = load_plan(vault, text);
   std::string id = old.str("erasure");
@@ -134,12 +136,13 @@ void request_erasure(Vault& vault, const std::string& text, const OperatorRecord
 
 ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& who,
                               const SignatureSource& source) {
-  std::string id = found.id;
-  OperatorRecord person = who;
+  const std::string id = found.id, who_id = who.id;
+  vault.rebuild();
   settle(vault);
+  const OperatorRecord person = vault.find_operator(who_id);
   needs_role(person, "approver");
-  ErasureRecord& e = must_be(vault, id, {"requested", "approved"}, "approved");
-  const OperatorRecord& requester = vault.state().operators.at(e.request.operator_id);
+  const ErasureRecord e = must_be(vault, id, {"requested", "approved"}, "approved");
+  const OperatorRecord requester = vault.state().operators.at(e.request.operator_id);
   if (requester.id == person.id || requester.fingerprint == person.fingerprint)
     throw Error(Code::requester_is_approver, person.name + " requested this erasure and cannot approve it")
         .next("another approver has to");
@@ -180,11 +183,12 @@ std::vector<Event> unfreeze(const ErasureRecord& e, const std::string& reason) {
 
 void reject_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& who,
                     const SignatureSource& source) {
-  std::string id = found.id;
-  OperatorRecord person = who;
+  const std::string id = found.id, who_id = who.id;
+  vault.rebuild();
   settle(vault);
+  const OperatorRecord person = vault.find_operator(who_id);
   needs_role(person, "approver");
-  ErasureRecord& e = must_be(vault, id, {"requested", "approved"}, "rejected");
+  const ErasureRecord e = must_be(vault, id, {"requested", "approved"}, "rejected");
   Json plan = load_plan(vault, id);
   Statement s = statement_for(vault, plan, e.plan, "reject", person);
   std::string armored = obtain_signature(
@@ -193,28 +197,37 @@ void reject_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& wh
   Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())),
                           vault.store().put_blob(as_bytes(armored)));
   body.set("role", "approver").set("have", 0).set("need", vault.state().vault.quorum);
-  std::vector<Event> events = {
-      {.type = "erasure-rejected", .nodes = {{.id = id, .is = "rejected"}, {.id = person.id}}, .body = body}};
-  for (Event& ev : unfreeze(e, "rejected by " + person.id)) events.push_back(std::move(ev));
-  vault.append(std::move(events), {id});
+  // A run that begins at the same time, or has begun, is not rejected any more.
+  vault.decide(streams_of(plan), [&] {
+    must_be(vault, id, {"requested", "approved"}, "rejected");
+    std::vector<Event> events = {{.type = "erasure-rejected",
+                                  .nodes = {{.id = id, .is = "rejected"}, {.id = person.id}},
+                                  .body = body}};
+    for (Event& ev : unfreeze(e, "rejected by " + person.id)) events.push_back(std::move(ev));
+    return events;
+  });
 }
 
 void cancel_erasure(Vault& vault, ErasureRecord& found, const std::string& reason) {
   std::string id = found.id;
   settle(vault);
-  ErasureRecord& e = must_be(vault, id, {"requested", "approved", "running"}, "cancelled");
+  must_be(vault, id, {"requested", "approved", "running"}, "cancelled");
   Json plan = load_plan(vault, id);
-  for (const Json& v : plan.at("order").as_array()) {
-    const VersionRecord* r = vault.state().version(v.str("version"));
-    if (r->erasure == id && (r->state == "destroying" || r->destroyed))
-      throw Error(Code::state_refused, "destruction has begun: " + r->version().brief() + " is " + r->state)
-          .next("kesu erase run " + id.substr(0, 12) + " finishes it");
-  }
-  std::vector<Event> events = {{.type = "erasure-cancelled",
-                                .nodes = {{.id = id, .is = "cancelled"}},
-                                .body = Json::object({{"reason", reason}})}};
-  for (Event& ev : unfreeze(e, "cancelled")) events.push_back(std::move(ev));
-  vault.append(std::move(events), {id});
+  // Every key of the plan is named: a destruction that begins at the same time is not cancelled any more.
+  vault.decide(streams_of(plan), [&] {
+    const ErasureRecord e = must_be(vault, id, {"requested", "approved", "running"}, "cancelled");
+    for (const Json& v : plan.at("order").as_array()) {
+      const VersionRecord* r = vault.state().version(v.str("version"));
+      if (r->erasure == id && (r->state == "destroying" || r->destroyed))
+        throw Error(Code::state_refused, "destruction has begun: " + r->version().brief() + " is " + r->state)
+            .next("kesu erase run " + id.substr(0, 12) + " finishes it");
+    }
+    std::vector<Event> events = {{.type = "erasure-cancelled",
+                                  .nodes = {{.id = id, .is = "cancelled"}},
+                                  .body = Json::object({{"reason", reason}})}};
+    for (Event& ev : unfreeze(e, "cancelled")) events.push_back(std::move(ev));
+    return events;
+  });
 }
 
 Json erasure_status(Vault& vault, const ErasureRecord& e) {

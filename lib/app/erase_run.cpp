@@ -7,6 +7,7 @@
 #include <set>
 
 #include "app/actor.h"
+#include "app/certificate.h"
 #include "app/clock_watch.h"
 #include "app/datasets.h"
 #include "app/erase.h"
@@ -171,6 +172,9 @@ void check_kept(Run& run) {
 // The inspection before: everything that is to die is there and works, and so does the control key.
 void start(Run& run) {
   SavedCheckpoint head = run.vault.checkpoint();
+  // Request and approvals by the reader's own rules, and every file that the certificate will need: what is
+  // missing now would be found missing when the keys are gone.
+  rehearse_certificate(run.vault, run.id, head);
   Digest32 seed = tree_root(run.vault.store().leaves(head.size));
   run.say("inspect   every key of the plan and a sample of objects, before");
   int64_t size = 0;
@@ -204,6 +208,7 @@ void start(Run& run) {
         Json::object(
             {{"rule", kSampleRule}, {"seed", hex(seed)}, {"size", size}, {"found", samples.size()}})}});
   run.vault.decide({run.id, run.vault.state().vault.id}, [&] {
+    check_permission(run);  // anew: it may have been cancelled or rejected while the keys were inspected
     recompute_plan(run.vault, run.plan);
     check_kept(run);
     check_waiting(run);

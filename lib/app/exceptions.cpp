@@ -176,8 +176,10 @@ std::string export_exception(Vault& vault, const ExceptionOrder& order, const Op
 
 ExceptionRecord record_exception(Vault& vault, const ExceptionOrder& order, const OperatorRecord& found,
                                  const SignatureSource& source) {
-  const OperatorRecord person = found;
+  const std::string found_id = found.id;
+  vault.rebuild();  // who may do what is the ledger's to say, not a register's
   settle(vault);
+  const OperatorRecord person = vault.find_operator(found_id);
   needs_approver(person);
   refuse_order(vault, order);
   ExceptionStatement s = statement_for(vault, order, person);

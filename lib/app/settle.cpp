@@ -51,6 +51,37 @@ bool same_place(const BatchRecord& batch) {
 }
 
 namespace {
+// Whether nothing of that name was made. An empty list alone shows nothing, for who lost the login, or asks
+// another token, is shown one too: the same look must find what is known to be there.
+void demand_unborn(Vault& vault, const VersionRecord& v, const ProbeReport& seen) {
+  const ProviderRecord& provider = vault.state().providers.at(v.provider);
+  auto unknown = [&](const std::string& cause) {
+    return Error(Code::outcome_unknown, "whether " + v.version().brief() + " was made is unknown")
+        .cause(cause)
+        .next("kesu provider test " + provider.name + ", then any command that writes");
+  };
+  if (!seen.error_code.empty()) throw unknown("the inspection failed: " + seen.error_message);
+  if (!seen.identity || !seen.same_place || !seen.identity->same_place(provider.identity))
+    throw unknown("another place answered");
+  if (!seen.enumeration || !seen.enumeration->complete)
+    throw unknown("not all objects could be listed" +
+                  (seen.enumeration ? ": " + seen.enumeration->why : std::string()));
+  for (const ObjectSeen& o : seen.enumeration->objects)
+    if (o.label == object_label(v.version()) || o.id == object_id(v.version()))
+      throw unknown("an object of its name is there: " + o.object_class + " " + o.label);
+  const VersionRecord* control = vault.state().version(provider.control);
+  if (control && control->ref) {
+    if (seen.control != ProbeAnswer::usable)
+      throw unknown("the control key did not show that this login sees and uses keys");
+    return;
+  }
+  // Its very first key is the control key itself. Where others came to be without one, they must be seen.
+  for (const ObjectDrift& drift : object_drift(vault.state(), v.provider, *seen.enumeration))
+    if (!drift.returned)
+      throw unknown("there is no control key, and " + version_name(vault.state(), drift.version) +
+                    " is not seen either");
+}
+
 void settle_birth(Vault& vault, const std::string& id) {
   const VersionRecord v = *vault.state().version(id);
   KeyPurpose purpose = vault.state().key_of(id)->purpose;
@@ -60,6 +91,7 @@ void settle_birth(Vault& vault, const std::string& id) {
     vault.env().notice("settled: " + v.version().brief() + " was made before the interruption");
   } else {
     auto probed = vault.probe(vault.state().providers.at(v.provider), {}, {});
+    demand_unborn(vault, v, probed.report);
     vault.append({{.type = "key-abandoned",
                    .nodes = {{.id = id, .is = "absent"}},
                    .body = Json::object({{"transcript", probed.evidence},
@@ -75,129 +107,6 @@ void settle_births(Vault& vault) {
     for (const VersionRecord& v : key.versions)
       if (v.state == "intended" && may_settle(vault, v.actor, v.since)) open.push_back(v.id);
   for (const std::string& id : open) attempt_to_settle(vault, [&] { settle_birth(vault, id); });
-}
-
-Error unexamined(const BatchRecord& batch) {
-  return Error(Code::io_failed, "an interrupted batch of " + std::to_string(batch.objects.size()) +
-                                    " objects lies in " + batch.location +
-                                    ", which is not there or is another directory")
-      .next("bring it back (mount it), or kesu inventory settle DATASET --location-lost REASON");
-}
-
-// Objects of an unfinished batch that stand whole under their final names are adopted; the rest is removed.
-// Nothing that could be opened is lost.
-void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord& batch) {
-  std::set<std::string> intended(batch.objects.begin(), batch.objects.end());
-  std::vector<SegmentObject> adopted;
-  Json removed(Json::Array{});
-  int64_t bytes = 0;
-  std::vector<std::string> places;
-  std::function<void(const std::string&)> look = [&](const std::string& dir) {
-    for (const std::string& name : list_directory(dir)) {
-      std::string path = path_join(dir, name);
-      struct stat st {};
-      if (::lstat(path.c_str(), &st) != 0) throw file_error(errno, "look at", path);
-      if (S_ISDIR(st.st_mode))
-        look(path);
-      else if (S_ISREG(st.st_mode) && name.ends_with(".kesu-part") && name.size() == 43 &&
-               intended.contains(name.substr(1, 32)))
-        remove_file(path);
-      else if (S_ISREG(st.st_mode) && name.ends_with(".kesu"))
-        places.push_back(path);
-    }
-  };
-  // With a segment only the entry is missing: its objects were durable before it was written, and it is
-  // written once.
-  bool written = vault.store().has_segment(dataset_id, batch.id);
-  if (!written) {
-    if (!exists(batch.location)) throw unexamined(batch);
-    look(batch.location);
-  }
-
-  KeyHolder holder(vault, dataset_id, "settle");
-  const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
-  SegmentHeader header{vault.id(), *DatasetId::parse(dataset_id), *BatchId::parse(batch.id),
-                       *DatasetKeyId::parse(batch.dataset_key)};
-  if (written) {
-    Secret key = open_dataset_key(vault, dataset, batch.dataset_key, ProcessFor::moving);
-    adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
-    for (const SegmentObject& o : adopted) bytes += static_cast<int64_t>(o.bytes);
-  }
-  std::map<std::string, ObjectId> at_place;
-  if (!written)
-    for (const SegmentObject& o : read_inventory(vault, dataset, ProcessFor::moving))
-      at_place[o.place] = o.object;
-  for (const std::string& path : places) {
-    Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd.ok()) throw file_error(errno, "open", path);
-    SealedInput in = file_input(fd.get());
-    ObjectHeader found;
-    try {
-      if (in.size < kImmutableBytes) continue;
-      Bytes first(kImmutableBytes);
-      in.read(0, first);
-      found = parse_object_header(first);
-    } catch (const Error&) {
-      continue;  // no object of ours
-    }
-    if (found.vault != vault.id() || found.dataset.str() != dataset_id ||
-        !intended.contains(hex(found.object.bytes())))
-      continue;
-    try {
-      OpenedObject opened = open_object(
-          in,
-          [&](const Slot& s, ByteView aad) {
-            return unwrap_slot(vault, dataset, s, aad, ProcessFor::moving);
-          },
-          [](const Metadata&) {}, [](ByteView) {});
-      SegmentObject o;
-      o.object = found.object;
-      o.leaf = inventory_leaf(found, found.payload_bound ? payload_root_of(in, found) : Digest32{});
-      o.name = opened.metadata.name;
-      o.place = path;
-      o.bytes = opened.plain_bytes;
-      o.mode = opened.metadata.mode;
-      o.mtime = opened.metadata.mtime;
-      o.salt = vault.env().random.bytes(16);
-      if (auto it = at_place.find(path); it != at_place.end()) o.supersedes = it->second;
-      bytes += static_cast<int64_t>(o.bytes);
-      adopted.push_back(std::move(o));
-    } catch (const Error& e) {
-      if (e.code() != Code::sealed_damaged) throw;
-      if (!same_place(batch)) throw;  // in a copy of the place, damage is the copy's
-      remove_file(path);              // a power cut left it half written: its source was never removed
-      removed.push(hex(found.object.bytes()));
-    }
-  }
-  // In a directory that is not the one sealed to, nothing found says nothing; a copy of it does.
-  if (adopted.empty() && !written && !same_place(batch)) throw unexamined(batch);
-  if (adopted.empty()) {
-    vault.append({{.type = "seal-abandoned",
-                   .nodes = {{.id = batch.id, .is = "abandoned", .of = dataset_id}},
-                   .body = Json::object(
-                       {{"why", "interrupted before any of its objects was whole"}, {"removed", removed}})}},
-                 {batch.id});
-    vault.env().notice("settled: a batch of " + dataset.name +
-                       " was interrupted before any object was whole");
-  } else {
-    Fd out(::open(batch.location.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", batch.location);
-    Secret key = open_dataset_key(vault, dataset, batch.dataset_key, ProcessFor::moving);
-    vault.append({seal_done(vault, header, adopted, key, bytes, batch.version, dataset, true)}, {batch.id});
-    vault.env().notice("settled: " + std::to_string(adopted.size()) + " of " +
-                       std::to_string(intended.size()) + " objects of an interrupted batch of " +
-                       dataset.name + " were whole and are kept");
-  }
-  holder.end("returned");
-}
-
-void settle_seals(Vault& vault) {
-  std::vector<std::pair<std::string, BatchRecord>> open;
-  for (auto& [id, d] : vault.state().datasets)
-    for (const BatchRecord& b : d.batches)
-      if (b.state == "intended" && may_settle(vault, b.actor, b.since)) open.emplace_back(id, b);
-  for (auto& [dataset, batch] : open)
-    attempt_to_settle(vault, [&, &ds = dataset, &b = batch] { settle_batch(vault, ds, b); });
 }
 
 void settle_destruction_of(Vault& vault, const std::string& id) {

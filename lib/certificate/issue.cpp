@@ -86,6 +86,51 @@ void refuse_if_hard(const std::vector<dossier::Finding>& findings, Code code, co
 
 }  // namespace
 
+namespace {
+// The files that are not about the certificate itself.
+Json collect_files(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
+                   const std::string& erasure, const std::string& vkey, const std::string& checkpoint) {
+  Bytes plan_bytes;
+  Json plan = plan_of(source, ledger, erasure, plan_bytes);
+  std::vector<uint64_t> open = open_entries(source, ledger, erasure, plan);
+  files[std::string(bundle::kPlan)] = plan_bytes;
+  put_ledger(files, source, ledger, open);
+  put_approvals(files, source, open, ledger);
+  put_evidence(files, source, open);
+  put_inventory(files, source, ledger, scope_of(plan).datasets);
+  put_text(files, bundle::kCheckpointA, checkpoint);
+  put_text(files, bundle::kCheckpointB, checkpoint);
+  put_text(files, bundle::kConsistency, "");
+  put_text(files, bundle::kLedgerKey, vkey + "\n");
+  return plan;
+}
+}  // namespace
+
+void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std::string& vkey,
+                     const std::string& checkpoint) {
+  LedgerReading ledger = read_ledger_source(source);
+  checkpoint_of(checkpoint, ledger, "A");
+  BundleFiles files;
+  collect_files(files, source, ledger, erasure, vkey, checkpoint);
+  dossier::Dossier d = dossier::read_dossier(files);
+  refuse_if_hard(d.findings.all(), Code::ledger_damaged,
+                 "the vault does not agree with itself about " + erasure);
+  std::set<std::string> conditions;
+  dossier::people_conditions(d, conditions);
+  for (const auto& [condition, what] :
+       {std::pair("officers-known", "an officer's signature of the genesis statement does not count"),
+        std::pair("requested-signed", "the request does not count"),
+        std::pair("quorum-approved", "the approvals do not count")}) {
+    if (conditions.contains(condition)) continue;
+    std::string why;
+    for (const dossier::Finding& f : d.findings.all())
+      if (f.part.starts_with("approvals/")) why += (why.empty() ? "" : "; ") + f.part + ": " + f.what;
+    throw Error(Code::approvals_missing, std::string("nothing is destroyed: ") + what)
+        .cause(why)
+        .next("cancel it (kesu erase cancel), then plan, request and approve anew");
+  }
+}
+
 BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
   if (!CertificateId::parse(request.certificate))
     throw Error(Code::bad_identifier, "\"" + request.certificate + "\" is no certificate's identifier");
@@ -98,18 +143,7 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
                 "erasure " + request.erasure + " is " + erasure->state + ": there is nothing to certify yet")
         .next("kesu erase run");
   BundleFiles files;
-  Bytes plan_bytes;
-  Json plan = plan_of(source, ledger, request.erasure, plan_bytes);
-  std::vector<uint64_t> open = open_entries(source, ledger, request.erasure, plan);
-  files[std::string(bundle::kPlan)] = plan_bytes;
-  put_ledger(files, source, ledger, open);
-  put_approvals(files, source, open, ledger);
-  put_evidence(files, source, open);
-  put_inventory(files, source, ledger, scope_of(plan).datasets);
-  put_text(files, bundle::kCheckpointA, request.checkpoint);
-  put_text(files, bundle::kCheckpointB, request.checkpoint);
-  put_text(files, bundle::kConsistency, "");
-  put_text(files, bundle::kLedgerKey, request.vkey + "\n");
+  Json plan = collect_files(files, source, ledger, request.erasure, request.vkey, request.checkpoint);
   put_text(files, bundle::kSigner, Certificate::parse(request.signer_certificate).pem());
   put_text(files, bundle::kReadme, readme_text(request.certificate, plan.str("organisation")));
   return files;

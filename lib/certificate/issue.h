@@ -20,6 +20,12 @@ struct IssueRequest {
   std::string checkpoint;    // A: the signed note for source.size()
 };
 
+// Before anything is destroyed: the files that a bundle about `erasure` will carry, as far as there are any
+// yet, read as a stranger would. Errors: not_found (evidence missing), ledger_damaged (something contradicts,
+// naming the part), approvals_missing (request or approvals would not count, saying why).
+void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std::string& vkey,
+                     const std::string& checkpoint);
+
 // Everything but signature, MANIFEST and the final ledger files; certificate.json is what is to be signed.
 // Levels are those that the verifier computes from this very draft. Errors: not_found (no such erasure,
 // evidence missing), state_refused (the erasure has destroyed nothing yet), ledger_damaged (the vault

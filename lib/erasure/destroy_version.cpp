@@ -20,6 +20,16 @@ Event done(const VersionRef& version, const std::string& state_before,
                .body = std::move(body)};
 }
 
+// Only what says that nothing is there is an end.
+bool still_there(Provider& provider, const KeyRef& ref) {
+  try {
+    provider.describe(ref);
+    return true;
+  } catch (const Error& e) {
+    return e.code() == Code::object_ambiguous;
+  }
+}
+
 Header header_of(const Event& event) {
   Header h;
   h.seq = 1;  // any but the first
@@ -47,6 +57,11 @@ DestroyOutcome destroy_version(Provider& provider, const DestroyOrder& order, co
     throw Error(Code::failed, "the end of this destruction could not be recorded").cause(why);
   Receipt receipt = provider.destroy_object(order.ref);
   std::string kept = recorder.keep_evidence(as_bytes(receipt.to_json().canonical()));
+  std::string result = receipt.result;
+  if (receipt.accepted && still_there(provider, order.ref)) {
+    receipt.accepted = false;
+    result += ", and the object is there as before";
+  }
   if (receipt.accepted) {
     recorder.append({done(version, order.state, order.erasure,
                           Json::object({{"receipt", kept}, {"receipt_lost", false}}))});
@@ -55,7 +70,7 @@ DestroyOutcome destroy_version(Provider& provider, const DestroyOrder& order, co
   provider.describe(order.ref);  // throws when it is not there any more: then the question stays open
   recorder.append({Event{.type = "destroy-failed",
                          .nodes = {version_node(version, order.state, order.erasure)},
-                         .body = Json::object({{"result", receipt.result}, {"transcript", kept}})}});
+                         .body = Json::object({{"result", result}, {"transcript", kept}})}});
   return DestroyOutcome::refused;
 }
 

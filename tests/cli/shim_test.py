@@ -144,14 +144,25 @@ class Shim(scenario.World):
     def test_said_and_not_destroyed(self):
         self.seal_all()
         erasure = self.approved("loans-2019")
+        # One that no data ever reached is looked for just the same.
+        self.box.kesu("key", "create", "unused")
+        refused = self.box.kesu("key", "destroy", "unused", "-y", env=self.script("C_DestroyObject * return CKR_OK"), code=8)
+        self.assertEqual(refused.json["versions"][0]["outcome"], "refused by the provider")
+        self.box.kesu("key", "destroy", "unused", "-y")
+
         env = self.script("C_DestroyObject * return CKR_OK")
-        self.run_erasure(erasure, env=env, code=5, error="outcome-unknown")
+        self.run_erasure(erasure, env=env, code=5, error="provider-failed")
+        failed = [e for e in self.entries() if e["type"] == "destroy-failed"][-1]
+        self.assertIn("the object is there as before", failed["body"]["result"])
         self.assertIn(f"kesu:{self.version_of('loans')}", self.token_labels())
         self.assertNotIn("erasure-inspected", self.types())
         self.assertNotIn("dataset-erased", self.types())
         self.assertEqual(self.stage(erasure), "running")
         self.box.kesu("certificate", "bundle", erasure, "-o", self.box.state / "bundle", code=3, error="state-refused")
         self.assertFalse((self.box.state / "bundle").exists())
+        # The same command, at a token that does what it says, ends it.
+        self.assertEqual(self.run_erasure(erasure).json["stage"], "destroyed")
+        self.box.kesu("certificate", "bundle", erasure, "-o", self.box.state / "bundle")
 
     def test_not_destroyed_and_not_said(self):
         self.seal_all()
