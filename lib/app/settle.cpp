@@ -66,8 +66,10 @@ void demand_unborn(Vault& vault, const VersionRecord& v, const ProbeReport& seen
   if (!seen.enumeration || !seen.enumeration->complete)
     throw unknown("not all objects could be listed" +
                   (seen.enumeration ? ": " + seen.enumeration->why : std::string()));
+  // A public half alone is no key: who was interrupted between the two has made none.
   for (const ObjectSeen& o : seen.enumeration->objects)
-    if (o.label == object_label(v.version()) || o.id == object_id(v.version()))
+    if (o.object_class != "CKO_PUBLIC_KEY" &&
+        (o.label == object_label(v.version()) || o.id == object_id(v.version())))
       throw unknown("an object of its name is there: " + o.object_class + " " + o.label);
   const VersionRecord* control = vault.state().version(provider.control);
   if (control && control->ref) {

@@ -37,5 +37,7 @@ bool may_settle(Vault& vault, const Json& actor, Millis since);
 void attempt_to_settle(Vault& vault, const std::function<void()>& settle_one);
 // The directory that was sealed to, and not a copy, or what is seen there while it is not mounted.
 bool same_place(const BatchRecord& batch);
+// One of settle()'s steps: batches whose sealing was interrupted.
+void settle_seals(Vault& vault);
 
 }  // namespace kesu

@@ -222,15 +222,34 @@ void Vault::try_pin(const ProviderRecord& record) {
   if (!uri.starts_with("pkcs11:"))
     throw Error(Code::usage, "provider " + record.name + " counts no wrong PINs")
         .next("kesu provider test " + record.name);
+  // That its count is low was no attempt.
+  if (auto it = refused_.find(record.id); it != refused_.end() && it->second.code() == Code::pin_count_low)
+    refused_.erase(it);
   uri_overrides_[record.name] = uri + (uri.find('?') == std::string::npos ? "?" : "&") + "x-kesu-try-pin=1";
 }
 
+void Vault::remember_refusal(const std::string& provider, const Error& e) {
+  if (e.code() == Code::pin_wrong || e.code() == Code::pin_locked || e.code() == Code::pin_count_low)
+    refused_.emplace(provider, e);
+}
+
+void Vault::refuse_refused(const std::string& provider) {
+  if (auto it = refused_.find(provider); it != refused_.end()) throw it->second;
+}
+
 Provider& Vault::provider(const std::string& id) {
+  refuse_refused(id);
   auto it = open_.find(id);
   if (it != open_.end()) return *it->second;
   const ProviderRecord& record = state_.providers.at(id);
   refuse_old_container(*this, record);
-  auto provider = env_.providers.open(provider_uri(record));
+  std::unique_ptr<Provider> provider;
+  try {
+    provider = env_.providers.open(provider_uri(record));
+  } catch (const Error& e) {
+    remember_refusal(id, e);
+    throw;
+  }
   ProviderIdentity identity = provider->identity();
   if (!identity.same_place(record.identity))
     throw Error(Code::token_changed,
@@ -261,10 +280,25 @@ void trace_probe(const ProbeTranscript& t, std::chrono::steady_clock::duration t
   trace("probe", "end", {{"exit", static_cast<int64_t>(t.exit)}, {"timed_out", t.timed_out ? "yes" : ""}},
         took);
 }
+
+// The login's refusal as the probe met it.
+std::optional<Error> refusal_in(const ProbeReport& report, const std::string& provider) {
+  for (auto [code, next] :
+       {std::pair(Code::pin_wrong, std::string("correct the PIN source, then run the command again")),
+        std::pair(Code::pin_locked,
+                  std::string("have the token's security officer unlock it or set a new PIN")),
+        std::pair(Code::pin_count_low, "kesu provider test " + provider + " says what to do")})
+    if (report.error_code == code_text(code))
+      return Error(code, report.error_message)
+          .tried("kesu-probe's login at provider " + provider + "; after that none")
+          .next(next);
+  return std::nullopt;
+}
 }  // namespace
 
 Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRef>& keys,
                            const std::vector<ProbeSample>& samples) {
+  refuse_refused(record.id);
   ProbeRequest request{.uri = expecting_uri(record, provider_uri(record)),
                        .identity = record.identity,
                        .keys = keys,
@@ -276,7 +310,9 @@ Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRe
   const auto began = std::chrono::steady_clock::now();
   ProbeTranscript transcript = run_probe(env_.probe_program, request.to_json(), kTimeout);
   if (tracing()) trace_probe(transcript, std::chrono::steady_clock::now() - began);
-  return {read_probe(transcript), store_->put_blob(as_bytes(transcript.to_json().canonical()))};
+  Probed out{read_probe(transcript), store_->put_blob(as_bytes(transcript.to_json().canonical()))};
+  if (auto refusal = refusal_in(out.report, record.name)) remember_refusal(record.id, *refusal);
+  return out;
 }
 
 SavedCheckpoint Vault::checkpoint() {

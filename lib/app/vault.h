@@ -63,6 +63,8 @@ class Vault {
   const Graph& graph();
 
   // Opened on first use, and shown to be the same token that the ledger knows (token_changed otherwise).
+  // A token that counts wrong PINs locks after a few: once a login or a probe at a provider ended with
+  // pin_wrong, pin_locked or pin_count_low, this and probe() throw that again, and nothing is tried there.
   Provider& provider(const std::string& id);
   std::string provider_uri(const ProviderRecord& record);  // kesu.toml may override what the ledger says
   // From here this run may spend one attempt at a token that counts wrong PINs (never its last one). Recorded
@@ -97,6 +99,8 @@ class Vault {
   void fold(const StoredEntry& entry);
   bool folds_any_of(const std::vector<std::string>& streams);
   void refuse_closed();
+  void refuse_refused(const std::string& provider);
+  void remember_refusal(const std::string& provider, const Error& error);
 
   std::string directory_;
   Environment& env_;
@@ -106,6 +110,7 @@ class Vault {
   bool registers_moved_ = false, registers_whole_ = false;
   std::map<std::string, std::unique_ptr<Provider>> open_;
   std::map<std::string, std::string> uri_overrides_;
+  std::map<std::string, Error> refused_;  // by provider: how its login ended
 };
 
 // The nearest directory with a kesu.toml, from `from` upwards. Throws vault_absent.

@@ -5,40 +5,11 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
-import harness
 import scenario
+import shim_world
 
 
-class Shim(scenario.World):
-    @classmethod
-    def prepare(cls):
-        uri = cls.box.token_uri.replace(scenario.MODULE, harness.program("libkesu_p11_shim.so"))
-        with open(cls.box.vault / "kesu.toml", "a", encoding="utf-8") as config:
-            config.write(f'\n[provider.hsm1]\nuri = "{uri}"\n')
-        cls.files = {f"{n:02}.csv": f"row {n}\n".encode() * n for n in range(1, 51)}
-        for name, data in cls.files.items():
-            cls.write(name, data)
-        cls.expected = {f"src/{name}": data for name, data in cls.files.items()}
-
-    def script(self, *lines, probe=False):
-        """The environment of runs that meet these failures, counted over all of them. `probe`: kesu-probe meets them too."""
-        state = self.box.state / "shim-state"
-        state.unlink(missing_ok=True)
-        # Beside the token's configuration the module finds it in every process.
-        path = f"{self.box.env['SOFTHSM2_CONF']}.shim" if probe else self.box.state / "script"
-        pathlib.Path(path).write_text("\n".join((f"state {state}", *lines)) + "\n", encoding="ascii")
-        return {} if probe else {"KESU_SHIM_SCRIPT": path}
-
-    def counted(self, call):
-        rows = (self.box.state / "shim-state").read_text(encoding="ascii").splitlines()
-        return next((int(r.split()[1]) for r in rows if r.startswith("count ") and r.endswith(f" {call}")), 0)
-
-    def seal_all(self, **options):
-        return self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out, **options)
-
-    def types(self):
-        return [e["type"] for e in self.entries()]
-
+class Shim(shim_world.ShimWorld):
     # Lost and replaced.
 
     def test_sessions_dropped_in_the_middle_of_sealing(self):
@@ -180,7 +151,7 @@ class Shim(scenario.World):
         self.run_erasure(erasure, code=(3, 5))
         self.assertNotIn("erasure-inspected", self.types())
         self.assertNotIn("destroy-intended", self.types())
-        pathlib.Path(f"{self.box.env['SOFTHSM2_CONF']}.shim").unlink()
+        self.everywhere().unlink()
         self.assertEqual(self.run_erasure(erasure).json["stage"], "destroyed")
 
     def test_script_that_is_not_understood(self):

@@ -1,0 +1,220 @@
+// Interrupted sealing: what stands whole is adopted, what cannot be opened is set aside, never deleted
+// (docs/decisions/0002-settling-an-interrupted-seal.md).
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <functional>
+#include <set>
+
+#include "app/keys.h"
+#include "app/sealing.h"
+#include "app/settle.h"
+#include "base/files.h"
+#include "seal/files.h"
+
+namespace kesu {
+
+namespace {
+constexpr std::string_view kPart = ".kesu-part", kAside = ".kesu-damaged";
+
+Error unexamined(const BatchRecord& batch) {
+  return Error(Code::io_failed, "an interrupted batch of " + std::to_string(batch.objects.size()) +
+                                    " objects lies in " + batch.location +
+                                    ", which is not there or is another directory")
+      .next("bring it back (mount it), or kesu inventory settle DATASET --location-lost REASON");
+}
+
+// What lies in a batch's place: files of one command, by what their names say.
+struct Leftovers {
+  std::vector<std::string> places;           // under final names, of whatever dataset
+  std::map<std::string, std::string> parts;  // object (hex) -> path
+  std::set<std::string> aside;               // objects that an earlier settling set aside
+};
+
+void look_below(const std::string& dir, const std::set<std::string>& intended, Leftovers& out) {
+  for (const std::string& name : list_directory(dir)) {
+    std::string path = path_join(dir, name);
+    struct stat st {};
+    if (::lstat(path.c_str(), &st) != 0) throw file_error(errno, "look at", path);
+    if (S_ISDIR(st.st_mode)) {
+      look_below(path, intended, out);
+    } else if (!S_ISREG(st.st_mode)) {
+      continue;
+    } else if (name.ends_with(kPart) && name.size() == 33 + kPart.size() &&
+               intended.contains(name.substr(1, 32))) {
+      out.parts[name.substr(1, 32)] = path;
+    } else if (name.ends_with(kAside) && intended.contains(name.substr(0, 32))) {
+      out.aside.insert(name.substr(0, 32));
+    } else if (name.ends_with(".kesu")) {
+      out.places.push_back(path);
+    }
+  }
+}
+
+// Errors: sealed_damaged where it does not open to its end, those of unwrap_slot.
+SegmentObject open_whole(Vault& vault, const DatasetRecord& dataset, const SealedInput& in,
+                         const ObjectHeader& found) {
+  OpenedObject opened = open_object(
+      in,
+      [&](const Slot& s, ByteView aad) { return unwrap_slot(vault, dataset, s, aad, ProcessFor::moving); },
+      [](const Metadata&) {}, [](ByteView) {});
+  SegmentObject o;
+  o.object = found.object;
+  o.leaf = inventory_leaf(found, found.payload_bound ? payload_root_of(in, found) : Digest32{});
+  o.name = opened.metadata.name;
+  o.bytes = opened.plain_bytes;
+  o.mode = opened.metadata.mode;
+  o.mtime = opened.metadata.mtime;
+  o.salt = vault.env().random.bytes(16);
+  return o;
+}
+
+// One that does not open is tried once more, after the key has shown that it works: a token that answers
+// wrongly says nothing about a file. nullopt: it does not open under a key that does.
+std::optional<SegmentObject> open_twice(Vault& vault, const DatasetRecord& dataset, const BatchRecord& batch,
+                                        const SealedInput& in, const ObjectHeader& found,
+                                        const std::string& path) {
+  try {
+    return open_whole(vault, dataset, in, found);
+  } catch (const Error& e) {
+    if (e.code() != Code::sealed_damaged) throw;
+    if (!same_place(batch)) throw;  // in a copy of the place, damage is the copy's
+  }
+  const VersionRecord v = *vault.state().version(batch.version);
+  if (!v.ref || !opens_canary(vault.provider(v.provider), *v.ref))
+    throw Error(Code::outcome_unknown, "whether " + path + " is whole is unknown")
+        .cause("it does not open, and neither does the canary of its key, " + version_name(vault.state(), v))
+        .next("kesu provider test " + vault.state().providers.at(v.provider).name);
+  try {
+    return open_whole(vault, dataset, in, found);
+  } catch (const Error& e) {
+    if (e.code() != Code::sealed_damaged) throw;
+    return std::nullopt;
+  }
+}
+
+// Beside where it stood, under a name that says which object it is and that nothing else has.
+std::string set_aside(const std::string& path, const std::string& object) {
+  for (int n = 1;; ++n) {
+    std::string to = path_join(dir_name(path), object + (n == 1 ? "" : "." + std::to_string(n)));
+    to += kAside;
+    try {
+      publish(path, to, false);
+      return to;
+    } catch (const Error& e) {
+      if (e.code() != Code::already_exists || n == 100) throw;
+    }
+  }
+}
+
+void make_durable(const std::string& directory) {
+  Fd out(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", directory);
+}
+
+// Objects of an unfinished batch that stand whole under their final names are adopted. Nothing is moved or
+// removed before all of them were looked at, and under its final name nothing is removed ever.
+void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord& batch) {
+  const std::set<std::string> intended(batch.objects.begin(), batch.objects.end());
+  // With a segment only the entry is missing: its objects were durable before it was written, and it is
+  // written once.
+  const bool written = vault.store().has_segment(dataset_id, batch.id);
+  if (!written && !exists(batch.location)) throw unexamined(batch);
+  Leftovers left;
+  if (exists(batch.location)) look_below(batch.location, intended, left);
+
+  KeyHolder holder(vault, dataset_id, "settle");
+  const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
+  const SegmentHeader header{vault.id(), *DatasetId::parse(dataset_id), *BatchId::parse(batch.id),
+                             *DatasetKeyId::parse(batch.dataset_key)};
+  std::vector<SegmentObject> adopted;
+  std::map<std::string, std::string> damaged;  // path -> object (hex)
+  if (written) {
+    Secret key = open_dataset_key(vault, dataset, batch.dataset_key, ProcessFor::moving);
+    adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
+    left.places.clear();
+  }
+  std::map<std::string, ObjectId> at_place;
+  if (!written)
+    for (const SegmentObject& o : read_inventory(vault, dataset, ProcessFor::moving))
+      at_place[o.place] = o.object;
+  for (const std::string& path : left.places) {
+    Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd.ok()) throw file_error(errno, "open", path);
+    SealedInput in = file_input(fd.get());
+    ObjectHeader found;
+    try {
+      if (in.size < kImmutableBytes) continue;
+      Bytes first(kImmutableBytes);
+      in.read(0, first);
+      found = parse_object_header(first);
+    } catch (const Error&) {
+      continue;  // no object of ours
+    }
+    const std::string object = hex(found.object.bytes());
+    if (found.vault != vault.id() || found.dataset.str() != dataset_id || !intended.contains(object))
+      continue;
+    auto whole = open_twice(vault, dataset, batch, in, found, path);
+    if (!whole) {
+      damaged[path] = object;
+      continue;
+    }
+    whole->place = path;
+    if (auto it = at_place.find(path); it != at_place.end()) whole->supersedes = it->second;
+    adopted.push_back(std::move(*whole));
+  }
+  // In a directory that is not the one sealed to, nothing found says nothing; a copy of it does.
+  if (adopted.empty() && !written && !same_place(batch)) throw unexamined(batch);
+
+  for (auto& [path, object] : damaged) {
+    const std::string to = set_aside(path, object);
+    left.aside.insert(object);
+    vault.env().notice(path + " was sealed by an interrupted command and does not open: it is kept as " + to +
+                       ", and is not in the inventory of " + dataset.name + "; seal its source again");
+  }
+  Json removed(Json::Array{}), aside(Json::Array{});
+  for (auto& [object, path] : left.parts) {
+    remove_file(path);  // never had its final name: its source was not done with
+    removed.push(object);
+  }
+  for (const std::string& object : left.aside) aside.push(object);
+  // What a segment lists was durable before it was written.
+  if (!damaged.empty() || (!written && !adopted.empty())) make_durable(batch.location);
+  if (adopted.empty()) {
+    Json body = Json::object({{"why", left.aside.empty() ? "interrupted before any of its objects was whole"
+                                                         : "interrupted, and none of its objects opens"},
+                              {"removed", removed}});
+    if (!left.aside.empty()) body.set("set_aside", aside);
+    vault.append({{.type = "seal-abandoned",
+                   .nodes = {{.id = batch.id, .is = "abandoned", .of = dataset_id}},
+                   .body = std::move(body)}},
+                 {batch.id});
+    vault.env().notice("settled: a batch of " + dataset.name +
+                       " was interrupted, and none of its objects is kept as sealed");
+  } else {
+    int64_t bytes = 0;
+    for (const SegmentObject& o : adopted) bytes += static_cast<int64_t>(o.bytes);
+    Secret key = open_dataset_key(vault, dataset, batch.dataset_key, ProcessFor::moving);
+    Event done = seal_done(vault, header, adopted, key, bytes, batch.version, dataset, true);
+    done.body.set("removed", removed);
+    if (!left.aside.empty()) done.body.set("set_aside", aside);
+    vault.append({std::move(done)}, {batch.id});
+    vault.env().notice("settled: " + std::to_string(adopted.size()) + " of " +
+                       std::to_string(intended.size()) + " objects of an interrupted batch of " +
+                       dataset.name + " were whole and are kept");
+  }
+  holder.end("returned");
+}
+}  // namespace
+
+void settle_seals(Vault& vault) {
+  std::vector<std::pair<std::string, BatchRecord>> open;
+  for (auto& [id, d] : vault.state().datasets)
+    for (const BatchRecord& b : d.batches)
+      if (b.state == "intended" && may_settle(vault, b.actor, b.since)) open.emplace_back(id, b);
+  for (auto& [dataset, batch] : open)
+    attempt_to_settle(vault, [&, &ds = dataset, &b = batch] { settle_batch(vault, ds, b); });
+}
+
+}  // namespace kesu

@@ -1,0 +1,40 @@
+"""A prepared vault whose token is SoftHSM2 behind tests/hsm/SHIM.md's module: it fails as a script says."""
+import pathlib
+
+import harness
+import scenario
+
+
+class ShimWorld(scenario.World):
+    @classmethod
+    def prepare(cls):
+        uri = cls.box.token_uri.replace(scenario.MODULE, harness.program("libkesu_p11_shim.so"))
+        with open(cls.box.vault / "kesu.toml", "a", encoding="utf-8") as config:
+            config.write(f'\n[provider.hsm1]\nuri = "{uri}"\n')
+        cls.files = {f"{n:02}.csv": f"row {n}\n".encode() * n for n in range(1, 51)}
+        for name, data in cls.files.items():
+            cls.write(name, data)
+        cls.expected = {f"src/{name}": data for name, data in cls.files.items()}
+
+    def script(self, *lines, probe=False):
+        """The environment of runs that meet these failures, counted over all of them. `probe`: kesu-probe meets them too."""
+        state = self.box.state / "shim-state"
+        state.unlink(missing_ok=True)
+        # Beside the token's configuration the module finds it in every process.
+        path = self.everywhere() if probe else self.box.state / "script"
+        path.write_text("\n".join((f"state {state}", *lines)) + "\n", encoding="ascii")
+        return {} if probe else {"KESU_SHIM_SCRIPT": path}
+
+    def everywhere(self):
+        """The script that every process meets; unlinked, nothing fails any more."""
+        return pathlib.Path(f"{self.box.env['SOFTHSM2_CONF']}.shim")
+
+    def counted(self, call):
+        rows = (self.box.state / "shim-state").read_text(encoding="ascii").splitlines()
+        return next((int(r.split()[1]) for r in rows if r.startswith("count ") and r.endswith(f" {call}")), 0)
+
+    def seal_all(self, **options):
+        return self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out, **options)
+
+    def types(self):
+        return [e["type"] for e in self.entries()]
