@@ -115,6 +115,38 @@ class Seal(kill_world.World):
         self.each_kill(*self.command, check=self.check_first, prepare=self.restore_around_out,
                        expect=("write", "openat", "fsync", "unlink", "syncfs"))
 
+    def test_setting_aside_is_killed_too(self):
+        """An object that does not open any more: at every kill point it lies there once, and the end of its batch lists it."""
+        self.box.snapshot()
+        calls, _, _ = harness_kill.traced(self.box.kesu_command(*self.command), env=self.box.env, cwd=self.box.path)
+        last = [c for c in calls if c.name.startswith("rename") and c.target.endswith(".kesu")][-1]
+        self.box.restore()
+        harness_kill.traced(self.box.kesu_command(*self.command), at=last.ordinal, env=self.box.env, cwd=self.box.path)
+        parts = [p.name[1:33] for p in self.out.rglob("*.kesu-part")]
+        self.assertEqual(len(parts), 1)
+        broken = sorted(self.out.rglob("*.kesu"))[0]
+        data = broken.read_bytes()
+        data = data[:-1] + bytes([data[-1] ^ 1])
+        broken.write_bytes(data)
+        listed = next(e["body"]["objects"] for e in self.entries() if e["type"] == "seal-intended")
+        damaged, = [o for o in listed if bytes.fromhex(o) in data[:128]]
+
+        def standing():
+            return [p for p in self.out.rglob("*.kesu*") if p.is_file() and p.read_bytes() == data]
+
+        def check(call):
+            self.consistent()
+            self.assertEqual(len(standing()), 1)
+            self.assertEqual(self.box.kesu("inventory", "settle", "loans-2019").json["open"], 0)
+            end, = [e for e in self.settled() if e["type"] == "seal-done"]
+            self.assertEqual((end["nodes"][0]["n"], end["body"]["set_aside"]), (3, [damaged]))
+            self.assertEqual([p.name for p in standing()], [f"{damaged}.kesu-damaged"])
+            again = self.box.kesu(*self.command).json
+            self.assertEqual((again["sealed"], again["unchanged"], again["failed"]), (2, 3, []))
+
+        self.each_kill("inventory", "settle", "loans-2019", check=check, prepare=self.restore_around_out,
+                       expect=("write", "openat", "fsync", "renameat2", "unlink", "syncfs"))
+
 
 if __name__ == "__main__":
     harness.main()
