@@ -72,7 +72,7 @@ class SoftFactory final : public ProviderFactory {
     const Uri uri = Uri::parse(text);
     auto header = Keystore::look(uri.path);
     if (!header) return std::nullopt;
-    return Container{static_cast<int64_t>(header->generation), uri.path};
+    return Container{static_cast<int64_t>(header->generation), uri.path, hex(header->id)};
   }
   void record_calls() override { log_ = std::make_shared<CallLog>(); }
   Json calls() const override { return log_ ? log_->to_json() : Json::array({}); }

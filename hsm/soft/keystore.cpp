@@ -98,8 +98,13 @@ Keystore::Stamp Keystore::stamp_of(const struct stat& st) {
 
 // What is judged is what is read: by the descriptor, not by the name.
 Fd Keystore::open_checked(const std::string& path, int flags, struct stat& st) {
-  Fd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  Fd fd(::open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.ok()) {
+    // What is renamed over a link leaves the file behind it as it was, with every key that was destroyed
+    // since.
+    if (errno == ELOOP)
+      throw Error(Code::pin_source_unsafe, "the keystore " + path + " is a symbolic link")
+          .next("name the file itself, in [provider.NAME] uri of kesu.toml");
     if (errno == ENOENT || errno == ENOTDIR) throw absent(path);
     throw Error(Code::provider_unavailable, "the keystore " + path + " cannot be opened")
         .tried("opening it")
@@ -109,6 +114,11 @@ Fd Keystore::open_checked(const std::string& path, int flags, struct stat& st) {
   if (::fstat(fd.get(), &st) != 0) throw file_error(errno, "look at", path);
   if (!S_ISREG(st.st_mode))
     throw Error(Code::provider_unavailable, "the keystore " + path + " is not a regular file");
+  if (st.st_nlink > 1)
+    throw Error(Code::pin_source_unsafe,
+                "the keystore " + path + " has " + std::to_string(st.st_nlink) + " names")
+        .cause("the other name keeps the file as it is now, when a key is destroyed here")
+        .next("find it (find / -samefile " + path + ") and remove it: it is a copy of all keys");
   if (st.st_uid != ::geteuid() && st.st_uid != 0)
     throw Error(Code::pin_source_unsafe, "the keystore " + path + " belongs to another user")
         .next("chown it to the user that runs kesu");

@@ -265,7 +265,8 @@ std::optional<Birth> SoftProvider::recover(const VersionRef& version, KeyPurpose
 
 std::optional<Container> SoftProvider::container() {
   refresh();
-  return Container{static_cast<int64_t>(store_->header().generation), store_->path()};
+  return Container{static_cast<int64_t>(store_->header().generation), store_->path(),
+                   hex(store_->header().id)};
 }
 
 Container SoftProvider::rekey(const std::string& passphrase_source) {
@@ -277,7 +278,8 @@ Container SoftProvider::rekey(const std::string& passphrase_source) {
     ready_.clear();
     Secret kek = store_->rekey(passphrase);
     rekeyed_(source, store_->header(), std::move(kek));
-    return Container{static_cast<int64_t>(store_->header().generation), store_->path()};
+    return Container{static_cast<int64_t>(store_->header().generation), store_->path(),
+                     hex(store_->header().id)};
   });
 }
 

@@ -1,5 +1,7 @@
 #include "app/containers.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <set>
 
@@ -308,9 +310,82 @@ std::vector<Question> container_questions(Vault& vault) {
   return out;
 }
 
+namespace {
+// What a file of that generation may hold, however it fares with the ledger since: every version that was
+// made at the provider before the re-keying that ended the generation began.
+std::set<std::string> versions_in(const State& state, const ProviderRecord& p, int64_t generation) {
+  Millis ended = generation < p.generation ? 0 : INT64_MAX;
+  std::set<std::string> out;
+  for (auto& [id, copy] : state.copies) {
+    if (copy.kind != kKind || copy.provider != p.id || copy.generation != generation) continue;
+    ended = std::max(ended, copy.registered);
+    out.insert(copy.versions.begin(), copy.versions.end());
+  }
+  for (auto& [id, key] : state.keys)
+    for (const VersionRecord& v : key.versions)
+      if (v.provider == p.id && v.created && (!ended || v.created <= ended)) out.insert(v.id);
+  return out;
+}
+
+// A file of keystore `p` that is not the one in use: an open copy, with edges to all that it may hold.
+// `events` gets what is not on record yet; returns whether an open copy was on record.
+bool found_file(Vault& vault, const ProviderRecord& p, const Container& there, const std::string& why,
+                std::vector<Event>& events) {
+  std::set<std::string> versions = versions_in(vault.state(), p, there.generation);
+  std::string known;
+  for (auto& [id, copy] : vault.state().copies) {
+    if (copy.kind != kKind || copy.provider != p.id || copy.generation != there.generation ||
+        copy.state != "open")
+      continue;
+    known = id;
+    for (const std::string& v : copy.versions) versions.erase(v);
+  }
+  events = copy_events(known.empty() ? vault.env().random.id<CopyId>().str() : known,
+                       {versions.begin(), versions.end()}, draft_of(p, there.generation, there.place));
+  for (Event& e : events) e.body.set("why", why);
+  return !known.empty();
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  struct stat first {
+  }, second{};
+  return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+// The URI in use is kesu.toml's, and a file of the same keystore lies where the ledger says: it was copied,
+// not moved.
+void register_left_behind(Vault& vault, const ProviderRecord& p) {
+  const std::string recorded = resolve_provider_uri(vault.directory(), p.uri), used = vault.provider_uri(p);
+  if (recorded == used || !is_container(recorded) || vault.store().read_only() || vault.state().vault.closed)
+    return;
+  std::optional<Container> left, now;
+  try {
+    left = vault.env().providers.container_at(recorded);
+    now = vault.env().providers.container_at(used);
+  } catch (const Error&) {
+    return;  // what is there cannot be read as a keystore; opening the one in use says what is wrong with
+             // that
+  }
+  if (!left || !now || left->serial != now->serial || same_file(left->place, now->place)) return;
+  vault.decide({p.id}, [&] {
+    std::vector<Event> events;
+    if (!found_file(vault, p, *left, "it lies where the keystore was before kesu.toml moved it", events))
+      events.push_back(
+          {.type = "finding-recorded",
+           .nodes = {{.id = p.id}},
+           .body = Json::object({{"what", "container-left-behind"},
+                                 {"detail", left->place + " is a file of the keystore that is used at " +
+                                                now->place + " now"}})});
+    return events;
+  });
+}
+}  // namespace
+
 void refuse_old_container(Vault& vault, const ProviderRecord& given) {
   if (given.generation == 0) return;
   const ProviderRecord p = given;
+  register_left_behind(vault, p);
   const auto there = vault.env().providers.container_at(vault.provider_uri(p));
   if (!there || there->generation >= p.generation) return;
   const std::string detail = generations(there->generation, p.generation) + ": " + there->place;
@@ -324,20 +399,8 @@ void refuse_old_container(Vault& vault, const ProviderRecord& given) {
   if (vault.store().read_only() || vault.state().vault.closed) throw old;
   vault.decide({p.id}, [&] {
     std::vector<Event> events;
-    bool open = false;
-    std::set<std::string> versions;
-    for (auto& [id, copy] : vault.state().copies) {
-      if (copy.kind != kKind || copy.provider != p.id || copy.generation != there->generation) continue;
-      open |= copy.state == "open";
-      versions.insert(copy.versions.begin(), copy.versions.end());
-    }
-    if (!open) {
-      if (versions.empty())
-        for (const std::string& v : versions_at(vault.state(), p.id)) versions.insert(v);
-      events = copy_events(vault.env().random.id<CopyId>().str(), {versions.begin(), versions.end()},
-                           draft_of(p, there->generation, there->place));
-      for (Event& e : events) e.body.set("why", "it was found in the provider's place: still a living path");
-    }
+    const bool open =
+        found_file(vault, p, *there, "it was found in the provider's place: still a living path", events);
     bool said = false;
     for (auto& [seq, f] : vault.state().findings)
       said |= f.node == p.id && f.what == kFinding && f.detail == detail;

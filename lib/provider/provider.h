@@ -166,6 +166,7 @@ struct ObjectSelector {
 struct Container {
   int64_t generation = 0;  // from 1
   std::string place;       // absolute path
+  std::string serial;      // of the provider's identity; not authenticated where container_at() says it
 };
 
 class Provider {
