@@ -8,6 +8,7 @@
 #include "app/actor.h"
 #include "app/census.h"
 #include "app/settle.h"
+#include "provider/wrap_checked.h"
 #include "seal/files.h"
 
 namespace kesu {
@@ -62,7 +63,8 @@ class Mover {
       : vault_(vault), order_(order), result_(result), progress_(progress) {}
 
   void run() {
-    const VersionRecord& to = protecting_version(vault_, dataset());
+    const VersionRecord to =
+        protecting_version(vault_, dataset());  // a copy: every append may move the records
     to_ = to.version();
     ref_ = *to.ref;
     result_.version = to.id;
@@ -133,9 +135,9 @@ class Mover {
   void move_dataset_keys() {
     for (const std::string& id : dataset_keys_to_move(dataset(), to_.str(), order_.from)) {
       Secret key = open_dataset_key(vault_, dataset(), id, ProcessFor::moving);
-      WrappedKey wrapped = target_->wrap(
-          ref_, key,
-          dataset_key_aad(vault_.id(), *DatasetId::parse(order_.dataset), *DatasetKeyId::parse(id), to_));
+      WrappedKey wrapped = wrap_checked(
+          *target_, ref_, key,
+          dataset_key_aad(vault_.id(), *DatasetId::parse(order_.dataset), *DatasetKeyId::parse(id), to_), id);
       std::string from;
       for (const DatasetKeyRecord& k : dataset().keys)
         if (k.id == id) from = k.version;
@@ -373,7 +375,7 @@ class Mover {
     }
     NextSlot next = rewrap_object(
         in, [&](const Slot& s, ByteView aad) { return unwrap(s, aad); }, to_,
-        [&](const Secret& key, ByteView aad) { return target_->wrap(ref_, key, aad); });
+        [&](const Secret& key, ByteView aad) { return wrap_checked(*target_, ref_, key, aad, path); });
     write_slot(fd.get(), next, path);
     durable.wrote(fd.get(), path);
     return true;
@@ -402,7 +404,10 @@ RewrapResult rewrap(Vault& vault, const RewrapOrder& order,
   try {
     Mover(vault, order, result, progress).run();
   } catch (Error& e) {
-    if (result.moved) vault.checkpoint();
+    try {
+      if (result.moved) vault.checkpoint();
+    } catch (const Error&) {  // the same token may not sign now: that is not what went wrong first
+    }
     throw e.tried("moved " + std::to_string(result.moved) + (result.moved == 1 ? " data key" : " data keys") +
                   ", which stay moved");
   }

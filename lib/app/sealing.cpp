@@ -10,6 +10,7 @@
 #include "app/actor.h"
 #include "app/key_states.h"
 #include "app/settle.h"
+#include "provider/wrap_checked.h"
 #include "seal/files.h"
 
 namespace kesu {
@@ -219,7 +220,8 @@ class Sealer {
     auto id = vault_.env().random.id<DatasetKeyId>();
     Secret fresh = vault_.env().random.secret(64);
     WrappedKey wrapped =
-        provider_->wrap(ref_, fresh, dataset_key_aad(vault_.id(), *DatasetId::parse(dataset_), id, version_));
+        wrap_checked(*provider_, ref_, fresh,
+                     dataset_key_aad(vault_.id(), *DatasetId::parse(dataset_), id, version_), id.str());
     std::string decided = version_.str();
     vault_.decide({dataset_, decided, vault_.state().vault.id}, [&] {
       prepare();
@@ -331,7 +333,7 @@ class Sealer {
     request.metadata.name = f.name;
     SealedFile sealed = seal_file_to(
         request, fd.get(), dir_name(f.place),
-        [&](const Secret& key, ByteView aad) { return provider_->wrap(ref_, key, aad); },
+        [&](const Secret& key, ByteView aad) { return wrap_checked(*provider_, ref_, key, aad, f.path); },
         vault_.env().random);
     publish(sealed.part, f.place);
     SegmentObject o;

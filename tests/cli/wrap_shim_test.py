@@ -1,0 +1,98 @@
+"""A token that says it wrapped a data key and did not: nothing may rest on such a wrap, least of all the destruction of
+the version that opened before."""
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import scenario
+import shim_world
+
+
+class WrapShim(shim_world.ShimWorld):
+    LIE = "return CKR_OK"  # and what the caller's buffer held is what came out
+
+    def old_version_goes(self):
+        """Re-wraps what is left, destroys version 1, opens everything byte for byte with version 2 alone."""
+        result = self.box.kesu("rewrap", "loans-2019").json
+        self.assertEqual(result["moved"] + result["already"], 50)
+        self.box.kesu("key", "destroy", "loans", "--version", "1", "-y")
+        self.assertEqual(self.opened(self.out), self.expected)
+        self.box.kesu("ledger", "verify")
+        return result
+
+    def test_rewrap(self):
+        self.seal_all()
+        self.box.kesu("key", "rotate", "loans")
+        self.box.snapshot("rotated")
+        # The first wrap is the dataset key's.
+        for nth, moved in ((2, 0), (9, 7), (51, 49)):
+            with self.subTest(nth=nth):
+                self.box.restore("rotated")
+                error = self.box.kesu("rewrap", "loans-2019", env=self.script(f"C_Encrypt {nth} {self.LIE}"),
+                                      code=5, error="provider-failed").json["error"]
+                self.assertIn(f"{moved + 1:02}.csv.kesu", error["message"], error)
+                self.assertIn(f"moved {moved} data key", error["tried"])
+                done = [e for e in self.entries() if e["type"] == "rewrap-done"]
+                self.assertEqual(done[-1]["nodes"][0]["n"], moved)
+                self.box.kesu("key", "destroy", "loans", "--version", "1", "-y", code=3, error="in-use")
+                self.assertEqual(self.opened(self.out, name=f"half-{nth}"), self.expected)
+                self.assertEqual(self.old_version_goes()["already"], moved)
+
+    def test_rewrap_of_the_dataset_key(self):
+        self.seal_all()
+        self.box.kesu("key", "rotate", "loans")
+        self.box.kesu("rewrap", "loans-2019", env=self.script(f"C_Encrypt 1 {self.LIE}"), code=5, error="provider-failed")
+        self.assertNotIn("dataset-key-rewrapped", self.types())
+        self.assertNotIn("rewrap-intended", self.types())
+        self.assertEqual(self.old_version_goes()["dataset_keys"], 1)
+
+    def test_every_wrap_of_a_rewrap(self):
+        self.seal_all()
+        self.box.kesu("key", "rotate", "loans")
+        self.box.kesu("rewrap", "loans-2019", env=self.script(f"C_Encrypt 2+ {self.LIE}"), code=5, error="provider-failed")
+        self.assertEqual(self.old_version_goes()["moved"], 50)
+
+    def test_seal(self):
+        # The first wrap is the dataset key's.
+        error = self.seal_all(env=self.script(f"C_Encrypt 9 {self.LIE}"), code=5, error="provider-failed").json["error"]
+        self.assertIn("/src/08.csv", error["message"])
+        done = [e for e in self.entries() if e["type"] == "seal-done"]
+        self.assertEqual([e["nodes"][0]["n"] for e in done], [7])
+        self.assertEqual(sorted(self.files_below(self.out)), [f"src/{n:02}.csv.kesu" for n in range(1, 8)])
+        result = self.seal_all().json
+        self.assertEqual((result["unchanged"], result["sealed"]), (7, 43))
+        self.assertEqual(self.opened(self.out), self.expected)
+
+    def test_seal_of_the_dataset_key(self):
+        self.seal_all(env=self.script(f"C_Encrypt 1 {self.LIE}"), code=5, error="provider-failed")
+        self.assertNotIn("dataset-key-created", self.types())
+        self.assertEqual(self.files_below(self.out), {})
+        self.assertEqual(self.seal_all().json["sealed"], 50)
+        self.assertEqual(self.opened(self.out), self.expected)
+
+    def test_token_that_does_not_answer_when_asked_to_open(self):
+        self.seal_all(env=self.script("C_Decrypt 12+ remove"), code=5, error="token-absent")
+        self.seal_all()
+        self.assertEqual(self.opened(self.out), self.expected)
+
+    def test_keys_rotated_while_a_rewrap_begins(self):
+        """Records of the ledger move in memory when another process adds some: nothing may be read where they were."""
+        self.seal_all()
+        self.box.kesu("key", "rotate", "loans")
+        # The login comes after the target was chosen: what is appended meanwhile is folded after it.
+        env = {**self.box.env, **{k: str(v) for k, v in self.script("C_Login 1 delay 1500").items()}}
+        rewrap = subprocess.Popen(self.box.kesu_command("rewrap", "loans-2019"), env=env, cwd=self.box.path,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(rewrap.stdout.close)
+        self.addCleanup(rewrap.wait)
+        self.addCleanup(rewrap.kill)
+        for _ in range(4):
+            self.box.kesu("key", "rotate", "loans")
+        out, _ = rewrap.communicate(timeout=60)
+        self.assertIn(rewrap.returncode, (0, 1), out)  # 1: another version is active by now, a conflict
+        self.old_version_goes()
+
+
+if __name__ == "__main__":
+    scenario.main()
