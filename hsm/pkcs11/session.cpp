@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 
+#include "crypto/random.h"
+
 namespace kesu::p11 {
 
 namespace {
@@ -209,6 +211,15 @@ Json Session::attributes(CK_OBJECT_HANDLE object) {
 void Session::random(std::span<uint8_t> out) {
   CK_RV rv = P11_CALL(*module_, log_, C_GenerateRandom, handle_, out.data(), out.size());
   if (rv != CKR_OK) throw call_error("C_GenerateRandom", rv, "asking the token for random bytes");
+  // The host's generator over it: two nonces alike under one key would give both away, and a token that fails
+  // without saying so gives the same bytes again.
+  std::array<uint8_t, 64> own{};
+  for (size_t at = 0; at < out.size(); at += own.size()) {
+    const size_t n = std::min(own.size(), out.size() - at);
+    system_random().fill({own.data(), n});
+    for (size_t i = 0; i < n; ++i) out[at + i] ^= own[i];
+  }
+  wipe(own);
 }
 
 Session::Done Session::gcm(bool encrypt, CK_OBJECT_HANDLE key, ByteView nonce, ByteView aad,

@@ -77,7 +77,7 @@ class Session {
   // Every readable attribute that is given, by name.
   Json attributes(CK_OBJECT_HANDLE object);
 
-  void random(std::span<uint8_t> out);  // from the token's generator
+  void random(std::span<uint8_t> out);  // the token's generator XOR the host's
 
   // AES-256-GCM, 128-bit tag. `out` is at least in.size() + 16 bytes (the module may use all of it); gives
   // the size written, or the module's answer. A failure renews the session.

@@ -53,6 +53,12 @@ class WrapShim(shim_world.ShimWorld):
         self.box.kesu("rewrap", "loans-2019", env=self.script(f"C_Encrypt 2+ {self.LIE}"), code=5, error="provider-failed")
         self.assertEqual(self.old_version_goes()["moved"], 50)
 
+    def test_a_generator_that_does_nothing_repeats_no_nonce(self):
+        self.seal_all(env=self.script("C_GenerateRandom * return CKR_OK"))
+        nonces = [path.read_bytes()[1024 + 48:1024 + 60] for path in self.out.rglob("*.kesu")]
+        self.assertEqual((len(nonces), len(set(nonces))), (50, 50))
+        self.assertNotIn(bytes(12), nonces)
+
     def test_seal(self):
         # The first wrap is the dataset key's.
         error = self.seal_all(env=self.script(f"C_Encrypt 9 {self.LIE}"), code=5, error="provider-failed").json["error"]
