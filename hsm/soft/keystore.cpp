@@ -88,7 +88,9 @@ void Keystore::create(const std::string& path, const Secret& passphrase, uint32_
   wrap_container_key(header, derive(passphrase, header), random.secret(32), random);
   FileLock lock(path, FileLock::Use::write);
   sweep(path);
-  write_file_durable(path, header.bytes(), 0600, false);
+  // Renamed, not linked: killed in between, it would have two names.
+  if (exists(path)) throw Error(Code::already_exists, path + " is already there").next("choose another name");
+  write_file_durable(path, header.bytes(), 0600, true);
 }
 
 Keystore::Stamp Keystore::stamp_of(const struct stat& st) {

@@ -30,7 +30,8 @@ class Keystore {
   // policy_refused (a passphrase of less than 12 bytes), disk_full, io_failed.
   static void create(const std::string& path, const Secret& passphrase, uint32_t iterations, Random& random);
   // The header, not authenticated; nullopt where there is no file. Errors: container_damaged,
-  // pin_source_unsafe (open to others, of another user), provider_unavailable.
+  // pin_source_unsafe (open to others, of another user, a symbolic link, more names than one),
+  // provider_unavailable.
   static std::optional<Header> look(const std::string& path);
   // Throws policy_refused.
   static void demand_strong(const Secret& passphrase);

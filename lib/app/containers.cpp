@@ -92,18 +92,23 @@ struct Pending {
   Millis since = 0;
 };
 
-// The body that registered the copy; times never fall, so its place in the ledger is searched by halves.
-Json registration(Vault& vault, const CopyRecord& copy) {
+// The first entry that is not older; times never fall, so it is searched by halves.
+uint64_t entry_since(Vault& vault, Millis time) {
   uint64_t low = 0, high = vault.state().size;
   while (low < high) {
     const uint64_t middle = low + (high - low) / 2;
-    if (vault.store().entry(middle).entry.header.time < copy.registered)
+    if (vault.store().entry(middle).entry.header.time < time)
       low = middle + 1;
     else
       high = middle;
   }
+  return low;
+}
+
+// The body that registered the copy.
+Json registration(Vault& vault, const CopyRecord& copy) {
   Json body;
-  vault.store().read(low, vault.state().size, [&](const StoredEntry& e) {
+  vault.store().read(entry_since(vault, copy.registered), vault.state().size, [&](const StoredEntry& e) {
     const Header& h = e.entry.header;
     if (h.type != "copy-registered" || h.nodes.front().id != copy.id) return true;
     body = e.entry.body;
@@ -312,30 +317,40 @@ std::vector<Question> container_questions(Vault& vault) {
 
 namespace {
 // What a file of that generation may hold, however it fares with the ledger since: every version that was
-// made at the provider before the re-keying that ended the generation began.
-std::set<std::string> versions_in(const State& state, const ProviderRecord& p, int64_t generation) {
-  Millis ended = generation < p.generation ? 0 : INT64_MAX;
+// made, or begun, at the provider before the re-keying that ended the generation.
+std::set<std::string> versions_in(Vault& vault, const ProviderRecord& p, int64_t generation) {
   std::set<std::string> out;
-  for (auto& [id, copy] : state.copies) {
+  Millis first = INT64_MAX, ended = INT64_MAX;
+  for (auto& [id, copy] : vault.state().copies) {
     if (copy.kind != kKind || copy.provider != p.id || copy.generation != generation) continue;
-    ended = std::max(ended, copy.registered);
+    first = std::min(first, copy.registered);
     out.insert(copy.versions.begin(), copy.versions.end());
   }
-  for (auto& [id, key] : state.keys)
+  if (generation < p.generation && first != INT64_MAX)  // every re-keying registers one before
+    vault.store().read(entry_since(vault, first), vault.state().size, [&](const StoredEntry& e) {
+      const Header& h = e.entry.header;
+      if (h.type != "provider-rekeyed" || h.nodes.front().id != p.id ||
+          e.entry.body.num("generation") <= generation)
+        return true;
+      ended = h.time;
+      return false;
+    });
+  for (auto& [id, key] : vault.state().keys)
     for (const VersionRecord& v : key.versions)
-      if (v.provider == p.id && v.created && (!ended || v.created <= ended)) out.insert(v.id);
+      if (v.provider == p.id && v.state != "absent" && (v.created ? v.created : v.since) <= ended)
+        out.insert(v.id);
   return out;
 }
 
 // A file of keystore `p` that is not the one in use: an open copy, with edges to all that it may hold.
-// `events` gets what is not on record yet; returns whether an open copy was on record.
+// `events` gets what is not on record yet; returns whether an open copy of that place was on record.
 bool found_file(Vault& vault, const ProviderRecord& p, const Container& there, const std::string& why,
                 std::vector<Event>& events) {
-  std::set<std::string> versions = versions_in(vault.state(), p, there.generation);
+  std::set<std::string> versions = versions_in(vault, p, there.generation);
   std::string known;
   for (auto& [id, copy] : vault.state().copies) {
     if (copy.kind != kKind || copy.provider != p.id || copy.generation != there.generation ||
-        copy.state != "open")
+        copy.place != there.place || copy.state != "open")
       continue;
     known = id;
     for (const std::string& v : copy.versions) versions.erase(v);
@@ -361,13 +376,17 @@ void register_left_behind(Vault& vault, const ProviderRecord& p) {
     return;
   std::optional<Container> left, now;
   try {
-    left = vault.env().providers.container_at(recorded);
     now = vault.env().providers.container_at(used);
   } catch (const Error&) {
-    return;  // what is there cannot be read as a keystore; opening the one in use says what is wrong with
-             // that
+    return;  // opening it says what is wrong
   }
-  if (!left || !now || left->serial != now->serial || same_file(left->place, now->place)) return;
+  if (!now) return;
+  try {
+    left = vault.env().providers.container_at(recorded);
+  } catch (const Error&) {  // what cannot be looked at may be it
+    left = Container{p.generation, parts_of(recorded).path, now->serial};
+  }
+  if (!left || left->serial != now->serial || same_file(left->place, now->place)) return;
   vault.decide({p.id}, [&] {
     std::vector<Event> events;
     if (!found_file(vault, p, *left, "it lies where the keystore was before kesu.toml moved it", events))
@@ -376,7 +395,7 @@ void register_left_behind(Vault& vault, const ProviderRecord& p) {
            .nodes = {{.id = p.id}},
            .body = Json::object({{"what", "container-left-behind"},
                                  {"detail", left->place + " is a file of the keystore that is used at " +
-                                                now->place + " now"}})});
+                                                now->place + " now, or cannot be told from one"}})});
     return events;
   });
 }

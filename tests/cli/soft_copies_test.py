@@ -44,6 +44,23 @@ class Copies(scenario.World):
         blocker, = self.plan("loans-2019", code=3)["blockers"]
         self.assertIn(copy, blocker["what"])
 
+    def test_an_older_file_holds_nothing_that_was_made_after_it(self):
+        box = self.box
+        self.seal("loans-2019", {"a.txt": b"one"})
+        old, held = self.keystore.read_bytes(), self.version_of("loans")
+        ended = self.rekey().json["copy"]
+        box.kesu("copy", "destroy", ended, "--how", "every backup shredded", "--as", scenario.OPERATOR)
+        box.kesu("key", "create", "later")
+        new = self.keystore.read_bytes()
+        self.keystore.write_bytes(old)
+        for _ in range(2):
+            box.kesu("key", "create", "trial", code=3, error="container-old")
+        self.keystore.write_bytes(new)
+        found, = self.open_copies()
+        versions = [v["version"] for v in found["versions"]]
+        self.assertIn(held, versions)
+        self.assertNotIn(self.version_of("later"), versions)
+
     def test_a_link_is_refused(self):
         real = self.box.state / "real"
         self.keystore.rename(real)
@@ -77,6 +94,19 @@ class Copies(scenario.World):
         self.box.kesu("copy", "destroy", left["id"], "--how", "removed", "--as", scenario.OPERATOR)
         self.box.kesu("key", "create", "three")
         self.assertEqual(self.open_copies(), [])
+        # A link to the file in use is no second file.
+        self.keystore.symlink_to(moved)
+        self.box.kesu("key", "create", "four")
+        self.assertEqual(self.open_copies(), [])
+        self.keystore.unlink()
+        # What cannot be looked at may be one.
+        shutil.copy2(moved, self.keystore)
+        self.keystore.chmod(0o644)
+        for name in ("five", "six"):
+            self.box.kesu("key", "create", name)
+        left, = self.open_copies()
+        self.assertEqual(left["place"], str(self.keystore))
+        self.assertIn(self.version_of("loans"), [v["version"] for v in left["versions"]])
 
 
 if __name__ == "__main__":
