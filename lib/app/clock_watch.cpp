@@ -99,25 +99,21 @@ void refuse_behind_ledger(Vault& vault) {
 void watch_clock(Vault& vault) {
   if (vault.store().read_only() || vault.state().vault.closed || vault.state().size == 0) return;
   const Json me = this_process();
-  struct NothingNew {};
   ClockFinding found;
   auto look = [&] {
     return clock_finding(vault.state(), me.str("boot_id"), me.num("clock"), vault.env().clock.now(),
                          me.str("host"));
   };
   if (look().what.empty()) return;
-  try {
-    vault.decide({vault.state().vault.id}, [&] {
-      found = look();  // another command may have recorded it meanwhile
-      if (found.what.empty()) throw NothingNew{};
-      return std::vector<Event>{
-          {.type = "finding-recorded",
-           .nodes = {{.id = vault.state().vault.id}},
-           .body = Json::object({{"what", found.what}, {"detail", found.detail}, {"actor", me}})}};
-    });
-  } catch (const NothingNew&) {
-    return;
-  }
+  vault.decide({vault.state().vault.id}, [&] {
+    found = look();  // another command may have recorded it meanwhile
+    if (found.what.empty()) return std::vector<Event>{};
+    return std::vector<Event>{
+        {.type = "finding-recorded",
+         .nodes = {{.id = vault.state().vault.id}},
+         .body = Json::object({{"what", found.what}, {"detail", found.detail}, {"actor", me}})}};
+  });
+  if (found.what.empty()) return;
   vault.env().notice(found.detail + "; recorded as a finding (kesu doctor shows the clock's state)");
 }
 

@@ -427,8 +427,7 @@ void refuse_old_container(Vault& vault, const ProviderRecord& given) {
       events.push_back({.type = "finding-recorded",
                         .nodes = {{.id = p.id}},
                         .body = Json::object({{"what", kFinding}, {"detail", detail}})});
-    if (events.empty()) throw old;  // it is known
-    return events;
+    return events;  // none: it is known
   });
   throw old;
 }

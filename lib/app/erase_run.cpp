@@ -211,7 +211,6 @@ void start(Run& run) {
     check_permission(run);  // anew: it may have been cancelled or rejected while the keys were inspected
     recompute_plan(run.vault, run.plan);
     check_kept(run);
-    check_waiting(run);
     refuse_clock_before(run.vault, std::max(looked, run.vault.state().time),
                         "checking the clock after the inspection before");
     return std::vector<Event>{

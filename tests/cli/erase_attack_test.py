@@ -8,30 +8,19 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
-import harness
 import scenario
+import shim_world
 
 
-class Attack(scenario.World):
+class Attack(shim_world.ShimWorld):
     @classmethod
     def prepare(cls):
-        uri = cls.box.token_uri.replace(scenario.MODULE, harness.program("libkesu_p11_shim.so"))
-        with open(cls.box.vault / "kesu.toml", "a", encoding="utf-8") as config:
-            config.write(f'\n[provider.hsm1]\nuri = "{uri}"\n')
+        cls.put_shim_before_token()
         cls.seal("loans-2019", {"a.txt": b"one", "b.txt": b"two"})
-
-    def types(self):
-        return [e["type"] for e in self.entries()]
 
     def untouched(self):
         self.assertNotIn("destroy-intended", self.types())
         self.assertIn(f"kesu:{self.version_of('loans')}", self.token_labels())
-
-    def slow_probe(self):
-        """From now on kesu-probe takes its time to log in."""
-        path = pathlib.Path(f"{self.box.env['SOFTHSM2_CONF']}.shim")
-        path.write_text(f"state {self.box.state / 'shim-state'}\nC_Login 1 delay 1500\n", encoding="ascii")
-        self.addCleanup(path.unlink, missing_ok=True)
 
     def test_cancelled_or_rejected_while_the_keys_are_inspected(self):
         erasure = self.approved("loans-2019")
@@ -39,7 +28,7 @@ class Attack(scenario.World):
         for act in (("cancel", erasure, "--reason", "stop"), ("reject", erasure, *self.signer(scenario.SECOND))):
             with self.subTest(act[0]):
                 self.box.restore("approved")
-                self.slow_probe()
+                self.script("C_Login 1 delay 1500", probe=True)
                 run = subprocess.Popen(self.box.kesu_command("erase", "run", erasure, "-y"), env=self.box.env,
                                        cwd=self.box.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 time.sleep(0.5)

@@ -8,13 +8,17 @@ import scenario
 class ShimWorld(scenario.World):
     @classmethod
     def prepare(cls):
-        uri = cls.box.token_uri.replace(scenario.MODULE, harness.program("libkesu_p11_shim.so"))
-        with open(cls.box.vault / "kesu.toml", "a", encoding="utf-8") as config:
-            config.write(f'\n[provider.hsm1]\nuri = "{uri}"\n')
+        cls.put_shim_before_token()
         cls.files = {f"{n:02}.csv": f"row {n}\n".encode() * n for n in range(1, 51)}
         for name, data in cls.files.items():
             cls.write(name, data)
         cls.expected = {f"src/{name}": data for name, data in cls.files.items()}
+
+    @classmethod
+    def put_shim_before_token(cls):
+        uri = cls.box.token_uri.replace(scenario.MODULE, harness.program("libkesu_p11_shim.so"))
+        with open(cls.box.vault / "kesu.toml", "a", encoding="utf-8") as config:
+            config.write(f'\n[provider.hsm1]\nuri = "{uri}"\n')
 
     def script(self, *lines, probe=False):
         """The environment of runs that meet these failures, counted over all of them. `probe`: kesu-probe meets them too."""
