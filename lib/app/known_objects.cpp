@@ -1,0 +1,32 @@
+#include "app/known_objects.h"
+
+#include <algorithm>
+
+#include "crypto/hash.h"
+
+namespace kesu {
+
+KnownObjects::Key KnownObjects::key_of(std::string_view text) {
+  const Digest32 digest = sha256(as_bytes(text));
+  Key out;
+  std::copy_n(digest.begin(), out.size(), out.begin());
+  return out;
+}
+
+void KnownObjects::add(const SegmentObject& o) {
+  const Key place = key_of(o.place);
+  by_place_[place] = o.object;
+  by_name_[key_of(o.name)] = {o.object, o.bytes, o.inode, o.mtime, o.ctime, place};
+}
+
+const KnownObjects::Object* KnownObjects::named(std::string_view name) const {
+  auto it = by_name_.find(key_of(name));
+  return it == by_name_.end() ? nullptr : &it->second;
+}
+
+std::optional<ObjectId> KnownObjects::at_place(std::string_view place) const {
+  auto it = by_place_.find(key_of(place));
+  return it == by_place_.end() ? std::nullopt : std::optional(it->second);
+}
+
+}  // namespace kesu
