@@ -240,6 +240,19 @@ std::vector<Limit> limits_of(const Dossier& d) {
           "中断して放棄されたバッチ（" + b + "件、最大" + n +
               "オブジェクト）は数に含まない。完全な形では確認されていないが、その鍵も他と共に破棄された。"}});
   }
+  int64_t readable = 0;
+  for (const DatasetFacts& s : d.datasets)
+    for (const BatchFacts& batch : s.batches) readable += batch.readable_names ? batch.n : 0;
+  if (readable) {
+    std::string n = std::to_string(readable);
+    out.push_back(
+        {"file-names-readable",
+         {"The names of files and directories at the places sealed to are not covered: " + n +
+              " objects were sealed under the names of their sources. Whoever reads those places reads the "
+              "names, also after the keys are gone.",
+          "暗号化ファイルの保存先におけるファイル名・ディレクトリ名は対象外である：" + n +
+              "件は元の名前のまま保存された。鍵の破棄後も、その場所を読める者は名前を読むことができる。"}});
+  }
   if (!d.removed_by_others.empty()) {
     std::string names;
     for (const std::string& name : d.removed_by_others) names += (names.empty() ? "" : ", ") + name;

@@ -126,7 +126,8 @@ struct BatchFacts {
   std::string id, state, content_algorithm, wrap_algorithm;
   std::set<std::string> rewrap_algorithms;  // of its rewrap-done entries; "" where one is not shown
   int64_t n = 0, b = 0;
-  int64_t replaced = 0;  // objects sealed over older ones at the same place
+  int64_t replaced = 0;         // objects sealed over older ones at the same place
+  bool readable_names = false;  // the files at the place bear the names of their sources
   uint64_t intended = 0, done = 0;
   std::vector<Digest32> leaves;
 };

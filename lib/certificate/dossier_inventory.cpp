@@ -70,6 +70,7 @@ void read_batch(const Dossier& d, DatasetFacts& set, std::map<std::string, Batch
     batch.content_algorithm = body->str_or("content_algorithm", "");
     batch.wrap_algorithm = body->str_or("wrap_algorithm", "");
     batch.replaced = body->num_or("replaced", 0);
+    batch.readable_names = body->find("opaque_names") && !body->flag("opaque_names");
   }
   set.batches.push_back(std::move(batch));
 }
