@@ -1,0 +1,70 @@
+#include "base/below.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace kesu {
+
+Below::Below(const std::string& root)
+    : root_(root), top_(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (!top_.ok()) throw file_error(errno, "open directory", root);
+}
+
+int Below::directory(std::string_view relative, bool create) {
+  const auto shared = [&](const Mark& m) {
+    return relative.size() >= m.length &&
+           relative.substr(0, m.length) == std::string_view(at_).substr(0, m.length) &&
+           (relative.size() == m.length || relative[m.length] == '/');
+  };
+  while (!marks_.empty() && !shared(marks_.back())) marks_.pop_back();
+  size_t from = marks_.empty() ? 0 : marks_.back().length + 1,
+         depth = marks_.empty() ? 0 : marks_.back().depth;
+  at_ = relative;
+  while (from <= relative.size() && !relative.empty()) {
+    const size_t to = std::min(relative.find('/', from), relative.size());
+    const std::string component(relative.substr(from, to - from));
+    constexpr int kHow = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    Fd next(::openat(deepest(), component.c_str(), kHow));
+    if (!next.ok() && errno == ENOENT && create) {
+      if (::mkdirat(deepest(), component.c_str(), 0755) != 0 && errno != EEXIST)
+        throw file_error(errno, "create directory", path_join(root_, relative.substr(0, to)));
+      next = Fd(::openat(deepest(), component.c_str(), kHow));
+    }
+    if (!next.ok()) {
+      const int why = errno;
+      const std::string path = path_join(root_, relative.substr(0, to));
+      if (why == ELOOP || why == ENOTDIR)
+        throw Error(Code::policy_refused, "nothing is reached through " + path)
+            .cause("it is a symbolic link, or no directory")
+            .next("choose another directory");
+      throw file_error(why, "open directory", path);
+    }
+    mark(to, ++depth, std::move(next));
+    from = to + 1;
+  }
+  return deepest();
+}
+
+// Every directory becomes a mark; of too many every second goes, the newest stays.
+void Below::mark(size_t length, size_t depth, Fd fd) {
+  constexpr size_t kMost = 8;
+  // The one before stays only where it is far enough from the one before it.
+  if (!marks_.empty() && marks_.back().depth % spacing_ != 0) marks_.pop_back();
+  marks_.push_back({length, depth, std::move(fd)});
+  if (marks_.size() <= kMost) return;
+  spacing_ *= 2;
+  const size_t newest = marks_.back().depth;
+  std::erase_if(marks_, [&](const Mark& m) { return m.depth % spacing_ != 0 && m.depth != newest; });
+}
+
+int Below::directory_of(std::string_view name, std::string& leaf, bool create) {
+  const size_t slash = name.rfind('/');
+  leaf = name.substr(slash == std::string_view::npos ? 0 : slash + 1);
+  return directory(slash == std::string_view::npos ? std::string_view() : name.substr(0, slash), create);
+}
+
+}  // namespace kesu
