@@ -2,7 +2,8 @@
 # run side by side), and the checks of the sources. A scenario file prints its own cases' numbers for the summary.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
-add_executable(kill_at ${CMAKE_CURRENT_SOURCE_DIR}/support/kill_at.cpp)
+add_executable(kill_at ${CMAKE_CURRENT_SOURCE_DIR}/support/kill_at.cpp ${CMAKE_CURRENT_SOURCE_DIR}/support/tracer.cpp)
+add_executable(fail_at ${CMAKE_CURRENT_SOURCE_DIR}/support/fail_at.cpp ${CMAKE_CURRENT_SOURCE_DIR}/support/tracer.cpp)
 
 function(kesu_scenario name file)
   cmake_parse_arguments(ARG "" "SHARD;LABEL;COST" "" ${ARGN})
