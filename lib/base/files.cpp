@@ -9,20 +9,50 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <utility>
 
 namespace kesu {
 
+namespace {
+std::string remedy(int err) {
+  switch (err) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space there, then run the same command again";
+    case EMFILE:
+      return "allow this user more open files (ulimit -n), then run the same command again";
+    case ENFILE:
+      return "the whole machine has too many files open: end something, then run the same command again";
+    case ENOMEM:
+      return "end something that uses memory, then run the same command again";
+    case EFBIG:
+      return "raise the limit of file sizes (ulimit -f), or use a file system that takes files as large";
+    case EROFS:
+      return "mount that file system for writing, or name another place";
+    case EACCES:
+    case EPERM:
+      return "run it as a user who may, or name another place";
+    case EIO:
+      return "look what is wrong with that disk (dmesg); then run the same command again";
+    case ENOENT:
+      return "";  // what should be there only the caller knows
+    default:
+      return "remove the cause, then run the same command again";
+  }
+}
+}  // namespace
+
 Error file_error(int err, std::string_view doing, std::string_view path) {
   Code code = err == ENOSPC || err == EDQUOT ? Code::disk_full
               : err == ENOENT                ? Code::not_found
+              : err == EROFS                 ? Code::read_only
                                              : Code::io_failed;
-  Error e(code, "cannot " + std::string(doing) + " " + std::string(path));
-  e.cause(std::strerror(err));
-  if (code == Code::disk_full) e.next("free some space there, then run the same command again");
-  return e;
+  return Error(code, "cannot " + std::string(doing) + " " + std::string(path))
+      .cause(std::strerror(err))
+      .next(remedy(err));
 }
 
 Fd& Fd::operator=(Fd&& o) noexcept {
@@ -90,6 +120,22 @@ void write_all(int fd, ByteView content, std::string_view path) {
   }
 }
 
+namespace {
+// One step, so that no second name is left behind; a link where the file system cannot do that.
+void rename_new(const std::string& from, const std::string& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+  if (errno == EINVAL || errno == ENOSYS) {
+    if (::link(from.c_str(), to.c_str()) == 0) {
+      if (::unlink(from.c_str()) != 0) throw file_error(errno, "remove", from);
+      return;
+    }
+  }
+  if (errno == EEXIST)
+    throw Error(Code::already_exists, to + " is already there").next("choose another name or remove it");
+  throw file_error(errno, "put into place", to);
+}
+}  // namespace
+
 void write_file_durable(const std::string& path, ByteView content, unsigned mode, bool replace) {
   static std::atomic<unsigned> counter{0};
   std::string temp = path + ".tmp" + std::to_string(::getpid()) + "." + std::to_string(counter++);
@@ -102,14 +148,7 @@ void write_file_durable(const std::string& path, ByteView content, unsigned mode
     if (replace) {
       if (::rename(temp.c_str(), path.c_str()) != 0) throw file_error(errno, "rename into place", path);
     } else {
-      if (::link(temp.c_str(), path.c_str()) != 0) {
-        int err = errno;
-        if (err == EEXIST)
-          throw Error(Code::already_exists, path + " is already there")
-              .next("choose another name or remove it");
-        throw file_error(err, "put into place", path);
-      }
-      ::unlink(temp.c_str());
+      rename_new(temp, path);
     }
   } catch (...) {
     ::unlink(temp.c_str());
@@ -141,8 +180,8 @@ void remove_file(const std::string& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw file_error(errno, "remove", path);
 }
 
-std::vector<std::string> list_directory(const std::string& path) {
-  DIR* dir = ::opendir(path.c_str());
+namespace {
+std::vector<std::string> names_in(DIR* dir, const std::string& path) {
   if (!dir) throw file_error(errno, "list", path);
   std::vector<std::string> out;
   errno = 0;
@@ -155,6 +194,23 @@ std::vector<std::string> list_directory(const std::string& path) {
   if (err) throw file_error(err, "list", path);
   std::sort(out.begin(), out.end());
   return out;
+}
+}  // namespace
+
+std::vector<std::string> list_directory(const std::string& path) {
+  return names_in(::opendir(path.c_str()), path);
+}
+
+std::vector<std::string> list_directory(int fd, const std::string& path) {
+  // Opened anew: a duplicate would share its position with the one that was lent.
+  const int own = ::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* dir = own < 0 ? nullptr : ::fdopendir(own);
+  if (!dir && own >= 0) {
+    const int err = errno;
+    ::close(own);
+    errno = err;
+  }
+  return names_in(dir, path);
 }
 
 std::string path_join(std::string_view dir, std::string_view name) {

@@ -10,7 +10,8 @@
 
 namespace kesu {
 
-// errno as an Error: disk_full for ENOSPC/EDQUOT, else io_failed; the path and the system's words in it.
+// errno as an Error: disk_full for ENOSPC/EDQUOT, not_found, read_only for EROFS, else io_failed; the path,
+// the system's words and the next step in it.
 Error file_error(int err, std::string_view doing, std::string_view path);
 
 // Owner of a descriptor.
@@ -43,6 +44,8 @@ void make_directories(const std::string& path, unsigned mode = 0755);  // like m
 bool exists(const std::string& path);
 void remove_file(const std::string& path);                         // a file that is not there is no error
 std::vector<std::string> list_directory(const std::string& path);  // names, sorted by bytes, without . and ..
+// The same by its descriptor (borrowed); `path` is for errors.
+std::vector<std::string> list_directory(int fd, const std::string& path);
 
 std::string path_join(std::string_view dir, std::string_view name);
 std::string base_name(std::string_view path);
