@@ -54,6 +54,7 @@ int run(int argc, char** argv) {
   setup_copy(app, context);
   setup_dataset(app, context);
   setup_seal(app, context);
+  setup_inventory(app, context);
   setup_rewrap(app, context);
   setup_erase(app, context);
   setup_certificate(app, context);
@@ -103,7 +104,9 @@ int run(int argc, char** argv) {
   } catch (const Error& e) {
     return failed(e);
   } catch (const std::bad_alloc&) {
-    return failed(Error(Code::failed, "out of memory"));
+    return failed(
+        Error(Code::out_of_memory, "out of memory")
+            .next("end something that uses memory, or raise its limit, then run the same command again"));
   } catch (const std::exception& e) {
     return failed(Error(Code::failed, "an unexpected failure")
                       .cause(e.what())
