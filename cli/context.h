@@ -74,7 +74,8 @@ void setup_provider(CLI::App& app, Context& context);
 void setup_key(CLI::App& app, Context& context);
 void setup_copy(CLI::App& app, Context& context);
 void setup_dataset(CLI::App& app, Context& context);
-void setup_seal(CLI::App& app, Context& context);       // seal, open
+void setup_seal(CLI::App& app, Context& context);
+void setup_open(CLI::App& app, Context& context);       // seal, open
 void setup_inventory(CLI::App& app, Context& context);  // info, inventory
 void setup_rewrap(CLI::App& app, Context& context);
 void setup_erase(CLI::App& app, Context& context);

@@ -54,6 +54,7 @@ int run(int argc, char** argv) {
   setup_copy(app, context);
   setup_dataset(app, context);
   setup_seal(app, context);
+  setup_open(app, context);
   setup_inventory(app, context);
   setup_rewrap(app, context);
   setup_erase(app, context);

@@ -22,4 +22,8 @@ std::string parts_text(const std::vector<Skipped>& parts, const std::string& wor
   return out;
 }
 
+void fail_alone(const std::vector<Skipped>& failed, int64_t done) {
+  if (failed.size() == 1 && done == 0) throw Error(failed[0].code, failed[0].path + ": " + failed[0].why);
+}
+
 }  // namespace kesu::cli

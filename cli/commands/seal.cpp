@@ -1,4 +1,4 @@
-// kesu seal, open
+// kesu seal
 #include <iostream>
 
 #include "../context.h"
@@ -7,18 +7,11 @@
 
 namespace kesu::cli {
 
-namespace {
-// One file that failed alone is the command's own error.
-void fail_alone(const std::vector<Skipped>& failed, int64_t done) {
-  if (failed.size() == 1 && done == 0) throw Error(failed[0].code, failed[0].path + ": " + failed[0].why);
-}
-}  // namespace
-
 void setup_seal(CLI::App& app, Context& c) {
   struct Options {
-    std::string dataset, out, accept_compromised;
+    std::string dataset, out;
     std::vector<std::string> sources;
-    bool force = false, replace = false;
+    bool replace = false;
   };
   auto o = std::make_shared<Options>();
 
@@ -47,24 +40,6 @@ void setup_seal(CLI::App& app, Context& c) {
            "Sealed " + grouped(r.sealed) + " files, " + human_bytes(r.bytes) + ", into " + name +
                (r.unchanged ? "; " + grouped(r.unchanged) + " unchanged" : "") + "\n" +
                parts_text(r.skipped, "skipped") + parts_text(r.failed, "FAILED"));
-  });
-
-  cmd = app.add_subcommand(
-      "open", "decrypt sealed files\n\n  kesu open /mnt/cloud/loans/2019/0001.csv.kesu -o restored");
-  cmd->add_option("FILE", o->sources, "sealed files, or directories of them")->required();
-  cmd->add_option("-o,--out", o->out, "where the files go (default: here)");
-  cmd->add_flag("--force", o->force, "replace existing files");
-  cmd->add_option("--accept-compromised", o->accept_compromised,
-                  "open under compromised key versions, too: why; it is recorded");
-  on_run(cmd, [&c, o] {
-    Vault& v = c.open(Access::write);
-    OpenResult r = open_files(v, o->sources, o->out.empty() ? "." : o->out, o->force, c.progress("opened"),
-                              o->accept_compromised);
-    fail_alone(r.failed, r.opened);
-    c.exit = exit_of_parts(r.opened, r.failed);
-    c.show(Json::object({{"opened", r.opened}, {"bytes", r.bytes}, {"failed", parts_json(r.failed)}}),
-           "Opened " + grouped(r.opened) + " files, " + human_bytes(r.bytes) + "\n" +
-               parts_text(r.failed, "FAILED"));
   });
 }
 
