@@ -12,12 +12,41 @@ Millis SystemClock::now() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+namespace {
+// Every entry has a time: printf and scanf would take most of the work of reading one.
+void put_digits(char* at, int64_t value, int count) {
+  for (int i = count - 1; i >= 0; --i, value /= 10) at[i] = static_cast<char>('0' + value % 10);
+}
+// -1 where they are not all digits.
+int digits_at(std::string_view text, size_t at, size_t count) {
+  int value = 0;
+  for (size_t i = at; i < at + count; ++i) {
+    if (text[i] < '0' || text[i] > '9') return -1;
+    value = value * 10 + (text[i] - '0');
+  }
+  return value;
+}
+constexpr std::string_view kForm = "0000-00-00T00:00:00.000Z";
+constexpr Millis kYear10000 = 253402300800000;
+}  // namespace
+
 std::string utc_text(Millis t) {
   using namespace std::chrono;
   sys_time<milliseconds> tp{milliseconds(t)};
   auto day = floor<days>(tp);
   year_month_day ymd{day};
   hh_mm_ss time{tp - day};
+  if (t >= 0 && t < kYear10000) {
+    std::string out(kForm);
+    put_digits(&out[0], static_cast<int>(ymd.year()), 4);
+    put_digits(&out[5], static_cast<unsigned>(ymd.month()), 2);
+    put_digits(&out[8], static_cast<unsigned>(ymd.day()), 2);
+    put_digits(&out[11], time.hours().count(), 2);
+    put_digits(&out[14], time.minutes().count(), 2);
+    put_digits(&out[17], time.seconds().count(), 2);
+    put_digits(&out[20], time.subseconds().count(), 3);
+    return out;
+  }
   char out[40];
   std::snprintf(out, sizeof out, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(ymd.year()),
                 static_cast<unsigned>(ymd.month()), static_cast<unsigned>(ymd.day()),
@@ -28,18 +57,18 @@ std::string utc_text(Millis t) {
 
 std::optional<Millis> parse_utc(std::string_view text) {
   using namespace std::chrono;
-  int y, mo, d, h, mi, s, ms;
-  std::string copy(text);
-  if (copy.size() != 24) return std::nullopt;
-  if (std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &y, &mo, &d, &h, &mi, &s, &ms) != 7)
-    return std::nullopt;
+  if (text.size() != kForm.size()) return std::nullopt;
+  for (size_t i = 0; i < kForm.size(); ++i)
+    if (kForm[i] != '0' && text[i] != kForm[i]) return std::nullopt;
+  const int y = digits_at(text, 0, 4), mo = digits_at(text, 5, 2), d = digits_at(text, 8, 2),
+            h = digits_at(text, 11, 2), mi = digits_at(text, 14, 2), s = digits_at(text, 17, 2),
+            ms = digits_at(text, 20, 3);
+  if (mo < 0 || d < 0) return std::nullopt;
   year_month_day ymd{year(y), month(static_cast<unsigned>(mo)), day(static_cast<unsigned>(d))};
   if (!ymd.ok() || y < 1970 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 || ms < 0)
     return std::nullopt;
-  Millis t = duration_cast<milliseconds>(sys_days(ymd).time_since_epoch()).count() +
-             ((h * 60 + mi) * 60 + s) * 1000LL + ms;
-  if (utc_text(t) != text) return std::nullopt;
-  return t;
+  return duration_cast<milliseconds>(sys_days(ymd).time_since_epoch()).count() +
+         ((h * 60 + mi) * 60 + s) * 1000LL + ms;
 }
 
 std::string local_text(Millis t) {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_canonical_impl.h"
 
 namespace kesu {
 
@@ -288,6 +289,7 @@ std::string Json::pretty() const {
 }
 
 Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits) {
+  if (Json v; read_canonical(text, limits, &v)) return v;
   if (text.size() > limits.max_bytes)
     throw Error(Code::bad_input,
                 std::string(what) + ": larger than " + std::to_string(limits.max_bytes) + " bytes");
@@ -298,7 +300,9 @@ Json parse_json(std::string_view text, std::string_view what, const JsonLimits& 
 }
 
 Json parse_canonical_json(std::string_view text, std::string_view what, const JsonLimits& limits) {
-  Json v = parse_json(text, what, limits);
+  Json v;
+  if (read_canonical(text, limits, &v)) return v;
+  v = parse_json(text, what, limits);
   std::string again = v.canonical();
   if (again != text) {
     size_t at = 0;

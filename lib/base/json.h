@@ -93,6 +93,9 @@ Json parse_json(std::string_view text, std::string_view what, const JsonLimits& 
 // As parse_json, and the text must be byte for byte its own canonical() form.
 Json parse_canonical_json(std::string_view text, std::string_view what, const JsonLimits& limits = {});
 
+// Whether the text is an object that parse_canonical_json would take, without building it.
+bool is_canonical_json_object(std::string_view text, const JsonLimits& limits = {});
+
 // A file name is bytes: a JSON string when it is UTF-8, else {"b64": …} (docs/spec/sealed-object.md).
 Json name_to_json(std::string_view name);
 std::string name_from_json(const Json& value);

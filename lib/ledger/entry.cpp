@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "crypto/hash.h"
 #include "ledger/entry_types.h"
+#include "ledger/header_reader_impl.h"
 
 namespace kesu {
 
@@ -257,6 +258,7 @@ std::string HeaderFrame::at(uint64_t seq, Millis time) const {
 }
 
 Header Header::parse(std::string_view text) {
+  if (Header plain; read_plain_header(text, plain)) return plain;
   JsonLimits limits;
   limits.max_bytes = 65536;  // so that the version of a newer, larger header is still read
   limits.max_depth = 8;

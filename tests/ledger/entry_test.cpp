@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include "base/error.h"
@@ -38,6 +39,38 @@ TEST(Header, Vectors) {
           << e.message() << " / " << e.cause();
     }
   }
+}
+
+// Headers are read straight from their bytes: whatever is taken is byte for byte what would be written.
+TEST(Header, WhatIsReadIsWhatWouldBeWritten) {
+  std::mt19937 random(42);
+  auto below = [&](size_t n) { return random() % n; };
+  const std::string bytes = "{}[]\",:0123456789-.TZabdefiknost \\\n\x7f\xc3\xa9";
+  size_t good = 0, bad = 0;
+  Json vectors = ledger_vectors("headers.json");
+  for (const Json& v : vectors.at("cases").as_array())
+    for (int i = 0; i < 400; ++i) {
+      std::string text = v.str("header");
+      for (size_t n = i ? 1 + below(2) : 0; n > 0 && !text.empty(); --n) {
+        const size_t at = below(text.size());
+        const char byte = bytes[below(bytes.size())];
+        if (size_t how = below(4); how == 0)
+          text.erase(at, 1 + below(4));
+        else if (how == 1)
+          text.insert(at, 1, byte);
+        else
+          text[at] = byte;
+      }
+      try {
+        Header h = Header::parse(text);
+        ++good;
+        ASSERT_EQ(h.canonical(), text);
+      } catch (const Error&) {
+        ++bad;
+      }
+    }
+  EXPECT_GT(good, 500u);
+  EXPECT_GT(bad, 5000u);
 }
 
 TEST(Header, EveryTypeHasAnAcceptedVector) {
