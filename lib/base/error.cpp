@@ -69,6 +69,7 @@ constexpr Row kRows[] = {
     {Code::bundle_invalid, "bundle-invalid", Exit::invalid},
     {Code::bundle_incomplete, "bundle-incomplete", Exit::incomplete},
     {Code::test_grade, "test-grade", Exit::incomplete},
+    {Code::not_covered, "not-covered", Exit::incomplete},
     {Code::partial, "partial", Exit::partial},
 };
 const Row& row(Code code) {

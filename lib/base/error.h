@@ -83,6 +83,7 @@ enum class Code {
   wrap_quota,
   vault_closed,
   restart_needed,
+  not_covered,  // a file that no inventory lists
   partial,
 };
 
