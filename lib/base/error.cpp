@@ -69,6 +69,8 @@ constexpr Row kRows[] = {
     {Code::bundle_invalid, "bundle-invalid", Exit::invalid},
     {Code::bundle_incomplete, "bundle-incomplete", Exit::incomplete},
     {Code::test_grade, "test-grade", Exit::incomplete},
+    {Code::out_of_memory, "out-of-memory", Exit::failed},
+    {Code::memory_lock, "memory-lock", Exit::failed},
     {Code::not_covered, "not-covered", Exit::incomplete},
     {Code::partial, "partial", Exit::partial},
 };

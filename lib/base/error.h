@@ -83,6 +83,8 @@ enum class Code {
   wrap_quota,
   vault_closed,
   restart_needed,
+  out_of_memory,
+  memory_lock,  // a secret could not be kept out of swap
   not_covered,  // a file that no inventory lists
   partial,
 };

@@ -1,11 +1,13 @@
 #include "base/secret.h"
 
 #include <sodium.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -27,14 +29,27 @@ void init_sodium() {
   });
 }
 
+// Between guard pages, and locked: never in swap. libsodium goes on where the lock fails, and says nothing,
+// so it is asked for again: that is free where it holds.
 void* guarded(size_t size) {
   init_sodium();
   void* p = sodium_malloc(size);
   if (!p)
-    throw Error(Code::failed, "no guarded memory for a secret")
+    throw Error(Code::out_of_memory, "no guarded memory for a secret")
         .tried(std::to_string(size) + " bytes")
-        .next("raise the limit of locked memory (ulimit -l) and try again");
-  return p;
+        .cause(std::strerror(errno))
+        .next("end something that uses memory, or raise its limit (ulimit -v), then run it again");
+  if (::mlock(p, size) == 0) return p;
+  const int why = errno;
+  sodium_free(p);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_MEMLOCK, &limit);
+  throw Error(Code::memory_lock, "a secret cannot be kept out of swap: no more memory can be locked")
+      .tried("locking " + std::to_string(size) + " bytes, where this process may lock " +
+             std::to_string(limit.rlim_cur))
+      .cause(std::strerror(why))
+      .next(
+          "raise that limit (ulimit -l 8192; LimitMEMLOCK=8M of a service), then run the same command again");
 }
 
 // Cells in one guarded, locked allocation. Secrets may be released by another thread than the one that made
@@ -68,8 +83,22 @@ class Slab {
 };
 
 // Each secret keeps its slab alive: a thread may end before its secrets do.
+// Where the lock's limit allows no further slab, threads share the last that could be made.
+std::shared_ptr<Slab> new_or_shared_slab() {
+  static std::mutex mutex;
+  static std::weak_ptr<Slab> newest;
+  std::lock_guard lock(mutex);
+  try {
+    auto made = std::make_shared<Slab>();
+    newest = made;
+    return made;
+  } catch (const Error&) {
+    if (auto shared = newest.lock()) return shared;
+    throw;
+  }
+}
 std::shared_ptr<Slab>& thread_slab() {
-  thread_local std::shared_ptr<Slab> slab = std::make_shared<Slab>();
+  thread_local std::shared_ptr<Slab> slab = new_or_shared_slab();
   return slab;
 }
 using Home = std::shared_ptr<Slab>;

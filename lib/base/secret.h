@@ -12,8 +12,8 @@ namespace kesu {
 class Secret {
  public:
   Secret() = default;
-  // `size` bytes, zero. Throws Error failed when the memory cannot be had (RLIMIT_MEMLOCK is named in
-  // `next`).
+  // `size` bytes, zero, locked. Throws Error memory_lock when it cannot be locked (RLIMIT_MEMLOCK),
+  // out_of_memory.
   explicit Secret(size_t size);
   // Copies `bytes` in; the caller clears its own copy (wipe()).
   static Secret from(std::span<const uint8_t> bytes);

@@ -70,6 +70,13 @@ void remove_quietly(const std::string& path) {
   std::filesystem::remove_all(path, ignored);
 }
 
+// Where the file system cannot refuse to replace by itself: a rename replaces no directory that has anything
+// in it.
+bool rename_new(const std::string& from, const std::string& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  return (errno == EINVAL || errno == ENOSYS) && rename(from.c_str(), to.c_str()) == 0;
+}
+
 // What a process that was killed left of the same bundle.
 void remove_parts_of_the_dead(const std::string& directory, const std::string& begin) {
   for (const std::string& name : list_directory(directory)) {
@@ -116,8 +123,8 @@ void write_bundle_directory(const std::string& path, const BundleFiles& files) {
     for (const auto& [name, content] : files) write_file_durable(path_join(part, name), content, 0644, false);
     for (std::string_view folder : kFolders) sync_directory(path_join(part, folder));
     sync_directory(part);
-    if (renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) != 0) {
-      if (errno == EEXIST)
+    if (!rename_new(part, target)) {
+      if (errno == EEXIST || errno == ENOTEMPTY)
         throw Error(Code::already_exists, target + " is there already").next("give another name");
       throw file_error(errno, "rename", target);
     }

@@ -1,9 +1,12 @@
 // Connections, statements, result codes.
+#include <unistd.h>
+
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <thread>
 
+#include "base/files.h"
 #include "store/sqlite_impl.h"
 
 namespace kesu::sqlite {
@@ -31,25 +34,47 @@ std::string uri_of(std::string_view path) {
 
 }  // namespace
 
+namespace {
+// SQLite keeps the system's word not on every way (a sync that fails inside a commit): then errno still has
+// it.
+int system_error(sqlite3* db) {
+  const int now = errno, kept = db ? sqlite3_system_errno(db) : 0;
+  for (int known : {ENOSPC, EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, EFBIG})
+    if (kept == 0 && now == known) return known;
+  return kept;
+}
+
+// Whether this user may write: then a database that is "read-only" is so because its disk refuses.
+bool may_write(const std::string& path) {
+  return ::access(path.c_str(), W_OK) == 0 && ::access(dir_name(path).c_str(), W_OK) == 0;
+}
+}  // namespace
+
 Error error_of(sqlite3* db, int rc, std::string_view doing, std::string_view path) {
-  int primary = rc & 0xff, system = db ? sqlite3_system_errno(db) : 0;
-  bool full = primary == SQLITE_FULL || (primary == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT));
+  int primary = rc & 0xff, system = system_error(db);
+  const bool no_space = system == ENOSPC || system == EDQUOT;
+  bool full = primary == SQLITE_FULL || ((primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) && no_space);
   Code code = Code::store_unavailable;
   if (full)
     code = Code::disk_full;
   else if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED)
     code = Code::store_busy;
+  else if (primary == SQLITE_NOMEM)
+    code = Code::out_of_memory;
   else if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_CONSTRAINT ||
            primary == SQLITE_SCHEMA || primary == SQLITE_MISMATCH)
     code = Code::ledger_damaged;
   else if (primary == SQLITE_READONLY || primary == SQLITE_PERM)
-    code = Code::read_only;
+    code = may_write(std::string(path)) ? Code::store_unavailable : Code::read_only;
   std::string cause = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
   if (system != 0 && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL))
     cause += std::string(": ") + std::strerror(system);
   Error e(code, "cannot " + std::string(doing) + " " + std::string(path));
   e.cause(cause);
-  if (code == Code::disk_full) e.next("free some space there, then run the same command again");
+  if (primary == SQLITE_NOMEM) system = ENOMEM;
+  e.next(file_error(full ? ENOSPC : system, "use", path).next());
+  if (e.next().empty()) e.next("remove the cause, then run the same command again");
+  if (code == Code::read_only) e.next("run it as the vault's owner, with the vault mounted for writing");
   if (code == Code::store_busy) e.next("another kesu is writing; try again when it has finished");
   if (code == Code::ledger_damaged) e.next("run: kesu ledger verify");
   return e;
@@ -83,6 +108,7 @@ int Db::wait(void* self, int tries) {
 }
 
 void Db::run(const char* sql) {
+  errno = 0;
   int rc = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
   if (rc == SQLITE_OK) return;
   last_rc = rc;
@@ -120,6 +146,7 @@ Statement& Statement::bind(int at, ByteView v) {
 }
 
 bool Statement::step() {
+  errno = 0;
   int rc = sqlite3_step(stmt_);
   if (rc == SQLITE_ROW) return true;
   if (rc == SQLITE_DONE) return false;

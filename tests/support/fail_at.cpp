@@ -7,6 +7,8 @@
 // pipes, sockets and devices never. Report, one line each: `call ORDINAL NAME TASK TARGET`, with `failed` in
 // place of `call` where it was made to fail; then `exit CODE`. Own exit code: the command's, 125 when tracing
 // itself failed.
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -37,6 +39,13 @@ bool below(const std::string& path, const std::vector<std::string>& roots) {
   for (const std::string& root : roots)
     if (path == root || path.starts_with(root + "/")) return true;
   return roots.empty();
+}
+
+// A file that is there needs no space to be opened.
+bool can_meet(const traced::Call& call, int error) {
+  const std::string name = call.name;
+  const bool opens = name == "open" || name == "openat";
+  return !(opens && (error == ENOSPC || error == EDQUOT) && access(call.target.c_str(), F_OK) == 0);
 }
 
 int usage() {
@@ -73,7 +82,7 @@ int main(int argc, char** argv) {
     if (!below(call.target, o.under)) return traced::Verdict{};
     ++ordinal;
     const bool later = o.from && o.at > 0 && ordinal > o.at && !kFreeing.contains(call.name);
-    const bool fails = ordinal == o.at || later;
+    const bool fails = (ordinal == o.at || later) && can_meet(call, o.error);
     std::fprintf(report, "%s %ld %s %d %s\n", fails ? "failed" : "call", ordinal, call.name, call.task,
                  call.target.c_str());
     return traced::Verdict{.error = fails ? o.error : 0};
