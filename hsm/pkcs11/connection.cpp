@@ -38,6 +38,13 @@ Connection::Connection(Uri uri, std::shared_ptr<CallLog> log)
   token_ = found.info;
 }
 
+Connection::Connection(const Connection& of)
+    : log_(of.log_), uri_(of.uri_), module_(of.module_), token_(of.token_) {
+  auto lock = hold_logins();
+  session_ = std::make_unique<Session>(module_, of.session_->slot(), log_.get());
+  log_in(*session_, {of.session_->slot(), token_}, true);
+}
+
 bool Connection::lost(const Error& error) {
   if (error.code() == Code::session_lost) return true;
   const auto* call = dynamic_cast<const CallError*>(&error);
@@ -77,6 +84,10 @@ void Connection::log_in(Session& session, const TokenFound& found, bool again) {
     logins_ = module_->logins;
     return;
   }
+  if (again && uri_.one_login)
+    throw Error(Code::session_lost, "the login at token " + padded_text(found.info.label) + " was lost")
+        .tried("nothing: this process logs in once")
+        .next("run the command again");
   if (again && uri_.pin_source.starts_with("fd:"))
     throw Error(Code::session_lost, "the login at token " + padded_text(found.info.label) + " was lost")
         .tried("logging in again")

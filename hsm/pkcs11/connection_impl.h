@@ -17,6 +17,11 @@ class Connection {
   // ProviderFactory::open.
   Connection(Uri uri, std::shared_ptr<CallLog> log);
 
+  // A further session of the same login, with bookkeeping of its own. Errors: session_lost and those of a login,
+  // where the login does not stand.
+  Connection(const Connection& of);
+  Connection& operator=(const Connection&) = delete;
+
   Session& session() { return *session_; }
   Module& module() { return *module_; }
   const CK_TOKEN_INFO& token() const { return token_; }

@@ -17,7 +17,7 @@
 
 namespace kesu::p11 {
 
-// Which calls were made and what they answered, without arguments. Used by one thread at a time.
+// Which calls were made and what they answered, without arguments. Providers of several threads may share one.
 class CallLog {
  public:
   void add(const char* call, CK_RV rv, std::chrono::steady_clock::duration took);
@@ -31,6 +31,7 @@ class CallLog {
     std::chrono::steady_clock::duration took;
   };
   static constexpr size_t kMaxRows = 4096;
+  mutable std::mutex mutex_;
   std::vector<Row> rows_;
   int64_t dropped_ = 0;
 };
@@ -40,6 +41,7 @@ class CallLog {
 struct Quirks {
   std::string_view library;  // part of the library's manufacturer or description; empty: every other module
   std::vector<CK_RV> gcm_tag_errors;
+  bool scales;  // do its sessions work side by side?
 };
 
 class Module {
@@ -56,6 +58,7 @@ class Module {
   const std::string& path() const { return path_; }
   const std::string& sha256() const { return sha256_; }
   bool is_tag_error(CK_RV rv) const;
+  bool scales() const { return quirks_->scales; }
 
   // Which layout of CK_GCM_PARAMS the module takes is found out by its first refusal.
   std::atomic<bool> short_gcm_params{false};

@@ -10,6 +10,8 @@ namespace kesu::p11 {
 
 namespace {
 constexpr size_t kTag = 16, kNonce = 12;
+// Nonces that one call of the token's generator gives.
+constexpr size_t kNonces = 64;
 
 std::string version_text(const CK_VERSION& version) {
   return std::to_string(version.major) + "." + std::to_string(version.minor);
@@ -28,6 +30,11 @@ std::string cache_key(const KeyRef& ref) {
 }
 
 }  // namespace
+
+std::unique_ptr<Provider> Pkcs11Provider::another() {
+  return repeatable(
+      [&] { return std::make_unique<Pkcs11Provider>(std::make_unique<Connection>(*connection_)); });
+}
 
 ProviderIdentity Pkcs11Provider::identity() {
   const CK_INFO& library = session().module().info();
@@ -231,14 +238,24 @@ Secret Pkcs11Provider::unwrap(const KeyRef& ref, const WrappedKey& wrapped, Byte
   return repeatable([&] { return unwrap_once(ref, wrapped, aad); });
 }
 
+Bytes Pkcs11Provider::next_nonce() {
+  if (nonces_.empty()) {
+    Bytes fresh(kNonces * kNonce);
+    session().random(fresh);
+    nonces_ = std::move(fresh);
+  }
+  Bytes out(nonces_.end() - kNonce, nonces_.end());
+  nonces_.resize(nonces_.size() - kNonce);  // before it is used: no failure brings it back
+  return out;
+}
+
 WrappedKey Pkcs11Provider::wrap_once(const KeyRef& ref, const Secret& key, ByteView aad) {
   if (is_signing(ref.purpose))
     throw Error(Code::mechanism_absent, ref.label + " is a signing key and cannot wrap");
   if (key.empty()) throw Error(Code::bad_input, "there is nothing to wrap");
   CK_OBJECT_HANDLE wrapping = usable(ref);
   WrappedKey out;
-  out.nonce.resize(kNonce);
-  session().random(out.nonce);
+  out.nonce = next_nonce();
   out.blob.resize(key.size() + kTag);
   auto done = session().gcm(true, wrapping, out.nonce, aad, key.reveal(), out.blob);
   if (done.rv != CKR_OK) throw call_error(done.call, done.rv, "wrapping a data key with " + ref.label);

@@ -17,6 +17,8 @@ class Pkcs11Provider final : public Provider {
  public:
   explicit Pkcs11Provider(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 
+  std::unique_ptr<Provider> another() override;
+  bool scales() const override { return connection_->module().scales(); }
   ProviderIdentity identity() override;
   Capabilities capabilities() override;
   Birth generate(const VersionRef& version, KeyPurpose purpose) override;
@@ -61,10 +63,14 @@ class Pkcs11Provider final : public Provider {
   std::optional<Birth> recover_once(const VersionRef& version, KeyPurpose purpose);
   Birth adopt_once(const VersionRef& version, const ObjectSelector& what);
 
+  // Twelve bytes that no wrap of this provider had before; drawn in blocks.
+  Bytes next_nonce();
+
   std::unique_ptr<Connection> connection_;
   // Keys that opened their canary, or signed, in this session; by label, id and what they were checked
   // against.
   std::map<std::string, CK_OBJECT_HANDLE> checked_;
+  Bytes nonces_;  // not used yet
 };
 
 template <class F>

@@ -111,6 +111,8 @@ Uri Uri::parse(const std::string& text) {
       out.pin_source = pin_source_of(value);
     else if (name == "x-kesu-try-pin" && value == "1")
       out.try_pin = true;
+    else if (name == "x-kesu-one-login" && value == "1")
+      out.one_login = true;
     else if (name == "module-name")
       throw bad("'module-name' depends on where libraries are searched")
           .next("give module-path=/path/module.so");

@@ -1,5 +1,6 @@
 // kesu-probe: one request on standard input, one answer on standard output (docs/spec/provider-port.md,
-// "Probe").
+// "Probe"). With the argument `prove` it opens wraps again for another process of kesu ("Proofs of wraps").
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -11,6 +12,7 @@
 #include "base/secret.h"
 #include "hsm/register.h"
 #include "provider/probe.h"
+#include "provider/prover.h"
 
 namespace {
 
@@ -52,10 +54,20 @@ std::string host_name() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
+int prove() {
+  // Ctrl-C at the terminal is the parent's affair; when that ends, so does this: by itself, for a login that
+  // is cut off may cost a software token its file.
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_IGN);
+  auto factory = kesu::provider_factory();
+  kesu::serve_proofs(*factory, 0);
+  return 0;
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   kesu::harden_process();
+  if (argc == 2 && std::string_view(argv[1]) == "prove") return prove();
   // A module that prints must not spoil the answer: its standard output is our standard error.
   kesu::Fd answer_fd(::dup(1));
   ::dup2(2, 1);

@@ -4,6 +4,7 @@
 namespace kesu::soft {
 
 void CallLog::add(const char* call, std::string answer, std::chrono::steady_clock::duration took) {
+  std::lock_guard lock(mutex_);
   if (!rows_.empty() && rows_.back().call == call && rows_.back().answer == answer) {
     ++rows_.back().times;
     rows_.back().took += took;
@@ -16,6 +17,7 @@ void CallLog::add(const char* call, std::string answer, std::chrono::steady_cloc
 
 Json CallLog::to_json() const {
   Json out = Json::array({});
+  std::lock_guard lock(mutex_);
   for (const Row& row : rows_) {
     const int64_t ms = std::chrono::duration_cast<std::chrono::milliseconds>(row.took).count();
     out.push(Json::object({{"call", row.call}, {"ms", ms}, {"rv", row.answer}, {"times", row.times}}));

@@ -150,6 +150,11 @@ Keystore::Keystore(std::string path, Secret kek, Random& random)
   reload();
 }
 
+std::unique_ptr<Keystore> Keystore::another() {
+  refresh();
+  return std::make_unique<Keystore>(path_, Secret::from(kek_.reveal()), random_);
+}
+
 std::optional<size_t> Keystore::by_label(const std::string& label) const {
   auto it = labels_.find(label);
   return it == labels_.end() ? std::nullopt : std::optional(it->second);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ class Keystore {
   // `kek`: derive() of the passphrase with this very header. Errors: token_absent (no file), pin_wrong,
   // container_damaged, and those of look().
   Keystore(std::string path, Secret kek, Random& random);
+
+  // The same file under the same KEK, for another thread. Errors: as refresh().
+  std::unique_ptr<Keystore> another();
 
   const std::string& path() const { return path_; }
   const Header& header() const { return header_; }

@@ -28,6 +28,10 @@ class SoftProvider final : public Provider {
   SoftProvider(std::unique_ptr<Keystore> keystore, std::shared_ptr<CallLog> log, Rekeyed rekeyed)
       : store_(std::move(keystore)), log_(std::move(log)), rekeyed_(std::move(rekeyed)) {}
 
+  std::unique_ptr<Provider> another() override {
+    return std::make_unique<SoftProvider>(store_->another(), log_, rekeyed_);
+  }
+  bool scales() const override { return true; }
   ProviderIdentity identity() override;
   Capabilities capabilities() override;
   Birth generate(const VersionRef& version, KeyPurpose purpose) override;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@
 
 namespace kesu::soft {
 
-// Which calls were made and what they answered, without arguments: for the probe's transcript.
+// Which calls were made and what they answered, without arguments: for the probe's transcript. Providers of
+// several threads may share one.
 class CallLog {
  public:
   void add(const char* call, std::string answer, std::chrono::steady_clock::duration took);
@@ -25,6 +27,7 @@ class CallLog {
     std::chrono::steady_clock::duration took;
   };
   static constexpr size_t kMaxRows = 4096;
+  mutable std::mutex mutex_;
   std::vector<Row> rows_;
 };
 

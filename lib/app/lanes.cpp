@@ -1,17 +1,50 @@
 #include "app/lanes.h"
 
-#include "provider/wrap_checked.h"
+#include <cstdlib>
+#include <set>
+
+#include "crypto/mac.h"
 
 namespace kesu {
 
-Lanes::Lanes(Vault& vault, unsigned count) : vault_(vault), count_(count ? count : 1) {}
+namespace {
+// Below this the other process's start and login cost more than it saves.
+constexpr int64_t kProverFrom = 2000;
+
+int64_t prover_from() {
+  if (const char* text = std::getenv("KESU_PROVER"); text && *text) {
+    char* end = nullptr;
+    const long long n = std::strtoll(text, &end, 10);
+    if (!*end && n >= 0) return n;
+  }
+  return kProverFrom;
+}
+}  // namespace
+
+Lanes::Lanes(Vault& vault, unsigned count) : vault_(vault), lanes_(count ? count : 1) {}
 Lanes::~Lanes() = default;
+
+Lanes::Place& Lanes::place(const std::string& provider) {
+  std::unique_ptr<Place>& slot = places_[provider];
+  if (slot) return *slot;
+  slot = std::make_unique<Place>();
+  try {
+    slot->shared = &vault_.provider(provider);
+    if (slot->shared->scales())
+      for (size_t i = 1; i < lanes_.size(); ++i) slot->others.push_back(slot->shared->another());
+  } catch (const Error& e) {
+    slot->refusal = e;
+  }
+  return *slot;
+}
 
 void Lanes::allow(const VersionRecord& version, ProcessFor why) {
   if (!version.ref) return;
-  Allowed a{*version.ref, version.provider, std::nullopt};
+  Allowed a{*version.ref, nullptr, std::nullopt};
   try {
     refuse_to_process(vault_, version, why);
+    a.place = &place(version.provider);
+    a.refusal = a.place->refusal;
   } catch (const Error& e) {
     a.refusal = e;
   }
@@ -19,41 +52,103 @@ void Lanes::allow(const VersionRecord& version, ProcessFor why) {
 }
 
 void Lanes::allow_all(const DatasetRecord& dataset, ProcessFor why) {
-  for (auto& [id, key] : vault_.state().keys)
-    if (key.purpose == KeyPurpose::wrap)
-      for (const VersionRecord& v : key.versions) allow(v, why);
-  (void)dataset;
+  // Every version that ever wrapped for the dataset wrapped a dataset key first.
+  std::set<std::string> known{dataset.key};
+  for (const DatasetKeyRecord& k : dataset.keys) known.insert(VersionRef::parse(k.version)->key.str());
+  for (auto& [id, key] : vault_.state().keys) {
+    if (key.purpose != KeyPurpose::wrap) continue;
+    for (const VersionRecord& v : key.versions)
+      // A provider is not opened, and nobody asked for its PIN, for the sake of a key that the ledger never
+      // saw with this dataset.
+      if (known.contains(id) || vault_.provider_open(v.provider)) allow(v, why);
+  }
+}
+
+void Lanes::expect(const VersionRecord& version, int64_t wraps) {
+  const int64_t from = prover_from();
+  auto it = versions_.find(version.id);
+  if (it == versions_.end() || it->second.refusal || from == 0 || wraps < from) return;
+  Place& p = *it->second.place;
+  // Lanes that have sessions of their own prove as fast as another process could.
+  if (p.prover || !p.others.empty() || p.shared->scales()) return;
+  std::vector<KeyRef> refs;
+  std::map<std::string, size_t> there;
+  for (auto& [id, allowed] : versions_)
+    if (allowed.place == &p && !allowed.refusal) {
+      there.emplace(id, refs.size());
+      refs.push_back(allowed.ref);
+    }
+  p.prover = Prover::start(vault_.env().probe_program,
+                           vault_.provider_uri(vault_.state().providers.at(version.provider)),
+                           p.shared->identity(), refs);
+  if (p.prover) p.proven_there = std::move(there);
 }
 
 const Lanes::Allowed& Lanes::allowed(const VersionRef& version) const {
   auto it = versions_.find(version.str());
   if (it == versions_.end())
-    throw Error(Code::object_absent, "key version " + version.brief() + " is not in this vault");
-  if (it->second.refusal) throw *it->second.refusal;
+    throw Error(Code::object_absent, "key version " + version.brief() + " is not in this vault")
+        .cause("or no object of this dataset was ever under it, as far as the ledger knows");
+  if (it->second.refusal) throw Error(*it->second.refusal);
   return it->second;
 }
 
-Provider& Lanes::session(unsigned, const std::string& provider) { return vault_.provider(provider); }
+Lanes::Turn Lanes::turn(unsigned lane, const Allowed& version) const {
+  Place& p = *version.place;
+  if (p.others.empty()) return {std::unique_lock(p.turn), *p.shared};
+  return {std::unique_lock<std::mutex>(), lane ? *p.others.at(lane - 1) : *p.shared};
+}
 
 WrappedKey Lanes::wrap(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                        const std::string& what) {
   const Allowed& a = allowed(version);
-  std::lock_guard lock(mutex_);
-  return wrap_checked(session(lane, a.provider), a.ref, key, aad, what);
+  Turn t = turn(lane, a);
+  return wrap_checked(t.provider, a.ref, key, aad, what);
 }
 
-void Lanes::expect(const VersionRecord&, int64_t) {}
 WrappedKey Lanes::wrap_later(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                              const std::string& what) {
-  return wrap(lane, version, key, aad, what);
+  const Allowed& a = allowed(version);
+  Prover* prover = a.place->prover.get();
+  auto there = a.place->proven_there.find(version.str());
+  if (!prover || there == a.place->proven_there.end()) return wrap(lane, version, key, aad, what);
+  WrappedKey wrapped = [&] {
+    Turn t = turn(lane, a);
+    return t.provider.wrap(a.ref, key, aad);
+  }();
+  Pending& p = lanes_[lane].pending.emplace_back();
+  p.version = &a;
+  p.claim.wrap = {wrapped, to_bytes(aad), hmac_sha256(prover->tag_key(), key.reveal()), what};
+  prover->submit(there->second, p.claim);
+  return wrapped;
 }
-void Lanes::confirm(unsigned) {}
-size_t Lanes::good(unsigned) const { return 0; }
+
+void Lanes::confirm(unsigned lane) {
+  Lane& l = lanes_[lane];
+  l.good = 0;
+  std::exception_ptr first;
+  for (Pending& p : l.pending) {
+    Prover& prover = *p.version->place->prover;
+    prover.wait(p.claim);  // all of them: the prover holds on to each until then
+    if (first) continue;
+    try {
+      if (p.claim.verdict != Prover::Verdict::proven) {
+        Turn t = turn(lane, *p.version);
+        prove_wrap(t.provider, p.version->ref, p.claim.wrap, prover.tag_key());
+      }
+      ++l.good;
+    } catch (...) {
+      first = std::current_exception();
+    }
+  }
+  l.pending.clear();
+  if (first) std::rethrow_exception(first);
+}
 
 Secret Lanes::unwrap(unsigned lane, const Slot& slot, ByteView aad) {
   const Allowed& a = allowed(slot.version);
-  std::lock_guard lock(mutex_);
-  return session(lane, a.provider).unwrap(a.ref, slot.wrapped, aad);
+  Turn t = turn(lane, a);
+  return t.provider.unwrap(a.ref, slot.wrapped, aad);
 }
 
 }  // namespace kesu

@@ -1,67 +1,96 @@
-// Wrapping and unwrapping from several threads at once, each with its own session at the provider. The vault
-// itself stays with one thread: what it has to say of a version is asked beforehand.
+// Wrapping and unwrapping from several threads at once, each with its own session at the provider where that
+// helps. The vault itself stays with one thread: what it has to say of a version is asked beforehand.
 #pragma once
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "app/key_states.h"
 #include "app/vault.h"
+#include "provider/prover.h"
 #include "seal/object.h"
 
 namespace kesu {
 
 class Lanes {
  public:
-  // For `count` threads, numbered from 0. The vault's thread makes and destroys it.
+  // For `count` threads, numbered from 0. The vault's thread makes and destroys it: destroyed it must be
+  // before the vault closes its providers, and before a probe that wants every session closed. While lanes
+  // run, the vault's thread uses no provider but through its own lane (no checkpoint, no dataset key).
   Lanes(Vault& vault, unsigned count);
   ~Lanes();
-  unsigned size() const { return count_; }
+  unsigned size() const { return static_cast<unsigned>(lanes_.size()); }
 
-  // The vault's thread, while no lane runs. Allows a version for an end: what refuse_to_process says is kept
-  // and thrown where a lane needs it; sessions are opened on first use.
+  // The vault's thread, while no lane runs. Allows a version for an end: what refuse_to_process says, or
+  // Vault::provider, is kept and thrown where a lane needs it.
   void allow(const VersionRecord& version, ProcessFor why);
   // Every version that a slot of this dataset may name, as the ledger knows it.
   void allow_all(const DatasetRecord& dataset, ProcessFor why);
 
-  // The vault's thread, while no lane runs, after allow(): about so many wraps are to come by wrap_later. Where
-  // it pays (many wraps, a provider whose sessions do not add up), a process of ours logs in besides and proves
-  // wraps there while the lanes go on. Errors: pin_wrong, when that login spends an attempt.
+  // The vault's thread, while no lane runs, after allow(): about so many wraps are to come by wrap_later.
+  // Where it pays (many wraps, a provider whose sessions do not add up), a process of ours logs in besides
+  // and proves wraps there while the lanes go on. KESU_PROVER says from how many; 0: never. Errors:
+  // pin_wrong, when that login spent an attempt.
   void expect(const VersionRecord& version, int64_t wraps);
 
-  // From lane `lane`'s thread. Returns a wrap that is proven to open. Errors: those of wrap_checked, and of
-  // Vault::provider.
+  // From lane `lane`'s thread. Returns a wrap that is proven to open. Errors: object_absent for a version
+  // that was not allowed, those of refuse_to_process, wrap_checked and Vault::provider.
   WrappedKey wrap(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                   const std::string& what);
   // The same, but nothing may rely on it (no final name, no slot of a file that has one, no entry) before
-  // confirm() of the same lane returned: proofs are made meanwhile, elsewhere. `what` is named if it fails.
+  // confirm() of the same lane returned: it may be proven elsewhere meanwhile. `what` is named if it fails.
   WrappedKey wrap_later(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                         const std::string& what);
   // From lane `lane`'s thread, or the vault's while no lane runs: returns when every wrap_later() of the lane
-  // since its last confirm() is proven. Call it for a group of some dozens up to a thousand: a call for each
-  // wrap waits for each. Errors: as wrap(), naming the first that does not open; then nothing of the group
-  // may be kept that good(lane, …) does not name.
+  // since its last confirm() is proven. For groups of some dozens up to a thousand: a call for each wrap
+  // would wait for each. Errors: as wrap(), for the first that does not open; what was wrapped before that
+  // one in the group is proven all the same, how many tells good().
   void confirm(unsigned lane);
-  // After a confirm() that threw: how many of the group, from its first, are proven all the same.
-  size_t good(unsigned lane) const;
+  size_t good(unsigned lane) const { return lanes_[lane].good; }
   // Errors: object_absent for a version that was not allowed, those of refuse_to_process and
   // Provider::unwrap.
   Secret unwrap(unsigned lane, const Slot& slot, ByteView aad);
 
  private:
+  // A provider, as the lanes use it: a session for each, or one for all under a mutex.
+  struct Place {
+    Provider* shared = nullptr;                     // the vault's own; also lane 0's
+    std::vector<std::unique_ptr<Provider>> others;  // of the lanes from 1 on; empty: all take turns
+    std::mutex turn;
+    std::optional<Error> refusal;  // of Vault::provider
+    std::unique_ptr<Prover> prover;
+    std::map<std::string, size_t> proven_there;  // versions whose wraps it proves
+  };
   struct Allowed {
     KeyRef ref;
-    std::string provider;
+    Place* place = nullptr;
     std::optional<Error> refusal;
   };
+  struct Pending {
+    const Allowed* version = nullptr;
+    Prover::Claim claim;
+  };
+  struct Lane {
+    std::deque<Pending> pending;
+    size_t good = 0;
+  };
+  // One lane's use of a provider.
+  struct Turn {
+    std::unique_lock<std::mutex> lock;
+    Provider& provider;
+  };
+
+  Place& place(const std::string& provider);
   const Allowed& allowed(const VersionRef& version) const;
-  Provider& session(unsigned lane, const std::string& provider);
+  Turn turn(unsigned lane, const Allowed& version) const;
 
   Vault& vault_;
-  unsigned count_;
+  std::vector<Lane> lanes_;
+  std::map<std::string, std::unique_ptr<Place>> places_;
   std::map<std::string, Allowed> versions_;
-  std::mutex mutex_;
 };
 
 }  // namespace kesu

@@ -98,6 +98,9 @@ struct ProbeTranscript {
 // can be started.
 ProbeTranscript run_probe(const std::string& probe_program, const Json& request, Millis timeout);
 
+// Names of the variables that a process of ours gets which opens the provider of this URI.
+std::vector<std::string> provider_environment(const std::string& uri);
+
 // "kesu-probe" in the directory of the running program; Error not_found when it is not there.
 std::string probe_program_beside();
 

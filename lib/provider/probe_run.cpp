@@ -19,19 +19,9 @@ constexpr const char* kPassed[] = {"SOFTHSM2_CONF", "TPM2_PKCS11_STORE", "TPM2_P
 constexpr size_t kMaxStderr = 8192;
 constexpr std::string_view kFromEnvironment[] = {"pin-source=env:", "passphrase-source=env:"};
 
-std::vector<std::string> environment_for(const Json& request) {
-  std::vector<std::string> names(std::begin(kPassed), std::end(kPassed));
+std::string uri_of(const Json& request) {
   const Json* uri = request.is_object() ? request.find("uri") : nullptr;
-  if (uri != nullptr && uri->is_string()) {
-    const std::string& text = uri->as_string();
-    for (std::string_view source : kFromEnvironment) {
-      size_t at = text.find(source);
-      if (at == std::string::npos) continue;
-      at += source.size();
-      names.push_back(text.substr(at, text.find('&', at) - at));
-    }
-  }
-  return names;
+  return uri != nullptr && uri->is_string() ? uri->as_string() : std::string();
 }
 
 std::string printable(std::string text) {
@@ -42,11 +32,22 @@ std::string printable(std::string text) {
 
 }  // namespace
 
+std::vector<std::string> provider_environment(const std::string& uri) {
+  std::vector<std::string> names(std::begin(kPassed), std::end(kPassed));
+  for (std::string_view source : kFromEnvironment) {
+    size_t at = uri.find(source);
+    if (at == std::string::npos) continue;
+    at += source.size();
+    names.push_back(uri.substr(at, uri.find('&', at) - at));
+  }
+  return names;
+}
+
 ProbeTranscript run_probe(const std::string& probe_program, const Json& request, Millis timeout) {
   ProbeTranscript transcript;
   transcript.request = request;
   ProgramResult result = run_program({.argv = {probe_program},
-                                      .pass = environment_for(request),
+                                      .pass = provider_environment(uri_of(request)),
                                       .input = to_bytes(as_bytes(request.canonical())),
                                       .timeout = timeout,
                                       .max_err = kMaxStderr});

@@ -111,6 +111,10 @@ Error cannot(const char* what) {
 }
 }  // namespace
 
+std::unique_ptr<Provider> Provider::another() {
+  throw Error(Code::mechanism_absent, "this provider gives one session for each login");
+}
+
 Birth Provider::import_key(const VersionRef&, const Secret&) { throw cannot("take keys made elsewhere"); }
 Birth Provider::adopt(const VersionRef&, const ObjectSelector&) {
   throw cannot("hand over keys that it already holds");

@@ -14,4 +14,15 @@ namespace kesu {
 WrappedKey wrap_checked(Provider& provider, const KeyRef& ref, const Secret& key, ByteView aad,
                         const std::string& what);
 
+// A wrap that is still to be proven, without the data key: `tag` is HMAC-SHA-256 of the key under a random
+// key of this process. From 32 random bytes and their tag nobody learns anything of the data key.
+struct WrapClaim {
+  WrappedKey wrapped;
+  Bytes aad;
+  Digest32 tag{};
+  std::string what;
+};
+// Provider::unwrap of the claim, whose tag must be the same. Errors as wrap_checked.
+void prove_wrap(Provider& provider, const KeyRef& ref, const WrapClaim& claim, const Secret& tag_key);
+
 }  // namespace kesu

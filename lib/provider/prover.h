@@ -1,0 +1,65 @@
+// A process of ours that opens wraps again while this one goes on wrapping: modules that do one operation at
+// a time in a process do two in two. It logs in for itself, is told HMACs of data keys and never a key, and
+// answers yes, or nothing that counts: what it does not affirm is proven here (wrap_checked.h).
+#pragma once
+#include <sys/types.h>
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "provider/wrap_checked.h"
+
+namespace kesu {
+
+class Prover {
+ public:
+  // Can a second process log in there: is the secret of the login to be read once more, without asking?
+  static bool possible(const std::string& uri);
+  // Starts `program` (kesu-probe) in its proving mode for these keys; returns when it is logged in. nullptr
+  // where it does not come to that. Errors: pin_wrong, for then it spent an attempt.
+  static std::unique_ptr<Prover> start(const std::string& program, const std::string& uri,
+                                       const ProviderIdentity& identity, const std::vector<KeyRef>& keys);
+  ~Prover();  // ends the process, and with it its login, before it returns
+  Prover(const Prover&) = delete;
+  Prover& operator=(const Prover&) = delete;
+
+  enum class Verdict { open, proven, none };  // none: it did not say so, whatever the reason
+  // One wrap under way; it lies still until wait() returned for it.
+  struct Claim {
+    WrapClaim wrap;
+    std::atomic<Verdict> verdict{Verdict::open};
+  };
+
+  const Secret& tag_key() const { return tag_key_; }
+  // From any thread. `key`: position among the keys at start. Never throws for the process's sake.
+  void submit(size_t key, Claim& claim);
+  // From any thread: until there is a verdict.
+  void wait(Claim& claim);
+
+ private:
+  Prover() = default;
+  bool begin(const std::string& uri, const ProviderIdentity& identity, const std::vector<KeyRef>& keys);
+  void send(ByteView bytes);
+  void flush();
+  void take_answers();  // under answers_; what there is
+  void give_up();
+
+  pid_t pid_ = -1;
+  Fd socket_;
+  Secret tag_key_;
+  // Order: send_, then answers_.
+  std::mutex send_, answers_;
+  Bytes out_;                   // under send_
+  std::deque<Claim*> waiting_;  // under answers_: submitted, in order
+  std::atomic<bool> dead_{false};
+};
+
+// The other side: `kesu-probe prove`, over the socket at `fd`, until it is closed.
+void serve_proofs(ProviderFactory& factory, int fd);
+
+}  // namespace kesu
