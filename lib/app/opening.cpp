@@ -76,6 +76,7 @@ OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, con
       accept_compromised.empty() ? "open" : "open; compromised versions accepted: " + accept_compromised;
   settle(vault);
   OpenResult result;
+  Crew crew;
   std::map<std::string, std::vector<Candidate>> by_dataset;
   int64_t total = 0, done = 0;
   for (const std::string& path : sealed_files(sources)) {
@@ -107,7 +108,7 @@ OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, con
           const DatasetRecord& d = readable(vault, vault.state(), c);
           OpenedFile opened = open_to_file(
               c.path, [&](const Slot& slot, ByteView aad) { return unwrap_slot(vault, d, slot, aad, why); },
-              [&](const Metadata& m) { return safe_destination(root, safe_relative_path(m.name)); },
+              [&](const Metadata& m) { return safe_destination(root, safe_relative_path(m.name)); }, crew,
               {.replace = force, .durable = false});
           ++result.opened;
           result.bytes += static_cast<int64_t>(opened.object.plain_bytes);

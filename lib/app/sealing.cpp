@@ -334,7 +334,7 @@ class Sealer {
     SealedFile sealed = seal_file_to(
         request, fd.get(), dir_name(f.place),
         [&](const Secret& key, ByteView aad) { return wrap_checked(*provider_, ref_, key, aad, f.path); },
-        vault_.env().random);
+        vault_.env().random, crew_);
     publish(sealed.part, f.place);
     SegmentObject o;
     o.object = id;
@@ -388,6 +388,7 @@ class Sealer {
   Secret key_;
   std::string key_id_;
   int64_t done_ = 0, total_ = 0;
+  Crew crew_;
 };
 }  // namespace
 

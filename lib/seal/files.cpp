@@ -1,21 +1,37 @@
-// File system side of sealing and opening.
+// Files that sealing and opening meet: sources, temporary names, places below a root.
 #include "seal/files.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
-#include <optional>
 
+#include "base/interrupt.h"
 #include "seal/damage.h"
+#include "seal/files_impl.h"
 
 namespace kesu {
 
 namespace {
 FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
+
+// Names in `directory`, or paths; `shown` is the new one for messages.
+void rename_new(int directory, const std::string& from, const std::string& to, const std::string& shown) {
+  if (::renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE) == 0) return;
+  if (errno == EEXIST) throw there_already(shown);
+  if (errno != EINVAL && errno != ENOSYS) throw file_error(errno, "rename into place", shown);
+  // File systems without that flag: a link never replaces either.
+  if (::linkat(directory, from.c_str(), directory, to.c_str(), 0) != 0) {
+    if (errno == EEXIST) throw there_already(shown);
+    throw file_error(errno, "put into place", shown);
+  }
+  ::unlinkat(directory, from.c_str(), 0);
+}
+}  // namespace
 
 void write_at(int fd, uint64_t offset, ByteView bytes, const std::string& path) {
   while (!bytes.empty()) {
@@ -27,27 +43,6 @@ void write_at(int fd, uint64_t offset, ByteView bytes, const std::string& path) 
   }
 }
 
-// A file under a temporary name; unlinked unless it was kept.
-class Temporary {
- public:
-  Temporary(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
-  Temporary(Temporary&&) = default;
-  ~Temporary() {
-    if (fd_.ok() && !kept_) ::unlink(path_.c_str());
-  }
-  int fd() const { return fd_.get(); }
-  const std::string& path() const { return path_; }
-  void keep() { kept_ = true; }
-
- private:
-  std::string path_;
-  Fd fd_;
-  bool kept_ = false;
-};
-
-constexpr int kCreate = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-
-// The named file is the one behind `fd`.
 bool same_file(int fd, const std::string& path) {
   struct stat a {
   }, b{};
@@ -55,7 +50,6 @@ bool same_file(int fd, const std::string& path) {
          a.st_ino == b.st_ino;
 }
 
-// The lock tells a living opener from what a killed one left behind: only the latter is taken away.
 Temporary create_opening(const std::string& path) {
   for (int attempt = 0; attempt < 8; ++attempt) {
     Fd fd(::open(path.c_str(), kCreate, 0600));
@@ -82,19 +76,6 @@ Error there_already(const std::string& path) {
       .next("choose another place, or ask for it to be replaced");
 }
 
-void rename_new(const std::string& from, const std::string& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
-  if (errno == EEXIST) throw there_already(to);
-  if (errno != EINVAL && errno != ENOSYS) throw file_error(errno, "rename into place", to);
-  // File systems without that flag: a link never replaces either.
-  if (::link(from.c_str(), to.c_str()) != 0) {
-    if (errno == EEXIST) throw there_already(to);
-    throw file_error(errno, "put into place", to);
-  }
-  ::unlink(from.c_str());
-}
-}  // namespace
-
 FileFacts file_facts(int fd) {
   struct stat st {};
   if (::fstat(fd, &st) != 0) throw file_error(errno, "examine", "an open file");
@@ -107,12 +88,20 @@ FileFacts file_facts(int fd) {
   return f;
 }
 
-FdSource::FdSource(int fd) : fd_(fd), facts_(file_facts(fd)) {
+FdSource::FdSource(int fd, const Crew* crew) : fd_(fd), crew_(crew), facts_(file_facts(fd)) {
   if (facts_.regular && facts_.size > (1u << 20)) ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 }
 
 size_t FdSource::operator()(std::span<uint8_t> out) {
   for (;;) {
+    check_interrupted();
+    if (!facts_.regular) {
+      // A pipe may stay silent for ever: looks up now and then.
+      pollfd wait{fd_, POLLIN, 0};
+      const int ready = ::poll(&wait, 1, 100);
+      if (crew_ && crew_->stopped()) throw Error(Code::interrupted, "reading ended: other work failed");
+      if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+    }
     const ssize_t n = facts_.regular ? ::pread(fd_, out.data(), out.size(), static_cast<off_t>(at_))
                                      : ::read(fd_, out.data(), out.size());
     if (n < 0 && errno == EINTR) continue;
@@ -159,34 +148,17 @@ std::string opening_path(const std::string& directory, const ObjectId& object) {
   return path_join(directory, "." + hex(object.bytes()) + ".kesu-open");
 }
 
-SealedFile seal_file_to(const SealRequest& request, int source_fd, const std::string& directory,
-                        const WrapKey& wrap, Random& random) {
-  FdSource source(source_fd);
-  SealRequest r = request;
-  r.metadata.mode = source.facts().mode;
-  r.metadata.mtime = source.facts().mtime;
-  r.metadata.size = source.facts().regular ? std::optional(source.facts().size) : std::nullopt;
-
-  SealedFile out;
-  out.part = part_path(directory, r.object);
-  Fd fd(::open(out.part.c_str(), kCreate, 0600));
-  if (!fd.ok()) {
-    if (errno == EEXIST) throw there_already(out.part);
-    throw file_error(errno, "create", out.part);
-  }
-  Temporary part(out.part, std::move(fd));
-  const Sink sink = [&](uint64_t offset, ByteView bytes) { write_at(part.fd(), offset, bytes, part.path()); };
-  out.object = seal_object(r, std::ref(source), sink, wrap, random);
-  out.source = source.facts();
-  if (!out.source.regular) out.source.size = out.object.plain_bytes;
-  part.keep();
-  return out;
-}
-
 void publish(const std::string& part, const std::string& final_path, bool replace) {
-  if (!replace) return rename_new(part, final_path);
+  if (!replace) return rename_new(AT_FDCWD, part, final_path, final_path);
   if (::rename(part.c_str(), final_path.c_str()) != 0)
     throw file_error(errno, "rename into place", final_path);
+}
+
+void publish(const At& directory, const std::string& part, const std::string& name, bool replace) {
+  const std::string shown = path_join(directory.path, name);
+  if (!replace) return rename_new(directory.fd, part, name, shown);
+  if (::renameat(directory.fd, part.c_str(), directory.fd, name.c_str()) != 0)
+    throw file_error(errno, "rename into place", shown);
 }
 
 void write_slot(int fd, const NextSlot& next, const std::string& path) {
@@ -241,43 +213,6 @@ std::string safe_destination(const std::string& root, const std::string& name) {
     from = to + 1;
   }
   return path_join(root, relative);
-}
-
-OpenedFile open_to_file(const std::string& sealed, const UnwrapKey& unwrap,
-                        const std::function<std::string(const Metadata&)>& choose,
-                        const OpenFileOptions& options) {
-  Fd in(::open(sealed.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!in.ok()) throw file_error(errno, "open", sealed);
-  if (!file_facts(in.get()).regular) throw Error(Code::bad_input, sealed + " is no regular file");
-  const SealedInput input = file_input(in.get());
-  const ObjectId object = inspect_object(input).region.header.object;
-
-  OpenedFile out;
-  std::optional<Temporary> temp;
-  uint64_t at = 0;
-  const auto begin = [&](const Metadata& metadata) {
-    out.path = choose(metadata);
-    if (!options.replace && exists(out.path)) throw there_already(out.path);
-    temp.emplace(create_opening(opening_path(dir_name(out.path), object)));
-  };
-  const auto sink = [&](ByteView plain) {
-    write_at(temp->fd(), at, plain, temp->path());
-    at += plain.size();
-  };
-  out.object = open_object(input, unwrap, begin, sink);
-
-  const Metadata& m = out.object.metadata;
-  if (::fchmod(temp->fd(), m.mode & 0777) != 0) throw file_error(errno, "set the mode of", temp->path());
-  const timespec times[2] = {{0, UTIME_OMIT},
-                             {static_cast<time_t>(m.mtime.seconds), static_cast<long>(m.mtime.nanos)}};
-  if (::futimens(temp->fd(), times) != 0) throw file_error(errno, "set the time of", temp->path());
-  if (options.durable && ::fsync(temp->fd()) != 0) throw file_error(errno, "make durable", temp->path());
-  if (!same_file(temp->fd(), temp->path()))
-    throw Error(Code::conflict, "another process took away the file under work").cause(temp->path());
-  publish(temp->path(), out.path, options.replace);
-  temp->keep();
-  if (options.durable) sync_directory(dir_name(out.path));
-  return out;
 }
 
 }  // namespace kesu

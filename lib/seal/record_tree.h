@@ -9,9 +9,12 @@ namespace kesu {
 
 class RecordTree {
  public:
-  void add(ByteView record) {
+  static Digest32 leaf(ByteView record) {
     static constexpr uint8_t kLeaf[] = {0};
-    Digest32 node = sha256({ByteView(kLeaf), record});
+    return sha256({ByteView(kLeaf), record});
+  }
+  void add(ByteView record) { add_leaf(leaf(record)); }
+  void add_leaf(Digest32 node) {
     for (uint64_t n = count_++; n & 1; n >>= 1) {
       node = join(stack_.back(), node);
       stack_.pop_back();

@@ -29,7 +29,7 @@ class Files : public testing::Test {
   }
   SealedFile seal(const std::string& source) {
     const Fd fd(::open(source.c_str(), O_RDONLY | O_CLOEXEC));
-    return seal_file_to(request_, fd.get(), dir_.path(), keys_.wrap(version_), system_random());
+    return seal_file_to(request_, fd.get(), dir_.path(), keys_.wrap(version_), system_random(), crew_);
   }
   std::string seal_and_publish(const std::string& source) {
     const SealedFile sealed = seal(source);
@@ -46,6 +46,7 @@ class Files : public testing::Test {
   Keys keys_;
   VersionRef version_;
   SealRequest request_;
+  Crew crew_{1};
 };
 
 TEST_F(Files, RoundTripKeepsContentModeAndTime) {
@@ -70,7 +71,7 @@ TEST_F(Files, RoundTripKeepsContentModeAndTime) {
     EXPECT_FALSE(exists(sealed.part));
 
     const std::string destination = path_join(out_, "back" + std::to_string(size));
-    const OpenedFile opened = open_to_file(dir_ / "object.kesu", keys_.unwrap(), to(destination));
+    const OpenedFile opened = open_to_file(dir_ / "object.kesu", keys_.unwrap(), to(destination), crew_);
     EXPECT_EQ(opened.path, destination);
     EXPECT_EQ(opened.object.metadata.size, size);
     EXPECT_EQ(read_file(destination), content);
@@ -85,7 +86,8 @@ TEST_F(Files, RoundTripKeepsContentModeAndTime) {
 TEST_F(Files, SetIdBitsAreNotRestored) {
   const std::string source = write("source", pattern(3));
   ::chmod(source.c_str(), 06755);
-  const OpenedFile opened = open_to_file(seal_and_publish(source), keys_.unwrap(), to(path_join(out_, "a")));
+  const OpenedFile opened =
+      open_to_file(seal_and_publish(source), keys_.unwrap(), to(path_join(out_, "a")), crew_);
   struct stat st {};
   ASSERT_EQ(::stat(opened.path.c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 07777, 0755u);
@@ -100,9 +102,9 @@ TEST_F(Files, APipeHasNoSize) {
   ::close(ends[1]);
   const Fd reader(ends[0]);
   const SealedFile sealed =
-      seal_file_to(request_, reader.get(), dir_.path(), keys_.wrap(version_), system_random());
+      seal_file_to(request_, reader.get(), dir_.path(), keys_.wrap(version_), system_random(), crew_);
   EXPECT_EQ(sealed.source.size, 5000u);
-  const OpenedFile opened = open_to_file(sealed.part, keys_.unwrap(), to(path_join(out_, "a")));
+  const OpenedFile opened = open_to_file(sealed.part, keys_.unwrap(), to(path_join(out_, "a")), crew_);
   EXPECT_FALSE(opened.object.metadata.size);
   EXPECT_EQ(read_file(opened.path), content);
 }
@@ -144,7 +146,7 @@ TEST_F(Files, ASourceThatChangesMeanwhileLeavesNothing) {
       change(source);
       return keys_.wrap(version_)(key, aad);
     };
-    EXPECT_EQ(code_of([&] { seal_file_to(request_, fd.get(), dir_.path(), wrap, system_random()); }),
+    EXPECT_EQ(code_of([&] { seal_file_to(request_, fd.get(), dir_.path(), wrap, system_random(), crew_); }),
               Code::conflict)
         << what;
     EXPECT_EQ(list_directory(dir_.path()), (std::vector<std::string>{"out", "source"})) << what;
@@ -155,7 +157,7 @@ TEST_F(Files, ASourceThatChangesMeanwhileLeavesNothing) {
 TEST_F(Files, AFailingWrapLeavesNothing) {
   const Fd fd(::open(write("source", pattern(9)).c_str(), O_RDONLY | O_CLOEXEC));
   const WrapKey wrap = [](const Secret&, ByteView) -> WrappedKey { throw Error(Code::session_lost, "gone"); };
-  EXPECT_EQ(code_of([&] { seal_file_to(request_, fd.get(), dir_.path(), wrap, system_random()); }),
+  EXPECT_EQ(code_of([&] { seal_file_to(request_, fd.get(), dir_.path(), wrap, system_random(), crew_); }),
             Code::session_lost);
   EXPECT_EQ(list_directory(dir_.path()), (std::vector<std::string>{"out", "source"}));
 }
@@ -200,18 +202,20 @@ TEST_F(Files, ADamagedObjectLeavesNoPlaintext) {
     Bytes bad = whole;
     bad[at] ^= 4;
     write_file_durable(path, bad);
-    EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination)); }), Code::sealed_damaged)
+    EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination), crew_); }),
+              Code::sealed_damaged)
         << at;
     EXPECT_TRUE(in_out().empty()) << at;
   }
   for (const size_t size : {size_t{0}, size_t{4095}, size_t{4096}, whole.size() - 1, whole.size() - 21}) {
     write_file_durable(path, ByteView(whole).first(size));
-    EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination)); }), Code::sealed_damaged)
+    EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination), crew_); }),
+              Code::sealed_damaged)
         << size;
     EXPECT_TRUE(in_out().empty()) << size;
   }
   write_file_durable(path, whole);
-  open_to_file(path, keys_.unwrap(), to(destination));
+  open_to_file(path, keys_.unwrap(), to(destination), crew_);
   EXPECT_EQ(in_out(), std::vector<std::string>{"a"});
 }
 
@@ -220,17 +224,18 @@ TEST_F(Files, AnExistingDestination) {
   const std::string path = seal_and_publish(write("source", pattern(100)));
   const std::string destination = path_join(out_, "a");
   write_file_durable(destination, pattern(7));
-  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination)); }), Code::already_exists);
+  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination), crew_); }),
+            Code::already_exists);
   EXPECT_EQ(read_file(destination), pattern(7));
   const Bytes whole = read_file(path);
   Bytes bad = whole;
   bad.back() ^= 1;
   write_file_durable(path, bad);
-  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination), {.replace = true}); }),
+  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination), crew_, {.replace = true}); }),
             Code::sealed_damaged);
   EXPECT_EQ(read_file(destination), pattern(7));
   write_file_durable(path, whole);
-  open_to_file(path, keys_.unwrap(), to(destination), {.replace = true, .durable = false});
+  open_to_file(path, keys_.unwrap(), to(destination), crew_, {.replace = true, .durable = false});
   EXPECT_EQ(read_file(destination), pattern(100));
   EXPECT_EQ(in_out(), std::vector<std::string>{"a"});
 }
@@ -239,8 +244,9 @@ TEST_F(Files, ADanglingLinkAtTheDestinationIsNotFollowed) {
   const std::string path = seal_and_publish(write("source", pattern(100)));
   const std::string destination = path_join(out_, "a"), target = dir_ / "elsewhere";
   ASSERT_EQ(::symlink(target.c_str(), destination.c_str()), 0);
-  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination)); }), Code::already_exists);
-  open_to_file(path, keys_.unwrap(), to(destination), {.replace = true});
+  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination), crew_); }),
+            Code::already_exists);
+  open_to_file(path, keys_.unwrap(), to(destination), crew_, {.replace = true});
   EXPECT_FALSE(exists(target));
   EXPECT_EQ(read_file(destination), pattern(100));
 }
@@ -252,25 +258,27 @@ TEST_F(Files, WhatAKilledOpenLeftIsTakenOverWhatALivingOneHoldsIsNot) {
   {
     const Fd holder(::open(temp.c_str(), O_RDWR | O_CLOEXEC));
     ASSERT_EQ(::flock(holder.get(), LOCK_EX | LOCK_NB), 0);
-    EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination)); }), Code::conflict);
+    EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(destination), crew_); }), Code::conflict);
     EXPECT_TRUE(exists(temp));
   }
-  open_to_file(path, keys_.unwrap(), to(destination));
+  open_to_file(path, keys_.unwrap(), to(destination), crew_);
   EXPECT_EQ(read_file(destination), pattern(100));
   EXPECT_EQ(in_out(), std::vector<std::string>{"a"});
 
   const std::string victim = write("victim", pattern(4));
   ASSERT_EQ(::symlink(victim.c_str(), temp.c_str()), 0);
-  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(path_join(out_, "b"))); }), Code::io_failed);
+  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(path_join(out_, "b")), crew_); }),
+            Code::io_failed);
   EXPECT_EQ(read_file(victim), pattern(4));
 }
 
 TEST_F(Files, AnErrorInTheChoiceSurfaces) {
   const std::string path = seal_and_publish(write("source", pattern(100)));
   const auto choose = [](const Metadata& m) { return safe_relative_path("../" + m.name); };
-  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), choose); }), Code::bad_input);
-  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(dir_ / "absent/a")); }), Code::not_found);
-  EXPECT_EQ(code_of([&] { open_to_file(out_, keys_.unwrap(), to(dir_ / "a")); }), Code::bad_input);
+  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), choose, crew_); }), Code::bad_input);
+  EXPECT_EQ(code_of([&] { open_to_file(path, keys_.unwrap(), to(dir_ / "absent/a"), crew_); }),
+            Code::not_found);
+  EXPECT_EQ(code_of([&] { open_to_file(out_, keys_.unwrap(), to(dir_ / "a"), crew_); }), Code::bad_input);
 }
 
 TEST_F(Files, ASlotIsWrittenInPlace) {
@@ -286,7 +294,7 @@ TEST_F(Files, ASlotIsWrittenInPlace) {
   for (size_t i = 0; i < before.size(); ++i)
     ASSERT_TRUE(before[i] == after[i] || (i >= 2048 && i < 3072)) << i;
   keys_.drop(version_);
-  EXPECT_EQ(open_to_file(path, keys_.unwrap(), to(path_join(out_, "a"))).object.version, second);
+  EXPECT_EQ(open_to_file(path, keys_.unwrap(), to(path_join(out_, "a")), crew_).object.version, second);
 }
 
 TEST(SafeNames, StayBelow) {

@@ -1,0 +1,139 @@
+// Runs of chunks under the STREAM construction, worked on by a crew.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "base/interrupt.h"
+#include "seal/damage.h"
+#include "seal/engine_impl.h"
+#include "seal/nonce_impl.h"
+
+namespace kesu {
+
+namespace {
+using Ticks = std::chrono::steady_clock;
+
+double since(Ticks::time_point from) { return std::chrono::duration<double>(Ticks::now() - from).count(); }
+
+// Takes and works until there are no more; then whether all of it was done.
+void work(Crew& crew, const std::function<void(unsigned)>& worker) {
+  crew.run(worker);
+  if (crew.stopped()) check_interrupted();
+}
+}  // namespace
+
+RunBuffer::Store& RunBuffer::spare() {
+  thread_local Store store;
+  return store;
+}
+RunBuffer::RunBuffer() : store_(std::exchange(spare(), Store{})) {}
+RunBuffer::~RunBuffer() {
+  if (used_) wipe({store_.data.get(), used_});
+  spare() = std::move(store_);
+}
+
+std::span<uint8_t> RunBuffer::take(size_t size) {
+  if (store_.size < size) {
+    if (used_) wipe({store_.data.get(), used_});
+    store_.data = std::make_unique_for_overwrite<uint8_t[]>(size);
+    store_.size = size;
+    used_ = 0;
+  }
+  used_ = std::max(used_, size);
+  return {store_.data.get(), size};
+}
+
+bool Turns::wait(uint64_t number) {
+  std::unique_lock lock(mutex_);
+  while (now_ != number) {
+    if (crew_.stopped()) return false;
+    // Who fails does not say so here: looked up now and then.
+    moved_.wait_for(lock, std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
+void Turns::pass() {
+  {
+    std::lock_guard lock(mutex_);
+    ++now_;
+  }
+  moved_.notify_all();
+}
+
+void RootOfRuns::add(uint64_t run, std::span<const Digest32> leaves) {
+  std::lock_guard lock(mutex_);
+  if (run != next_) {
+    waiting_.emplace(run, std::vector<Digest32>(leaves.begin(), leaves.end()));
+    return;
+  }
+  for (const Digest32& leaf : leaves) tree_.add_leaf(leaf);
+  ++next_;
+  for (auto it = waiting_.begin(); it != waiting_.end() && it->first == next_;
+       it = waiting_.erase(it), ++next_)
+    for (const Digest32& leaf : it->second) tree_.add_leaf(leaf);
+}
+
+SealedObject seal_runs(const SealJob& job, const TakeRun& take, const PutRun& put, Crew& crew) {
+  const ObjectHeader& h = job.header;
+  SealedObject out;
+  out.header = h;
+  std::optional<RootOfRuns> root;
+  if (h.payload_bound) root.emplace(job.record0);
+  std::mutex sums;
+  work(crew, [&](unsigned) {
+    const auto begun = Ticks::now();
+    double hashing = 0;
+    Aead aead(h.algorithm, content_key(job.data_key, h.algorithm));
+    RunBuffer buffer;
+    std::array<Digest32, kDefaultChunk / kMinChunk> leaves;
+    for (Run run; !crew.stopped() && take(run, buffer);) {
+      const size_t count = run.count(h.chunk);
+      for (size_t i = 0; i < count; ++i) {
+        const std::span<uint8_t> record = run.record(i, h.chunk);
+        const bool last = run.last && i + 1 == count;
+        aead.seal(AeadNonce(chunk_nonce(run.first + i, last)), {}, run.piece(i, h.chunk), record);
+        if (!root) continue;
+        const auto before = Ticks::now();
+        leaves[i] = RecordTree::leaf(record);
+        hashing += since(before);
+      }
+      if (root) root->add(run.number, std::span(leaves).first(count));
+      put(run);
+      if (job.bytes_done) *job.bytes_done += static_cast<int64_t>(run.plain);
+    }
+    const double all = since(begun);
+    std::lock_guard lock(sums);
+    out.hash_seconds += hashing;
+    out.total_seconds += all;
+  });
+  if (root) out.payload_root = root->root();
+  out.leaf = inventory_leaf(h, out.payload_root);
+  return out;
+}
+
+void open_runs(const OpenJob& job, const TakeRun& take, const PutOpened& put, Crew& crew) {
+  const ObjectHeader& h = job.header;
+  work(crew, [&](unsigned) {
+    Aead aead(h.algorithm, content_key(job.data_key, h.algorithm));
+    RunBuffer buffer;
+    for (Run run; !crew.stopped() && take(run, buffer);) {
+      const size_t count = run.count(h.chunk);
+      size_t good = 0;
+      for (; good < count; ++good) {
+        const bool last = run.last && !run.bad_length && good + 1 == count;
+        if (!aead.open(AeadNonce(chunk_nonce(run.first + good, last)), {}, run.record(good, h.chunk),
+                       run.piece(good, h.chunk)))
+          break;
+      }
+      put(run, good);
+    }
+  });
+}
+
+Error damaged_chunk(const Cut& cut, uint64_t index) {
+  return damaged("chunk " + std::to_string(index), cut.record_at(index), "does not authenticate");
+}
+
+}  // namespace kesu
