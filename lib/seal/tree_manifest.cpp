@@ -91,6 +91,10 @@ void xattrs_from(const Json& j, TreeRow& row) {
   if (row.xattrs.empty()) throw broken("an empty list of extended attributes is left out");
 }
 
+int64_t depth_of(const std::string& name) {
+  return name.empty() ? 0 : 1 + std::count(name.begin(), name.end(), '/');
+}
+
 constexpr const char* kTypes[] = {"directory", "file", "symlink", "link"};
 
 bool says_owner(const TreeRow& row, const TreeOwner& inherited) {
@@ -98,7 +102,10 @@ bool says_owner(const TreeRow& row, const TreeOwner& inherited) {
 }
 
 Json row_json(const TreeRow& row, const TreeOwner& inherited) {
-  Json j = Json::object({{"name", name_to_json(row.name)}, {"type", kTypes[static_cast<int>(row.type)]}});
+  const size_t slash = row.name.rfind('/');
+  Json j = Json::object({{"depth", depth_of(row.name)},
+                         {"name", name_to_json(row.name.substr(slash == std::string::npos ? 0 : slash + 1))},
+                         {"type", kTypes[static_cast<int>(row.type)]}});
   if (says_owner(row, inherited)) j.set("owner", owner_json(row.owner));
   if (!row.xattrs.empty()) j.set("xattrs", xattrs_json(row));
   switch (row.type) {
@@ -150,7 +157,6 @@ TreeRow row_from(const Json& j) {
       std::find_if(std::begin(kTypes), std::end(kTypes), [&](const char* t) { return type == t; });
   if (found == std::end(kTypes)) throw broken("an unknown type of row");
   row.type = static_cast<TreeRow::Type>(found - kTypes);
-  row.name = name_of(j.at("name"));
   if (row.type == TreeRow::Type::directory) {
     const int64_t mode = j.num("mode");
     if (mode < 0 || mode > 07777) throw broken("a mode has other than permission bits");
@@ -185,16 +191,30 @@ void TreeContext::close_down_to(std::string_view name) {
   }
 }
 
+std::string TreeContext::place(int64_t depth, const std::string& leaf) const {
+  if (leaf.find('/') != std::string::npos) throw broken("a name has more than one component");
+  if (depth < 0 || static_cast<uint64_t>(depth) > open_.size())
+    throw broken("a row whose directory has none");
+  if (depth == 0) {
+    if (any_ || !leaf.empty()) throw broken("only the root has depth 0, and no name");
+    return "";
+  }
+  const size_t above = open_[static_cast<size_t>(depth) - 1].length;
+  return above ? path_.substr(0, above) + '/' + leaf : leaf;
+}
+
 const TreeOwner& TreeContext::inherited(const TreeRow& row) {
   if (!any_) {
     if (!row.name.empty() || row.type != TreeRow::Type::directory)
       throw broken("the first row is not that of the root");
     return root_owner_;
   }
-  check_name(row.name, "a name");
+  const size_t slash = row.name.rfind('/'), above = slash == std::string::npos ? 0 : slash;
+  if (row.name.size() > kMaxTreeName) throw broken("a name is too long");
+  check_name(std::string_view(row.name).substr(slash == std::string::npos ? 0 : slash + 1), "a name");
   if (!tree_before(last_, row.name)) throw broken("the rows are not in order");
   close_down_to(row.name);
-  const size_t slash = row.name.rfind('/'), above = slash == std::string::npos ? 0 : slash;
+  // Its directory is one whose own name was checked.
   if (open_.back().length != above) throw broken("a row whose directory has none");
   return row.type == TreeRow::Type::directory ? open_.back().owner : open_.back().files;
 }
@@ -294,6 +314,7 @@ void TreeManifestReader::line(std::string_view text) {
       return;
     }
     row = row_from(j);
+    row.name = context_->place(j.num("depth"), name_of(j.at("name")));
     const TreeOwner& inherited = context_->inherited(row);
     const Json* own = j.find("owner");
     row.owner = own ? owner_from(*own) : inherited;

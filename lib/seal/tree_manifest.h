@@ -53,6 +53,9 @@ class TreeContext {
   // throw bad_input: out of order, no directory above, names and links that break the rules.
   const TreeOwner& inherited(const TreeRow& row);
   void take(const TreeRow& row);
+  // The name of an entry that stands `depth` directories below the root's parent, as a row gives it. Throws
+  // bad_input.
+  std::string place(int64_t depth, const std::string& leaf) const;
 
  private:
   struct Open {
@@ -75,7 +78,6 @@ class TreeManifest {
   TreeManifest(std::string root, TreeOwner owner);
   // Rows in order, the root first. A file of which nothing is to be said is passed over. Throws bad_input.
   void add(const TreeRow& row);
-  // Whether add() would keep this row as it stands.
   const std::string& root() const { return root_; }
   uint64_t bytes() const { return bytes_; }
   // Its bytes, from the start; any number of times. The manifest must outlive it and stay as it is.
