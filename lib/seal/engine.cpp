@@ -81,15 +81,19 @@ SealedObject seal_runs(const SealJob& job, const TakeRun& take, const PutRun& pu
   out.header = h;
   std::optional<RootOfRuns> root;
   if (h.payload_bound) root.emplace(job.record0);
+  BlockPrints prints;
   std::mutex sums;
   work(crew, [&](unsigned) {
     const auto begun = Ticks::now();
     double hashing = 0;
     Aead aead(h.algorithm, content_key(job.data_key, h.algorithm));
     RunBuffer buffer;
+    std::optional<Fingerprinter> with;
+    if (job.fingerprint_key) with.emplace(*job.fingerprint_key);
     std::array<Digest32, kDefaultChunk / kMinChunk> leaves;
     for (Run run; !crew.stopped() && take(run, buffer);) {
       const size_t count = run.count(h.chunk);
+      if (with) prints.add(run, h.chunk, *with);
       for (size_t i = 0; i < count; ++i) {
         const std::span<uint8_t> record = run.record(i, h.chunk);
         const bool last = run.last && i + 1 == count;
@@ -109,6 +113,7 @@ SealedObject seal_runs(const SealJob& job, const TakeRun& take, const PutRun& pu
     out.total_seconds += all;
   });
   if (root) out.payload_root = root->root();
+  if (job.fingerprint_key) out.fingerprints = prints.finish(*job.fingerprint_key);
   out.leaf = inventory_leaf(h, out.payload_root);
   return out;
 }

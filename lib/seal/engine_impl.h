@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 
+#include "seal/fingerprint.h"
 #include "seal/object.h"
 #include "seal/record_tree.h"
 
@@ -21,6 +22,7 @@ struct SealJob {
   Bytes record0;  // sealed
   std::optional<uint64_t> size;
   std::atomic<int64_t>* bytes_done;
+  const Secret* fingerprint_key;
 };
 SealJob begin_seal(const SealRequest& request, const WrapKey& wrap, Random& random);
 
@@ -154,6 +156,18 @@ class RootOfRuns {
   RecordTree tree_;
   uint64_t next_ = 0;
   std::map<uint64_t, std::vector<Digest32>> waiting_;
+};
+
+// Fingerprints of a payload's blocks, from runs that come in whatever order.
+class BlockPrints {
+ public:
+  // Before the run's chunks are sealed in place.
+  void add(const Run& run, size_t chunk, Fingerprinter& with);
+  Fingerprints finish(const Secret& key);
+
+ private:
+  std::mutex mutex_;
+  std::vector<Digest32> blocks_;
 };
 
 }  // namespace kesu

@@ -125,6 +125,7 @@ SealJob begin_seal(const SealRequest& request, const WrapKey& wrap, Random& rand
       Aead(h.algorithm, content_key(job.data_key, h.algorithm)).seal(metadata_nonce(), {}, metadata);
   job.size = request.metadata.size;
   job.bytes_done = request.bytes_done;
+  job.fingerprint_key = request.fingerprint_key;
   return job;
 }
 

@@ -52,6 +52,11 @@ struct SealRequest {
   bool bind_payload = true;
   Metadata metadata;
   std::atomic<int64_t>* bytes_done = nullptr;  // when given, counts payload bytes as they are sealed
+  const Secret* fingerprint_key = nullptr;     // when given, blocks are fingerprinted (seal/fingerprint.h)
+};
+struct Fingerprints {
+  std::vector<Digest32> blocks;  // of each 64 KiB of the payload, in order
+  Digest32 file{};
 };
 struct SealedObject {
   ObjectHeader header;
@@ -61,6 +66,7 @@ struct SealedObject {
   // Seconds of all threads together: in SHA-256 to bind the payload, and in all of reading, encrypting,
   // hashing and writing it.
   double hash_seconds = 0, total_seconds = 0;
+  std::optional<Fingerprints> fingerprints;
 };
 
 // Makes a fresh data key, wraps it, encrypts `source` once into `sink`. When metadata.size is set and the
