@@ -12,6 +12,7 @@
 #include "app/datasets.h"
 #include "app/erase.h"
 #include "app/settle.h"
+#include "app/work_lock.h"
 #include "base/files.h"
 #include "certificate/claims.h"
 #include "erasure/destroy_version.h"
@@ -337,6 +338,10 @@ RunResult run_erasure(Vault& vault, const std::string& text,
   vault.rebuild();
   watch_clock(vault);  // again: somebody may have set it while a person was asked
   std::string id = vault.find_erasure(text).id;
+  const std::string brief = id.substr(0, 12);
+  // The plan's own evidence file: it is there as long as the erasure, and no other erasure has it.
+  const WorkLock lock(path_join(path_join(vault.directory(), "evidence"), vault.find_erasure(text).plan),
+                      "erasure " + brief, "kesu erase status " + brief);
   settle(vault);
   Run run{vault, id, load_plan(vault, id), step};
   check_permission(run);
