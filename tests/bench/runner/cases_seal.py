@@ -1,0 +1,121 @@
+"""For scripts/bench: sealing and opening, beside a bare loop, age, gpg and cp."""
+import subprocess
+
+import measure
+import programs
+import worlds
+from rows import Row, count_text, rate, seconds, size_text
+
+ALL_OF_IT = "the whole command, process start and ledger and all"
+
+
+def engine(bench):
+    """The sealing loop beside a bare loop of the same calls, with and without fingerprints and bound payload."""
+    yield from programs.rows_of(bench, "seal_bench", bench.ram, bench.size >> 20)
+
+
+def _peers(world, source):
+    """Two other programs that seal one file: name -> (sealing, opening, sealed file, opened file)."""
+    key, passphrase, home = world.path / "age.key", world.path / "gpg.passphrase", world.path / "gnupg"
+    subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True)
+    recipient = next(l.split()[-1] for l in key.read_text().splitlines() if l.startswith("# public key"))
+    passphrase.write_text("a passphrase of many words\n")
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", home, "--batch", "--yes", "--quiet", "--pinentry-mode", "loopback", "--passphrase-file",
+           passphrase]
+    sealed, opened = world.path / "peer.sealed", world.path / "peer.opened"
+    # gpg does not compress here: on random bytes that would only make it slower.
+    return {"age": (["age", "-r", recipient, "-o", sealed, source], ["age", "-d", "-i", key, "-o", opened, sealed]),
+            "gpg": ([*gpg, "--cipher-algo", "AES256", "-z", "0", "-o", sealed, "--symmetric", source],
+                    [*gpg, "-o", opened, "--decrypt", sealed])}, sealed, opened
+
+
+def _to_stdout(command):
+    """The same command with its output on standard output."""
+    at = command.index("-o")
+    return command[:at] + command[at + 2:]
+
+
+def _pipe_works(world):
+    """Whether this kesu can open to standard output."""
+    small, out = world.path / "small", world.path / "small-out"
+    small.write_bytes(b"to be read back\n")
+    world.box.kesu("seal", "bench", small, "-o", out)
+    done = world.box.run(*world.command("open", out / "small.kesu", "-o", "-", json=False), code=None)
+    return done.code == 0 and done.raw == b"to be read back\n"
+
+
+def whole(bench):
+    """`kesu seal` and `kesu open` of one large file beside age and gpg, in memory."""
+    size = bench.size
+    measure.warm(bench.ram, 3 * size)
+    with worlds.World(bench.ram) as world:
+        bench.place(world, "ram")
+        source = worlds.random_file(world.path / "source", size)
+        peers, peer_sealed, peer_opened = _peers(world, source)
+        out, back = world.path / "out", world.path / "back"
+        sealed = out / "source.kesu"
+        kesu_seal, kesu_open = world.command("seal", "bench", source, "-o", out), world.command("open", sealed, "-o", back)
+        wanted = {"age": 3, "gpg": 6}
+
+        def compare(what, ours, theirs, before, **options):
+            for name, command in theirs.items():
+                works = {"kesu": lambda: measure.run(ours, env=world.box.env, **options),
+                         name: lambda: measure.run(command, env=world.box.env, **options)}
+                costs = measure.alternate(bench.rounds, works, before)
+                bench.peak(f"{what}, {size_text(size)}", costs["kesu"])
+                yield Row(f"{what}, {size_text(size)}", rate(size, measure.median(costs["kesu"])), name,
+                          rate(size, measure.median(costs[name])),
+                          measure.paired_ratio(costs["kesu"], costs[name]), "×", target=wanted[name],
+                          command=bench.said(ours, **options), beside=bench.said(command, **options),
+                          note=ALL_OF_IT)
+
+        def clear_sealed(_):
+            worlds.remove(out)
+            worlds.remove(peer_sealed)
+
+        pipes = _pipe_works(world)
+        if not pipes:
+            bench.missing("open to /dev/null: kesu open has no -o - yet")
+        yield from compare("seal to a new file", kesu_seal, {n: c[0] for n, c in peers.items()}, clear_sealed)
+
+        def clear_opened(_):
+            worlds.remove(back)
+            worlds.remove(peer_opened)
+
+        clear_sealed(None)
+        world.box.run(*kesu_seal)
+        # Each peer opens what it sealed itself.
+        for name, (sealing, opening) in peers.items():
+            worlds.remove(peer_sealed)
+            measure.run(sealing, env=world.box.env)
+            yield from compare("open to a new file", kesu_open, {name: opening}, clear_opened)
+            clear_opened(None)
+            if not pipes:
+                continue
+            piped = world.command("open", sealed, "-o", "-", json=False)
+            yield from compare("open to /dev/null", piped, {name: _to_stdout(opening)}, None, stdout="/dev/null")
+
+
+def small(bench):
+    """Many small files, durable, on the disk, beside `cp -r` and `sync -f` of the same tree."""
+    for keys, name in (("softhsm", "SoftHSM2 token"), ("soft", "keystore under a passphrase")):
+        with worlds.World(bench.disk, keys) as world:
+            bench.place(world, "disk")
+            tree = worlds.tree_of_files(world.path / "tree", bench.files, 4096)
+            out, copy = world.path / "out", world.path / "copy"
+            ours = world.command("seal", "bench", tree, "-o", out)
+            theirs = ["sh", "-c", 'cp -r "$1" "$2" && sync -f "$2"', "sh", tree, copy]
+
+            def before(_):
+                worlds.remove(out)
+                worlds.remove(copy)
+                measure.settle_disk(world.path)
+
+            costs = measure.alternate(bench.rounds, {
+                "kesu": lambda: measure.run(ours, env=world.box.env), "cp": lambda: measure.run(theirs)}, before)
+            bench.peak(f"seal {count_text(bench.files)} files of 4 KiB, {name}", costs["kesu"])
+            yield Row(f"seal {count_text(bench.files)} files of 4 KiB, durable, {name}",
+                      seconds(measure.median(costs["kesu"])), "cp -r, sync -f", seconds(measure.median(costs["cp"])),
+                      1 / measure.paired_ratio(costs["kesu"], costs["cp"]), "×", "≤", 1.5,
+                      command=bench.said(ours), beside=bench.said(theirs), note="time as a multiple of cp's")

@@ -1,0 +1,147 @@
+"""For scripts/bench: keys, ledger and erasure."""
+import shutil
+
+import measure
+import programs
+import worlds
+from rows import GIB, MIB, Row, count_text, seconds, size_text
+
+
+def wraps(bench):
+    """Data keys wrapped through the token, beside a bare loop of the same Cryptoki calls on one session."""
+    yield from programs.rows_of(bench, "wrap_bench", bench.ram)
+
+
+def rewrap(bench):
+    """Data keys of many objects moved to a new version: the bare loop, and the whole command."""
+    try:
+        yield from programs.rows_of(bench, "rewrap_bench", bench.ram, bench.objects)
+    except programs.NotThereYet as why:
+        bench.missing(str(why))
+    with worlds.World(bench.ram) as world:
+        bench.place(world, "ram")
+        tree, out = world.path / "tree", world.path / "out"
+        counts = (bench.objects // 10, bench.objects)
+        for count in counts:
+            worlds.remove(tree)
+            worlds.tree_of_files(tree, count, 1024)
+            name = f"of-{count}"
+            world.dataset(name)
+            cost = world.measured("seal", name, tree, "-o", out / name)
+            bench.peak(f"seal {count_text(count)} objects", [cost])
+            bench.peak(f"status after {count_text(count)} objects", [world.measured("status")])
+            world.box.kesu("key", "rotate", name)
+            words = world.command("rewrap", name)
+            cost = measure.run(words, env=world.box.env)
+            bench.peak(f"rewrap {count_text(count)} objects", [cost])
+            yield Row(f"rewrap {count_text(count)} objects, whole command", seconds(cost.wall), "–", "–",
+                      cost.wall / count * 1e6, "µs", "≤", 0, command=bench.said(words),
+                      note="time for each object; in memory, one run")
+        for what in ("seal {} objects", "rewrap {} objects"):
+            bench.grown.append((what, *map(count_text, counts)))
+
+
+def appends(bench):
+    """Durable appends of 64 threads beside one sync for each; the full check; on the disk."""
+    yield from programs.rows_of(bench, "ledger_bench", bench.disk, bench.entries // 10)
+
+
+def ledger(bench):
+    """A vault of years: `ledger verify` and `status` with many keys and entries."""
+    maker = bench.kesu.parent / "make_vault"
+    if not maker.is_file():
+        raise programs.NotThereYet("make_vault is not built")
+    with worlds.World(bench.disk) as world:
+        bench.place(world, "disk")
+        words = [maker, world.box.vault, bench.keys, bench.entries]
+        measure.run(words, env=world.box.env)
+        world.box.kesu("status", code=None)
+        for what, command, limit in (("ledger verify", ("ledger", "verify"), 10), ("status", ("status",), 0.3)):
+            words = world.command(*command)
+            costs = [measure.run(words, env=world.box.env) for _ in range(bench.rounds)]
+            size = f"{count_text(bench.entries)} entries, {count_text(bench.keys)} keys"
+            bench.peak(f"{what}, {size}", costs)
+            yield Row(f"{what}, {size}", seconds(measure.median(costs)), "–", "–", measure.median(costs), "s", "≤",
+                      limit, command=bench.said(words), note="the whole command")
+
+
+FLAT = 1.25
+
+
+class Erasable:
+    """One dataset with files of `total` bytes, sealed and approved for erasure; snapshot to come back to."""
+
+    def __init__(self, bench, total):
+        self.world = world = worlds.World(bench.disk)
+        bench.place(world, "disk")
+        each = min(total, GIB)
+        source, self.out = world.path / "source", world.path / "out"
+        source.mkdir()
+        for i in range(total // each):
+            worlds.random_file(source / f"{i:03d}", each)
+        cost = world.measured("seal", "bench", source, "-o", self.out)
+        bench.peak(f"seal {size_text(total)}", [cost])
+        shutil.rmtree(source)
+        self.sealed = sorted(self.out.rglob("*.kesu"))
+        self.erasure = world.approved("bench")
+        world.box.snapshot("approved")
+        self.command = world.command("erase", "run", self.erasure, "-y")
+
+    def run(self):
+        return measure.run(self.command, env=self.world.box.env)
+
+    def again(self):
+        self.world.box.restore("approved")
+        measure.settle_disk(self.world.path)
+
+    def certificate(self, to):
+        return measure.run(self.world.command("certificate", "bundle", self.erasure, "-o", to), env=self.world.box.env)
+
+
+def erase(bench):
+    """`erase run` (inspection by kesu-probe, destruction, inspection) and the certificate, whatever the size."""
+    medians = []
+    for total in (bench.size, 10 * bench.size):
+        data = Erasable(bench, total)
+        try:
+            runs, bundles, both = [], [], []
+            for turn in range(bench.rounds):
+                data.again()
+                runs.append(data.run())
+                bundles.append(data.certificate(data.world.path / f"bundle-{turn}"))
+                both.append(measure.Cost(runs[-1].wall + bundles[-1].wall, runs[-1].cpu + bundles[-1].cpu,
+                                         max(runs[-1].peak, bundles[-1].peak)))
+            bench.peak(f"erase run, {size_text(total)}", runs)
+            bench.peak(f"certificate bundle, {size_text(total)}", bundles)
+            shred = ["shred", "-n1", *data.sealed]
+            theirs = [measure.run(shred)]
+            command = bench.said(data.command)
+            bundle = bench.said(data.world.command("certificate", "bundle", data.erasure, "-o", "bundle"))
+            for what, costs, said in ((f"erase run, {size_text(total)}", runs, command),
+                                      (f"erase run and certificate bundle, {size_text(total)}", both,
+                                       f"{command}; {bundle}")):
+                yield Row(what, seconds(measure.median(costs)), "shred -n1", seconds(theirs[0].wall),
+                          measure.median(costs) * 1000, "ms", "≤", 500, command=said,
+                          beside=bench.said(["shred", "-n1", data.out]) + "  (its files)")
+            medians.append((measure.median(both), max(c.wall for c in both) - min(c.wall for c in both)))
+        finally:
+            data.world.box.close()
+    for what in ("seal {}", "erase run, {}"):
+        bench.grown.append((what, size_text(bench.size), size_text(10 * bench.size)))
+    (one, spread), (ten, _) = medians
+    yield Row(f"the same, {size_text(10 * bench.size)} as a multiple of {size_text(bench.size)}", seconds(ten), "itself",
+              seconds(one), ten / one, "×", "≤", round(1 + max(spread / one, 0.1), 2),
+              note="equal within noise: by no more than the runs at one size differ among themselves, or a tenth")
+
+
+def memory(bench):
+    """Peak memory of every whole command that this run measured, and whether it grew with the input; filled by the
+    other cases."""
+    said = "the largest resident set of the runs above, kesu-probe's included: time -f %M"
+    for what, peak in bench.peaks.items():
+        yield Row(what, f"{peak / MIB:.0f} MiB", "–", "–", peak / MIB, "MiB", "≤", 200, command=said)
+    for form, small, large in bench.grown:
+        a, b = bench.peaks[form.format(small)], bench.peaks[form.format(large)]
+        yield Row(form.format(f"{large} instead of {small}"), f"{b / MIB:.0f} MiB", "itself", f"{a / MIB:.0f} MiB",
+                  b / a, "×", "≤", FLAT, note=f"flat: ten times the input takes no more than {FLAT:g} times the memory")
+

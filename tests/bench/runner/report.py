@@ -1,0 +1,173 @@
+"""For scripts/bench: the figures as a table on a terminal and as docs/benchmarks.md with docs/benchmarks.svg."""
+import dataclasses
+import html
+import json
+import math
+from pathlib import Path
+
+from measure import file_system
+from rows import Row
+
+# Case -> the heading of its section; in the document's order.
+TITLES = {
+    "whole": "Whole commands: one large file beside age and gpg",
+    "engine": "The sealing engine beside a bare loop",
+    "small": "Many small files, durable",
+    "wraps": "Wrapping through a token",
+    "rewrap": "Re-wrapping",
+    "appends": "Durable appends and the ledger's check, in one process",
+    "ledger": "A vault of years",
+    "erase": "Erasure, at any size of the data",
+    "memory": "Peak memory",
+}
+
+
+@dataclasses.dataclass
+class Section:
+    """One case's figures, and when, where and with what they were taken."""
+    case: str
+    rows: list
+    missing: list
+    taken: str
+    commit: str
+    load: str
+    places: str
+    quick: bool
+
+    def to_json(self):
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=1)
+
+    @staticmethod
+    def from_json(text):
+        found = json.loads(text)
+        found["rows"] = [Row(**row) for row in found["rows"]]
+        return Section(**found)
+
+
+def load_sections(directory):
+    """The newest figures of each case that were kept below `directory`, in the document's order."""
+    files = [Path(directory) / f"{case}.json" for case in TITLES]
+    return [Section.from_json(f.read_text()) for f in files if f.is_file()]
+
+
+def terminal_lines(section):
+    for row in section.rows:
+        verdict = {True: "reached", False: "NOT REACHED", None: ""}[row.reached]
+        yield (f"  {row.what:<52} {row.ours:>14}   {row.against:>16} {row.theirs:>14}   "
+               f"{row.value_text():>10}  {row.target_text():>8}  {verdict}")
+    for what in section.missing:
+        yield f"  not there yet: {what}"
+
+
+def _cell(text):
+    return text.replace("|", "\\|")
+
+
+def _section_lines(section, letter):
+    commands, seen = [], {}
+
+    def mark(text):
+        if not text or text.startswith("in the same program"):
+            return ""
+        if text not in seen:
+            seen[text] = f"{letter}{len(seen) + 1}"
+            commands.append(f"    {seen[text]}: {text}")
+        return f" [{seen[text]}]"
+
+    yield f"## {TITLES[section.case]}"
+    yield ""
+    yield f"Taken {section.taken} at commit {section.commit}; {section.places}; load before: {section.load}."
+    yield ""
+    yield "| what | ours | against | theirs | figure | to reach | reached |"
+    yield "| --- | ---: | --- | ---: | ---: | --- | --- |"
+    notes = []
+    for row in section.rows:
+        if row.note and row.note not in notes:
+            notes.append(row.note)
+        yield (f"| {_cell(row.what)}{mark(row.command)} | {row.ours} | {_cell(row.against)}{mark(row.beside)} | "
+               f"{row.theirs} | {row.value_text()} | {row.target_text()} | {row.reached_text()} |")
+    yield ""
+    if notes:
+        yield "; ".join(notes) + "."
+        yield ""
+    if commands:
+        yield from commands
+        yield ""
+
+
+def document(sections, facts):
+    """The whole of docs/benchmarks.md."""
+    rows = [row for s in sections for row in s.rows]
+    missed = [row for row in rows if row.reached is False]
+    asked = [row for row in rows if row.reached is not None]
+    out = ["# Benchmarks", "",
+           "Written by `scripts/bench`; figures are never typed in. Each stands beside a loop that does the same work and",
+           "nothing else, or beside another program, run in turn on the same machine: **ratios** carry over to other",
+           "machines, absolute figures do not. Medians of alternating pairs. `scripts/bench CASE` takes one section anew.",
+           "",
+           "![How many times as good as asked; the line is what was asked](benchmarks.svg)", "",
+           f"{len(asked) - len(missed)} of {len(asked)} targets reached." +
+           ("" if missed else " None is missed."), ""]
+    if missed:
+        out.append("Not reached:")
+        out.append("")
+        out += [f"- {r.what}, against {r.against}: {r.value_text()}, wanted {r.target_text()}" if r.against != "–" else
+                f"- {r.what}: {r.value_text()}, wanted {r.target_text()}" for r in missed]
+        out.append("")
+    for letter, section in zip("abcdefghijklmnop", sections):
+        out += _section_lines(section, letter)
+    out += ["## Machine", "", "| | |", "| --- | --- |"]
+    out += [f"| {_cell(what)} | {_cell(value)} |" for what, value in facts]
+    out += ["", "In commands, `$RAM` is a directory in memory and `$DISK` one on the disk, each made for the run; vaults are made as",
+            "tests/bench/runner/worlds.py shows. kesu is the release build."]
+    return "\n".join(out) + "\n"
+
+
+STYLE = """
+text { font: 12px system-ui, sans-serif; fill: #24292f } .title { font-size: 14px; font-weight: 600 }
+.dim { fill: #57606a } .grid { stroke: #d0d7de } .line { stroke: #24292f; stroke-width: 1.5 }
+.yes { fill: #0a7f8c } .no { fill: #c2410c } .page { fill: #ffffff }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 } .dim { fill: #9198a1 } .grid { stroke: #3d444d } .line { stroke: #e6edf3 }
+  .yes { fill: #2fb6c4 } .no { fill: #fb8c4a } .page { fill: #0d1117 }
+}"""
+
+
+def plot(sections):
+    """docs/benchmarks.svg: a bar for each target, as long as the figure is better than asked (logarithmic); to the
+    right of the line it is reached. What is missed is told by its place, its colour and a word."""
+    rows = [r for s in sections for r in s.rows if r.score]
+    if not rows:
+        return ""
+    left, right, step, top = 470, 130, 20, 58
+    scores = [min(max(r.score, 0.1), 100) for r in rows]
+    low, high = min(*scores, 0.5), max(*scores, 2)
+    width = 960
+    span = width - left - right
+
+    def x(score):
+        return left + span * (math.log(score / low) / math.log(high / low))
+
+    height = top + step * len(rows) + 34
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+           'role="img" aria-label="Each figure as a multiple of what was asked">',
+           f"<style>{STYLE}\n</style>", f'<rect class="page" width="{width}" height="{height}"/>',
+           '<text class="title" x="16" y="24">Each figure as a multiple of what was asked</text>',
+           f'<text class="dim" x="{width - 16}" y="24" text-anchor="end">logarithmic; right of 1× is reached</text>']
+    for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100):
+        if low <= tick <= high:
+            out.append(f'<line class="{"line" if tick == 1 else "grid"}" x1="{x(tick):.1f}" x2="{x(tick):.1f}" '
+                       f'y1="{top - 12}" y2="{height - 24}"/>')
+            out.append(f'<text class="dim" x="{x(tick):.1f}" y="{height - 8}" text-anchor="middle">{tick:g}×</text>')
+    for i, (row, score) in enumerate(zip(rows, scores)):
+        y = top + i * step
+        kind = "yes" if row.reached else "no"
+        name = row.what + (f" / {row.against}" if row.against not in ("–", "itself") else "")
+        if len(name) > 72:
+            name = name[:71] + "…"
+        a, b = sorted((x(1), x(score)))
+        out.append(f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{html.escape(name)}</text>')
+        out.append(f'<rect class="{kind}" x="{a:.1f}" y="{y - 6}" width="{max(b - a, 1.5):.1f}" height="12" rx="1"/>')
+        label = row.value_text() + ("" if row.reached else ", missed")
+        out.append(f'<text x="{max(x(score), x(1)) + 6:.1f}" y="{y + 4}">{html.escape(label)}</text>')
+    return "\n".join(out) + "\n</svg>\n"
