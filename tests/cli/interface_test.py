@@ -1,6 +1,8 @@
 """docs/spec/interface.md is what the program does: its error codes, its commands, and the members of every result."""
 import pathlib
+import os
 import re
+import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -121,6 +123,16 @@ class Interface(scenario.World):
         prints("info", "info", self.out / "src" / "a.kesu")
         prints("inventory list", "inventory", "list", "loans-2019")
         prints("inventory settle", "inventory", "settle", "loans-2019")
+        shutil.copy(self.out / "src" / "a.kesu", self.out / "copy.kesu")
+        checked = prints("inventory check", "inventory", "check", "loans-2019", self.out)
+        self.assertEqual([r["code"] for r in checked["orphans"]], ["copy"])
+        os.unlink(self.out / "copy.kesu")
+        prints("inventory adopt", "inventory", "adopt", "loans-2019", self.out)
+        (self.out / f".{'ab' * 16}.kesu-part").write_bytes(b"left")
+        prints("inventory remove", "inventory", "remove", self.out, "--reason", "r", "-y")
+        proof = box.kesu("inventory", "prove", self.out / "src" / "a.kesu").json
+        page = (harness.SOURCE / "docs" / "spec" / "inventory.md").read_text().split("## Proof")[1].split("To check it")[0]
+        self.assertEqual(sorted(proof), sorted(n for r in re.findall(r"^\| (`.+?`) \|", page, re.M) for n in re.findall(r"`(\w+)`", r)))
         shown = box.kesu("dataset", "show", "loans-2019").json
         self.assertEqual(sorted(shown), sorted([*self.documented("dataset add"), "settings", "batches", "under", "strength",
                                                 "reseal_due"]))
