@@ -14,19 +14,19 @@ KnownObjects::Key KnownObjects::key_of(std::string_view text) {
 }
 
 void KnownObjects::add(const SegmentObject& o) {
-  const Key place = key_of(o.place);
-  by_place_[place] = o.object;
-  by_name_[key_of(o.name)] = {o.object, o.bytes, o.inode, o.mtime, o.ctime, place};
+  const Key name = key_of(o.name);
+  by_place_[key_of(o.place)] = {o.object, o.bytes, o.inode, o.mtime, o.ctime, name};
+  by_name_[name] = o.object;
 }
 
-const KnownObjects::Object* KnownObjects::named(std::string_view name) const {
-  auto it = by_name_.find(key_of(name));
-  return it == by_name_.end() ? nullptr : &it->second;
-}
-
-std::optional<ObjectId> KnownObjects::at_place(std::string_view place) const {
+const KnownObjects::Object* KnownObjects::at_place(std::string_view place) const {
   auto it = by_place_.find(key_of(place));
-  return it == by_place_.end() ? std::nullopt : std::optional(it->second);
+  return it == by_place_.end() ? nullptr : &it->second;
+}
+
+std::optional<ObjectId> KnownObjects::named(std::string_view name) const {
+  auto it = by_name_.find(key_of(name));
+  return it == by_name_.end() ? std::nullopt : std::optional(it->second);
 }
 
 }  // namespace kesu

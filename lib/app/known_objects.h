@@ -22,13 +22,13 @@ class KnownObjects {
     ObjectId object;
     uint64_t bytes = 0, inode = 0;
     FileTime mtime, ctime;
-    Key place{};
+    Key name{};
   };
 
-  // In inventory order: a later one of the same name, or at the same place, takes its place.
+  // In inventory order: a later one at the same place, or of the same name, takes its place.
   void add(const SegmentObject& object);
-  const Object* named(std::string_view name) const;                // the newest of that name; nullptr: none
-  std::optional<ObjectId> at_place(std::string_view place) const;  // what was sealed there last
+  const Object* at_place(std::string_view place) const;        // what was sealed there last; nullptr: nothing
+  std::optional<ObjectId> named(std::string_view name) const;  // the newest of that name
 
  private:
   struct Hash {
@@ -38,8 +38,8 @@ class KnownObjects {
       return out;
     }
   };
-  std::unordered_map<Key, Object, Hash> by_name_;
-  std::unordered_map<Key, ObjectId, Hash> by_place_;
+  std::unordered_map<Key, Object, Hash> by_place_;
+  std::unordered_map<Key, ObjectId, Hash> by_name_;
 };
 
 }  // namespace kesu

@@ -2,84 +2,19 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
-#include "app/actor.h"
-#include "app/key_states.h"
+#include "app/sealer.h"
 #include "app/settle.h"
-#include "provider/wrap_checked.h"
-#include "seal/files.h"
+#include "app/tree_read.h"
+#include "base/interrupt.h"
 
 namespace kesu {
-
-namespace {
-// A batch's objects are named before the first is written, so its end in time is steered by bytes: about a
-// second's work.
-constexpr uint64_t kBatchBytes = 512u << 20;
-
-struct Found {
-  std::string path, name, place;
-  uint64_t size = 0;
-  FileTime mtime, ctime;
-  uint64_t inode = 0;
-};
-
-FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
-
-void walk(const std::string& path, const std::string& name, const std::string& out, std::vector<Found>& found,
-          SealResult& result) {
-  struct stat st {};
-  if (::lstat(path.c_str(), &st) != 0) {
-    const int why = errno;
-    result.failed.push_back(
-        {path, file_error(why, "look at", path).cause(), why == ENOENT ? Code::not_found : Code::io_failed});
-    return;
-  }
-  if (S_ISDIR(st.st_mode)) {
-    try {
-      for (const std::string& child : list_directory(path))
-        walk(path_join(path, child), path_join(name, child), out, found, result);
-    } catch (const Error& e) {
-      result.failed.push_back({path, e.message() + ": " + e.cause(), e.code()});
-    }
-  } else if (S_ISREG(st.st_mode)) {
-    found.push_back({path, name, path_join(out, name) + ".kesu", static_cast<uint64_t>(st.st_size),
-                     time_of(st.st_mtim), time_of(st.st_ctim), st.st_ino});
-  } else {
-    result.skipped.push_back({path, S_ISLNK(st.st_mode) ? "a symbolic link" : "not a regular file"});
-  }
-}
-
-// What already stands at a place may be replaced only if it is an object of the same dataset, and only when
-// asked.
-void check_place(const std::string& place, const VaultId& vault, const DatasetId& dataset, bool replace) {
-  Fd fd(::open(place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd.ok()) {
-    if (errno == ENOENT) return;
-    throw Error(Code::already_exists, place + " is in the way")
-        .cause("it cannot be read as a sealed object")
-        .next("choose another -o DIR");
-  }
-  bool ours = false;
-  try {
-    ObjectInfo info = inspect_object(file_input(fd.get()));
-    ours = info.region.header.vault == vault && info.region.header.dataset == dataset;
-  } catch (const Error&) {
-  }
-  if (!ours)
-    throw Error(Code::already_exists, place + " is in the way")
-        .cause("it is no object of this dataset")
-        .next("choose another -o DIR, or move that file away");
-  if (!replace)
-    throw Error(Code::already_exists, place + " holds another content of that name")
-        .cause("sealing over it would destroy the only ciphertext of the older content")
-        .next("--replace does that; or choose another -o DIR");
-}
-
-}  // namespace
 
 std::string inode_of(const std::string& directory) {
   struct stat st {};
@@ -113,285 +48,6 @@ const VersionRecord& protecting_version(Vault& vault, const DatasetRecord& d) {
   return *active;
 }
 
-namespace {
-class Sealer {
- public:
-  Sealer(Vault& vault, const std::string& dataset, std::string out, bool replace, SealResult& result,
-         const std::function<void(int64_t, int64_t)>& progress)
-      : vault_(vault),
-        dataset_(dataset),
-        out_(std::move(out)),
-        replace_(replace),
-        result_(result),
-        progress_(progress) {}
-
-  void run(const std::vector<Found>& found) {
-    total_ = static_cast<int64_t>(found.size());
-    if (found.empty()) return;
-    holder_.emplace(vault_, dataset_, "seal");
-    index();
-    std::vector<const Found*> batch;
-    uint64_t bytes = 0;
-    for (const Found& f : found) {
-      if (unchanged(f)) {
-        ++result_.unchanged;
-        progress_(++done_, total_);
-        continue;
-      }
-      batch.push_back(&f);
-      bytes += f.size;
-      if (batch.size() == kMaxBatch || bytes >= kBatchBytes) {
-        seal(batch);
-        batch.clear();
-        bytes = 0;
-      }
-    }
-    if (!batch.empty()) seal(batch);
-    key_ = Secret();
-    holder_->end("returned");
-  }
-
- private:
-  DatasetRecord& dataset() { return vault_.state().datasets.at(dataset_); }
-
-  void index() {
-    for (SegmentObject& o : read_inventory(vault_, dataset(), ProcessFor::moving)) {
-      at_place_[o.place] = o.object;
-      known_[o.name] = std::move(o);
-    }
-  }
-
-  bool unchanged(const Found& f) {
-    auto it = known_.find(f.name);
-    if (it == known_.end()) return false;
-    const SegmentObject& o = it->second;
-    if (o.bytes != f.size || o.mtime != f.mtime || o.place != f.place || !exists(f.place)) return false;
-    if (o.inode) return o.ctime == f.ctime && o.inode == f.inode;
-    return same_content(f);  // adopted after an interruption: nothing else tells
-  }
-
-  bool same_content(const Found& f) {
-    Fd source(::open(f.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)),
-        sealed(::open(f.place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!source.ok() || !sealed.ok()) return false;
-    bool same = true;
-    uint64_t at = 0;
-    Bytes buffer;
-    try {
-      open_object(
-          file_input(sealed.get()),
-          [&](const Slot& slot, ByteView aad) { return unwrap_slot(vault_, dataset(), slot, aad); },
-          [](const Metadata&) {},
-          [&](ByteView chunk) {
-            buffer.resize(chunk.size());
-            ssize_t n = ::pread(source.get(), buffer.data(), buffer.size(), static_cast<off_t>(at));
-            same = same && n == static_cast<ssize_t>(chunk.size()) &&
-                   std::equal(chunk.begin(), chunk.end(), buffer.begin());
-            at += chunk.size();
-          });
-    } catch (const Error& e) {
-      if (e.code() != Code::sealed_damaged) throw;
-      same = false;
-    }
-    wipe(buffer);
-    return same && at == f.size;
-  }
-
-  // The active version, and a dataset key under it for the names; made when this version has none yet.
-  void prepare() {
-    DatasetRecord& d = dataset();
-    const VersionRecord* active = &protecting_version(vault_, d);
-    version_ = active->version();
-    ref_ = *active->ref;
-    provider_ = &vault_.provider(active->provider);
-    for (const DatasetKeyRecord& k : d.keys)
-      if (k.version == active->id && !k.rewrapped) {
-        if (k.id != key_id_) key_ = open_dataset_key(vault_, d, k.id);
-        key_id_ = k.id;
-        return;
-      }
-    key_id_ = "";
-  }
-
-  void make_dataset_key() {
-    // One for the dataset key, and one at least for an object.
-    if (const VersionRecord& v = *vault_.state().version(version_.str()); v.wraps_left() < 2)
-      throw quota_used_up(vault_.state(), v);
-    auto id = vault_.env().random.id<DatasetKeyId>();
-    Secret fresh = vault_.env().random.secret(64);
-    WrappedKey wrapped =
-        wrap_checked(*provider_, ref_, fresh,
-                     dataset_key_aad(vault_.id(), *DatasetId::parse(dataset_), id, version_), id.str());
-    std::string decided = version_.str();
-    vault_.decide({dataset_, decided, vault_.state().vault.id}, [&] {
-      prepare();
-      if (version_.str() != decided || !key_id_.empty())
-        throw Error(Code::conflict, "the key was rotated, or its dataset key made, by another process")
-            .next("run the same command again");
-      return std::vector<Event>{
-          {.type = "dataset-key-created",
-           .nodes = {{.id = id.str(), .is = "active", .of = dataset_}},
-           .edges = {{decided, id.str()}},
-           .body =
-               Json::object({{"version", decided},
-                             {"wrapped", Json::object({{"algorithm", static_cast<int64_t>(wrapped.algorithm)},
-                                                       {"nonce", hex(wrapped.nonce)},
-                                                       {"blob", hex(wrapped.blob)}})}})}};
-    });
-    key_ = std::move(fresh);
-    key_id_ = id.str();
-  }
-
-  void seal(const std::vector<const Found*>& files) {
-    for (size_t at = 0; at < files.size();)
-      at += seal_batch({files.begin() + static_cast<ptrdiff_t>(at), files.end()});
-  }
-
-  // Seals as many of them as the key version may still wrap, one at least; returns how many.
-  size_t seal_batch(std::vector<const Found*> files) {
-    holder_->keep();
-    BatchId batch = vault_.env().random.id<BatchId>();
-    std::vector<ObjectId> ids;
-    for (size_t i = 0; i < files.size(); ++i) ids.push_back(vault_.env().random.id<ObjectId>());
-    for (int tries = 0;; ++tries) {
-      try {
-        intend(batch, ids, files);
-        break;
-      } catch (const Error& e) {
-        // Nothing was begun: another process rotated the key or made the dataset key.
-        if (e.code() != Code::conflict || tries == 3) throw;
-      }
-    }
-
-    std::vector<SegmentObject> done;
-    int64_t bytes = 0;
-    for (size_t i = 0; i < files.size(); ++i) {
-      const Found& f = *files[i];
-      try {
-        done.push_back(seal_one(f, ids[i]));
-        bytes += static_cast<int64_t>(done.back().bytes);
-      } catch (const Error& e) {
-        // The source or the place is at fault: the others go on. A provider or disk at fault ends the batch.
-        if (e.exit() == Exit::unavailable || e.code() == Code::disk_full || e.code() == Code::key_mismatch ||
-            e.code() == Code::token_changed || e.code() == Code::pin_missing ||
-            e.code() == Code::pin_source_unsafe) {
-          finish(batch, done, bytes);
-          throw;
-        }
-        result_.failed.push_back(
-            {f.path, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.code()});
-      }
-      progress_(++done_, total_);
-    }
-    finish(batch, done, bytes);
-    return files.size();
-  }
-
-  // The entry before the batch: under which version and dataset key, and how many the quota allows.
-  void intend(const BatchId& batch, const std::vector<ObjectId>& ids, std::vector<const Found*>& files) {
-    prepare();
-    if (key_id_.empty()) make_dataset_key();
-    std::string version = version_.str(), key_id = key_id_;
-    vault_.decide({dataset_, version, vault_.state().vault.id}, [&] {
-      prepare();
-      if (version_.str() != version || key_id_ != key_id)
-        throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
-      // The entry is what takes the wraps from the version's quota, before the first is made.
-      auto left = static_cast<uint64_t>(vault_.state().version(version)->wraps_left());
-      if (left < files.size()) files.resize(left);
-      Json objects(Json::Array{});
-      for (size_t i = 0; i < files.size(); ++i) objects.push(hex(ids[i].bytes()));
-      return std::vector<Event>{{.type = "seal-intended",
-                                 .nodes = {{.id = batch.str(),
-                                            .is = "intended",
-                                            .of = dataset_,
-                                            .n = static_cast<int64_t>(files.size())}},
-                                 .edges = {{version, batch.str()}},
-                                 .body = Json::object({{"actor", this_process()},
-                                                       {"location", out_},
-                                                       {"location_inode", inode_of(out_)},
-                                                       {"objects", objects},
-                                                       {"version", version},
-                                                       {"dataset_key", key_id}})}};
-    });
-  }
-
-  SegmentObject seal_one(const Found& f, const ObjectId& id) {
-    Fd fd(::open(f.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
-    if (!fd.ok()) throw file_error(errno, "open", f.path);
-    check_place(f.place, vault_.id(), *DatasetId::parse(dataset_), replace_);
-    safe_destination(out_, f.name + ".kesu");  // makes the directories, and follows no link out of them
-    const Json& settings = dataset().settings;
-    SealRequest request{.vault = vault_.id(),
-                        .dataset = *DatasetId::parse(dataset_),
-                        .object = id,
-                        .version = version_,
-                        .algorithm = content_algorithm(dataset()),
-                        .chunk = static_cast<uint32_t>(settings.num("chunk")),
-                        .bind_payload = settings.flag("bind_payload"),
-                        .metadata = {}};
-    request.metadata.name = f.name;
-    SealedFile sealed = seal_file_to(
-        request, fd.get(), dir_name(f.place),
-        [&](const Secret& key, ByteView aad) { return wrap_checked(*provider_, ref_, key, aad, f.path); },
-        vault_.env().random, crew_);
-    publish(sealed.part, f.place);
-    SegmentObject o;
-    o.object = id;
-    o.leaf = sealed.object.leaf;
-    o.name = f.name;
-    o.place = f.place;
-    o.bytes = sealed.object.plain_bytes;
-    o.mode = sealed.source.mode;
-    o.mtime = sealed.source.mtime;
-    o.ctime = sealed.source.ctime;
-    o.inode = f.inode;
-    o.salt = vault_.env().random.bytes(16);
-    if (auto it = at_place_.find(f.place); it != at_place_.end()) o.supersedes = it->second;
-    at_place_[f.place] = id;
-    result_.sealed_bytes += static_cast<int64_t>(sealed.object.sealed_bytes);
-    return o;
-  }
-
-  // Durable first, then said: one sync for the whole batch, the segment, the entry.
-  void finish(const BatchId& batch, const std::vector<SegmentObject>& done, int64_t bytes) {
-    if (done.empty()) {
-      vault_.append({{.type = "seal-abandoned",
-                      .nodes = {{.id = batch.str(), .is = "abandoned", .of = dataset_}},
-                      .body = Json::object(
-                          {{"why", "none of its files could be sealed"}, {"removed", Json(Json::Array{})}})}},
-                    {});
-      return;
-    }
-    Fd out(::open(out_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", out_);
-    SegmentHeader header{vault_.id(), *DatasetId::parse(dataset_), batch, *DatasetKeyId::parse(key_id_)};
-    vault_.append({seal_done(vault_, header, done, key_, bytes, version_.str(), dataset(), false)},
-                  {batch.str()});
-    for (const SegmentObject& o : done) known_[o.name] = o;
-    result_.sealed += static_cast<int64_t>(done.size());
-    result_.bytes += bytes;
-    ++result_.batches;
-  }
-
-  Vault& vault_;
-  std::string dataset_, out_;
-  bool replace_;
-  SealResult& result_;
-  const std::function<void(int64_t, int64_t)>& progress_;
-  std::optional<KeyHolder> holder_;
-  std::map<std::string, SegmentObject> known_;  // newest of each name
-  std::map<std::string, ObjectId> at_place_;    // what was sealed last to each place
-  VersionRef version_;
-  KeyRef ref_;
-  Provider* provider_ = nullptr;
-  Secret key_;
-  std::string key_id_;
-  int64_t done_ = 0, total_ = 0;
-  Crew crew_;
-};
-}  // namespace
-
 Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<SegmentObject>& objects,
                 const Secret& dataset_key, int64_t bytes, const std::string& version,
                 const DatasetRecord& dataset, bool interrupted) {
@@ -420,38 +76,316 @@ Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<Seg
                                 {"replaced", replaced}})};
 }
 
-SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<std::string>& sources,
-                      const std::string& out, bool replace,
-                      const std::function<void(int64_t, int64_t)>& progress) {
-  std::string id = dataset.id, place = absolute_path(out);
+namespace {
+std::string text_of(const Error& e) { return e.message() + (e.cause().empty() ? "" : ": " + e.cause()); }
+
+// A source as named, and what of it is to be sealed.
+struct Top {
+  std::string path;  // absolute
+  std::string base;
+  bool directory = false;
+};
+
+bool is_directory(const std::string& path) {
+  struct stat st {};
+  return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+Error needs(const std::string& what, const std::string& next) { return Error(Code::usage, what).next(next); }
+
+// Standard input is one source of its own; a sealed object to standard output is one object.
+std::vector<Top> tops_of(const SealOrder& order) {
+  std::vector<Top> out;
+  const bool from_stdin = std::count(order.sources.begin(), order.sources.end(), "-") > 0;
+  if (from_stdin) {
+    if (order.sources.size() > 1)
+      throw needs("standard input is sealed alone, without other sources",
+                  "kesu seal DATASET - --name NAME -o DIR");
+    if (order.name.empty())
+      throw needs("what standard input is to be called is not known", "--name NAME says it");
+    if (!order.selection.everything() || order.remove_source)
+      throw needs("of standard input there is nothing to choose or to remove", "leave those options out");
+    try {
+      safe_relative_path(order.name);
+    } catch (const Error& e) {
+      throw Error(Code::usage, "--name " + order.name + " is no name below a directory").cause(e.cause());
+    }
+    return {{"-", order.name, false}};
+  }
+  if (!order.name.empty())
+    throw needs("--name is for standard input", "kesu seal DATASET - --name NAME -o DIR");
+  if (order.selection.names() && order.sources.size() > 1)
+    throw needs("--files-from names files below one source", "one SRC, or a list for each");
+  const std::string place = order.out == "-" ? "-" : absolute_path(order.out);
+  std::set<std::string> bases;
+  for (const std::string& source : order.sources) {
+    Top top{absolute_path(source), "", false};
+    top.base = base_name(top.path);
+    top.directory = is_directory(top.path);
+    if (!bases.insert(top.base).second)
+      throw needs("two sources are called " + top.base, "seal them one after the other, to different -o DIR");
+    if ((place + "/").starts_with(top.path + "/"))
+      throw needs("-o " + order.out + " lies inside " + source, "choose a directory outside");
+    if (order.selection.names() && !top.directory)
+      throw needs("--files-from names files below a directory", source + " is none");
+    out.push_back(std::move(top));
+  }
+  if (order.out == "-" && (out.size() != 1 || out[0].directory))
+    throw needs("standard output takes one sealed file", "name one file, or -o DIR");
+  if (order.out == "-" && order.remove_source)
+    throw needs("where standard output goes is not known, so that nothing can be checked there",
+                "leave --remove-source out");
+  return out;
+}
+
+// Calls `file` for each regular file; what else there is goes to the result.
+template <class Result, class F>
+std::optional<TreeManifest> walk(const Top& top, const Selection& selection, Result* result, F file) {
+  TreeSinks sinks;
+  sinks.file = [&](const TreeFile& f) { file(f); };
+  sinks.skipped = [&](const std::string& path, const std::string& what) {
+    if (result) result->skipped.push_back({path, what});
+  };
+  sinks.failed = [&](const std::string& path, const Error& e) {
+    if (result) result->failed.push_back({path, text_of(e), e.code()});
+  };
+  return read_tree(top.path, selection, sinks).manifest;
+}
+
+SealTarget target_of(Vault& vault, const DatasetRecord& dataset, const SealOrder& order) {
+  SealTarget t;
+  t.vault = vault.id();
+  t.dataset = *DatasetId::parse(dataset.id);
+  t.algorithm = content_algorithm(dataset);
+  t.chunk = static_cast<uint32_t>(dataset.settings.num("chunk"));
+  t.bind_payload = dataset.settings.flag("bind_payload");
+  t.out = order.out == "-" ? "-" : absolute_path(order.out);
+  t.replace = order.replace;
+  t.opaque = order.opaque.value_or(vault.state().vault.profile == "high");
+  return t;
+}
+
+SealSource source_of(const Top& top, const TreeFile& file) { return {tree_path(top.path, file.name), file}; }
+
+// What was sealed is removed where it is still the file that was sealed, and its object opens to the same
+// bytes. A second walk, so that it needs no memory for the first.
+class Remover {
+ public:
+  Remover(Vault& vault, Sealer& sealer, const DatasetRecord& dataset, SealResult& result)
+      : vault_(vault), sealer_(sealer), dataset_(dataset), result_(result) {}
+
+  void remove(const Top& top, const Selection& selection, const TreeManifest* manifest) {
+    walk<SealResult>(top, selection, nullptr, [&](const TreeFile& f) {
+      SealSource s = source_of(top, f);
+      if (!sealer_.unchanged(s)) return;  // said when it was sealed
+      sources_.push_back(std::move(s));
+      if (sources_.size() == kMaxBatch) flush(top);
+    });
+    flush(top);
+    if (manifest) links(top, *manifest);
+  }
+
+ private:
+  void flush(const Top& top) {
+    std::vector<SealSource> sources = std::exchange(sources_, {});
+    if (sources.empty()) return;
+    std::vector<ObjectId> objects;
+    for (const SealSource& s : sources)
+      objects.push_back(sealer_.inventory().at_place(sealer_.known_place(s))->object);
+    sealer_.record_opening(objects, "compare with its source before that is removed");
+    sealer_.lanes().allow_all(dataset_, ProcessFor::opening);
+    std::vector<std::string> places;
+    for (const SealSource& s : sources) places.push_back(sealer_.known_place(s));
+    std::vector<std::optional<Error>> failures(sources.size());
+    std::vector<std::unique_ptr<TreeOpener>> openers(sealer_.crew().size());
+    sealer_.crew().each(sources.size(), [&](unsigned worker, size_t i) {
+      if (!openers[worker]) openers[worker] = std::make_unique<TreeOpener>(top.path);
+      try {
+        compare(*openers[worker], sources[i], places[i], worker);
+      } catch (const Error& e) {
+        if (e.code() == Code::interrupted || e.exit() == Exit::unavailable) throw;
+        failures[i] = e;
+      }
+    });
+    check_interrupted();
+    for (size_t i = 0; i < sources.size(); ++i) {
+      if (!failures[i]) unlink(top, sources[i], failures[i]);
+      if (failures[i])
+        result_.failed.push_back({sources[i].path, text_of(*failures[i]), failures[i]->code()});
+    }
+  }
+
+  void compare(TreeOpener& opener, const SealSource& s, const std::string& place, unsigned worker) {
+    const Fd fd = opener.open(s.file);
+    if (!equals_source(place, fd.get(), s.file.size, [&](const Slot& slot, ByteView aad) {
+          return sealer_.lanes().unwrap(worker, slot, aad);
+        }))
+      throw Error(Code::sealed_damaged, "the source is kept")
+          .cause(place + " does not open to the same bytes");
+    const FileFacts now = file_facts(fd.get());
+    if (now.size != s.file.size || now.mtime != s.file.mtime || now.ctime != s.file.ctime)
+      throw Error(Code::conflict, "the source is kept").cause("it changed after it was sealed");
+  }
+
+  void unlink(const Top& top, const SealSource& s, std::optional<Error>& failure) {
+    try {
+      remove_name(top, s.file.name, s.file.inode);
+      ++result_.removed;
+      if (s.file.nlink > 1) removed_.insert(s.file.name);
+    } catch (const Error& e) {
+      failure = e;
+    }
+  }
+
+  // Links are in the manifest, which is durable; further names of a file go with its first.
+  void links(const Top& top, const TreeManifest& manifest) {
+    TreeManifestReader reader([&](const TreeRow& row) {
+      const bool hard = row.type == TreeRow::Type::link;
+      if (!hard && row.type != TreeRow::Type::symlink) return;
+      if (hard && !removed_.contains(path_join(top.base, row.target))) return;
+      try {
+        remove_name(top, path_join(top.base, row.name), 0);
+        ++result_.removed;
+      } catch (const Error& e) {
+        result_.failed.push_back({path_join(top.path, row.name), text_of(e), e.code()});
+      }
+    });
+    const Source source = manifest.source();
+    Bytes piece(64 << 10);
+    while (const size_t n = source(piece)) reader.feed(ByteView(piece).first(n));
+    reader.finish();
+  }
+
+  void remove_name(const Top& top, const std::string& name, uint64_t inode) {
+    std::string leaf = top.path;
+    int directory = AT_FDCWD;
+    if (const size_t slash = name.find('/'); slash != std::string::npos) {
+      if (!below_ || below_->root() != top.path) below_.emplace(top.path);
+      directory = below_->directory_of(std::string_view(name).substr(slash + 1), leaf);
+    }
+    struct stat st {};
+    if (::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || (inode && st.st_ino != inode))
+      throw Error(Code::conflict, "the source is kept").cause("another file stands there by now");
+    if (::unlinkat(directory, leaf.c_str(), 0) != 0)
+      throw file_error(errno, "remove", tree_path(top.path, name));
+  }
+
+  Vault& vault_;
+  Sealer& sealer_;
+  const DatasetRecord& dataset_;
+  SealResult& result_;
+  std::vector<SealSource> sources_;
+  std::set<std::string> removed_;  // first names of files that have more
+  std::optional<Below> below_;
+};
+
+void seal_all(Sealer& sealer, Vault& vault, const std::string& dataset, const std::vector<Top>& tops,
+              const SealOrder& order, SealResult& result) {
+  for (const Top& top : tops) {
+    if (top.path == "-") {
+      sealer.open_with([](const SealSource&, unsigned) {
+        Fd fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+        if (!fd.ok()) throw file_error(errno, "read", "standard input");
+        return fd;
+      });
+      SealSource s{"standard input", {}};
+      s.file.name = top.base;
+      sealer.add(std::move(s));
+      sealer.flush();
+      continue;
+    }
+    std::vector<TreeOpener> openers;
+    for (unsigned i = 0; i < sealer.crew().size(); ++i) openers.emplace_back(top.path);
+    sealer.open_with([&](const SealSource& s, unsigned worker) { return openers.at(worker).open(s.file); });
+    const auto manifest =
+        walk(top, order.selection, &result, [&](const TreeFile& f) { sealer.add(source_of(top, f)); });
+    sealer.flush();
+    if (manifest && order.out != "-") sealer.add_manifest(top.path, *manifest);
+    if (order.remove_source) {
+      const DatasetRecord now = vault.state().datasets.at(dataset);
+      Remover(vault, sealer, now, result).remove(top, order.selection, manifest ? &*manifest : nullptr);
+    }
+  }
+}
+
+// What stays sealed when the rest did not come to its end.
+Error& add_tried(Error& e, const SealResult& r) {
+  return e.tried("sealed " + std::to_string(r.sealed) + (r.sealed == 1 ? " file" : " files") +
+                 ", which stay" +
+                 (r.unchanged ? ", " + std::to_string(r.unchanged) + " were unchanged" : "") +
+                 (r.failed.empty() ? "" : ", " + std::to_string(r.failed.size()) + " failed"));
+}
+}  // namespace
+
+SealResult seal_files(Vault& vault, DatasetRecord& dataset, const SealOrder& order, Progress& progress) {
+  const std::string id = dataset.id;
+  const std::vector<Top> tops = tops_of(order);
   settle(vault);
   const DatasetRecord& now = vault.state().datasets.at(id);
   if (now.state != "open") protecting_version(vault, now);  // says why, before any key is asked for
+  const SealTarget target = target_of(vault, now, order);
+  if (target.out != "-") make_directories(target.out);
+  CatchInterrupts interrupts;
   SealResult result;
-  std::vector<Found> found;
-  std::set<std::string> tops;
-  for (const std::string& source : sources) {
-    std::string path = absolute_path(source), base = base_name(path);
-    if (!tops.insert(base).second)
-      throw Error(Code::usage, "two sources are called " + base)
-          .next("seal them one after the other, to different -o DIR");
-    if ((place + "/").starts_with(path + "/"))
-      throw Error(Code::usage, "-o " + out + " lies inside " + source).next("choose a directory outside");
-    walk(path, base, place, found, result);
-  }
-  make_directories(place);
   try {
-    Sealer(vault, id, place, replace, result, progress).run(found);
+    Sealer sealer(vault, target, result, progress);
+    seal_all(sealer, vault, id, tops, order, result);
+    sealer.end();
   } catch (Error& e) {
-    if (e.code() != Code::wrap_quota) throw;
-    if (result.sealed) vault.checkpoint();
-    int64_t handled = result.sealed + result.unchanged + static_cast<int64_t>(result.failed.size());
-    throw e.tried("sealed " + std::to_string(result.sealed) + " of " + std::to_string(found.size()) +
-                  " files, which stay; " + std::to_string(static_cast<int64_t>(found.size()) - handled) +
-                  " were not begun");
+    if (result.sealed && (e.code() == Code::wrap_quota || e.code() == Code::interrupted)) {
+      try {
+        vault.checkpoint();
+      } catch (const Error&) {  // the same token may not sign now: that is not what went wrong first
+      }
+    }
+    throw add_tried(e, result);
   }
-  if (result.sealed) vault.checkpoint();
+  if (result.batches) vault.checkpoint();
   return result;
+}
+
+void count_sources(const SealOrder& order, Progress& progress) {
+  int64_t files = 0, bytes = 0;
+  for (const Top& top : tops_of(order)) {
+    if (top.path == "-") return;
+    walk<SealResult>(top, order.selection, nullptr, [&](const TreeFile& f) {
+      ++files;
+      bytes += static_cast<int64_t>(f.size);
+    });
+  }
+  progress.total_files = files;
+  progress.total_bytes = bytes;
+}
+
+SealForecast forecast_seal(Vault& vault, const DatasetRecord& dataset, const SealOrder& order) {
+  const SealTarget target = target_of(vault, dataset, order);
+  SealForecast out;
+  for (const Top& top : tops_of(order)) {
+    if (top.path == "-") continue;  // how long it is will only be known at its end
+    walk(top, order.selection, &out, [&](const TreeFile& f) {
+      ObjectHeader header;
+      header.chunk = target.chunk;
+      Metadata metadata{.kind = "file", .name = f.name, .mode = f.mode, .mtime = f.mtime, .size = f.size};
+      header.metadata_size = static_cast<uint32_t>(metadata.plaintext().size() + kTagBytes);
+      const auto sealed = static_cast<int64_t>(sealed_size(header, f.size));
+      ++out.files;
+      out.bytes += static_cast<int64_t>(f.size);
+      out.sealed_bytes += sealed;
+      const bool there =
+          target.out != "-" && !target.opaque && exists(path_join(target.out, f.name) + ".kesu");
+      out.there += there;
+      out.new_bytes += there ? 0 : sealed;
+    });
+  }
+  if (target.out == "-") return out;
+  std::string at = target.out;
+  while (at != "/" && !exists(at)) at = dir_name(at);
+  struct statvfs fs {};
+  if (::statvfs(at.c_str(), &fs) != 0) throw file_error(errno, "look at the space of", at);
+  out.place = at;
+  out.free_bytes = static_cast<int64_t>(fs.f_bavail * fs.f_frsize);
+  out.free_files = fs.f_files ? static_cast<int64_t>(fs.f_favail) : -1;
+  return out;
 }
 
 std::vector<std::string> sealed_files(const std::vector<std::string>& roots) {

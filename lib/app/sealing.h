@@ -1,10 +1,13 @@
-// Use cases: seal files into a dataset, open sealed files, describe one.
+// Use case: seal files, trees and streams into a dataset.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/datasets.h"
 #include "app/key_states.h"
+#include "app/progress.h"
+#include "app/selection.h"
 #include "seal/object.h"
 
 namespace kesu {
@@ -13,44 +16,66 @@ struct Skipped {
   std::string path, why;
   Code code = Code::failed;
 };
+struct SealOrder {
+  std::vector<std::string> sources;  // files and directories; or "-" alone: standard input
+  std::string out;                   // directory; "-": standard output, of one file or standard input
+  std::string name;                  // of standard input, relative to the dataset
+  Selection selection;               // of what lies below the sources
+  bool replace = false;              // changed files over their older objects
+  bool remove_source = false;        // what was sealed, after it was opened again and compared
+  std::optional<bool> opaque;        // files are named by their objects; nullopt: by the vault's profile
+};
 struct SealResult {
-  int64_t sealed = 0, unchanged = 0, bytes = 0, sealed_bytes = 0, batches = 0;
-  std::vector<Skipped> skipped;  // not regular files: said, no failure
+  int64_t sealed = 0, unchanged = 0, manifests = 0, removed = 0, batches = 0;
+  int64_t bytes = 0, sealed_bytes = 0;  // of what was sealed now
+  double total_seconds = 0,
+         binding_seconds = 0;    // processor time of sealing, and of it SHA-256 of the ciphertext
+  std::vector<Skipped> skipped;  // neither files, links nor directories: said, no failure
   std::vector<Skipped> failed;   // unreadable, changed while read: exit 8
 };
-// Seals every regular file of `sources` (files or directories) to OUT/<basename>/….kesu. What stands
-// unchanged in the inventory (name, size, mtime, ctime, inode; contents where those are not known) and is in
-// its place is passed over. A changed one is sealed anew over its old object only with `replace`: else it
-// failed with already_exists, since the old ciphertext may be all that is left of another file. Links are not
-// followed. `progress(done, total)` after each file. Errors: frozen, state_refused, already_exists (a foreign
-// file in the way); wrap_quota when the version may wrap no more: what was sealed before stays.
-SealResult seal_files(Vault& vault, DatasetRecord& dataset, const std::vector<std::string>& sources,
-                      const std::string& out, bool replace,
-                      const std::function<void(int64_t, int64_t)>& progress);
+// Seals every regular file of the sources to OUT/<basename>/….kesu, on all processors, and for each directory
+// among them a manifest of what else makes up its tree (docs/spec/tree-manifest.md). What stands unchanged in
+// the inventory (name, size, mtime, ctime, inode; contents where those are not known) and is in its place is
+// passed over. A changed one is sealed anew over its old object only with `replace`: else it failed with
+// already_exists, since the old ciphertext may be all that is left of another file. Ctrl-C ends it between
+// two files, or within one that is thrown away then: Error interrupted, what was sealed stays. Errors:
+// frozen, state_refused, already_exists (a foreign file in the way), usage; wrap_quota when the version may
+// wrap no more: what was sealed before stays.
+SealResult seal_files(Vault& vault, DatasetRecord& dataset, const SealOrder& order, Progress& progress);
+
+// Walks the sources once and sets the totals, for somebody who looks.
+void count_sources(const SealOrder& order, Progress& progress);
+
+// What seal_files would look at, and the space it needs. No key is asked and nothing changed, so that what is
+// unchanged is told by its place alone (under hidden names: not at all).
+struct SealForecast {
+  std::string place;                               // whose free space it is
+  int64_t files = 0, bytes = 0, sealed_bytes = 0;  // all of them, sealed anew
+  int64_t there = 0;                               // of them, something stands at the place
+  int64_t new_bytes = 0;                           // sealed size of the others
+  int64_t free_bytes = 0, free_files = 0;          // where they go; files -1: not counted there
+  std::vector<Skipped> skipped, failed;
+  bool fits() const { return new_bytes <= free_bytes && (free_files < 0 || files - there <= free_files); }
+};
+SealForecast forecast_seal(Vault& vault, const DatasetRecord& dataset, const SealOrder& order);
 
 // The version that data keys of `dataset` are wrapped under now. Errors: frozen, state_refused, those of
 // refuse_to_protect, and wrap_quota.
 const VersionRecord& protecting_version(Vault& vault, const DatasetRecord& dataset);
 Error quota_used_up(const State& state, const VersionRecord& version);
 
-struct OpenResult {
-  int64_t opened = 0, bytes = 0;
-  std::vector<Skipped> failed;
-};
 // 0 when nothing failed; 6 when anything was altered; the common exit code of all failures when nothing was
 // done; else 8.
 Exit exit_of_parts(int64_t done, const std::vector<Skipped>& failed);
 
-// Opens files, and the .kesu files below directories, to OUT/<name>. The entry of the unwraps is durable
-// before the first byte leaves. Existing destinations are refused unless `force`. What a compromised version
-// wrapped is opened only where `accept_compromised` says why; the reason is recorded with the opening.
-OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, const std::string& out,
-                      bool force, const std::function<void(int64_t, int64_t)>& progress,
-                      const std::string& accept_compromised = "");
+// 0 when nothing failed; 6 when anything was altered; the common exit code of all failures when nothing was
+// done; else 8.
+Exit exit_of_parts(int64_t done, const std::vector<Skipped>& failed);
 
-// What can be said without any key; with a vault, names of dataset and key too.
-Json describe_object(const std::string& path, const State* state);
-
+struct OpenResult {
+  int64_t opened = 0, bytes = 0;
+  std::vector<Skipped> failed;
+};
 // The regular files below `roots` that end in .kesu, sorted.
 std::vector<std::string> sealed_files(const std::vector<std::string>& roots);
 

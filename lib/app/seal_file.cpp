@@ -1,0 +1,199 @@
+#include "app/seal_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/interrupt.h"
+
+namespace kesu {
+
+std::string place_of(const SealTarget& t, const SealSource& s, const ObjectId& object) {
+  if (t.out == "-") return "";
+  if (t.opaque) return path_join(t.out, hex(object.bytes()) + ".kesu");
+  return path_join(t.out, (s.manifest ? path_join(s.file.name, kManifestName) : s.file.name) + ".kesu");
+}
+
+Error sealed_over(const std::string& place) {
+  return Error(Code::already_exists, place + " holds another content of that name")
+      .cause("sealing over it would destroy the only ciphertext of the older content")
+      .next("--replace does that; or choose another -o DIR");
+}
+
+bool equals_source(const std::string& place, int source, uint64_t size, const UnwrapKey& unwrap) {
+  uint64_t at = 0;
+  return equals_source(
+      place,
+      [&](std::span<uint8_t> out) {
+        for (;;) {
+          const ssize_t n = ::pread(source, out.data(), out.size(), static_cast<off_t>(at));
+          if (n < 0 && errno == EINTR) continue;
+          if (n < 0) throw file_error(errno, "read", "the source of " + place);
+          at += static_cast<uint64_t>(n);
+          return static_cast<size_t>(n);
+        }
+      },
+      size, unwrap);
+}
+
+bool equals_source(const std::string& place, const Source& source, uint64_t size, const UnwrapKey& unwrap) {
+  const Fd sealed(::open(place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!sealed.ok()) return false;
+  bool same = true;
+  uint64_t at = 0;
+  Bytes buffer;
+  try {
+    open_object(
+        file_input(sealed.get()), unwrap, [](const Metadata&) {},
+        [&](ByteView chunk) {
+          check_interrupted();
+          buffer.resize(chunk.size());
+          size_t got = 0;
+          for (size_t n = 1; same && n && got < buffer.size(); got += n)
+            n = source(std::span(buffer).subspan(got));
+          same = same && got == chunk.size() && std::equal(chunk.begin(), chunk.end(), buffer.begin());
+          at += chunk.size();
+        });
+  } catch (const Error& e) {
+    if (e.code() != Code::sealed_damaged) throw;
+    same = false;
+  }
+  wipe(buffer);
+  return same && at == size;
+}
+
+FileSealer::FileSealer(const SealTarget& target, Lanes& lanes, unsigned lane, Random& random,
+                       Progress& progress)
+    : target_(target), lanes_(lanes), lane_(lane), random_(random), progress_(progress) {
+  if (target.out != "-") below_.emplace(target.out);
+}
+
+// What already stands at a place may be replaced only if it is an object of the same dataset, and only when
+// asked. False: nothing stands there.
+bool FileSealer::check_place(int directory, const std::string& leaf, const std::string& place) {
+  struct stat st {};
+  if (::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return false;
+    throw file_error(errno, "look at", place);
+  }
+  Fd fd(::openat(directory, leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd.ok())
+    throw Error(Code::already_exists, place + " is in the way")
+        .cause("it cannot be read as a sealed object")
+        .next("choose another -o DIR");
+  bool ours = false;
+  try {
+    const ObjectInfo info = inspect_object(file_input(fd.get()));
+    ours = info.region.header.vault == target_.vault && info.region.header.dataset == target_.dataset;
+  } catch (const Error&) {
+  }
+  if (!ours)
+    throw Error(Code::already_exists, place + " is in the way")
+        .cause("it is no object of this dataset")
+        .next("choose another -o DIR, or move that file away");
+  return true;
+}
+
+int FileSealer::directory_of(const std::string& place, std::string& leaf) {
+  return below_->directory_of(std::string_view(place).substr(target_.out == "/" ? 1 : target_.out.size() + 1),
+                              leaf, true);
+}
+
+namespace {
+SealedFile seal_to_stdout(SealRequest request, int source_fd, const WrapKey& wrap, Random& random,
+                          Crew& crew) {
+  FdSource source(source_fd, &crew);
+  SealedFile out;
+  out.source = source.facts();
+  request.metadata.mode = out.source.mode;
+  request.metadata.mtime = out.source.mtime;
+  if (out.source.regular) request.metadata.size = out.source.size;
+  out.object = seal_stream(
+      request, std::ref(source), [](ByteView bytes) { write_all(STDOUT_FILENO, bytes, "standard output"); },
+      wrap, random, &crew);
+  return out;
+}
+}  // namespace
+
+SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object, const VersionRef& version,
+                            Crew& crew) {
+  SealRequest request{.vault = target_.vault,
+                      .dataset = target_.dataset,
+                      .object = object,
+                      .version = version,
+                      .algorithm = target_.algorithm,
+                      .chunk = target_.chunk,
+                      .bind_payload = target_.bind_payload,
+                      .metadata = {},
+                      .bytes_done = &progress_.bytes};
+  request.metadata.kind = s.kind;
+  request.metadata.name = s.file.name;
+  SealedPart out;
+  SealedFile sealed;
+  const std::string place = place_of(target_, s, object);
+  if (place.empty()) {
+    // What has left cannot be taken back: its wrap is proven first.
+    const WrapKey wrap = [&](const Secret& key, ByteView aad) {
+      return lanes_.wrap(lane_, version, key, aad, s.path);
+    };
+    sealed = seal_to_stdout(request, fd, wrap, random_, crew);
+  } else {
+    const WrapKey wrap = [&](const Secret& key, ByteView aad) {
+      return lanes_.wrap_later(lane_, version, key, aad, s.path);
+    };
+    std::string leaf;
+    const int directory = directory_of(place, leaf);
+    out.over = check_place(directory, leaf, place);
+    // The manifest follows the tree; a file's older content goes only when asked.
+    if (out.over && !target_.replace && s.kind == "file") throw sealed_over(place);
+    const At at{directory, dir_name(place)};
+    if (s.manifest) {
+      request.metadata.mode = 0600;
+      request.metadata.size = s.manifest->bytes();
+      sealed = seal_source_to(request, s.manifest->source(), at, wrap, random_);
+    } else {
+      sealed = seal_file_to(request, fd, at, wrap, random_, crew);
+    }
+    out.part = sealed.part;
+  }
+  SegmentObject& o = out.object;
+  o.object = object;
+  o.leaf = sealed.object.leaf;
+  o.name = s.file.name;
+  o.place = place;
+  o.bytes = sealed.object.plain_bytes;
+  o.mode = sealed.source.mode;
+  o.mtime = sealed.source.mtime;
+  o.ctime = sealed.source.ctime;
+  o.inode = s.file.inode;
+  o.salt = random_.bytes(16);
+  out.sealed_bytes = static_cast<int64_t>(sealed.object.sealed_bytes);
+  out.total_seconds = sealed.object.total_seconds;
+  out.binding_seconds = sealed.object.hash_seconds;
+  return out;
+}
+
+void FileSealer::publish(const SealedPart& part) {
+  if (part.part.empty()) return;
+  try {
+    std::string leaf;
+    const int directory = directory_of(part.object.place, leaf);
+    kesu::publish(At{directory, dir_name(part.object.place)}, part.part, leaf, part.over);
+  } catch (const Error&) {
+    discard(part);
+    throw;
+  }
+}
+
+void FileSealer::discard(const SealedPart& part) noexcept {
+  try {
+    std::string leaf;
+    if (!part.part.empty()) ::unlinkat(directory_of(part.object.place, leaf), part.part.c_str(), 0);
+  } catch (const Error&) {  // its directory is gone, and so is it
+  }
+}
+
+}  // namespace kesu

@@ -1,0 +1,85 @@
+// One file of a batch, from its source to its final name, in whatever thread. For sealing itself.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "app/known_objects.h"
+#include "app/lanes.h"
+#include "app/progress.h"
+#include "app/tree_read.h"
+#include "base/below.h"
+#include "base/crew.h"
+#include "inventory/segment.h"
+#include "seal/files.h"
+
+namespace kesu {
+
+// What is the same for all files of a command.
+struct SealTarget {
+  VaultId vault;
+  DatasetId dataset;
+  std::string dataset_name;
+  AeadAlg algorithm = AeadAlg::aes256_gcm;
+  uint32_t chunk = kDefaultChunk;
+  bool bind_payload = true;
+  std::string out;       // absolute; "-": standard output
+  bool replace = false;  // what stands at a place and is an object of this dataset
+  bool opaque = false;   // files are named by their objects
+};
+
+// A source: a regular file, standard input, or a tree manifest.
+struct SealSource {
+  std::string path;  // for messages
+  TreeFile file;     // standard input and manifests: name and, where known, size alone
+  std::string kind = "file";
+  const TreeManifest* manifest = nullptr;
+};
+
+// The name under which a directory's manifest lies in it.
+constexpr std::string_view kManifestName = ".kesu-tree";
+
+// Where the object goes; "" for standard output.
+std::string place_of(const SealTarget& target, const SealSource& source, const ObjectId& object);
+
+// Sealing over `place` was not asked for.
+Error sealed_over(const std::string& place);
+// Whether the sealed object at `place` opens to what `source` (borrowed), or a Source, holds, which has
+// `size` bytes. False also where it is damaged. Errors: those of `unwrap`, io_failed.
+bool equals_source(const std::string& place, int source, uint64_t size, const UnwrapKey& unwrap);
+bool equals_source(const std::string& place, const Source& source, uint64_t size, const UnwrapKey& unwrap);
+
+// An object that is whole under a name that nobody looks for, until it is published.
+struct SealedPart {
+  SegmentObject object;  // supersedes left open
+  std::string part;      // name in its directory; empty: it went to standard output
+  bool over = false;     // an older object stands at its place
+  int64_t sealed_bytes = 0;
+  double total_seconds = 0, binding_seconds = 0;
+};
+
+class FileSealer {
+ public:
+  // For lane `lane`; all outlive it.
+  FileSealer(const SealTarget& target, Lanes& lanes, unsigned lane, Random& random, Progress& progress);
+
+  // Seals what `fd` (borrowed) gives, or the manifest. The wrap of its data key may still wait for
+  // Lanes::confirm: where it does not come, the part is to be discarded. Errors: those of seal_file_at;
+  // already_exists; policy_refused (a link in the way).
+  SealedPart seal(const SealSource& source, int fd, const ObjectId& object, const VersionRef& version,
+                  Crew& crew);
+  // Gives it its final name; not durable yet. Errors: already_exists, io_failed: then it is discarded.
+  void publish(const SealedPart& part);
+  void discard(const SealedPart& part) noexcept;
+
+ private:
+  bool check_place(int directory, const std::string& leaf, const std::string& place);
+  int directory_of(const std::string& place, std::string& leaf);
+  const SealTarget& target_;
+  Lanes& lanes_;
+  unsigned lane_;
+  Random& random_;
+  Progress& progress_;
+  std::optional<Below> below_;
+};
+
+}  // namespace kesu

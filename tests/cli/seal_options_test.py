@@ -1,0 +1,212 @@
+"""seal's options: what is chosen, dry runs, pipes, hidden names, sources removed after a check, Ctrl-C."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import scenario
+from scenario import CHUNK
+
+
+class Options(scenario.World):
+    def tree(self, **files):
+        shutil.rmtree(self.box.state / "src", ignore_errors=True)
+        for name, data in files.items():
+            self.write(name, data)
+        return self.box.state / "src"
+
+    def source(self, files):
+        shutil.rmtree(self.box.state / "src", ignore_errors=True)
+        for name, data in files.items():
+            self.write(name, data)
+        return self.box.state / "src"
+
+    def sealed(self, *words, **options):
+        return self.box.kesu("seal", "loans-2019", *words, "-o", self.out, **options).json
+
+    # What is chosen.
+
+    def test_include_and_exclude(self):
+        src = self.source({"a.csv": b"1", "b.tmp": b"2", "sub/c.csv": b"3", "sub/d.tmp": b"4", "cache/e.csv": b"5"})
+        result = self.sealed(src, "--include", "*.csv", "--exclude", "cache/")
+        self.assertEqual(result["sealed"], 2)
+        self.assertEqual(self.opened(self.out), {"src/a.csv": b"1", "src/sub/c.csv": b"3"})
+
+    def test_files_from(self):
+        src = self.source({"a": b"1", "sub/new\nline": b"2", "c": b"3"})
+        names = self.box.path / "names"
+        names.write_bytes(b"a\0sub/new\nline\0")
+        self.assertEqual(self.sealed(src, "--files-from", names, "--null")["sealed"], 2)
+        self.assertEqual(self.opened(self.out), {"src/a": b"1", "src/sub/new\nline": b"2"})
+        names.write_bytes(b"c\nnot-there\n")
+        result = self.sealed(src, "--files-from", names, code=8)
+        self.assertEqual(result["sealed"], 1)
+        self.assertIn("not-there", result["failed"][0]["path"])
+
+    def test_a_name_outside_the_source_is_refused(self):
+        src = self.source({"a": b"1"})
+        names = self.box.path / "names"
+        for bad in (b"../secret\n", b"/etc/passwd\n", b"sub/../../x\n"):
+            names.write_bytes(bad)
+            self.box.kesu("seal", "loans-2019", src, "--files-from", names, "-o", self.out, code=2)
+        self.assertFalse(self.files_below(self.out) if self.out.exists() else {})
+
+    # Dry run.
+
+    def test_dry_run_changes_nothing_and_forecasts_the_space(self):
+        src = self.source({"a": os.urandom(3 * CHUNK), "sub/b": b"", "c": b"x" * 100})
+        before = self.box.kesu("ledger", "show").stdout
+        forecast = self.sealed(src, "--dry-run")
+        self.assertEqual((forecast["files"], forecast["bytes"], forecast["there"]), (3, 3 * CHUNK + 100, 0))
+        self.assertTrue(forecast["fits"])
+        self.assertFalse(self.out.exists())
+        self.assertEqual(self.box.kesu("ledger", "show").stdout, before)
+        self.sealed(src)
+        really = sum(p.stat().st_size for p in self.out.rglob("*.kesu") if ".kesu-tree" not in p.name)
+        self.assertEqual(forecast["sealed_bytes"], really)
+        again = self.sealed(src, "--dry-run")
+        self.assertEqual((again["there"], again["new_bytes"]), (3, 0))
+
+    # Pipes.
+
+    def pipe(self, *words, data=b"", code=0):
+        done = subprocess.run([harness.program("kesu"), "--vault", str(self.box.vault), *map(str, words)], input=data,
+                              env={**os.environ, **self.box.env}, capture_output=True)
+        self.assertEqual(done.returncode, code, done.stderr.decode())
+        return done
+
+    def test_standard_input(self):
+        for size in (0, 1, CHUNK, 5 * CHUNK + 7):
+            data = os.urandom(size)
+            name = f"dump-{size}.sql"
+            self.pipe("seal", "loans-2019", "-", "--name", name, "-o", self.out, data=data)
+            self.assertEqual(self.opened(self.out / f"{name}.kesu"), {name: data})
+        listed = {o["name"]: o["bytes"] for o in self.box.kesu("inventory", "list", "loans-2019").json}
+        self.assertEqual(listed[f"dump-{5 * CHUNK + 7}.sql"], 5 * CHUNK + 7)
+
+    def test_standard_input_wants_a_name(self):
+        done = self.pipe("seal", "loans-2019", "-", "-o", self.out, data=b"x", code=2)
+        self.assertIn(b"--name", done.stderr)
+        self.pipe("seal", "loans-2019", "-", "--name", "../x", "-o", self.out, data=b"x", code=2)
+
+    def test_both_ends_are_pipes(self):
+        data = os.urandom(4 * CHUNK + 3)
+        sealed = self.pipe("seal", "loans-2019", "-", "--name", "dump", "-o", "-", data=data).stdout
+        self.assertTrue(sealed.startswith(b"KESU-OBJ"))
+        self.assertNotIn(data[:64], sealed)
+        plain = self.pipe("open", "-", "-o", "-", data=sealed)
+        self.assertEqual(plain.stdout, data)
+        # It is in the inventory, and the bytes that came out are a sealed file like any other.
+        self.assertEqual([(o["name"], o["place"]) for o in self.box.kesu("inventory", "list", "loans-2019").json],
+                         [("dump", "")])
+        kept = self.box.path / "kept.kesu"
+        kept.write_bytes(sealed)
+        self.assertEqual(self.opened(kept), {"dump": data})
+        # Cut or altered on its way: said at the end, exit 6.
+        self.pipe("open", "-", "-o", "-", data=sealed[:-1], code=6)
+        self.pipe("open", "-", "-o", "-", data=sealed[:-1] + bytes([sealed[-1] ^ 1]), code=6)
+        self.pipe("open", "-", "-o", "-", data=sealed + b"x", code=6)
+
+    def test_a_reader_that_goes_away_is_an_error_and_no_object(self):
+        done = subprocess.run(["bash", "-o", "pipefail", "-c", '"$@" </dev/zero | head -c 100000 >/dev/null', "sh",
+                               harness.program("kesu"), "--vault", str(self.box.vault), "seal", "loans-2019", "-",
+                               "--name", "z", "-o", "-"], env={**os.environ, **self.box.env}, capture_output=True)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(b"standard output", done.stderr)
+        self.assertEqual(self.box.kesu("inventory", "list", "loans-2019").json, [])
+        self.assertEqual(self.box.kesu("status").json["questions"], [])
+
+    # Hidden names.
+
+    def test_opaque_names(self):
+        files = {"loans/tanaka-taro.csv": b"1", "loans/suzuki.csv": b"2", "x": b"3"}
+        src = self.source(files)
+        self.sealed(src, "--opaque-names")
+        names = [str(p.relative_to(self.out)) for p in self.out.rglob("*")]
+        self.assertTrue(names)
+        for name in names:
+            self.assertRegex(name, r"\A[0-9a-f]{32}\.kesu\Z")
+        self.assertEqual(self.opened(self.out), {f"src/{n}": d for n, d in files.items()})
+        again = self.sealed(src, "--opaque-names")
+        self.assertEqual((again["sealed"], again["unchanged"]), (0, 3))
+        self.assertEqual(sorted(str(p.relative_to(self.out)) for p in self.out.rglob("*")), sorted(names))
+        self.write("x", b"changed")
+        refused = self.sealed(src, "--opaque-names", code=8)
+        self.assertEqual([f["code"] for f in refused["failed"]], ["already-exists"])
+        self.sealed(src, "--opaque-names", "--replace")
+        self.assertEqual(self.opened(self.out)["src/x"], b"changed")
+
+    # Sources removed.
+
+    def test_remove_source(self):
+        src = self.source({"a": b"one", "sub/b": b"two"})
+        (src / "link").symlink_to("a")
+        result = self.sealed(src, "--remove-source")
+        self.assertEqual((result["sealed"], result["removed"]), (2, 3))
+        self.assertEqual([p for p in src.rglob("*") if not p.is_dir() or p.is_symlink()], [])
+        self.assertEqual(self.opened(self.out), {"src/a": b"one", "src/sub/b": b"two", "src/link": b"one"})
+
+    def test_what_was_not_sealed_is_not_removed(self):
+        src = self.source({"a": b"one", "b": b"two"})
+        self.sealed(src)
+        self.write("a", b"changed since")
+        result = self.sealed(src, "--remove-source", code=8)
+        self.assertEqual((result["sealed"], result["unchanged"], result["removed"]), (0, 1, 1))
+        self.assertEqual(self.files_below(src), {"a": b"changed since"})
+
+    def test_a_sealed_file_that_does_not_open_keeps_its_source(self):
+        src = self.source({"a": os.urandom(2 * CHUNK)})
+        self.sealed(src)
+        sealed = self.out / "src" / "a.kesu"
+        data = bytearray(sealed.read_bytes())
+        data[-1] ^= 1
+        sealed.write_bytes(data)
+        result = self.sealed(src, "--remove-source", code=6)
+        self.assertEqual(result["removed"], 0)
+        self.assertIn("a", self.files_below(src))
+
+    # Ctrl-C.
+
+    def interrupted(self, *words, after, sign=signal.SIGINT):
+        process = subprocess.Popen([harness.program("kesu"), "--vault", str(self.box.vault), *map(str, words)],
+                                   env={**os.environ, **self.box.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        end = time.monotonic() + 30
+        while not after() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.001)
+        process.send_signal(sign)
+        out, err = process.communicate(timeout=30)
+        return process.returncode, err.decode()
+
+    def test_ctrl_c_between_files(self):
+        src = self.source({f"f{i:04}": os.urandom(2000) for i in range(3000)})
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            code, err = self.interrupted("seal", "loans-2019", src, "-o", self.out, sign=sign,
+                                         after=lambda: len(list(self.out.rglob("*.kesu"))) > 20)
+            if code == 0:
+                continue  # it was done before the signal came
+            self.assertEqual(code, 130, err)
+            self.assertIn("same command", err)
+            self.assertEqual(list(self.out.rglob(".*part")), [])
+            self.assertEqual(self.box.kesu("status").json["questions"], [])
+        result = self.sealed(src)
+        self.assertEqual(result["sealed"] + result["unchanged"], 3000)
+        self.assertEqual(len(self.opened(self.out)), 3000)
+
+    def test_ctrl_c_inside_a_large_file(self):
+        src = self.write("large")
+        with open(src, "r+b") as file:
+            file.truncate(8 << 30)
+        code, err = self.interrupted("seal", "loans-2019", src, "-o", self.out,
+                                     after=lambda: list(self.out.rglob(".*part")))
+        self.assertEqual(code, 130, err)
+        self.assertEqual([p for p in self.out.rglob("*") if p.is_file()], [])
+        self.assertEqual(self.box.kesu("status").json["questions"], [])
+
+
+if __name__ == "__main__":
+    scenario.main()
