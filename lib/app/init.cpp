@@ -148,6 +148,7 @@ std::string init_vault(Environment& env, const InitRequest& request) {
   std::string config = path_join(request.directory, "kesu.toml");
   std::string ledger = path_join(request.directory, "ledger.db");
   if (!exists(ledger)) {
+    refuse_network_filesystem(request.directory);  // before a keystore or a directory is made there
     // What a kill left: a keystore in the vault's directory is made before the vault is.
     const std::string own = creating_uri(request.directory, uri);
     const bool inside = own.starts_with(resolve_provider_uri(request.directory, "soft:./"));

@@ -265,4 +265,13 @@ std::optional<std::string> network_filesystem(const std::string& path) {
   }
 }
 
+void refuse_network_filesystem(const std::string& directory) {
+  std::string at = absolute_path(directory);
+  while (!exists(at) && at != "/") at = dir_name(at);
+  if (auto kind = network_filesystem(at))
+    throw Error(Code::network_filesystem, directory + " lies on a network file system (" + *kind + ")")
+        .cause("its locks and its durability are not those of a local disk: two kesu could break the ledger")
+        .next("put the vault on a local disk");
+}
+
 }  // namespace kesu

@@ -54,5 +54,7 @@ std::string absolute_path(std::string_view path);  // lexical, against the worki
 
 // "nfs", "smb", … when `path` lies on a network file system, else nullopt.
 std::optional<std::string> network_filesystem(const std::string& path);
+// Throws Error network_filesystem where `directory`, or what is to become it, lies on one.
+void refuse_network_filesystem(const std::string& directory);
 
 }  // namespace kesu
