@@ -3,6 +3,7 @@
 #include "../context.h"
 #include "../parts.h"
 #include "app/key_states.h"
+#include "base/interrupt.h"
 
 namespace kesu::cli {
 
@@ -54,6 +55,7 @@ void setup_rewrap(CLI::App& app, Context& c) {
       Json j = rewrap_preview(v, order);
       return c.show(j, preview_text(j, v.state()));
     }
+    const CatchInterrupts ctrl_c;
     RewrapResult r = rewrap(v, order, c.progress("moved"));
     const std::string name = v.state().datasets.at(order.dataset).name;
     if (!r.missing.empty() || !r.failed.empty()) c.exit = Exit::partial;

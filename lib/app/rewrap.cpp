@@ -7,9 +7,10 @@
 
 #include "app/actor.h"
 #include "app/census.h"
+#include "app/rewrap_files.h"
 #include "app/settle.h"
+#include "base/interrupt.h"
 #include "provider/wrap_checked.h"
-#include "seal/files.h"
 
 namespace kesu {
 
@@ -44,18 +45,6 @@ Error interrupted_by_others(const BatchRecord& b) {
       .next("the same command again when it has ended");
 }
 
-// An object of a batch and the files of it that are known.
-struct Candidate {
-  struct File {
-    std::string path, newest;
-    bool moved = false;
-  };
-  int64_t position = 0;
-  ObjectId object;
-  std::vector<File> files;
-  bool out_of_reach = false;  // a file may lie at its place, which is not there now
-};
-
 class Mover {
  public:
   Mover(Vault& vault, const RewrapOrder& order, RewrapResult& result,
@@ -73,34 +62,25 @@ class Mover {
     target_ = &vault_.provider(to.provider);
     end_interrupted();
     move_dataset_keys();
-    std::vector<std::string> batches;
-    for (const BatchRecord* b : sealed_batches(dataset())) batches.push_back(b->id);
-    read_superseded(batches);
-    for (const std::string& id : batches) {
-      const BatchRecord b = batch(id);
-      total_ += order_.paths.empty() ? to_move(b) : 0;
-    }
-    if (!order_.paths.empty()) total_ = static_cast<int64_t>(found_.size());
+    std::vector<std::string> batches = batches_to_see();
+    // The lanes' sessions, and the process that proves wraps, before the first is made.
+    open_lanes(to);
+    if (order_.paths.empty()) read_superseded();
     for (const std::string& id : batches) move_batch(id);
     for (auto& [object, paths] : found_)
-      if (!known_.contains(object))
-        for (const std::string& path : paths)
-          result_.failed.push_back({path, "no settled batch of the inventory holds it", Code::not_found});
+      for (const std::string& path : paths)
+        result_.failed.push_back({path, "no settled batch of the inventory holds it", Code::not_found});
+    lanes_.reset();
     keys_.clear();
     holder_->end("returned");
   }
 
  private:
   DatasetRecord& dataset() { return vault_.state().datasets.at(order_.dataset); }
-  const BatchRecord& batch(const std::string& id) {
-    for (const BatchRecord& b : dataset().batches)
-      if (b.id == id) return b;
+  BatchRecord batch(const std::string& id) {
+    if (auto b = dataset().batches.find(id)) return *b;
     throw Error(Code::ledger_damaged, id + " is no batch of the dataset");
   }
-  Secret unwrap(const Slot& slot, ByteView aad) {
-    return unwrap_slot(vault_, dataset(), slot, aad, ProcessFor::moving);
-  }
-
   // Decided inside each append: the same version is still the one to move to.
   const VersionRecord& same_target() {
     const VersionRecord& v = protecting_version(vault_, dataset());
@@ -111,14 +91,46 @@ class Mover {
 
   int64_t to_move(const BatchRecord& b) const {
     int64_t n = 0;
-    for (const std::string& v : versions_by_position(b)) n += v != to_.str();
+    for (auto& [version, objects] : b.under())
+      if (version != to_.str() && (order_.from.empty() || version == order_.from)) n += objects;
     return n;
+  }
+
+  // With paths all of them, for any may hold an object of a file there; else those with something to move.
+  std::vector<std::string> batches_to_see() {
+    std::vector<std::string> out;
+    for (const BatchRecord& b : sealed_batches(dataset())) {
+      if (!order_.paths.empty() || to_move(b)) {
+        out.push_back(b.id);
+        total_ += to_move(b);
+      }
+      if (order_.paths.empty()) {
+        auto under = b.under();
+        if (auto it = under.find(to_.str()); it != under.end()) result_.already += it->second;
+      }
+    }
+    if (!order_.paths.empty()) total_ = static_cast<int64_t>(found_.size());
+    return out;
+  }
+
+  void open_lanes(const VersionRecord& to) {
+    task_ = {vault_.id(), *DatasetId::parse(order_.dataset), to_, order_.from, !order_.paths.empty()};
+    const unsigned threads = processors();
+    lanes_.emplace(vault_, threads);
+    allow();
+    lanes_->expect(to, total_);
+    files_.emplace(task_, *lanes_, threads);
+  }
+  // What the ledger says now of the versions that the lanes use.
+  void allow() {
+    lanes_->allow_all(dataset(), ProcessFor::moving);
+    lanes_->allow(*vault_.state().version(to_.str()), ProcessFor::moving);
   }
 
   // What settle() could not end, because files are not at their places, may be ended with the files found.
   void end_interrupted() {
     std::vector<BatchRecord> open;
-    for (const BatchRecord& b : dataset().batches)
+    for (const BatchRecord& b : dataset().batches.open())
       if (!b.rewrap.version.empty()) open.push_back(b);
     for (const BatchRecord& b : open) {
       if (!may_settle(vault_, b.rewrap.actor, b.rewrap.since)) throw interrupted_by_others(b);
@@ -168,15 +180,28 @@ class Mover {
       it = keys_.emplace(id, open_dataset_key(vault_, dataset(), id, ProcessFor::moving)).first;
     return it->second;
   }
-  std::vector<SegmentObject> objects_of(const BatchRecord& b) {
-    return open_segment(vault_.store().segment(order_.dataset, b.id), dataset_key(b.dataset_key));
-  }
-  void read_superseded(const std::vector<std::string>& batches) {
-    for (const std::string& id : batches)
-      for (const SegmentObject& o : objects_of(batch(id))) {
-        known_.insert(o.object);
-        if (o.supersedes) superseded_.insert(*o.supersedes);
-      }
+  // Objects that were sealed over stand in no file any more. A segment each at a time for every thread: they
+  // hold the names of all files.
+  void read_superseded() {
+    std::vector<std::pair<Bytes, const Secret*>> some;
+    Crew crew;
+    std::mutex mutex;
+    const auto open_some = [&] {
+      crew.each(some.size(), [&](unsigned, size_t i) {
+        for (const SegmentObject& o : open_segment(some[i].first, *some[i].second))
+          if (o.supersedes) {
+            std::lock_guard lock(mutex);
+            superseded_.insert(*o.supersedes);
+          }
+      });
+      check_interrupted();
+      some.clear();
+    };
+    for (const BatchRecord& b : sealed_batches(dataset())) {
+      some.emplace_back(vault_.store().segment(order_.dataset, b.id), &dataset_key(b.dataset_key));
+      if (some.size() == 4 * crew.size()) open_some();
+    }
+    open_some();
   }
 
   // The files of an object that are to be looked at, or none where there is nothing to do.
@@ -184,16 +209,13 @@ class Mover {
     if (!order_.paths.empty()) {
       auto it = found_.find(o.object);
       if (it == found_.end()) return {};
-      std::vector<std::string> out = it->second;
+      std::vector<std::string> out = std::move(it->second);
+      found_.erase(it);
       // Moved is an object when its file at the place that the inventory knows is moved, too.
       if (std::find(out.begin(), out.end(), o.place) == out.end()) out.push_back(o.place);
       return out;
     }
-    if (on == to_.str()) {
-      ++result_.already;
-      return {};
-    }
-    if (!order_.from.empty() && on != order_.from) return {};
+    if (on == to_.str() || (!order_.from.empty() && on != order_.from)) return {};
     if (superseded_.contains(o.object)) {
       ++result_.superseded;
       return {};
@@ -201,92 +223,68 @@ class Mover {
     return {o.place};
   }
 
-  // `on`: the version that the ledger knows it under. `there`: the directory that was sealed to is there.
-  Candidate look(const SegmentObject& o, int64_t position, const std::string& on, bool there,
-                 const std::vector<std::string>& paths) {
-    Candidate out{position, o.object, {}};
-    std::set<std::pair<uint64_t, uint64_t>> files;  // one file may be reached by several paths
-    for (const std::string& path : paths) {
-      FileLook l = look_at(vault_, order_.dataset, o.object, path);
-      const bool place = !order_.paths.empty() && path == o.place;
-      if (l.kind == FileLook::ours) {
-        if (files.emplace(l.device, l.inode).second) add_file(out, path, l.newest, on);
-      } else if (l.kind == FileLook::unreadable) {
-        result_.failed.push_back({path, l.why, l.code});
-        out.out_of_reach |= place;
-      } else if (place && l.kind == FileLook::absent && !there && on != to_.str()) {
-        result_.missing.push_back(
-            {path, "its directory is not there: what lies in it opens with the older version alone",
-             Code::not_found});
-        out.out_of_reach = true;
-      } else if (!place) {
-        result_.missing.push_back({path, l.why, Code::not_found});
-      }
+  std::vector<RewrapWanted> wanted_of(const BatchRecord& b) {
+    const std::vector<std::string> on = versions_by_position(b);
+    const std::vector<SegmentObject> objects =
+        open_segment(vault_.store().segment(order_.dataset, b.id), dataset_key(b.dataset_key));
+    std::vector<RewrapWanted> out;
+    for (size_t i = 0; i < objects.size(); ++i) {
+      const SegmentObject& o = objects[i];
+      std::vector<std::string> paths = paths_of(o, on.at(i));
+      if (!paths.empty())
+        out.push_back({static_cast<int64_t>(i), o.object, on[i], o.place, std::move(paths)});
     }
     return out;
   }
 
-  // What a slot says of itself anybody can write: where the ledger says otherwise, the provider is asked
-  // which slot opens.
-  void add_file(Candidate& out, const std::string& path, const std::string& newest, const std::string& on) {
-    try {
-      out.files.push_back({path, newest == on ? newest : opens_under(vault_, dataset(), path)});
-    } catch (const Error& e) {
-      if (e.exit() == Exit::unavailable) throw;
-      result_.failed.push_back({path, text_of(e), e.code()});
-      out.out_of_reach = true;
-    }
-  }
-
-  bool is_to_move(const Candidate::File& f) const {
-    return f.newest != to_.str() && (order_.from.empty() || order_.paths.empty() || f.newest == order_.from);
-  }
-  int64_t wraps_of(const Candidate& c) const {
-    return std::count_if(c.files.begin(), c.files.end(), [&](auto& f) { return is_to_move(f); });
-  }
-  // By what was written and what was seen.
-  bool is_moved(const Candidate& c) const {
-    return !c.files.empty() && !c.out_of_reach && std::all_of(c.files.begin(), c.files.end(), [&](auto& f) {
-      return f.moved || f.newest == to_.str();
-    });
-  }
-
   void move_batch(const std::string& id) {
-    if (left_open_.contains(id)) return;
     const BatchRecord b = batch(id);
-    std::vector<std::string> on = versions_by_position(b);
-    std::vector<SegmentObject> objects = objects_of(b);
-    std::vector<Candidate> work;
+    if (left_open_.contains(id)) return pass_over(b);
+    std::vector<RewrapCandidate> work;
     std::map<std::string, std::vector<int64_t>> strays;
-    const bool there = same_place(b) || !order_.location_lost.empty();
-    for (size_t i = 0; i < objects.size(); ++i) {
-      std::vector<std::string> paths = paths_of(objects[i], on.at(i));
-      if (paths.empty()) continue;
-      Candidate c = look(objects[i], static_cast<int64_t>(i), on.at(i), there, paths);
-      if (c.files.empty()) continue;
-      const std::string& newest = c.files.front().newest;
-      bool agree = !c.out_of_reach &&
-                   std::all_of(c.files.begin(), c.files.end(), [&](auto& f) { return f.newest == newest; });
-      if (agree && newest != on[i] && newest != to_.str()) strays[newest].push_back(c.position);
-      if (wraps_of(c) || (is_moved(c) && on[i] != to_.str()))
-        work.push_back(std::move(c));
-      else
-        ++result_.already;
+    {
+      const std::vector<RewrapWanted> wanted = wanted_of(b);
+      std::vector<RewrapCandidate> seen =
+          files_->look(wanted, same_place(b) || !order_.location_lost.empty());
+      for (size_t i = 0; i < seen.size(); ++i) sort_in(wanted[i].on, seen[i], work, strays);
     }
     if (!strays.empty()) record_strays(id, work, strays);
-    while (!work.empty()) {
-      size_t taken = move_some(id, work);
-      work.erase(work.begin(), work.begin() + static_cast<ptrdiff_t>(taken));
+    std::span<RewrapCandidate> left = work;
+    while (!left.empty()) left = left.subspan(move_some(id, left));
+  }
+  // Files of a batch whose question stays open are not files that no batch holds.
+  void pass_over(const BatchRecord& b) {
+    if (!order_.paths.empty()) wanted_of(b);
+  }
+
+  void say(RewrapCandidate& c) {
+    for (auto [from, to] : {std::pair(&c.missing, &result_.missing), std::pair(&c.failed, &result_.failed)}) {
+      std::move(from->begin(), from->end(), std::back_inserter(*to));
+      from->clear();
     }
+  }
+
+  void sort_in(const std::string& on, RewrapCandidate& c, std::vector<RewrapCandidate>& work,
+               std::map<std::string, std::vector<int64_t>>& strays) {
+    say(c);
+    if (c.files.empty()) return;
+    const std::string newest = c.files.front().newest;
+    const bool agree = !c.out_of_reach && std::all_of(c.files.begin(), c.files.end(),
+                                                      [&](auto& f) { return f.newest == newest; });
+    if (agree && newest != on && newest != to_.str()) strays[newest].push_back(c.position);
+    if (c.wraps(task_) || (c.is_moved(task_) && on != to_.str()))
+      work.push_back(std::move(c));
+    else
+      ++result_.already;
   }
 
   // Files that an interrupted command moved unseen: their slots are made durable and recorded before the next
   // writing lets the older one go, so that the ledger's version always is one of the two.
-  void record_strays(const std::string& id, const std::vector<Candidate>& work,
+  void record_strays(const std::string& id, const std::vector<RewrapCandidate>& work,
                      const std::map<std::string, std::vector<int64_t>>& strays) {
     Durable durable;
-    for (const Candidate& c : work)
-      for (const Candidate::File& f : c.files)
+    for (const RewrapCandidate& c : work)
+      for (const RewrapCandidate::File& f : c.files)
         if (Fd fd(::open(f.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)); fd.ok())
           durable.wrote(fd.get(), f.path);
     durable.sync();
@@ -310,7 +308,7 @@ class Mover {
   }
 
   // As many of `work`, from its begin, as the version may still wrap; at least one.
-  size_t move_some(const std::string& id, std::vector<Candidate>& work) {
+  size_t move_some(const std::string& id, std::span<RewrapCandidate> work) {
     holder_->keep();
     size_t count = 0;
     vault_.decide({order_.dataset, to_.str(), id, vault_.state().vault.id}, [&] {
@@ -320,7 +318,7 @@ class Mover {
       int64_t wraps = 0;
       std::vector<int64_t> positions;
       for (count = 0; count < work.size(); ++count) {
-        int64_t next = wraps_of(work[count]);
+        int64_t next = work[count].wraps(task_);
         if (wraps + next > v.wraps_left()) break;
         wraps += next;
         positions.push_back(work[count].position);
@@ -334,51 +332,29 @@ class Mover {
                                                        {"objects", positions_json(ranges_of(positions))},
                                                        {"actor", this_process()}})}};
     });
+    allow();
     Durable durable;
     std::exception_ptr ends;
-    for (size_t i = 0; i < count && !ends; ++i) {
-      for (Candidate::File& f : work[i].files) {
-        if (!is_to_move(f)) continue;
-        try {
-          f.moved = write_next(work[i].object, f.path, durable);
-        } catch (const Error& e) {
-          // The file is at fault: the others go on. A provider or disk at fault ends the batch.
-          if (e.exit() == Exit::unavailable || e.code() == Code::disk_full ||
-              e.code() == Code::key_mismatch) {
-            ends = std::current_exception();
-            break;
-          }
-          result_.failed.push_back({f.path, text_of(e), e.code()});
-        }
-      }
-      if (total_) progress_(std::min(++done_, total_), total_);
+    work = work.first(count);
+    try {
+      files_->move(work, durable, [&](int64_t n) {
+        done_ += n;
+        if (total_) progress_(std::min(done_, total_), total_);
+      });
+    } catch (const Error&) {
+      ends = std::current_exception();
     }
     durable.sync();
     std::vector<int64_t> moved;
-    for (size_t i = 0; i < count; ++i) {
-      for (const Candidate::File& f : work[i].files) result_.moved += f.moved;
-      if (is_moved(work[i])) moved.push_back(work[i].position);
+    for (RewrapCandidate& c : work) {
+      say(c);
+      for (const RewrapCandidate::File& f : c.files) result_.moved += f.moved;
+      if (c.is_moved(task_)) moved.push_back(c.position);
     }
     record(id, to_.str(), moved, false);
     result_.batches += !moved.empty();
     if (ends) std::rethrow_exception(ends);
     return count;
-  }
-
-  bool write_next(const ObjectId& object, const std::string& path, Durable& durable) {
-    Fd fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd.ok()) throw file_error(errno, "write into", path);
-    SealedInput in = file_input(fd.get());
-    if (inspect_object(in).region.header.object != object) {
-      result_.missing.push_back({path, "another object stands there", Code::not_found});
-      return false;
-    }
-    NextSlot next = rewrap_object(
-        in, [&](const Slot& s, ByteView aad) { return unwrap(s, aad); }, to_,
-        [&](const Secret& key, ByteView aad) { return wrap_checked(*target_, ref_, key, aad, path); });
-    write_slot(fd.get(), next, path);
-    durable.wrote(fd.get(), path);
-    return true;
   }
 
   Vault& vault_;
@@ -391,7 +367,10 @@ class Mover {
   Provider* target_ = nullptr;
   PlacesFound found_;
   std::map<std::string, Secret> keys_;
-  std::set<ObjectId> superseded_, known_;
+  std::set<ObjectId> superseded_;
+  RewrapTask task_;
+  std::optional<Lanes> lanes_;
+  std::optional<RewrapFiles> files_;
   std::set<std::string> left_open_;
   int64_t done_ = 0, total_ = 0;
 };
@@ -419,15 +398,15 @@ Json rewrap_preview(Vault& vault, const RewrapOrder& order) {
   const DatasetRecord& d = vault.state().datasets.at(order.dataset);
   const VersionRecord& to = protecting_version(vault, d);
   int64_t move = 0, already = 0;
-  for (const BatchRecord* b : sealed_batches(d))
-    for (const std::string& v : versions_by_position(*b)) {
+  for (const BatchRecord& b : sealed_batches(d))
+    for (const std::string& v : versions_by_position(b)) {
       already += v == to.id;
       move += v != to.id && (order.from.empty() || v == order.from);
     }
   Json census(Json::Array{});
   std::set<std::string> keys;
   keys.insert(d.key);
-  for (const BatchRecord& b : d.batches) {
+  for (const BatchRecord& b : d.batches.all()) {
     keys.insert(VersionRef::parse(b.version)->key.str());
     for (auto& [v, positions] : b.on) keys.insert(VersionRef::parse(v)->key.str());
   }

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,7 +31,8 @@ struct RewrapResult {
 };
 // Batch by batch, each durable and recorded; run again it moves only what is left. Errors: those of
 // protecting_version (wrap_quota after what the quota allowed was moved), conflict (another process re-wraps
-// the dataset, or the key was rotated meanwhile), those of the providers.
+// the dataset, or the key was rotated meanwhile), interrupted (what was moved is recorded), those of the
+// providers. `progress(done, total)` comes from several threads, one at a time.
 RewrapResult rewrap(Vault& vault, const RewrapOrder& order,
                     const std::function<void(int64_t, int64_t)>& progress);
 // By the ledger alone: {"dataset","version","to_move","already","dataset_keys","wraps_left","census"}.
@@ -61,14 +63,16 @@ struct FileLook {
   Code code = Code::failed;
   std::string why;
 };
-FileLook look_at(Vault& vault, const std::string& dataset, const ObjectId& object, const std::string& path);
+FileLook look_at(const VaultId& vault, const std::string& dataset, const ObjectId& object,
+                 const std::string& path);
 
-// File systems that were written to: one sync for each.
+// File systems that were written to: one sync for each. wrote() from any thread.
 class Durable {
  public:
   void wrote(int fd, const std::string& path);  // fd is borrowed
   void sync();                                  // throws io_failed
  private:
+  std::mutex mutex_;
   std::map<uint64_t, std::pair<Fd, std::string>> by_device_;
 };
 // The versions of a batch's objects, by position, as the ledger knows them.

@@ -32,6 +32,7 @@ Positions ranges_of(const std::vector<int64_t>& positions) {
 void Durable::wrote(int fd, const std::string& path) {
   struct stat st {};
   if (::fstat(fd, &st) != 0) throw file_error(errno, "look at", path);
+  std::lock_guard lock(mutex_);
   if (by_device_.contains(st.st_dev)) return;
   Fd kept(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!kept.ok()) throw file_error(errno, "keep open", path);
@@ -43,7 +44,7 @@ void Durable::sync() {
     if (::syncfs(file.first.get()) != 0) throw file_error(errno, "make durable", file.second);
 }
 
-FileLook look_at(Vault& vault, const std::string& dataset, const ObjectId& object, const std::string& path) {
+FileLook look_at(const VaultId& vault, const std::string& dataset, const ObjectId& object, const std::string& path) {
   FileLook out;
   Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd.ok()) {
@@ -58,7 +59,7 @@ FileLook look_at(Vault& vault, const std::string& dataset, const ObjectId& objec
     if (!file_facts(fd.get()).regular) throw Error(Code::bad_input, "it is no regular file");
     ObjectInfo info = inspect_object(file_input(fd.get()));
     const ObjectHeader& h = info.region.header;
-    if (h.vault != vault.id() || h.dataset.str() != dataset || h.object != object) {
+    if (h.vault != vault || h.dataset.str() != dataset || h.object != object) {
       out.kind = FileLook::other;
       out.code = Code::not_found;
       out.why = "another object stands there";
@@ -119,7 +120,7 @@ Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const
   Seen out;
   bool ours = false, behind = false;
   for (const std::string& path : paths) {
-    FileLook look = look_at(vault, d.id, object, path);
+    FileLook look = look_at(vault.id(), d.id, object, path);
     out.any |= look.kind != FileLook::absent;
     out.place |= look.kind != FileLook::absent && path == paths.front();
     if (look.kind == FileLook::absent || look.kind == FileLook::other) continue;
@@ -143,9 +144,7 @@ void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::strin
                    const PlacesFound& found, bool location_lost) {
   KeyHolder holder(vault, dataset_id, "settle");
   const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
-  const BatchRecord* batch = nullptr;
-  for (const BatchRecord& b : dataset.batches)
-    if (b.id == batch_id) batch = &b;
+  const std::optional<BatchRecord> batch = dataset.batches.find(batch_id);
   std::vector<SegmentObject> objects;
   {
     Secret key = open_dataset_key(vault, dataset, batch->dataset_key, ProcessFor::moving);
@@ -191,7 +190,7 @@ void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::strin
 void settle_rewraps(Vault& vault) {
   std::vector<std::pair<std::string, std::string>> open;
   for (auto& [id, d] : vault.state().datasets)
-    for (const BatchRecord& b : d.batches)
+    for (const BatchRecord& b : d.batches.open())
       if (!b.rewrap.version.empty() && may_settle(vault, b.rewrap.actor, b.rewrap.since))
         open.emplace_back(id, b.id);
   for (auto& [dataset, batch] : open)

@@ -36,6 +36,7 @@ class Prover {
   };
 
   const Secret& tag_key() const { return tag_key_; }
+  pid_t process() const { return pid_; }
   // From any thread. `key`: position among the keys at start. Never throws for the process's sake.
   void submit(size_t key, Claim& claim);
   // From any thread: until there is a verdict.

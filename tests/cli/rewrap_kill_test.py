@@ -18,6 +18,7 @@ import kill_world
 import slots
 
 INSTANTS = 200
+ALL = 6                                                    # five files and the manifest of their tree
 CALLS = ("pwrite64", "openat", "fdatasync", "syncfs")
 
 
@@ -42,8 +43,8 @@ class Rewrap(kill_world.World):
         self.agree()                               # opening settled what the kill left
         result = self.box.kesu(*self.command).json
         self.assertEqual((result["missing"], result["failed"]), ([], []))
-        self.assertEqual(result["moved"] + result["already"], 5)
-        self.assertEqual(self.agree(), {self.second: 5})
+        self.assertEqual(result["moved"] + result["already"], ALL)
+        self.assertEqual(self.agree(), {self.second: ALL})
         self.opens_to(self.out, self.wanted(1))
         self.settled()
 
@@ -54,12 +55,12 @@ class Rewrap(kill_world.World):
         self.box.snapshot()
         calls, _, _ = harness_kill.traced(self.box.kesu_command(*self.command), env=self.box.env, cwd=self.box.path)
         written = [c for c in calls if c.name == "pwrite64" and c.target.endswith(".kesu")]
-        self.assertEqual(len(written), 5)
+        self.assertEqual(len(written), ALL)
         self.restore_around_out()
-        # Killed before the fifth slot: four are written, nothing of it is durable or recorded.
+        # Killed before the last slot: the others are written, nothing of it is durable or recorded.
         harness_kill.traced(self.box.kesu_command(*self.command), at=written[-1].ordinal, env=self.box.env,
                             cwd=self.box.path)
-        self.assertEqual(slots.by_version(self.out), {self.first: 1, self.second: 4})
+        self.assertEqual(slots.by_version(self.out), {self.first: 1, self.second: ALL - 1})
         self.each_kill(*self.command, check=self.check_moved, prepare=self.restore_around_out, expect=("pwrite64", "fdatasync", "syncfs"))
 
     def test_random_instants(self):
@@ -84,11 +85,11 @@ class Rewrap(kill_world.World):
             process.kill()
             process.wait()
             cut += kill_world.mend_cut_token(self.box)
-            between += 0 < slots.by_version(self.out)[self.second] < 5
+            between += 0 < slots.by_version(self.out)[self.second] < ALL
             self.verify_ledger()
             self.opens_to(self.out, self.wanted(1))
             self.assertEqual(self.box.kesu(*self.command).json["failed"], [])
-            self.assertEqual(self.agree(), {self.second: 5})
+            self.assertEqual(self.agree(), {self.second: ALL})
             self.settled()
         print(f"shard {index}/{count}: {killed} of {len(waits)} random kills hit a running command, "
               f"{between} between two objects, {cut} cut token.object inside a login", flush=True)
@@ -102,7 +103,7 @@ class Rewrap(kill_world.World):
         sync = next(c for c in calls if c.name == "syncfs")
         self.restore_around_out()
         harness_kill.traced(self.box.kesu_command(*self.command), at=sync.ordinal, env=self.box.env, cwd=self.box.path)
-        self.assertEqual(slots.by_version(self.out), {self.second: 5})
+        self.assertEqual(slots.by_version(self.out), {self.second: ALL})
         files = sorted((self.out / "loans").rglob("*.kesu"))
         for path in files[:3]:                     # a power cut before the sync
             slots.tear(path, slots.slots_of(path)[0].index)
@@ -110,7 +111,7 @@ class Rewrap(kill_world.World):
         self.opens_to(self.out, self.wanted(1))
         self.assertEqual(self.agree(), {self.first: 3, self.second: 2})
         self.assertEqual(self.box.kesu(*self.command).json["moved"], 3)
-        self.assertEqual(self.agree(), {self.second: 5})
+        self.assertEqual(self.agree(), {self.second: ALL})
         self.settled()
 
     def test_destroying_the_old_version(self):

@@ -1,0 +1,189 @@
+#include "app/rewrap_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/interrupt.h"
+#include "seal/files.h"
+
+namespace kesu {
+
+namespace {
+// Objects whose slots a thread prepares before it asks for the proofs of their wraps and writes them: that
+// many files are open in it.
+constexpr size_t kGroup = 32;
+// Less than this a thread does alone, in order.
+constexpr size_t kFew = 2 * kGroup;
+
+std::string text_of(const Error& e) { return e.message() + (e.cause().empty() ? "" : ": " + e.cause()); }
+
+struct AnotherObject {};
+
+// A provider or disk at fault, not the file.
+bool ends_all(const Error& e) {
+  return e.exit() == Exit::unavailable || e.code() == Code::disk_full || e.code() == Code::key_mismatch ||
+         e.code() == Code::interrupted;
+}
+}  // namespace
+
+bool RewrapCandidate::is_moved(const RewrapTask& task) const {
+  return !files.empty() && !out_of_reach && std::all_of(files.begin(), files.end(), [&](const File& f) {
+    return f.moved || f.newest == task.to.str();
+  });
+}
+
+int64_t RewrapCandidate::wraps(const RewrapTask& task) const {
+  return std::count_if(files.begin(), files.end(), [&](const File& f) { return task.is_to_move(f.newest); });
+}
+
+Crew RewrapFiles::crew(size_t work) const { return Crew(work < kFew ? 1 : threads_); }
+
+std::vector<RewrapCandidate> RewrapFiles::look(const std::vector<RewrapWanted>& wanted, bool there) {
+  std::vector<RewrapCandidate> out(wanted.size());
+  crew(wanted.size()).each(wanted.size(), [&](unsigned lane, size_t i) {
+    out[i] = look_at_one(lane, wanted[i], there);
+  });
+  check_interrupted();
+  return out;
+}
+
+RewrapCandidate RewrapFiles::look_at_one(unsigned lane, const RewrapWanted& w, bool there) {
+  RewrapCandidate out{w.position, w.object, {}, false, {}, {}};
+  std::set<std::pair<uint64_t, uint64_t>> files;  // one file may be reached by several paths
+  for (const std::string& path : w.paths) {
+    const FileLook l = look_at(task_.vault, task_.dataset.str(), w.object, path);
+    const bool place = task_.with_paths && path == w.place;
+    if (l.kind == FileLook::ours) {
+      if (!files.emplace(l.device, l.inode).second) continue;
+      // What a slot says of itself anybody can write.
+      try {
+        out.files.push_back({path, l.newest == w.on ? l.newest : opens_under(lane, path)});
+      } catch (const Error& e) {
+        if (e.exit() == Exit::unavailable) throw;
+        out.failed.push_back({path, text_of(e), e.code()});
+        out.out_of_reach = true;
+      }
+    } else if (l.kind == FileLook::unreadable) {
+      out.failed.push_back({path, l.why, l.code});
+      out.out_of_reach |= place;
+    } else if (place && l.kind == FileLook::absent && !there && w.on != task_.to.str()) {
+      out.missing.push_back({path,
+                             "its directory is not there: what lies in it opens with the older version alone",
+                             Code::not_found});
+      out.out_of_reach = true;
+    } else if (!place) {
+      out.missing.push_back({path, l.why, Code::not_found});
+    }
+  }
+  return out;
+}
+
+std::string RewrapFiles::opens_under(unsigned lane, const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.ok()) throw file_error(errno, "open", path);
+  return opening_version(file_input(fd.get()),
+                         [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(lane, slot, aad); })
+      .str();
+}
+
+// A file whose next slot is made and not yet written.
+struct RewrapFiles::Ready {
+  Fd fd;
+  NextSlot next;
+  RewrapCandidate* candidate;
+  RewrapCandidate::File* file;
+};
+
+void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,
+                       const std::function<void(int64_t)>& done) {
+  Crew threads = crew(work.size());
+  const size_t groups = (work.size() + kGroup - 1) / kGroup;
+  std::mutex one;
+  threads.each(groups, [&](unsigned lane, size_t i) {
+    const auto group = work.subspan(i * kGroup, std::min(kGroup, work.size() - i * kGroup));
+    move_group(threads, lane, group, durable);
+    std::lock_guard lock(one);
+    done(static_cast<int64_t>(group.size()));
+  });
+  check_interrupted();
+}
+
+// Prepares, has the wraps proven, writes what was proven, whatever happened in between.
+void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidate> group, Durable& durable) {
+  std::vector<Ready> ready;
+  std::exception_ptr ends;
+  for (RewrapCandidate& c : group) {
+    if (ends || crew.stopped()) break;
+    for (RewrapCandidate::File& f : c.files) {
+      if (!task_.is_to_move(f.newest)) continue;
+      try {
+        prepare(lane, c, f, ready, durable);
+      } catch (const Error& e) {
+        if (ends_all(e)) {
+          ends = std::current_exception();
+          break;
+        }
+        c.failed.push_back({f.path, text_of(e), e.code()});
+      } catch (const AnotherObject&) {
+        c.missing.push_back({f.path, "another object stands there", Code::not_found});
+      }
+    }
+  }
+  finish(lane, ready, durable);
+  if (ends) std::rethrow_exception(ends);
+}
+
+void RewrapFiles::prepare(unsigned lane, RewrapCandidate& c, RewrapCandidate::File& f,
+                          std::vector<Ready>& ready, Durable& durable) {
+  Fd fd(::open(f.path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.ok() && errno == EMFILE && !ready.empty()) {
+    finish(lane, ready, durable);  // the files that are open here make room
+    fd = Fd(::open(f.path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  }
+  if (!fd.ok()) throw file_error(errno, "write into", f.path);
+  // The header is read once, and judged by what it makes of the additional data.
+  const auto expected = [&](const VersionRef& version) {
+    return wrap_aad(task_.vault, task_.dataset, c.object, version);
+  };
+  const auto unwrap = [&](const Slot& slot, ByteView aad) {
+    if (to_bytes(aad) != expected(slot.version)) throw AnotherObject();
+    return lanes_.unwrap(lane, slot, aad);
+  };
+  const auto wrap = [&](const Secret& key, ByteView aad) {
+    return lanes_.wrap_later(lane, task_.to, key, aad, f.path);
+  };
+  NextSlot next = rewrap_object(file_input(fd.get()), unwrap, task_.to, wrap);
+  ready.push_back({std::move(fd), std::move(next), &c, &f});
+}
+
+void RewrapFiles::finish(unsigned lane, std::vector<Ready>& ready, Durable& durable) {
+  size_t proven = ready.size();
+  std::exception_ptr ends;
+  try {
+    lanes_.confirm(lane);
+  } catch (const Error&) {
+    proven = std::min(proven, lanes_.good(lane));
+    ends = std::current_exception();
+  }
+  for (size_t i = 0; i < proven; ++i) {
+    Ready& r = ready[i];
+    try {
+      write_slot(r.fd.get(), r.next, r.file->path);
+      durable.wrote(r.fd.get(), r.file->path);
+      r.file->moved = true;
+    } catch (const Error& e) {
+      if (ends_all(e)) {
+        ends = std::current_exception();
+        break;
+      }
+      r.candidate->failed.push_back({r.file->path, text_of(e), e.code()});
+    }
+  }
+  ready.clear();
+  if (ends) std::rethrow_exception(ends);
+}
+
+}  // namespace kesu
