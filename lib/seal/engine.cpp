@@ -49,17 +49,21 @@ bool Turns::wait(uint64_t number) {
   while (now_ != number) {
     if (crew_.stopped()) return false;
     // Who fails does not say so here: looked up now and then.
+    ++waiting_;
     moved_.wait_for(lock, std::chrono::milliseconds(20));
+    --waiting_;
   }
   return true;
 }
 
 void Turns::pass() {
+  bool anybody = false;
   {
     std::lock_guard lock(mutex_);
     ++now_;
+    anybody = waiting_ > 0;
   }
-  moved_.notify_all();
+  if (anybody) moved_.notify_all();
 }
 
 void RootOfRuns::add(uint64_t run, std::span<const Digest32> leaves) {
@@ -116,6 +120,19 @@ SealedObject seal_runs(const SealJob& job, const TakeRun& take, const PutRun& pu
   if (job.fingerprint_key) out.fingerprints = prints.finish(*job.fingerprint_key);
   out.leaf = inventory_leaf(h, out.payload_root);
   return out;
+}
+
+SealedObject seal_in_order(const SealJob& job, const TakeRun& take, const Sink& sink, Crew& crew) {
+  const Cut cut(job.header);
+  Turns turns(crew);
+  return seal_runs(
+      job, take,
+      [&](const Run& run) {
+        if (!turns.wait(run.number)) return;
+        sink(cut.record_at(run.first), run.buffer.first(run.sealed(cut.chunk)));
+        turns.pass();
+      },
+      crew);
 }
 
 void open_runs(const OpenJob& job, const TakeRun& take, const PutOpened& put, Crew& crew) {

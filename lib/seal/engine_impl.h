@@ -113,6 +113,8 @@ using PutOpened = std::function<void(const Run& run, size_t good)>;
 // Seals every run, gives the finished object without plain_bytes and sealed_bytes.
 SealedObject seal_runs(const SealJob& job, const TakeRun& take, const PutRun& put, Crew& crew);
 void open_runs(const OpenJob& job, const TakeRun& take, const PutOpened& put, Crew& crew);
+// Puts that hand runs on in their order.
+SealedObject seal_in_order(const SealJob& job, const TakeRun& take, const Sink& sink, Crew& crew);
 // The error for chunk `index`.
 Error damaged_chunk(const Cut& cut, uint64_t index);
 
@@ -141,6 +143,7 @@ class Turns {
   std::mutex mutex_;
   std::condition_variable moved_;
   uint64_t now_ = 0;
+  unsigned waiting_ = 0;
 };
 
 // The payload root from leaf hashes that come run by run in whatever order: what waits for an earlier run is

@@ -151,6 +151,49 @@ class RunNumbers {
   std::atomic<uint64_t> next_{0};
 };
 
+// Runs of a regular file whose size was announced, read by whoever works on them.
+class FileRuns {
+ public:
+  FileRuns(const SealJob& job, int fd, const FdSource& facts)
+      : cut_(job.header),
+        payload_(*job.size),
+        numbers_(cut_, payload_),
+        fd_(fd),
+        facts_(facts),
+        holes_(sparse(fd, payload_)) {}
+  bool take(Run& run, RunBuffer& buffer) {
+    if (!numbers_.take(run, buffer)) return false;
+    const uint64_t at = run.number * cut_.plain();
+    if (holes_ && run.plain && hole(fd_, at, run.plain)) {
+      std::ranges::fill(run.buffer, uint8_t{0});
+      return true;
+    }
+    const ssize_t n = pieces_of(run, cut_.chunk).transfer(::preadv, fd_, at);
+    if (n < 0) throw file_error(errno, "read", "the source");
+    if (n == 0 && run.plain) {
+      facts_.check();
+      throw changed(payload_, at);
+    }
+    return true;
+  }
+
+ private:
+  const Cut cut_;
+  const uint64_t payload_;
+  RunNumbers numbers_;
+  const int fd_;
+  const FdSource& facts_;
+  const bool holes_;
+};
+
+SealRequest with_facts(const SealRequest& request, const FileFacts& facts) {
+  SealRequest r = request;
+  r.metadata.mode = facts.mode;
+  r.metadata.mtime = facts.mtime;
+  r.metadata.size = facts.regular ? std::optional(facts.size) : std::nullopt;
+  return r;
+}
+
 // Small enough to leave in one write, with the header region in front.
 constexpr size_t kOneWrite = 64 * 1024;
 
@@ -158,32 +201,16 @@ SealedObject seal_by_position(const SealJob& job, int source, const Temporary& p
                               const FdSource& facts) {
   const Cut cut(job.header);
   const uint64_t payload = *job.size;
-  const bool holes = sparse(source, payload);
   Bytes front = job.region;
   front.insert(front.end(), job.record0.begin(), job.record0.end());
   const bool one_write = payload <= kOneWrite;
-  RunNumbers numbers(cut, payload);
+  FileRuns runs(job, source, facts);
   CrewFor chosen(crew, payload >= kWorthThreads);
   SealedObject out = seal_runs(
-      job,
-      [&](Run& run, RunBuffer& buffer) {
-        if (!numbers.take(run, buffer)) return false;
-        const uint64_t at = run.number * cut.plain();
-        if (holes && run.plain && hole(source, at, run.plain)) {
-          std::ranges::fill(run.buffer, uint8_t{0});
-          return true;
-        }
-        const ssize_t n = pieces_of(run, cut.chunk).transfer(::preadv, source, at);
-        if (n < 0) throw file_error(errno, "read", "the source");
-        if (n == 0 && run.plain) {
-          facts.check();
-          throw changed(payload, at);
-        }
-        return true;
-      },
+      job, [&](Run& run, RunBuffer& buffer) { return runs.take(run, buffer); },
       [&](const Run& run) {
         const auto records = run.buffer.first(run.sealed(cut.chunk));
-        if (one_write && run.last && run.number == 0)
+        if (one_write)  // one run: 64 KiB and less
           front.insert(front.end(), records.begin(), records.end());
         else
           write_at(part.fd(), cut.record_at(run.first), records, part.path());
@@ -196,9 +223,7 @@ SealedObject seal_by_position(const SealJob& job, int source, const Temporary& p
   out.sealed_bytes = sealed_size(job.header, payload);
   return out;
 }
-}  // namespace
 
-namespace {
 Temporary create_part(const At& directory, const ObjectId& object, std::string& part) {
   const std::string shown = part_path(directory.path, object);
   const int at = directory.fd < 0 ? AT_FDCWD : directory.fd;
@@ -212,6 +237,26 @@ Temporary create_part(const At& directory, const ObjectId& object, std::string& 
 }
 }  // namespace
 
+SealedObject seal_file_stream(const SealRequest& request, int source_fd,
+                              const std::function<void(ByteView)>& sink, const WrapKey& wrap, Random& random,
+                              Crew& crew) {
+  FdSource source(source_fd, &crew);
+  const SealRequest r = with_facts(request, source.facts());
+  if (!source.facts().regular) return seal_stream(r, std::ref(source), sink, wrap, random, &crew);
+  const SealJob job = begin_seal(r, wrap, random);
+  sink(job.region);
+  sink(job.record0);
+  FileRuns runs(job, source_fd, source);
+  CrewFor chosen(&crew, *job.size >= kWorthThreads);
+  SealedObject out = seal_in_order(
+      job, [&](Run& run, RunBuffer& buffer) { return runs.take(run, buffer); },
+      [&](uint64_t, ByteView bytes) { sink(bytes); }, *chosen);
+  source.check();
+  out.plain_bytes = *job.size;
+  out.sealed_bytes = sealed_size(job.header, out.plain_bytes);
+  return out;
+}
+
 SealedFile seal_file_to(const SealRequest& request, int source_fd, const std::string& directory,
                         const WrapKey& wrap, Random& random, Crew& crew) {
   return seal_file_to(request, source_fd, At{-1, directory}, wrap, random, crew);
@@ -220,11 +265,7 @@ SealedFile seal_file_to(const SealRequest& request, int source_fd, const std::st
 SealedFile seal_file_to(const SealRequest& request, int source_fd, const At& directory, const WrapKey& wrap,
                         Random& random, Crew& crew) {
   FdSource source(source_fd, &crew);
-  SealRequest r = request;
-  r.metadata.mode = source.facts().mode;
-  r.metadata.mtime = source.facts().mtime;
-  r.metadata.size = source.facts().regular ? std::optional(source.facts().size) : std::nullopt;
-
+  const SealRequest r = with_facts(request, source.facts());
   SealedFile out;
   Temporary part = create_part(directory, r.object, out.part);
   out.source = source.facts();
@@ -246,8 +287,8 @@ SealedFile seal_source_to(const SealRequest& request, const Source& source, cons
   SealedFile out;
   Temporary part = create_part(directory, request.object, out.part);
   out.object = seal_object(
-      request, source,
-      [&](uint64_t at, ByteView bytes) { write_at(part.fd(), at, bytes, part.path()); }, wrap, random);
+      request, source, [&](uint64_t at, ByteView bytes) { write_at(part.fd(), at, bytes, part.path()); },
+      wrap, random);
   out.source.size = out.object.plain_bytes;
   out.source.mode = request.metadata.mode;
   out.source.mtime = request.metadata.mtime;

@@ -69,6 +69,11 @@ SealedFile seal_file_to(const SealRequest& request, int source_fd, const At& dir
 // The same of what a Source gives; `request.metadata` is used as it is.
 SealedFile seal_source_to(const SealRequest& request, const Source& source, const At& directory,
                           const WrapKey& wrap, Random& random);
+// The same into a stream, header region first (a pipe: seal/object.h, seal_stream). A source that changed is
+// known at the end only: on conflict what the sink got is to be thrown away.
+SealedObject seal_file_stream(const SealRequest& request, int source_fd,
+                              const std::function<void(ByteView)>& sink, const WrapKey& wrap, Random& random,
+                              Crew& crew);
 // Gives a whole file its final name. An existing one is replaced, or, without `replace`, Error
 // already_exists.
 void publish(const std::string& part, const std::string& final_path, bool replace = true);

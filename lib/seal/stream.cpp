@@ -88,17 +88,9 @@ class PlainRuns {
 };
 
 SealedObject seal_ordered(const SealJob& job, const Source& source, const Sink& sink, Crew& crew) {
-  const Cut cut(job.header);
   PlainRuns runs(job, source, crew);
-  Turns turns(crew);
-  SealedObject out = seal_runs(
-      job, [&](Run& run, RunBuffer& buffer) { return runs.take(run, buffer); },
-      [&](const Run& run) {
-        if (!turns.wait(run.number)) return;
-        sink(cut.record_at(run.first), run.buffer.first(run.sealed(cut.chunk)));
-        turns.pass();
-      },
-      crew);
+  SealedObject out = seal_in_order(
+      job, [&](Run& run, RunBuffer& buffer) { return runs.take(run, buffer); }, sink, crew);
   out.plain_bytes = runs.total();
   out.sealed_bytes = sealed_size(job.header, out.plain_bytes);
   return out;

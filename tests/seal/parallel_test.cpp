@@ -94,6 +94,18 @@ TEST_F(Parallel, TheSameObjectWhateverTheCrew) {
         ASSERT_LT(sealed.object.hash_seconds, sealed.object.total_seconds);
 
         // The same as a stream, and back in every way.
+        {
+          FixedRandom third("one pass");
+          Keys keys3(third);
+          keys3.set(version_, pattern(32, 9));
+          Bytes piped;
+          const SealedObject object = seal_file_stream(
+              request_, fd.get(), [&](ByteView b) { piped.insert(piped.end(), b.begin(), b.end()); },
+              keys3.wrap(version_), third, crew);
+          ASSERT_TRUE(piped == first);
+          ASSERT_EQ(object.plain_bytes, size);
+          ASSERT_EQ(object.leaf, sealed.object.leaf);
+        }
         FixedRandom again("one pass");
         Keys keys2(again);
         keys2.set(version_, pattern(32, 9));
