@@ -311,6 +311,8 @@ void Sealer::seal_items(std::vector<Item>& items) {
       }
     }
   });
+  for (Item& i : items)
+    if (!ends && i.failure && ends_all(*i.failure)) ends = std::make_exception_ptr(*i.failure);
   if (ends) std::rethrow_exception(ends);
 }
 
@@ -360,7 +362,8 @@ void Sealer::finish(const BatchId& batch, std::vector<Item>& items) {
   Event event = seal_done(vault_, header, done, key_, bytes, version_.str(), dataset(), false);
   event.body.set("opaque_names", target_.opaque);
   vault_.append({std::move(event)}, {batch.str()});
-  result_.bytes += bytes;
+  for (const Item& i : items)
+    if (i.done && !i.source.manifest) result_.bytes += static_cast<int64_t>(i.part->object.bytes);
   ++result_.batches;
   for (const Item& i : items) {
     if (!i.done) continue;

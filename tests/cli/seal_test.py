@@ -65,14 +65,14 @@ class Seal(scenario.World):
             with open(os.path.join(root, name), "rb") as file:
                 self.assertEqual(file.read(), name)
         # In JSON a name is a string where it is UTF-8, as it is; else its bytes.
-        listed = [o["name"] for o in self.box.kesu("inventory", "list", "loans-2019").json]
+        listed = [o["name"] for o in self.box.kesu("inventory", "list", "loans-2019").json if o["name"] != "src"]
         decoded = [base64.b64decode(n["b64"]) if isinstance(n, dict) else n.encode() for n in listed]
         self.assertEqual(sorted(decoded), sorted(b"src/" + n for n in NAMES))
         self.assertEqual(sum(isinstance(n, dict) for n in listed), 1)
         # A name cannot steer a terminal or forge a line of the table.
         text = self.box.text("inventory", "list", "loans-2019").stdout
         self.assertNotIn("\x1b", text)
-        self.assertEqual(len(text.splitlines()), len(NAMES) + 1)
+        self.assertEqual(len(text.splitlines()), len(NAMES) + 2)  # and the heading, and the tree's manifest
 
     def test_what_is_not_a_regular_file_is_skipped_and_said(self):
         root = self.write("a", b"one").parent
@@ -87,10 +87,14 @@ class Seal(scenario.World):
         result = self.box.kesu("seal", "loans-2019", root, "-o", self.out).json
         self.assertEqual(result["sealed"], 1)
         self.assertEqual({os.path.basename(s["path"]): s["why"] for s in result["skipped"]},
-                         {"link": "a symbolic link", "dangling": "a symbolic link", "dirlink": "a symbolic link",
-                          "fifo": "not a regular file"})
-        self.assertEqual(self.opened(self.out), {"src/a": b"one"})
-        self.assertIn("symbolic link", self.box.text("seal", "loans-2019", root, "-o", self.out).stdout)
+                         {"fifo": "a FIFO"})
+        # Links and empty directories stand in the tree's manifest and come back as what they were.
+        self.assertEqual(self.opened(self.out), {"src/a": b"one", "src/link": b"one"})
+        opened = self.box.path / "opened" / "src"
+        self.assertEqual({n: os.readlink(opened / n) for n in ("link", "dangling", "dirlink")},
+                         {"link": "a", "dangling": "/nowhere", "dirlink": "/"})
+        self.assertEqual(list((opened / "empty").iterdir()), [])
+        self.assertIn("a FIFO", self.box.text("seal", "loans-2019", root, "-o", self.out).stdout)
 
     def test_unreadable_files_are_named_and_the_others_done(self):
         if os.geteuid() == 0:
@@ -135,12 +139,12 @@ class Seal(scenario.World):
         self.assertEqual((changed["sealed"], changed["unchanged"]), (1, 1))
         self.assertEqual(self.opened(self.out), {"src/a": b"ONE", "src/b": b"two"})
         listed = self.box.kesu("inventory", "list", "loans-2019").json
-        self.assertEqual(sorted((o["name"], o["current"]) for o in listed),
+        self.assertEqual(sorted((o["name"], o["current"]) for o in listed if o["name"] != "src"),
                          [("src/a", False), ("src/a", True), ("src/b", True)])
         for row in listed:
             self.assertEqual(sorted(row), ["bytes", "current", "leaf", "name", "object", "place"])
-        # The old object stays in scope.
-        self.assertEqual(self.plan("loans-2019")["objects"], 3)
+        # The old object stays in scope; so do both manifests, since the directory's time changed.
+        self.assertEqual(self.plan("loans-2019")["objects"], len(listed))
 
     def test_the_only_ciphertext_of_older_content_is_kept_unless_told(self):
         self.seal("loans-2019", {"a": b"one"})
@@ -263,7 +267,7 @@ class Seal(scenario.World):
         kinds = [e["type"] for e in self.entries()][-3:]
         self.assertEqual(kinds, ["process-started", "objects-opened", "process-ended"])
         entry = next(e for e in self.entries() if e["type"] == "objects-opened")
-        self.assertEqual(len(entry["body"]["objects"]), 2)
+        self.assertEqual(len(entry["body"]["objects"]), 3)  # and the tree's manifest
         self.assertEqual(entry["body"]["versions"], [self.version_of("loans")])
 
     def test_names_in_messages_do_no_harm(self):
