@@ -82,8 +82,7 @@ void setup_dataset(CLI::App& app, Context& c) {
     Vault& v = c.open(Access::read);
     Json out(Json::Array{});
     Table t({"NAME", "ID", "STATE", "OBJECTS", "SIZE", "KEY", "STRENGTH", "CLASS", "CONTRACT"});
-    StrengthJudge judge(
-        v.state(), [&v]() -> const Graph& { return v.graph(); }, year_of(v.now()));
+    StrengthJudge judge(v.state(), year_of(v.now()));
     for (auto& [id, r] : v.state().datasets) {
       Json j = dataset_json(v.state(), r);
       judge.add_to(j, r);
@@ -102,9 +101,7 @@ void setup_dataset(CLI::App& app, Context& c) {
     Vault& v = c.open(Access::read);
     const DatasetRecord& r = v.find_dataset(*name);
     Json j = dataset_json(v.state(), r);
-    StrengthJudge(
-        v.state(), [&v]() -> const Graph& { return v.graph(); }, year_of(v.now()))
-        .add_to(j, r);
+    StrengthJudge(v.state(), year_of(v.now())).add_to(j, r);
     Json batches(Json::Array{});
     std::string text = r.name + "   " + brief(r.id) + "   " + r.state +
                        (r.erasure.empty() ? "" : " by " + brief(r.erasure)) + "\n";
@@ -122,14 +119,12 @@ void setup_dataset(CLI::App& app, Context& c) {
                 value.as_string() + "\n";
     text += "  history    plaintext elsewhere: " + r.settings.at("plaintext_history").str("statement") + "\n";
     std::map<std::string, int64_t> under;  // version -> objects whose newest slot is under it
-    for (const BatchRecord& b : r.batches) {
+    for (const BatchRecord& b : r.batches.all()) {
       Json on = Json::object({});
-      auto count = [&](const std::string& version, int64_t n) {
+      for (auto& [version, n] : b.under()) {
         on.set(version, n);
         if (b.state == "sealed") under[version] += n;
-      };
-      if (b.on.empty()) count(b.version, b.n);
-      for (auto& [version, positions] : b.on) count(version, count_positions(positions));
+      }
       batches.push(Json::object({{"id", b.id},
                                  {"state", b.state},
                                  {"objects", b.n},

@@ -52,8 +52,7 @@ void setup_dataset_inspect(CLI::App& group, Context& c) {
   on_run(cmd, [&c, name] {
     Vault& v = c.open(Access::read);
     const DatasetRecord& d = v.find_dataset(*name);
-    StrengthJudge judge(
-        v.state(), [&v]() -> const Graph& { return v.graph(); }, year_of(v.now()));
+    StrengthJudge judge(v.state(), year_of(v.now()));
     Json j = dataset_json(v.state(), d);
     j.set("strength", strength_details(judge.strength(d)));
     j.set("reseal_due", reseal_json(judge.reseal_due(d)));

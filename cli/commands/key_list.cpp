@@ -89,7 +89,7 @@ void list(Context& c, const Filter& f) {
   check_words(f);
   Vault& v = c.open(Access::read);
   const Millis now = v.now();
-  const auto due = due_list(v.state(), now, [&]() -> const Graph& { return v.graph(); });
+  const auto due = due_list(v.state(), now);
   std::vector<Row> rows = rows_of(v, f, due);
   if (c.json) {
     Json out(Json::Array{});

@@ -5,14 +5,6 @@
 namespace kesu {
 
 namespace {
-// Objects of a batch by the version that their newest slot is under.
-std::map<std::string, int64_t> counts_of(const BatchRecord& b) {
-  std::map<std::string, int64_t> out;
-  if (b.on.empty()) out[b.version] = b.n;
-  for (auto& [version, positions] : b.on) out[version] += count_positions(positions);
-  return out;
-}
-
 std::string plural(int64_t n, const std::string& one) {
   return std::to_string(n) + " " + one + (n == 1 ? "" : "s");
 }
@@ -20,7 +12,7 @@ std::string plural(int64_t n, const std::string& one) {
 // Objects of this dataset that were sealed over, whatever version they are under.
 int64_t superseded_in(Vault& vault, const DatasetRecord& d) {
   int64_t n = 0;
-  for (const BatchRecord& b : d.batches)
+  for (const BatchRecord& b : d.batches.all())
     if (b.state == "sealed") n += vault.store().entry(b.done_seq).entry.body.num_or("replaced", 0);
   return n;
 }
@@ -51,7 +43,7 @@ Census census(Vault& vault, const VersionRecord& version, const std::set<std::st
     if (d.state == "erased") continue;
     CensusRow row{.dataset = id};
     std::set<std::string> keys_in_use;
-    for (const BatchRecord& b : d.batches) {
+    for (const BatchRecord& b : d.batches.all()) {
       if (b.state == "abandoned") {
         out.given_up += b.version == version.id ? b.n : 0;
         continue;
@@ -61,7 +53,7 @@ Census census(Vault& vault, const VersionRecord& version, const std::set<std::st
       if (b.state != "sealed" || !b.rewrap.version.empty()) ++row.open_questions;
       if (b.state != "sealed") continue;
       int64_t here = 0;
-      for (auto& [on, n] : counts_of(b)) {
+      for (auto& [on, n] : b.under()) {
         if (on == version.id)
           here += n;
         else if (!other_stays(on))

@@ -264,22 +264,21 @@ Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::s
   throw Error(Code::ledger_damaged, "dataset " + dataset.name + " has no dataset key " + id);
 }
 
-std::vector<const BatchRecord*> sealed_batches(const DatasetRecord& dataset) {
-  std::vector<const BatchRecord*> batches;
-  for (const BatchRecord& b : dataset.batches)
-    if (b.state == "sealed") batches.push_back(&b);
-  std::sort(batches.begin(), batches.end(), [](auto* x, auto* y) { return x->done_seq < y->done_seq; });
+std::vector<BatchRecord> sealed_batches(const DatasetRecord& dataset) {
+  std::vector<BatchRecord> batches = dataset.batches.all();
+  std::erase_if(batches, [](const BatchRecord& b) { return b.state != "sealed"; });
+  std::sort(batches.begin(), batches.end(), [](auto& x, auto& y) { return x.done_seq < y.done_seq; });
   return batches;
 }
 
 std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset, ProcessFor why) {
   std::map<std::string, Secret> keys;
   std::vector<SegmentObject> out;
-  for (const BatchRecord* b : sealed_batches(dataset)) {
-    auto key = keys.find(b->dataset_key);
+  for (const BatchRecord& b : sealed_batches(dataset)) {
+    auto key = keys.find(b.dataset_key);
     if (key == keys.end())
-      key = keys.emplace(b->dataset_key, open_dataset_key(vault, dataset, b->dataset_key, why)).first;
-    for (SegmentObject& o : open_segment(vault.store().segment(dataset.id, b->id), key->second))
+      key = keys.emplace(b.dataset_key, open_dataset_key(vault, dataset, b.dataset_key, why)).first;
+    for (SegmentObject& o : open_segment(vault.store().segment(dataset.id, b.id), key->second))
       out.push_back(std::move(o));
   }
   return out;
@@ -287,8 +286,8 @@ std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dat
 
 std::vector<Digest32> dataset_leaves(Vault& vault, const DatasetRecord& dataset) {
   std::vector<Digest32> out;
-  for (const BatchRecord* b : sealed_batches(dataset))
-    for (auto& [id, leaf] : parse_segment_leaves(vault.store().segment(dataset.id, b->id)).objects)
+  for (const BatchRecord& b : sealed_batches(dataset))
+    for (auto& [id, leaf] : parse_segment_leaves(vault.store().segment(dataset.id, b.id)).objects)
       out.push_back(leaf);
   return out;
 }

@@ -65,7 +65,7 @@ class KeyHolder {
 Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::string& dataset_key,
                         ProcessFor why = ProcessFor::opening);
 // Sealed batches in inventory order.
-std::vector<const BatchRecord*> sealed_batches(const DatasetRecord& dataset);
+std::vector<BatchRecord> sealed_batches(const DatasetRecord& dataset);
 // All objects of all sealed batches, in inventory order. Needs a KeyHolder.
 std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset,
                                           ProcessFor why = ProcessFor::opening);

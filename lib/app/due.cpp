@@ -24,11 +24,7 @@ std::map<std::string, Use> uses_of(const State& state) {
   std::map<std::string, Use> out;
   for (auto& [id, d] : state.datasets) {
     if (d.state == "erased") continue;
-    for (const BatchRecord& b : d.batches) {
-      if (b.state != "sealed") continue;
-      if (b.on.empty()) out[b.version].objects[d.name] += b.n;
-      for (auto& [version, positions] : b.on) out[version].objects[d.name] += count_positions(positions);
-    }
+    for (auto& [by, sums] : d.batches.under()) out[by.first].objects[d.name] += sums.objects;
     std::map<std::string, std::string> newest;  // a dataset key's names open by any of its wraps
     for (const DatasetKeyRecord& k : d.keys) newest[k.id] = k.version;
     for (auto& [key, version] : newest) ++out[version].dataset_keys[d.name];
@@ -51,8 +47,8 @@ class List {
       }
   }
 
-  void datasets(const LazyGraph& graph) {
-    StrengthJudge judge(state_, graph, year_of(now_));
+  void datasets() {
+    StrengthJudge judge(state_, year_of(now_));
     for (auto& [id, d] : state_.datasets) {
       if (d.state == "erased") continue;
       rewrap(d);
@@ -274,10 +270,10 @@ Json Due::to_json() const {
                        {"next", next}});
 }
 
-std::vector<Due> due_list(const State& state, Millis now, const LazyGraph& graph) {
+std::vector<Due> due_list(const State& state, Millis now) {
   List list(state, now);
   list.keys();
-  list.datasets(graph);
+  list.datasets();
   list.rest();
   return list.take();
 }

@@ -28,9 +28,8 @@ struct Due {
   Json to_json() const;
 };
 
-// Most urgent first: what is overdue, then by time. `graph` is asked only when a version was ever
-// compromised.
-std::vector<Due> due_list(const State& state, Millis now, const LazyGraph& graph);
+// Most urgent first: what is overdue, then by time.
+std::vector<Due> due_list(const State& state, Millis now);
 
 // "3 days ago", "in 89 days", "since 2 h", "": where `due` stands in time.
 std::string when_text(const Due& due, Millis now);

@@ -25,14 +25,12 @@ Json dataset_rows(Vault& vault, const std::vector<std::string>& datasets, Plan& 
   Json out(Json::Array{});
   for (const std::string& id : datasets) {
     const DatasetRecord& d = vault.state().datasets.at(id);
-    int64_t batches = std::count_if(d.batches.begin(), d.batches.end(),
-                                    [](const BatchRecord& b) { return b.state == "sealed"; });
     out.push(Json::object({{"id", id},
                            {"name", d.name},
                            {"objects", d.objects()},
                            {"bytes", d.bytes()},
                            {"inventory_root", hex(tree_root(dataset_leaves(vault, d)))},
-                           {"batches", batches}}));
+                           {"batches", d.batches.sums().batches}}));
     plan.objects += d.objects();
     plan.bytes += d.bytes();
   }
@@ -60,7 +58,7 @@ void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const
   for (const Question& q : open_questions(vault)) {
     bool touches = std::find(kill.versions.begin(), kill.versions.end(), q.node) != kill.versions.end();
     for (const std::string& id : datasets)
-      for (const BatchRecord& b : state.datasets.at(id).batches) touches |= b.id == q.node;
+      touches |= state.datasets.at(id).batches.find_open(q.node) != nullptr;
     if (touches)
       plan.blockers.push_back(
           {"an open question: " + q.what, "run any command that writes again: it asks the provider"});

@@ -24,35 +24,63 @@ void collect(const Json& value, std::string_view member, std::vector<std::string
   }
 }
 
-void check_registers(Store& store, const std::optional<State>& rebuilt, LedgerReport& report) {
-  auto kept = store.load_registers();
-  if (!kept || !rebuilt) return;
-  report.registers = kept->rows.size();
-  if (kept->size > store.size()) {
-    report.findings.push_back({.what = "registers.db",
-                               .why = "stands for " + std::to_string(kept->size) +
-                                      " entries; the ledger has " + std::to_string(store.size())});
-    return;
-  }
-  State then;
-  store.read(0, kept->size, [&](const StoredEntry& e) {
-    then.evolve(e);
-    return true;
+void add_finding(LedgerReport& report, const std::string& kind, const std::string& id, const char* why) {
+  report.findings.push_back({.what = "register " + kind + " " + id, .why = why});
+}
+
+// Rows of batches are as many as batches: the file's come in the order of datasets, and are compared one
+// dataset at a time.
+void check_batch_rows(Store& store, const State& then, LedgerReport& report) {
+  const std::string kind(State::kAtRest);
+  std::map<std::string, std::string, std::less<>> expected;
+  auto dataset = then.datasets.begin();
+  auto all_missing = [&] {
+    for (auto& [id, text] : expected) add_finding(report, kind, id, "is missing");
+    expected.clear();
+  };
+  // Goes on to the dataset `id`.
+  auto go_to = [&](std::string_view id) {
+    for (; dataset != then.datasets.end() && dataset->first <= id; ++dataset) {
+      all_missing();
+      then.each_row_of(dataset->second,
+                       [&](const std::string& of, const std::string& batch, const std::string& text) {
+                         if (of == kind) expected[batch] = text;
+                       });
+    }
+  };
+  const size_t before = report.findings.size();
+  const bool whole = store.more_registers(kind, "", [&](std::string_view id, std::string_view text) {
+    ++report.registers;
+    go_to(id.substr(0, id.find('/')));
+    auto it = expected.find(id);
+    if (it == expected.end())
+      return add_finding(report, kind, std::string(id), "the ledger knows nothing of it");
+    if (it->second != text) add_finding(report, kind, std::string(id), "says something else than the ledger");
+    expected.erase(it);
   });
+  go_to("~");  // behind all identifiers
+  all_missing();
+  // Somebody has saved others meanwhile, or removed them: nothing was compared.
+  if (!whole) report.findings.resize(before);
+}
+
+// `then`: the ledger folded as far as the registers stand for it.
+void check_registers(Store& store, const Store::Registers& kept, const State& then, LedgerReport& report) {
+  report.registers = kept.rows.size();
   std::map<std::pair<std::string, std::string>, std::string> expected;
-  for (auto& [kind, id, text] : then.rows()) expected[{kind, id}] = text;
-  for (auto& [kind, id, text] : kept->rows) {
+  then.each_row([&](const std::string& kind, const std::string& id, const std::string& text) {
+    if (kind != State::kAtRest) expected[{kind, id}] = text;
+  });
+  for (auto& [kind, id, text] : kept.rows) {
     auto it = expected.find({kind, id});
     if (it == expected.end())
-      report.findings.push_back(
-          {.what = "register " + kind + " " + id, .why = "the ledger knows nothing of it"});
+      add_finding(report, kind, id, "the ledger knows nothing of it");
     else if (it->second != text)
-      report.findings.push_back(
-          {.what = "register " + kind + " " + id, .why = "says something else than the ledger"});
+      add_finding(report, kind, id, "says something else than the ledger");
     if (it != expected.end()) expected.erase(it);
   }
-  for (auto& [key, text] : expected)
-    report.findings.push_back({.what = "register " + key.first + " " + key.second, .why = "is missing"});
+  for (auto& [key, text] : expected) add_finding(report, key.first, key.second, "is missing");
+  check_batch_rows(store, then, report);
 }
 }  // namespace
 
@@ -68,25 +96,53 @@ std::vector<std::pair<std::string, std::string>> segments_named_by(const StoredE
   return {{node.of + "/" + node.id, entry.entry.body.str_or("segment", "")}};
 }
 
+namespace {
+// What cannot be folded: as the store, or the fold, says it.
+void name_what_does_not_fold(Store& store, uint64_t size, LedgerReport& report) {
+  try {
+    State state;
+    store.read(
+        0, size,
+        [&](const StoredEntry& e) {
+          state.evolve(e);
+          return true;
+        },
+        State::wants_body);
+  } catch (const Error& e) {
+    report.findings.insert(report.findings.begin(), {.what = e.message(), .why = e.cause()});
+  }
+}
+
+}  // namespace
+
 LedgerReport verify_ledger(const std::string& directory, Environment& env) {
   auto store = open_sqlite_store(directory, env.clock, env.random, {.read_only = true});
   LedgerReport report;
-  std::string vkey;
-  std::optional<State> state;
+  auto kept = store->load_registers(State::kAtRest);
+  std::optional<State> state(std::in_place);  // none: something does not fold
   try {
-    state.emplace();
     report.size = store->size();
-    store->read(0, report.size, [&](const StoredEntry& e) {
-      state->evolve(e);
-      return true;
-    });
-    vkey = state->vault.vkey;
   } catch (const Error& e) {
-    // What cannot be folded is said here; the check below goes on and names the rest.
     report.findings.push_back({.what = e.message(), .why = e.cause()});
-    vkey = state->vault.vkey;
     state.reset();
   }
+  const bool has_size = state.has_value();
+  std::string vkey;
+  LedgerReport registers;
+  bool folded = has_size && report.size == 0;
+  auto fold = [&](const StoredEntry* e) {
+    if (!state) return;
+    try {
+      if (!e) throw Error(Code::ledger_damaged, "not whole");
+      state->evolve(*e);
+      vkey = state->vault.vkey;
+    } catch (const Error&) {
+      state.reset();
+    }
+    if (state && kept && kept->size == state->size) check_registers(*store, *kept, *state, registers);
+    folded = state && state->size == report.size;
+    if (folded) state.reset();  // not needed any more, and large
+  };
   auto note_problem = [&](const SavedCheckpoint& c) -> std::string {
     if (vkey.empty()) return "no ledger key to check it with";
     try {
@@ -99,13 +155,24 @@ LedgerReport verify_ledger(const std::string& directory, Environment& env) {
       return e.message();
     }
   };
-  for (LedgerFinding& f : verify_store(*store, note_problem, blobs_named_by, segments_named_by))
+  std::vector<LedgerFinding> found =
+      verify_store(*store, note_problem, blobs_named_by, segments_named_by, State::wants_body, fold);
+  for (LedgerFinding& f : found)
     (f.severity == Severity::note ? report.notes : report.findings).push_back(std::move(f));
+  if (!folded && has_size) name_what_does_not_fold(*store, report.size, report);
+  report.registers = registers.registers;
+  for (LedgerFinding& f : registers.findings) report.findings.push_back(std::move(f));
+  if (kept && folded && kept->size > store->size())
+    report.findings.push_back({.what = "registers.db",
+                               .why = "stands for " + std::to_string(kept->size) +
+                                      " entries; the ledger has " + std::to_string(store->size())});
   report.checkpoints = store->checkpoints().size();
   report.blobs = store->blobs().size();
   report.segments = store->segments().size();
-  if (report.size && report.findings.empty()) report.root = hex(tree_root(store->leaves(report.size)));
-  check_registers(*store, state, report);
+  if (report.size && report.findings.empty()) {
+    const TreeHead head = store->head();  // found to be that of the entries
+    report.root = hex(head.size() == report.size ? head.root() : tree_root(store->leaves(report.size)));
+  }
   return report;
 }
 

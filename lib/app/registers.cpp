@@ -83,64 +83,83 @@ void read(const Json& j, ProviderRecord& p) {
        j.num("generation")};
 }
 
+// There are ten thousand versions: members that say nothing are left out.
+void put(Json& row, const char* name, const std::string& text) {
+  if (!text.empty()) row.set(name, text);
+}
+void put(Json& row, const char* name, int64_t number) {
+  if (number) row.set(name, number);
+}
+
 Json row(const VersionRecord& v) {
-  return Json::object({{"id", v.id},
-                       {"state", v.state},
-                       {"state_before", v.state_before},
-                       {"provider", v.provider},
-                       {"erasure", v.erasure},
-                       {"birth", v.birth},
-                       {"ref", v.ref ? v.ref->to_json() : Json()},
-                       {"origin", v.origin},
-                       {"reason", v.reason},
-                       {"created", v.created},
-                       {"activated", v.activated},
-                       {"deactivated", v.deactivated},
-                       {"destroyed", v.destroyed},
-                       {"compromised", v.compromised},
-                       {"occurred", v.occurred},
-                       {"originator", v.originator},
-                       {"recipient", v.recipient},
-                       {"originator_exception", v.originator_exception},
-                       {"recipient_exception", v.recipient_exception},
-                       {"wraps", v.wraps},
-                       {"wrap_quota", v.wrap_quota},
-                       {"inspected", v.inspected},
-                       {"before", v.before},
-                       {"receipt_lost", v.receipt_lost},
-                       {"bracket", v.bracket},
-                       {"actor", v.actor},
-                       {"since", v.since}});
+  Json out = Json::object({{"id", v.id}, {"state", v.state}, {"provider", v.provider}});
+  put(out, "state_before", v.state_before);
+  put(out, "erasure", v.erasure);
+  put(out, "birth", v.birth);
+  if (v.ref) out.set("ref", v.ref->to_json());
+  if (v.origin != "generated") out.set("origin", v.origin);
+  put(out, "reason", v.reason);
+  put(out, "created", v.created);
+  put(out, "activated", v.activated);
+  put(out, "deactivated", v.deactivated);
+  put(out, "destroyed", v.destroyed);
+  put(out, "compromised", v.compromised);
+  put(out, "occurred", v.occurred);
+  put(out, "originator", v.originator);
+  put(out, "recipient", v.recipient);
+  put(out, "originator_exception", v.originator_exception);
+  put(out, "recipient_exception", v.recipient_exception);
+  put(out, "wraps", v.wraps);
+  if (v.wrap_quota != kWrapQuota) out.set("wrap_quota", v.wrap_quota);
+  put(out, "inspected", v.inspected);
+  put(out, "before", v.before);
+  if (v.receipt_lost) out.set("receipt_lost", true);
+  put(out, "bracket", static_cast<int64_t>(v.bracket));
+  if (!v.actor.is_null()) out.set("actor", v.actor);
+  put(out, "since", v.since);
+  return out;
 }
 void read(const Json& j, VersionRecord& v) {
   v.id = j.str("id");
   if (!VersionRef::parse(v.id)) throw Error(Code::bad_input, "no key version");
   v.state = j.str("state");
-  v.state_before = j.str("state_before");
   v.provider = j.str("provider");
-  v.erasure = j.str("erasure");
-  v.birth = j.str("birth");
-  if (!j.at("ref").is_null()) v.ref = KeyRef::from_json(j.at("ref"));
-  v.origin = j.str("origin");
-  v.reason = j.str("reason");
-  v.created = j.num("created");
-  v.activated = j.num("activated");
-  v.deactivated = j.num("deactivated");
-  v.destroyed = j.num("destroyed");
-  v.compromised = j.num("compromised");
-  v.occurred = j.num("occurred");
-  v.originator = j.num("originator");
-  v.recipient = j.num("recipient");
-  v.originator_exception = j.num("originator_exception");
-  v.recipient_exception = j.num("recipient_exception");
-  v.wraps = j.num("wraps");
-  v.wrap_quota = j.num("wrap_quota");
-  v.inspected = j.str("inspected");
-  v.before = j.str("before");
+  v.origin = "generated";
+  v.wrap_quota = kWrapQuota;
+  // By its members, each once: look-ups by name would take most of the time.
+  const std::pair<std::string_view, std::string*> texts[] = {{"state_before", &v.state_before},
+                                                             {"erasure", &v.erasure},
+                                                             {"birth", &v.birth},
+                                                             {"origin", &v.origin},
+                                                             {"reason", &v.reason},
+                                                             {"inspected", &v.inspected},
+                                                             {"before", &v.before}};
+  const std::pair<std::string_view, int64_t*> numbers[] = {{"created", &v.created},
+                                                           {"activated", &v.activated},
+                                                           {"deactivated", &v.deactivated},
+                                                           {"destroyed", &v.destroyed},
+                                                           {"compromised", &v.compromised},
+                                                           {"occurred", &v.occurred},
+                                                           {"originator", &v.originator},
+                                                           {"recipient", &v.recipient},
+                                                           {"wraps", &v.wraps},
+                                                           {"wrap_quota", &v.wrap_quota},
+                                                           {"since", &v.since},
+                                                           {"originator_exception", &v.originator_exception},
+                                                           {"recipient_exception", &v.recipient_exception}};
+  for (auto& [name, value] : j.as_object()) {
+    if (value.is_string()) {
+      for (auto& [known, to] : texts)
+        if (known == name) *to = value.as_string();
+    } else if (value.is_int()) {
+      for (auto& [known, to] : numbers)
+        if (known == name) *to = value.as_int();
+    }
+  }
+  if (const Json* ref = j.find("ref")) v.ref = KeyRef::from_json(*ref);
   v.receipt_lost = j.flag("receipt_lost");
-  v.bracket = static_cast<uint64_t>(j.num("bracket"));
-  v.actor = j.at("actor");
-  v.since = j.num("since");
+  v.bracket = static_cast<uint64_t>(j.num_or("bracket", 0));
+  if (const Json* actor = j.find("actor")) v.actor = *actor;
 }
 
 Json row(const KeyRecord& k) {
@@ -162,8 +181,64 @@ void read(const Json& j, KeyRecord& k) {
   for (const Json& v : j.at("versions").as_array()) read(v, k.versions.emplace_back());
 }
 
+Json row(const BatchRecord& b) {
+  Json out = Json::object({{"id", b.id},
+                           {"state", b.state},
+                           {"version", b.version},
+                           {"dataset_key", b.dataset_key},
+                           {"location", b.location},
+                           {"reached_by", list(b.reached_by)},
+                           {"n", b.n},
+                           {"bytes", b.bytes},
+                           {"seq", b.seq},
+                           {"since", b.since},
+                           {"place_inode", b.place_inode}});
+  put(out, "root", b.root);
+  put(out, "content_algorithm", b.content_algorithm);
+  put(out, "wrap_algorithm", b.wrap_algorithm);
+  put(out, "done_seq", static_cast<int64_t>(b.done_seq));
+  if (!b.objects.empty()) out.set("objects", list(b.objects));
+  if (!b.actor.is_null()) out.set("actor", b.actor);
+  if (!b.on.empty()) {
+    Json on(Json::Object{});
+    for (auto& [version, positions] : b.on) on.set(version, positions_json(positions));
+    out.set("on", on);
+  }
+  if (!b.rewrap.version.empty())
+    out.set("rewrap", Json::object({{"version", b.rewrap.version},
+                                    {"objects", positions_json(b.rewrap.objects)},
+                                    {"actor", b.rewrap.actor},
+                                    {"since", b.rewrap.since}}));
+  return out;
+}
+void read(const Json& j, BatchRecord& b) {
+  b.id = j.str("id");
+  b.state = j.str("state");
+  b.version = j.str("version");
+  b.dataset_key = j.str("dataset_key");
+  b.location = j.str("location");
+  b.reached_by = strings(j.at("reached_by"));
+  b.n = j.num("n");
+  b.bytes = j.num("bytes");
+  b.seq = static_cast<uint64_t>(j.num("seq"));
+  b.since = j.num("since");
+  b.place_inode = j.str("place_inode");
+  b.root = j.str_or("root", "");
+  b.content_algorithm = j.str_or("content_algorithm", "");
+  b.wrap_algorithm = j.str_or("wrap_algorithm", "");
+  b.done_seq = static_cast<uint64_t>(j.num_or("done_seq", 0));
+  if (const Json* objects = j.find("objects")) b.objects = strings(*objects);
+  if (const Json* actor = j.find("actor")) b.actor = *actor;
+  if (const Json* on = j.find("on"))
+    for (auto& [version, positions] : on->as_object()) b.on[version] = positions_from(positions);
+  if (const Json* rewrap = j.find("rewrap"))
+    b.rewrap = {rewrap->str("version"), positions_from(rewrap->at("objects")), rewrap->at("actor"),
+                rewrap->num("since")};
+}
+
+// Of its batches only the sums; each has a row of its own.
 Json row(const DatasetRecord& d) {
-  Json keys(Json::Array{}), batches(Json::Array{});
+  Json keys(Json::Array{}), kinds(Json::Array{}), under(Json::Array{});
   for (const DatasetKeyRecord& k : d.keys)
     keys.push(Json::object({{"id", k.id},
                             {"version", k.version},
@@ -171,30 +246,20 @@ Json row(const DatasetRecord& d) {
                             {"nonce", hex(k.wrapped.nonce)},
                             {"blob", hex(k.wrapped.blob)},
                             {"rewrapped", k.rewrapped}}));
-  for (const BatchRecord& b : d.batches) {
-    Json on(Json::Object{});
-    for (auto& [version, positions] : b.on) on.set(version, positions_json(positions));
-    batches.push(Json::object({{"id", b.id},
-                               {"state", b.state},
-                               {"version", b.version},
-                               {"dataset_key", b.dataset_key},
-                               {"root", b.root},
-                               {"content_algorithm", b.content_algorithm},
-                               {"wrap_algorithm", b.wrap_algorithm},
-                               {"on", on},
-                               {"rewrap", Json::object({{"version", b.rewrap.version},
-                                                        {"objects", positions_json(b.rewrap.objects)},
-                                                        {"actor", b.rewrap.actor},
-                                                        {"since", b.rewrap.since}})},
-                               {"location", b.location},
-                               {"objects", list(b.objects)},
-                               {"n", b.n},
-                               {"bytes", b.bytes},
-                               {"done_seq", b.done_seq},
-                               {"actor", b.actor},
-                               {"since", b.since},
-                               {"place_inode", b.place_inode}}));
-  }
+  for (auto& [kind, sums] : d.batches.kinds())
+    kinds.push(Json::object({{"version", kind.version},
+                             {"dataset_key", kind.dataset_key},
+                             {"content_algorithm", kind.content_algorithm},
+                             {"wrap_algorithm", kind.wrap_algorithm},
+                             {"reached_by", list(kind.reached_by)},
+                             {"batches", sums.batches},
+                             {"objects", sums.objects},
+                             {"bytes", sums.bytes}}));
+  for (auto& [by, sums] : d.batches.under())
+    under.push(Json::object({{"version", by.first},
+                             {"wrap_algorithm", by.second},
+                             {"batches", sums.batches},
+                             {"objects", sums.objects}}));
   return Json::object({{"id", d.id},
                        {"name", d.name},
                        {"key", d.key},
@@ -202,9 +267,10 @@ Json row(const DatasetRecord& d) {
                        {"erasure", d.erasure},
                        {"settings", d.settings},
                        {"keys", keys},
-                       {"batches", batches}});
+                       {"sealed", kinds},
+                       {"under", under}});
 }
-void read(const Json& j, DatasetRecord& d) {
+void read(const Json& j, DatasetRecord& d, Batches::Loader loader) {
   d.id = j.str("id");
   d.name = j.str("name");
   d.key = j.str("key");
@@ -217,40 +283,22 @@ void read(const Json& j, DatasetRecord& d) {
                       {static_cast<WrapAlg>(k.num("algorithm")), unhex(k.str("nonce")).value_or(Bytes{}),
                        unhex(k.str("blob")).value_or(Bytes{})},
                       k.flag("rewrapped")});
-  for (const Json& b : j.at("batches").as_array()) {
-    BatchRecord& r = d.batches.emplace_back();
-    r.id = b.str("id");
-    r.state = b.str("state");
-    r.version = b.str("version");
-    r.dataset_key = b.str("dataset_key");
-    r.root = b.str("root");
-    r.content_algorithm = b.str("content_algorithm");
-    r.wrap_algorithm = b.str("wrap_algorithm");
-    for (auto& [version, positions] : b.at("on").as_object()) r.on[version] = positions_from(positions);
-    const Json& rewrap = b.at("rewrap");
-    r.rewrap = {rewrap.str("version"), positions_from(rewrap.at("objects")), rewrap.at("actor"),
-                rewrap.num("since")};
-    r.location = b.str("location");
-    r.objects = strings(b.at("objects"));
-    r.n = b.num("n");
-    r.bytes = b.num("bytes");
-    r.done_seq = static_cast<uint64_t>(b.num("done_seq"));
-    r.actor = b.at("actor");
-    r.since = b.num("since");
-    r.place_inode = b.str("place_inode");
-  }
+  BatchesByKind kinds;
+  for (const Json& k : j.at("sealed").as_array())
+    kinds[{k.str("version"), k.str("dataset_key"), k.str("content_algorithm"), k.str("wrap_algorithm"),
+           strings(k.at("reached_by"))}] = {k.num("batches"), k.num("objects"), k.num("bytes")};
+  BatchesUnder under;
+  for (const Json& u : j.at("under").as_array())
+    under[{u.str("version"), u.str("wrap_algorithm")}] = {u.num("batches"), u.num("objects"), 0};
+  d.batches.restore(std::move(kinds), std::move(under), std::move(loader));
 }
 
 Json row(const ProcessRecord& p) {
-  return Json::object({{"id", p.id},
-                       {"purpose", p.purpose},
-                       {"dataset", p.dataset},
-                       {"actor", p.actor},
-                       {"until", p.until},
-                       {"alive", p.alive}});
+  return Json::object(
+      {{"id", p.id}, {"purpose", p.purpose}, {"dataset", p.dataset}, {"actor", p.actor}, {"until", p.until}});
 }
 void read(const Json& j, ProcessRecord& p) {
-  p = {j.str("id"), j.str("purpose"), j.str("dataset"), j.at("actor"), j.num("until"), j.flag("alive")};
+  p = {j.str("id"), j.str("purpose"), j.str("dataset"), j.at("actor"), j.num("until")};
 }
 
 Json row(const ApprovalRecord& a) {
@@ -361,9 +409,7 @@ void read(const Json& j, ExceptionRecord& e) {
        j.str("approver"), j.num("time"),    j.num("until")};
 }
 
-using Rows = std::vector<std::tuple<std::string, std::string, std::string>>;
-
-// Calls visit(kind, id, record) for every record.
+// Calls visit(kind, id, record) for every record but batches.
 template <class S, class F>
 void each_record(S& s, F visit) {
   if (!s.vault.id.empty()) visit("vault", s.vault.id, s.vault);
@@ -378,25 +424,52 @@ void each_record(S& s, F visit) {
   for (auto& [id, r] : s.findings) visit("finding", id, r);
   for (auto& [id, r] : s.exceptions) visit("exception", id, r);
 }
+
+// Read with every state, for somebody has to end them.
+constexpr const char* kOpen = "open-batch";
 }  // namespace
 
-Rows State::rows() const {
-  Rows out;
+void State::each_row(const RowVisitor& visit) const {
   each_record(*this, [&](const char* kind, const std::string& id, const auto& record) {
-    out.emplace_back(kind, id, row(record).canonical());
+    visit(kind, id, row(record).canonical());
   });
-  return out;
+  for (auto& [id, d] : datasets) each_row_of(d, visit);
 }
 
-Rows State::changed_rows() const {
-  Rows out;
-  each_record(*this, [&](const char* kind, const std::string& id, const auto& record) {
-    if (changed_.contains({kind, id})) out.emplace_back(kind, id, row(record).canonical());
+void State::each_row_of(const DatasetRecord& d, const RowVisitor& visit) const {
+  d.batches.each_loaded([&](const BatchRecord& b) {
+    visit(b.is_open() ? kOpen : std::string(kAtRest), d.id + "/" + b.id, row(b).canonical());
   });
-  return out;
 }
 
-State State::from_registers(const Store::Registers& registers) {
+void State::each_changed(const RowVisitor& visit) const {
+  std::set<std::pair<std::string, std::string>> gone = changed_;
+  each_record(*this, [&](const char* kind, const std::string& id, const auto& record) {
+    if (gone.erase({kind, id})) visit(kind, id, row(record).canonical());
+  });
+  for (auto& [kind, id] : gone) {
+    if (kind != kAtRest) {
+      visit(kind, id, "");
+      continue;
+    }
+    const size_t slash = id.find('/');
+    auto b = datasets.at(id.substr(0, slash)).batches.find(id.substr(slash + 1));
+    if (!b) continue;
+    const bool open = b->is_open();
+    const std::string text = row(*b).canonical();
+    visit(kOpen, id, open ? text : "");
+    visit(kind, id, open ? "" : text);
+  }
+}
+
+BatchRecord State::batch_from(std::string_view text) {
+  BatchRecord b;
+  read(parse_json(text, "register of a batch"), b);
+  return b;
+}
+
+State State::from_registers(const Store::Registers& registers,
+                            const std::function<Batches::Loader(const std::string&)>& batches) {
   State s;
   for (const auto& [kind, id, text] : registers.rows) {
     Json j = parse_json(text, "register " + kind + " " + id);
@@ -409,8 +482,12 @@ State State::from_registers(const Store::Registers& registers) {
     else if (kind == "key")
       read(j, s.keys[id]);
     else if (kind == "dataset")
-      read(j, s.datasets[id]);
-    else if (kind == "process")
+      read(j, s.datasets[id], batches(id));
+    else if (kind == kOpen) {  // behind its dataset's row, in the order of kinds
+      auto d = s.datasets.find(id.substr(0, id.find('/')));
+      if (d == s.datasets.end()) throw Error(Code::bad_input, "a batch of no dataset");
+      d->second.batches.restore_open(batch_from(text));
+    } else if (kind == "process")
       read(j, s.processes[id]);
     else if (kind == "erasure")
       read(j, s.erasures[id]);
@@ -426,6 +503,7 @@ State State::from_registers(const Store::Registers& registers) {
       throw Error(Code::bad_input, "unknown register kind " + kind);
   }
   s.size = registers.size;
+  s.tracks_ = true;
   return s;
 }
 

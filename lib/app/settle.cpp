@@ -140,7 +140,7 @@ void settle_destructions(Vault& vault) {
 void settle_processes(Vault& vault) {
   std::vector<std::string> open;
   for (auto& [id, p] : vault.state().processes)
-    if (p.alive && !is_this_process(p.actor) && may_settle(vault, p.actor, p.until - kUnseen))
+    if (!is_this_process(p.actor) && may_settle(vault, p.actor, p.until - kUnseen))
       open.push_back(id);
   for (const std::string& id : open) {
     bool seen = has_ended(vault.state().processes.at(id).actor).value_or(false);
@@ -192,7 +192,7 @@ std::vector<Question> open_questions(Vault& vault) {
     }
   for (Question& q : container_questions(vault)) out.push_back(std::move(q));
   for (auto& [id, d] : state.datasets)
-    for (const BatchRecord& b : d.batches) {
+    for (const BatchRecord& b : d.batches.open()) {
       if (!b.rewrap.version.empty())
         add(b.id,
             "which of " + std::to_string(count_positions(b.rewrap.objects)) + " objects of dataset " +
@@ -205,8 +205,7 @@ std::vector<Question> open_questions(Vault& vault) {
             b.actor, b.since);
     }
   for (auto& [id, p] : state.processes)
-    if (p.alive)
-      add(id, "does the process that holds keys of " + p.dataset + " (" + p.purpose + ") still run?", p.actor,
+    add(id, "does the process that holds keys of " + p.dataset + " (" + p.purpose + ") still run?", p.actor,
           p.until - kUnseen);
   return out;
 }
@@ -214,7 +213,7 @@ std::vector<Question> open_questions(Vault& vault) {
 std::vector<std::string> living_holders(Vault& vault, const std::string& dataset) {
   std::vector<std::string> out;
   for (auto& [id, p] : vault.state().processes) {
-    if (!p.alive || p.dataset != dataset || is_this_process(p.actor)) continue;
+    if (p.dataset != dataset || is_this_process(p.actor)) continue;
     auto ended = has_ended(p.actor);
     if (ended.value_or(vault.now() >= p.until)) continue;
     out.push_back(p.purpose + " on " + p.actor.str_or("host", "?") + ", process " +
@@ -227,7 +226,7 @@ std::vector<std::string> living_holders(Vault& vault, const std::string& dataset
 int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::string& reason) {
   settle(vault);
   std::vector<BatchRecord> lost;
-  for (const BatchRecord& b : vault.state().datasets.at(dataset).batches)
+  for (const BatchRecord& b : vault.state().datasets.at(dataset).batches.open())
     if (b.state == "intended" && may_settle(vault, b.actor, b.since) && !same_place(b)) lost.push_back(b);
   for (const BatchRecord& b : lost)
     vault.append({{.type = "seal-abandoned",
@@ -238,7 +237,7 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
                  {b.id});
   // Of a re-wrap: what nobody can look at counts as not moved, so that its old version stays.
   std::vector<BatchRecord> unmoved;
-  for (const BatchRecord& b : vault.state().datasets.at(dataset).batches)
+  for (const BatchRecord& b : vault.state().datasets.at(dataset).batches.open())
     if (!b.rewrap.version.empty() && may_settle(vault, b.rewrap.actor, b.rewrap.since) && !same_place(b))
       unmoved.push_back(b);
   for (const BatchRecord& b : unmoved)

@@ -211,7 +211,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
 void settle_seals(Vault& vault) {
   std::vector<std::pair<std::string, BatchRecord>> open;
   for (auto& [id, d] : vault.state().datasets)
-    for (const BatchRecord& b : d.batches)
+    for (const BatchRecord& b : d.batches.open())
       if (b.state == "intended" && may_settle(vault, b.actor, b.since)) open.emplace_back(id, b);
   for (auto& [dataset, batch] : open)
     attempt_to_settle(vault, [&, &ds = dataset, &b = batch] { settle_batch(vault, ds, b); });

@@ -35,6 +35,14 @@ WrappedKey wrapped_from(const Json& v) {
   return out;
 }
 
+// Whoever holds the start of an edge can get the batch's data keys, for ever.
+void add_reachers(BatchRecord& b, const Header& h) {
+  for (auto& [from, to] : h.edges)
+    if (to == b.id) b.reached_by.push_back(from);
+  std::sort(b.reached_by.begin(), b.reached_by.end());
+  b.reached_by.erase(std::unique(b.reached_by.begin(), b.reached_by.end()), b.reached_by.end());
+}
+
 // Moves objects of a batch to another version: out of the rows they were in, into the new one's.
 void move_positions(BatchRecord& b, const std::string& to, const Positions& moved) {
   if (moved.empty()) return;
@@ -59,25 +67,6 @@ void move_positions(BatchRecord& b, const std::string& to, const Positions& move
 }
 }  // namespace
 
-Positions positions_from(const Json& v) {
-  Positions out;
-  for (const Json& range : v.as_array()) {
-    if (range.as_array().size() != 2) throw Error(Code::bad_input, "a range has two ends");
-    out.emplace_back(range.as_array()[0].as_int(), range.as_array()[1].as_int());
-  }
-  return out;
-}
-Json positions_json(const Positions& positions) {
-  Json out(Json::Array{});
-  for (auto [first, last] : positions) out.push(Json::array({first, last}));
-  return out;
-}
-int64_t count_positions(const Positions& positions) {
-  int64_t n = 0;
-  for (auto [first, last] : positions) n += last - first + 1;
-  return n;
-}
-
 bool OperatorRecord::has_role(std::string_view role) const {
   return std::find(roles.begin(), roles.end(), role) != roles.end();
 }
@@ -101,17 +90,6 @@ Millis VersionRecord::protect_until() const {
 Millis VersionRecord::process_until() const {
   if (!activated || !recipient) return 0;
   return std::max(activated + recipient * 1000, recipient_exception);
-}
-
-int64_t DatasetRecord::objects() const {
-  int64_t n = 0;
-  for (const BatchRecord& b : batches) n += b.state == "sealed" ? b.n : 0;
-  return n;
-}
-int64_t DatasetRecord::bytes() const {
-  int64_t n = 0;
-  for (const BatchRecord& b : batches) n += b.state == "sealed" ? b.bytes : 0;
-  return n;
 }
 
 const VersionRecord* State::version(std::string_view id) const {
@@ -235,12 +213,12 @@ void State::evolve_vault(const Header& h, const Json& body) {
     p.purpose = body.str("purpose");
     p.actor = body;
     p.until = node.t.value_or(0);
-    p.alive = true;
     if (!h.edges.empty()) p.dataset = h.edges[0].second;
     touch("process", p.id);
     processes[p.id] = std::move(p);
   } else if (h.type == "process-ended") {
-    processes[need(h, "prc").id].alive = false;
+    // One that has ended is nobody's question any more; who saw what stays in the ledger, and in its graph.
+    processes.erase(need(h, "prc").id);
     touch("process", need(h, "prc").id);
   }
 }
@@ -365,25 +343,43 @@ void State::evolve_dataset(const Header& h, const Json& body) {
     count_wraps(body.str("version"), 1);
     return;
   }
-  if (h.type == "rewrap-intended" || h.type == "rewrap-done") {
-    const NodeMention& node = need(h, "bat");
-    for (auto& [id, d] : datasets)
-      for (BatchRecord& b : d.batches)
-        if (b.id == node.id) {
-          if (h.type == "rewrap-intended") {
-            b.rewrap = {body.str("version"), positions_from(body.at("objects")), body.at("actor"), h.time};
-            count_wraps(b.rewrap.version, node.n.value_or(0));
-          } else {
-            move_positions(b, body.str("version"), positions_from(body.at("objects")));
-            b.rewrap = {};
-          }
-          touch("dataset", id);
-          return;
-        }
-    throw Error(Code::ledger_damaged, node.id + " was never sealed");
-  }
-  if (!h.type.starts_with("seal-")) return;
+  if (h.type.starts_with("rewrap-")) return evolve_rewrap(h, body);
+  if (h.type.starts_with("seal-")) return evolve_seal(h, body);
+}
+
+// Whose batch it is: of those that are open, else of the dataset that the entry names, else of any.
+DatasetRecord* State::dataset_of(const Header& h, const std::string& batch) {
+  for (auto& [id, d] : datasets)
+    if (d.batches.find_open(batch)) return &d;
+  if (const NodeMention* named = mention(h, "ds"))
+    if (auto it = datasets.find(named->id); it != datasets.end() && it->second.batches.find(batch))
+      return &it->second;
+  for (auto& [id, d] : datasets)
+    if (d.batches.find(batch)) return &d;
+  return nullptr;
+}
+
+void State::evolve_rewrap(const Header& h, const Json& body) {
   const NodeMention& node = need(h, "bat");
+  DatasetRecord* d = dataset_of(h, node.id);
+  if (!d) throw Error(Code::ledger_damaged, node.id + " was never sealed");
+  BatchRecord b = *d->batches.find(node.id);
+  if (h.type == "rewrap-intended") {
+    b.rewrap = {body.str("version"), positions_from(body.at("objects")), body.at("actor"), h.time};
+    count_wraps(b.rewrap.version, node.n.value_or(0));
+    add_reachers(b, h);
+  } else {
+    move_positions(b, body.str("version"), positions_from(body.at("objects")));
+    b.rewrap = {};
+  }
+  d->batches.replace(std::move(b));
+  touch_batch(d->id, node.id);
+}
+
+void State::evolve_seal(const Header& h, const Json& body) {
+  const NodeMention& node = need(h, "bat");
+  auto dataset = datasets.find(node.of);
+  if (dataset == datasets.end()) throw Error(Code::ledger_damaged, node.id + " belongs to no dataset");
   if (h.type == "seal-intended") {
     BatchRecord b;
     b.id = node.id;
@@ -395,18 +391,16 @@ void State::evolve_dataset(const Header& h, const Json& body) {
     b.objects = strings(body.at("objects"));
     b.actor = body.at("actor");
     b.since = h.time;
+    b.seq = h.seq;
     b.place_inode = body.str("location_inode");
+    add_reachers(b, h);
     count_wraps(b.version, b.n);
-    datasets[node.of].batches.push_back(std::move(b));
-    touch("dataset", node.of);
+    dataset->second.batches.add(std::move(b));
+    touch_batch(node.of, node.id);
     return;
   }
-  auto dataset = datasets.find(node.of);
-  if (dataset == datasets.end()) throw Error(Code::ledger_damaged, node.id + " belongs to no dataset");
-  auto& batches = dataset->second.batches;
-  auto batch =
-      std::find_if(batches.rbegin(), batches.rend(), [&](const BatchRecord& b) { return b.id == node.id; });
-  if (batch == batches.rend()) throw Error(Code::ledger_damaged, node.id + " was never intended");
+  auto batch = dataset->second.batches.find(node.id);
+  if (!batch) throw Error(Code::ledger_damaged, node.id + " was never intended");
   batch->state = node.is;
   batch->objects.clear();
   batch->actor = Json();
@@ -418,8 +412,11 @@ void State::evolve_dataset(const Header& h, const Json& body) {
     batch->content_algorithm = body.str("content_algorithm");
     batch->wrap_algorithm = body.str("wrap_algorithm");
   }
-  touch("dataset", node.of);
+  dataset->second.batches.replace(std::move(*batch));
+  touch_batch(node.of, node.id);
 }
+
+bool State::wants_body(const Header& h) { return h.type != "objects-opened" && h.type != "process-ended"; }
 
 void State::count_wraps(std::string_view id, int64_t n) {
   VersionRecord* v = version(id);
@@ -442,13 +439,13 @@ void State::evolve_remark(const Header& h, const Json& body) {
     for (auto& [from, to] : h.edges)
       if (std::find(c.versions.begin(), c.versions.end(), to) == c.versions.end()) c.versions.push_back(to);
     if (!c.registered) c.registered = h.time;
-    touch("copy", c.id);
+    touch("copy", need(h, "cpy").id);
   } else if (h.type == "copy-ended") {
     CopyRecord& c = copies[need(h, "cpy").id];
     c.state = "ended";
     c.how = body.str("how");
     c.ended = h.time;
-    touch("copy", c.id);
+    touch("copy", need(h, "cpy").id);
   } else if (h.type == "finding-recorded") {
     std::string seq = std::to_string(h.seq);
     findings[seq] = {h.nodes[0].id, body.str("what"), body.str("detail"), h.time};

@@ -1,6 +1,7 @@
 // What the vault's ledger says, as records: State = fold of evolve over all entries. Pure: no files, no
 // clock. Registers are these records as rows; deleting them is harmless.
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -8,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "app/batches.h"
 #include "base/ids.h"
 #include "keys/state.h"
 #include "provider/provider.h"
@@ -94,46 +96,20 @@ struct DatasetKeyRecord {
   bool rewrapped =
       false;  // a second wrap of a key made under another version: opens old names, seals no new ones
 };
-// Positions of objects in a batch's segment, from 0: [first, last], ascending, not touching.
-using Positions = std::vector<std::pair<int64_t, int64_t>>;
-struct RewrapRecord {
-  std::string version;  // the new one; empty: none is under way
-  Positions objects;
-  Json actor;
-  Millis since = 0;
-};
-struct BatchRecord {
-  std::string id, state, version, dataset_key, root, location;
-  std::string content_algorithm, wrap_algorithm;
-  // Where the newest slots are, by the ledger: empty, all under `version`; else each object in exactly one
-  // row.
-  std::map<std::string, Positions> on;
-  RewrapRecord rewrap;               // under way, or interrupted
-  std::vector<std::string> objects;  // only while intended
-  int64_t n = 0, bytes = 0;
-  uint64_t done_seq = 0;
-  Json actor;               // who intended it
-  Millis since = 0;         // when
-  std::string place_inode;  // of the location's directory then
-};
 struct DatasetRecord {
   std::string id, name, key, state, erasure;
   Json settings;  // the body of dataset-added
   std::vector<DatasetKeyRecord> keys;
-  std::vector<BatchRecord> batches;
-  int64_t objects() const;
-  int64_t bytes() const;
+  Batches batches;
+  // Of sealed batches.
+  int64_t objects() const { return batches.sums().objects; }
+  int64_t bytes() const { return batches.sums().bytes; }
 };
-
-Positions positions_from(const Json& ranges);  // throws bad_input
-Json positions_json(const Positions& positions);
-int64_t count_positions(const Positions& positions);
 
 struct ProcessRecord {
   std::string id, purpose, dataset;
   Json actor;
   Millis until = 0;
-  bool alive = false;
 };
 
 struct ApprovalRecord {
@@ -179,7 +155,7 @@ class State {
   std::map<std::string, ProviderRecord> providers;
   std::map<std::string, KeyRecord> keys;
   std::map<std::string, DatasetRecord> datasets;
-  std::map<std::string, ProcessRecord> processes;
+  std::map<std::string, ProcessRecord> processes;  // that have not ended
   std::map<std::string, ErasureRecord> erasures;
   std::map<std::string, CertificateRecord> certificates;
   std::map<std::string, CopyRecord> copies;
@@ -196,21 +172,42 @@ class State {
   // Such a key takes no new versions, datasets or data.
   const ErasureRecord* reserving(std::string_view key) const;
 
-  // Registers: one row per record. rows() gives all; changed() those since the last call of clear_changed().
-  std::vector<std::tuple<std::string, std::string, std::string>> rows() const;
-  std::vector<std::tuple<std::string, std::string, std::string>> changed_rows() const;
+  // Registers: one row per record, and per batch. each_row() visits all, each_changed() those since the last
+  // call of clear_changed(); an empty text: the row is to go. A state that was not read from registers keeps
+  // no account of changes.
+  using RowVisitor = std::function<void(const std::string& kind, const std::string& id, const std::string&)>;
+  void each_row(const RowVisitor& visit) const;
+  void each_row_of(const DatasetRecord& dataset, const RowVisitor& visit) const;  // of its batches
+  void each_changed(const RowVisitor& visit) const;
   void clear_changed() { changed_.clear(); }
-  static State from_registers(const Store::Registers& registers);
+  // Rows of this kind are not given to from_registers; `batches` gives those of a dataset when they are asked
+  // for (Batches::Loader), and batch_from reads one.
+  static constexpr std::string_view kAtRest = "batch";
+  static BatchRecord batch_from(std::string_view row);
+  static State from_registers(const Store::Registers& registers,
+                              const std::function<Batches::Loader(const std::string& dataset)>& batches);
+  // Whether evolve() looks into the body of an entry with this header.
+  static bool wants_body(const Header& header);
 
  private:
-  void touch(std::string_view kind, const std::string& id) { changed_.emplace(kind, id); }
+  void touch(std::string_view kind, const std::string& id) {
+    if (tracks_) changed_.emplace(kind, id);
+  }
+  void touch_batch(const std::string& dataset, const std::string& batch) {
+    touch("dataset", dataset);
+    touch(kAtRest, dataset + "/" + batch);
+  }
   void evolve_clock(const Header& h, const Json& body);
   void evolve_vault(const Header& h, const Json& body);
   void evolve_key(const Header& h, const Json& body);
   void evolve_remark(const Header& h, const Json& body);
   void count_wraps(std::string_view version, int64_t n);
   void evolve_dataset(const Header& h, const Json& body);
+  void evolve_seal(const Header& h, const Json& body);
+  void evolve_rewrap(const Header& h, const Json& body);
+  DatasetRecord* dataset_of(const Header& h, const std::string& batch);
   void evolve_erasure(const Header& h, const Json& body);
+  bool tracks_ = false;
   std::set<std::pair<std::string, std::string>> changed_;
 };
 

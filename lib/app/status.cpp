@@ -114,7 +114,7 @@ StatusReport vault_status(Vault& vault, bool ask_providers) {
                                  {"label", p.identity.label},
                                  {"serial", p.identity.serial},
                                  {"test_grade", p.test_grade}}));
-  out.due = due_list(s, vault.now(), [&]() -> const Graph& { return vault.graph(); });
+  out.due = due_list(s, vault.now());
   if (!s.vault.closed) clock_now(vault, out.due);
   for (const Due& d : out.due) {
     due.push(d.to_json());

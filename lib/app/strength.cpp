@@ -38,22 +38,39 @@ std::string wrap_name(WrapAlg algorithm) {
   return "wrap algorithm " + std::to_string(static_cast<int>(algorithm));
 }
 
-// A batch's objects counted once, whatever is wrong with them.
+// Objects of batches of a kind, counted once, whatever is wrong with them.
 class Count {
  public:
-  void add(const BatchRecord& b) {
-    if (seen_.insert(b.id).second) objects_ += b.n;
+  void add(const BatchKind& kind, const BatchSums& sums) {
+    if (seen_.insert(&kind).second) objects_ += sums.objects;
   }
   int64_t objects() const { return objects_; }
 
  private:
-  std::set<std::string> seen_;
+  std::set<const BatchKind*> seen_;
   int64_t objects_ = 0;
 };
+
+// Whether `version` ever led to this dataset key, by any of its wraps.
+bool reached_key(const DatasetRecord& dataset, const std::string& key, const std::string& version) {
+  return std::any_of(dataset.keys.begin(), dataset.keys.end(),
+                     [&](const DatasetKeyRecord& k) { return k.id == key && k.version == version; });
+}
+
+// Whether it ever led to the data keys of these batches; a dataset key may lead there, too.
+bool reached_batches(const DatasetRecord& dataset, const BatchKind& kind, const std::string& version) {
+  return std::any_of(kind.reached_by.begin(), kind.reached_by.end(), [&](const std::string& from) {
+    return from == version || reached_key(dataset, from, version);
+  });
+}
 }  // namespace
 
-StrengthJudge::StrengthJudge(const State& state, LazyGraph graph, int year)
-    : state_(state), graph_(std::move(graph)), year_(year) {}
+StrengthJudge::StrengthJudge(const State& state, int year) : state_(state), year_(year) {
+  for (auto& [id, key] : state_.keys)
+    for (const VersionRecord& v : key.versions)
+      if (v.compromised || v.state == "compromised" || v.state == "destroyed-compromised")
+        exposed_.push_back(v.id);
+}
 
 const policy::Verdict& StrengthJudge::judge(const std::string& algorithm, policy::Purpose purpose,
                                             policy::Mode mode, std::optional<int> end) {
@@ -71,16 +88,6 @@ const policy::Verdict& StrengthJudge::judge(const std::string& algorithm, policy
   return it->second;
 }
 
-const std::vector<StrengthJudge::Exposed>& StrengthJudge::exposed() {
-  if (exposed_) return *exposed_;
-  exposed_.emplace();
-  for (auto& [id, key] : state_.keys)
-    for (const VersionRecord& v : key.versions)
-      if (v.compromised || v.state == "compromised" || v.state == "destroyed-compromised")
-        exposed_->push_back({v.id, graph_().reached(v.id)});
-  return *exposed_;
-}
-
 ResealDue StrengthJudge::reseal_due(const DatasetRecord& dataset) {
   ResealDue out;
   if (dataset.state == "erased") return out;
@@ -91,32 +98,31 @@ ResealDue StrengthJudge::reseal_due(const DatasetRecord& dataset) {
   };
   // A compromised version gave away the data keys that it ever reached; another wrap of the same keys does
   // not take that back.
-  for (const Exposed& e : exposed()) {
+  const BatchesByKind& sealed = dataset.batches.kinds();
+  for (const std::string& version : exposed_) {
     Count direct, names;
-    for (const BatchRecord& b : dataset.batches) {
-      if (b.state != "sealed") continue;
-      if (e.data_keys.contains(b.id))
-        direct.add(b), all.add(b);
-      else if (e.data_keys.contains(b.dataset_key))
-        names.add(b), all.add(b);
+    for (auto& [kind, sums] : sealed) {
+      if (reached_batches(dataset, kind, version))
+        direct.add(kind, sums), all.add(kind, sums);
+      else if (reached_key(dataset, kind.dataset_key, version))
+        names.add(kind, sums), all.add(kind, sums);
     }
-    std::string who = brief_version(state_, e.version) + ", which was compromised, ";
+    if (!direct.objects() && !names.objects()) continue;
+    std::string who = brief_version(state_, version) + ", which was compromised, ";
     if (direct.objects()) add(direct, who + "reached their data keys");
     if (names.objects()) add(names, who + "reached the key of their names");
   }
   std::optional<int> wanted = year_from(dataset.settings, "unreadable_until");
   bool over = wanted && *wanted < year_;
   std::map<std::string, Count> past, weak;
-  for (const BatchRecord& b : dataset.batches) {
-    if (b.state != "sealed") continue;
-    for (auto [algorithm, purpose] : {std::pair{b.content_algorithm, policy::Purpose::payload},
-                                      std::pair{b.wrap_algorithm, policy::Purpose::wrap}}) {
+  for (auto& [kind, sums] : sealed)
+    for (auto [algorithm, purpose] : {std::pair{kind.content_algorithm, policy::Purpose::payload},
+                                      std::pair{kind.wrap_algorithm, policy::Purpose::wrap}}) {
       if (!judge(algorithm, purpose, policy::Mode::process, year_).allowed)
-        past[algorithm].add(b), all.add(b);
+        past[algorithm].add(kind, sums), all.add(kind, sums);
       else if (!over && !judge(algorithm, purpose, policy::Mode::generate, wanted).allowed)
-        weak[algorithm].add(b), all.add(b);
+        weak[algorithm].add(kind, sums), all.add(kind, sums);
     }
-  }
   for (auto& [algorithm, some] : past)
     add(some,
         "the time of " + algorithm + " is over: it may not even be read with in " + std::to_string(year_));
@@ -148,13 +154,13 @@ DatasetStrength StrengthJudge::strength(const DatasetRecord& dataset) {
   std::set<std::string> payloads = {now}, versions;
   std::set<std::pair<std::string, std::string>> wraps;
   if (active) wraps.emplace(kWrap, active->id), versions.insert(active->id);
-  for (const BatchRecord& b : dataset.batches) {
-    if (b.state != "sealed") continue;
-    payloads.insert(b.content_algorithm);
-    wraps.emplace(b.wrap_algorithm, b.version);
-    versions.insert(b.version);
-    for (auto& [version, objects] : b.on) wraps.emplace(b.wrap_algorithm, version), versions.insert(version);
+  for (auto& [kind, sums] : dataset.batches.kinds()) {
+    payloads.insert(kind.content_algorithm);
+    wraps.emplace(kind.wrap_algorithm, kind.version);
+    versions.insert(kind.version);
   }
+  for (auto& [by, sums] : dataset.batches.under())
+    wraps.emplace(by.second, by.first), versions.insert(by.first);
   for (const std::string& p : payloads) link("payload", p, policy::Purpose::payload, "", p == now);
   for (auto& [algorithm, version] : wraps)
     link("wrap", algorithm, policy::Purpose::wrap, " under " + brief_version(state_, version),
@@ -231,8 +237,8 @@ void StrengthJudge::add_to(Json& shown, const DatasetRecord& dataset) {
   shown.set("strength", strength_json(strength(dataset))).set("reseal_due", reseal_json(reseal_due(dataset)));
 }
 
-ResealDue reseal_due(const State& state, const LazyGraph& graph, const DatasetRecord& dataset, int year) {
-  return StrengthJudge(state, graph, year).reseal_due(dataset);
+ResealDue reseal_due(const State& state, const DatasetRecord& dataset, int year) {
+  return StrengthJudge(state, year).reseal_due(dataset);
 }
 
 namespace {

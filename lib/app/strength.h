@@ -1,6 +1,6 @@
 // How strong a dataset's protection is, until when, and whether its data has to be sealed anew: the policy's
 // evaluator over the whole chain from payload to keystore (docs/spec/policy.md, "Chains"). Pure: the year is
-// a parameter, the graph is asked for only where it is needed.
+// a parameter.
 #pragma once
 #include <functional>
 #include <map>
@@ -9,13 +9,10 @@
 #include <vector>
 
 #include "app/state.h"
-#include "ledger/graph.h"
 #include "policy/policy.h"
 
 namespace kesu {
 
-// Folding all headers costs time, so the graph is made when a version of this vault was ever compromised.
-using LazyGraph = std::function<const Graph&()>;
 
 // Sealed objects whose protection re-wrapping cannot mend: only sealing anew (fresh data keys), or erasing.
 struct ResealDue {
@@ -51,30 +48,24 @@ struct DatasetStrength {
 // datasets. `state` outlives it.
 class StrengthJudge {
  public:
-  StrengthJudge(const State& state, LazyGraph graph, int year);
+  StrengthJudge(const State& state, int year);
   DatasetStrength strength(const DatasetRecord& dataset);
   ResealDue reseal_due(const DatasetRecord& dataset);
   // Sets "strength" and "reseal_due" of what `dataset list` and `show` print.
   void add_to(Json& shown, const DatasetRecord& dataset);
 
  private:
-  struct Exposed {
-    std::string version;              // that was compromised
-    std::set<std::string> data_keys;  // batches and dataset keys that it ever reached
-  };
-  const std::vector<Exposed>& exposed();
   const policy::Verdict& judge(const std::string& algorithm, policy::Purpose purpose, policy::Mode mode,
                                std::optional<int> end);
 
   const State& state_;
-  LazyGraph graph_;
   int year_;
-  std::optional<std::vector<Exposed>> exposed_;
+  std::vector<std::string> exposed_;  // versions that were compromised
   std::map<std::string, policy::Verdict> verdicts_;
 };
 
 // For one dataset. An erased dataset is never due.
-ResealDue reseal_due(const State& state, const LazyGraph& graph, const DatasetRecord& dataset, int year);
+ResealDue reseal_due(const State& state, const DatasetRecord& dataset, int year);
 
 // {"due","objects","reasons":[]} and {"bits","weakest","until"?} (null: no limit known).
 Json reseal_json(const ResealDue& due);

@@ -86,21 +86,25 @@ Vault::~Vault() {
     Store::Registers r;
     r.size = state_.size;
     r.root = state_.size ? hex(store_->entry(state_.size - 1).leaf) : "";
-    r.rows = registers_whole_ ? state_.rows() : state_.changed_rows();
-    store_->save_registers(r, registers_whole_);
+    store_->save_registers(r, registers_whole_, [&](const Store::RowSink& take) {
+      registers_whole_ ? state_.each_row(take) : state_.each_changed(take);
+    });
   } catch (const std::exception&) {  // registers are derived: the next command folds again
   }
 }
 
 void Vault::load() {
-  auto registers = store_->load_registers();
+  auto registers = store_->load_registers(State::kAtRest);
   // `root` is the leaf of the last entry they stand for: another ledger, or an older copy of it, does not
   // match.
   if (registers && registers->size > 0 && registers->size <= store_->size()) {
     try {
       StoredEntry last = store_->entry(registers->size - 1);
       if (hex(last.leaf) == registers->root) {
-        state_ = State::from_registers(*registers);
+        state_ = State::from_registers(
+            *registers, [this, size = registers->size](const std::string& dataset) -> Batches::Loader {
+              return [=, this] { return batches_of(dataset, size); };
+            });
         state_.time = last.entry.header.time;
       }
     } catch (const Error&) {
@@ -111,6 +115,28 @@ void Vault::load() {
   refresh();
 }
 
+// The batches at rest of a dataset, as the registers had them when the ledger had `size` entries. Where
+// another process has saved later ones meanwhile, the ledger tells.
+std::vector<BatchRecord> Vault::batches_of(const std::string& dataset, uint64_t size) {
+  std::vector<BatchRecord> out;
+  if (store_->more_registers(State::kAtRest, dataset + "/", [&](std::string_view, std::string_view row) {
+        out.push_back(State::batch_from(row));
+      }))
+    return out;
+  out.clear();
+  State then;
+  store_->read(
+      0, size,
+      [&](const StoredEntry& e) {
+        then.evolve(e);
+        return true;
+      },
+      State::wants_body);
+  for (BatchRecord& b : then.datasets.at(dataset).batches.all())
+    if (!b.is_open()) out.push_back(std::move(b));
+  return out;
+}
+
 void Vault::rebuild() {
   state_ = State();
   graph_.reset();
@@ -119,10 +145,13 @@ void Vault::rebuild() {
 }
 
 void Vault::refresh() {
-  store_->read(state_.size, store_->size(), [&](const StoredEntry& e) {
-    fold(e);
-    return true;
-  });
+  store_->read(
+      state_.size, store_->size(),
+      [&](const StoredEntry& e) {
+        fold(e);
+        return true;
+      },
+      State::wants_body);
 }
 
 void Vault::fold(const StoredEntry& entry) {
@@ -134,10 +163,13 @@ void Vault::fold(const StoredEntry& entry) {
 const Graph& Vault::graph() {
   if (!graph_) {
     graph_.emplace();
-    store_->read(0, state_.size, [&](const StoredEntry& e) {
-      graph_->fold(e.entry.header);
-      return true;
-    });
+    store_->read(
+        0, state_.size,
+        [&](const StoredEntry& e) {
+          graph_->fold(e.entry.header);
+          return true;
+        },
+        [](const Header&) { return false; });
   }
   return *graph_;
 }

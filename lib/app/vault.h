@@ -96,6 +96,7 @@ class Vault {
 
  private:
   void load();
+  std::vector<BatchRecord> batches_of(const std::string& dataset, uint64_t size);
   void fold(const StoredEntry& entry);
   bool folds_any_of(const std::vector<std::string>& streams);
   void refuse_closed();

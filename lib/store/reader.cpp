@@ -40,19 +40,21 @@ std::vector<SavedCheckpoint> read_checkpoints(Statement& s) {
 
 }  // namespace
 
-StoredEntry checked_entry(const RawEntry& raw) {
+StoredEntry checked_entry(const RawEntry& raw, const std::function<bool(const Header&)>& wants) {
   uint64_t seq = static_cast<uint64_t>(raw.row);
   StoredEntry out;
   try {
     out.entry.header = Header::parse(raw.header);
-    out.entry.body = parse_canonical_json(raw.body, "ledger body");
+    if (!wants || wants(out.entry.header)) {
+      out.entry.body = parse_canonical_json(raw.body, "ledger body");
+      if (!out.entry.body.is_object()) throw Error(Code::bad_input, "its body is no object");
+    }
   } catch (const Error& e) {
     if (e.code() == Code::vault_newer) throw;
     throw damaged(seq, e.message() + (e.cause().empty() ? "" : ": " + e.cause()));
   }
   if (raw.row < 0 || out.entry.header.seq != seq)
     throw damaged(seq, "its header is that of entry " + std::to_string(out.entry.header.seq));
-  if (!out.entry.body.is_object()) throw damaged(seq, "its body is no object");
   if (raw.salt.size() != kSaltBytes)
     throw damaged(seq, "its salt has " + std::to_string(raw.salt.size()) + " bytes");
   out.leaf = leaf_hash(raw.header, body_hash(raw.salt, raw.body));
@@ -100,14 +102,15 @@ std::vector<RawEntry> LedgerReader::page(uint64_t from, uint64_t to) {
   return rows;
 }
 
-void LedgerReader::read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each) {
+void LedgerReader::read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each,
+                        const std::function<bool(const Header&)>& wants) {
   to = std::min(to, head().size());
   while (from < to) {
     std::vector<RawEntry> rows = page(from, to);
     if (rows.empty()) throw damaged(from, "it is missing");
     for (const RawEntry& raw : rows) {
       if (raw.row != static_cast<int64_t>(from)) throw damaged(from, "it is missing");
-      if (!each(checked_entry(raw))) return;
+      if (!each(checked_entry(raw, wants))) return;
       ++from;
     }
   }
@@ -140,7 +143,8 @@ std::vector<SavedCheckpoint> LedgerReader::checkpoints() {
   return read_checkpoints(statements_->checkpoints);
 }
 
-RawState read_raw_state(Db& db, const std::function<void(const RawEntry&)>& each) {
+RawState read_raw_state(Db& db, const std::function<void(RawEntry)>& each,
+                        const std::function<void(std::string_view, int64_t)>& stream) {
   sqlite::Snapshot snapshot(db);
   {
     Statement rows(db, (std::string(kRow) + " ORDER BY seq").c_str());
@@ -158,7 +162,7 @@ RawState read_raw_state(Db& db, const std::function<void(const RawEntry&)>& each
   }
   {
     Statement streams(db, "SELECT id, version FROM streams ORDER BY id");
-    while (streams.step()) out.streams.emplace_back(streams.text(0), streams.integer(1));
+    while (streams.step()) stream(streams.text(0), streams.integer(1));
   }
   Statement checkpoints(db, kCheckpoints);
   out.checkpoints = read_checkpoints(checkpoints);

@@ -10,8 +10,8 @@
 namespace kesu {
 
 // Throws ledger_damaged naming the entry when `raw` is not a whole entry, vault_newer for one of a newer
-// version.
-StoredEntry checked_entry(const RawEntry& raw);
+// version. The body is built where `wants` is empty or says yes.
+StoredEntry checked_entry(const RawEntry& raw, const std::function<bool(const Header&)>& wants = nullptr);
 
 class LedgerReader {
  public:
@@ -20,7 +20,8 @@ class LedgerReader {
 
   TreeHead head();
   uint64_t stream_version(std::string_view stream);
-  void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each);
+  void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each,
+            const std::function<bool(const Header&)>& wants);
   std::vector<Digest32> leaves(uint64_t size);
   std::vector<SavedCheckpoint> checkpoints();
 
@@ -33,6 +34,7 @@ class LedgerReader {
   std::unique_ptr<Statements> statements_;
 };
 
-RawState read_raw_state(sqlite::Db& db, const std::function<void(const RawEntry&)>& each);
+RawState read_raw_state(sqlite::Db& db, const std::function<void(RawEntry)>& each,
+                        const std::function<void(std::string_view, int64_t)>& stream);
 
 }  // namespace kesu

@@ -14,13 +14,16 @@ constexpr int64_t kRegistersApplicationId = 0x6b657372;  // "kesr"
 class RegisterFile {
  public:
   RegisterFile(const std::string& directory, bool writable, Millis busy_wait);
-  std::optional<Store::Registers> load() noexcept;
-  void save(const Store::Registers& changed, bool replace_all) noexcept;
+  using More = std::function<void(const Store::RowSink&)>;
+  std::optional<Store::Registers> load(std::string_view without) noexcept;
+  using Visit = std::function<void(std::string_view id, std::string_view json)>;
+  bool visit(std::string_view kind, std::string_view prefix, const Visit& each);
+  void save(const Store::Registers& changed, bool replace_all, const More& more) noexcept;
 
  private:
   using Standing = std::pair<uint64_t, std::string>;  // size and root that the file stands for
   void recreate();
-  void write(const Store::Registers& changed, bool replace_all);
+  void write(const Store::Registers& changed, bool replace_all, const More& more);
 
   std::string path_;
   bool writable_;

@@ -37,15 +37,17 @@ class SqliteStore final : public Store {
   uint64_t stream_version(std::string_view stream) override { return reader_->stream_version(stream); }
   uint64_t size() override { return reader_->head().size(); }
   TreeHead head() override { return reader_->head(); }
-  void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each) override {
-    reader_->read(from, to, each);
+  void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each,
+            const std::function<bool(const Header&)>& wants) override {
+    reader_->read(from, to, each, wants);
   }
   StoredEntry entry(uint64_t seq) override {
     std::optional<StoredEntry> found;
-    reader_->read(seq, seq + 1, [&](const StoredEntry& e) {
+    auto take = [&](const StoredEntry& e) {
       found = e;
       return false;
-    });
+    };
+    reader_->read(seq, seq + 1, take, nullptr);
     if (!found) throw Error(Code::not_found, "the ledger has no entry " + std::to_string(seq));
     return std::move(*found);
   }
@@ -56,8 +58,9 @@ class SqliteStore final : public Store {
     appender_->save_checkpoint(checkpoint);
   }
   std::vector<SavedCheckpoint> checkpoints() override { return reader_->checkpoints(); }
-  RawState read_raw(const std::function<void(const RawEntry&)>& each) override {
-    return read_raw_state(*ledger_.connect_reading(), each);
+  RawState read_raw(const std::function<void(RawEntry)>& each,
+                    const std::function<void(std::string_view, int64_t)>& stream) override {
+    return read_raw_state(*ledger_.connect_reading(), each, stream);
   }
 
   std::string put_blob(ByteView content) override {
@@ -80,9 +83,16 @@ class SqliteStore final : public Store {
   }
   std::vector<std::pair<std::string, std::string>> segments() override { return files_.segments(); }
 
-  std::optional<Registers> load_registers() override { return registers_.load(); }
-  void save_registers(const Registers& changed, bool replace_all) override {
-    registers_.save(changed, replace_all);
+  std::optional<Registers> load_registers(std::string_view without) override {
+    return registers_.load(without);
+  }
+  bool more_registers(std::string_view kind, std::string_view prefix,
+                      const std::function<void(std::string_view id, std::string_view json)>& each) override {
+    return registers_.visit(kind, prefix, each);
+  }
+  void save_registers(const Registers& changed, bool replace_all,
+                      const std::function<void(const RowSink&)>& more) override {
+    registers_.save(changed, replace_all, more);
   }
 
   std::string database_problem() override {
@@ -103,7 +113,9 @@ class SqliteStore final : public Store {
   void require_writable() const {
     if (appender_) return;
     if (ledger_.version() > kStoreVersion) throw newer_vault(ledger_.version());
-    throw Error(Code::read_only, "the vault in " + directory_ + " is open for reading only");
+    throw Error(Code::read_only, "the vault in " + directory_ + " is open for reading only")
+        .cause("its files may not be written: a medium mounted for reading, or another user's")
+        .next("mount it for writing, or run it as the vault's owner");
   }
 
   std::string directory_;
@@ -114,11 +126,6 @@ class SqliteStore final : public Store {
   std::unique_ptr<Appender> appender_;
 };
 
-std::string nearest_existing(std::string path) {
-  while (!exists(path) && path != "/" && path != ".") path = dir_name(path);
-  return path;
-}
-
 }  // namespace
 
 std::string sqlite_library() { return sqlite3_libversion(); }
@@ -126,10 +133,7 @@ std::string sqlite_library() { return sqlite3_libversion(); }
 std::unique_ptr<Store> open_sqlite_store(const std::string& directory, Clock& clock, Random& random,
                                          const StoreOptions& options) {
   std::string at = absolute_path(directory);
-  if (auto kind = network_filesystem(nearest_existing(at)); kind && !options.allow_network)
-    throw Error(Code::network_filesystem, at + " lies on a network file system (" + *kind + ")")
-        .cause("its locks and its durability are not those of a local disk: two kesu could break the ledger")
-        .next("put the vault on a local disk");
+  if (!options.allow_network) refuse_network_filesystem(at);
   if (options.create) {
     bool made = !exists(at);
     make_directories(at, 0700);

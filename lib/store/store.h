@@ -48,8 +48,7 @@ struct RawEntry {
 struct RawState {
   bool head_present = false;
   int64_t size = 0, time = 0;
-  Bytes subtrees;                                        // 32 bytes each, as TreeHead::subtrees()
-  std::vector<std::pair<std::string, int64_t>> streams;  // by identifier
+  Bytes subtrees;  // 32 bytes each, as TreeHead::subtrees()
   std::vector<SavedCheckpoint> checkpoints;
 };
 
@@ -74,7 +73,10 @@ class Store {
   // Calls `each` for entries [from, to) in order; stops when it returns false. A `to` past the end means the
   // end. Every entry is checked against its leaf: ledger_damaged names one that is altered or missing,
   // vault_newer one of a newer version. `each` may call the store.
-  virtual void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each) = 0;
+  // Where `wants` is given, bodies are built only of entries whose header it says yes to; the others' are
+  // null, and their texts are checked by the leaf alone.
+  virtual void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each,
+                    const std::function<bool(const Header&)>& wants = nullptr) = 0;
   virtual StoredEntry entry(uint64_t seq) = 0;  // throws not_found past the end
   // Leaf hashes [0, size), as stored. Throws bad_input when the ledger is smaller.
   virtual std::vector<Digest32> leaves(uint64_t size) = 0;
@@ -83,9 +85,10 @@ class Store {
   virtual void save_checkpoint(const SavedCheckpoint& checkpoint) = 0;
   virtual std::vector<SavedCheckpoint> checkpoints() = 0;  // by size, then as they were saved
 
-  // One consistent reading of everything in the database: `each` for all rows in order, then the rest as
-  // result.
-  virtual RawState read_raw(const std::function<void(const RawEntry&)>& each) = 0;
+  // One consistent reading of everything in the database: `each` for all entries in order, `stream` for all
+  // rows of the stream table by identifier, then the rest as result.
+  virtual RawState read_raw(const std::function<void(RawEntry)>& each,
+                            const std::function<void(std::string_view id, int64_t version)>& stream) = 0;
 
   // Evidence, by SHA-256; durable on return. Putting what is there is harmless.
   virtual std::string put_blob(ByteView content) = 0;  // hex digest
@@ -111,13 +114,23 @@ class Store {
     std::vector<std::tuple<std::string, std::string, std::string>> rows;  // kind, id, canonical JSON
   };
   // nullopt when they are missing, damaged or not kesu's; never an error. Whether size and root fit the
-  // ledger is the caller's to see.
-  virtual std::optional<Registers> load_registers() = 0;
+  // ledger is the caller's to see. Rows of the kind `without` are left where they are, for more_registers().
+  virtual std::optional<Registers> load_registers(std::string_view without = {}) = 0;
+  // Calls `each` for the rows of `kind` whose id begins with `prefix`, in the order of ids. false when they
+  // could not be had to the end, or when the file stands for something else than what was last loaded or
+  // saved here. What `each` throws is thrown.
+  virtual bool more_registers(
+      std::string_view kind, std::string_view prefix,
+      const std::function<void(std::string_view id, std::string_view json)>& each) = 0;
   // Replaces the given rows, removes those with an empty JSON text, and sets size and root, atomically. Never
   // an error: what cannot be saved is lost, harmlessly. Without `replace_all` the rows build on what this
   // Store last loaded or saved; when the file stands for something else by now, they are not saved. After
-  // nullopt, replace all.
-  virtual void save_registers(const Registers& changed, bool replace_all) = 0;
+  // nullopt, replace all. `more` is called once with a function that takes further rows, for those that are
+  // too many to be held.
+  using RowSink =
+      std::function<void(const std::string& kind, const std::string& id, const std::string& json)>;
+  virtual void save_registers(const Registers& changed, bool replace_all,
+                              const std::function<void(const RowSink&)>& more = nullptr) = 0;
 
   // Whether the database file itself is sound, by its own quick check: "" or what is wrong. The ledger's
   // meaning is verify_store's matter.
@@ -168,9 +181,14 @@ using SegmentsOf = std::function<std::vector<std::pair<std::string, std::string>
 // and segments against the digests that entries name, stream table. Reads one state of the database, other
 // processes may append meanwhile. An entry whose leaf was recomputed after a change is caught by the first
 // checkpoint over it, which names the range. Registers are compared by the caller, who can rebuild them.
-// Throws only when the disk cannot be read.
+// Throws only when the disk cannot be read, and what Ctrl-C throws. Entries are checked by all processors;
+// the functions are called one at a time, in the order of the ledger, but for `wants_body`: it says whether
+// the others need an entry's body (all are checked; where it says no, they find it null) and is called by
+// several threads. `each` gets each entry that is whole, and nullptr for each that is not or that is missing.
 std::vector<LedgerFinding> verify_store(Store& store,
                                         const std::function<std::string(const SavedCheckpoint&)>& verify_note,
-                                        const BlobsOf& named_blobs, const SegmentsOf& named_segments);
+                                        const BlobsOf& named_blobs, const SegmentsOf& named_segments,
+                                        const std::function<bool(const Header&)>& wants_body = nullptr,
+                                        const std::function<void(const StoredEntry*)>& each = nullptr);
 
 }  // namespace kesu

@@ -50,7 +50,9 @@ class Ledger(scenario.World):
 
     def test_whole(self):
         report = self.whole()
-        self.assertEqual((report["entries"], report["notes"], report["segments"]), (self.entry_count, [], 1))
+        segments = len(list((self.box.vault / "inventory").glob("*/*.seg")))
+        self.assertGreater(segments, 0)
+        self.assertEqual((report["entries"], report["notes"], report["segments"]), (self.entry_count, [], segments))
         self.assertRegex(report["root"], "^[0-9a-f]{64}$")
         self.assertEqual(self.whole(), report)
 
@@ -169,7 +171,7 @@ class Ledger(scenario.World):
         self.assertIn("0" * 64, json.dumps(report["notes"] + report["findings"]))
 
     def test_segment_altered_and_removed(self):
-        segment, = (self.box.vault / "inventory").glob("*/*.seg")
+        segment, *_ = (self.box.vault / "inventory").glob("*/*.seg")
         data = segment.read_bytes()
         for at in (0, len(data) // 2, len(data) - 1):
             segment.write_bytes(data[:at] + bytes([data[at] ^ 0x80]) + data[at + 1:])

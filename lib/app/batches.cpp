@@ -1,0 +1,190 @@
+#include "app/batches.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/ids.h"
+
+namespace kesu {
+
+Positions positions_from(const Json& v) {
+  Positions out;
+  for (const Json& range : v.as_array()) {
+    if (range.as_array().size() != 2) throw Error(Code::bad_input, "a range has two ends");
+    out.emplace_back(range.as_array()[0].as_int(), range.as_array()[1].as_int());
+  }
+  return out;
+}
+Json positions_json(const Positions& positions) {
+  Json out(Json::Array{});
+  for (auto [first, last] : positions) out.push(Json::array({first, last}));
+  return out;
+}
+int64_t count_positions(const Positions& positions) {
+  int64_t n = 0;
+  for (auto [first, last] : positions) n += last - first + 1;
+  return n;
+}
+
+std::map<std::string, int64_t> BatchRecord::under() const {
+  std::map<std::string, int64_t> out;
+  if (on.empty()) out[version] = n;
+  for (auto& [v, positions] : on) out[v] += count_positions(positions);
+  return out;
+}
+
+Batches::Key Batches::key_of(const std::string& id) {
+  auto parsed = BatchId::parse(id);
+  if (!parsed) throw Error(Code::bad_input, id + " is no batch");
+  return parsed->bytes();
+}
+
+BatchRecord Batches::unpacked(const Packed& p) {
+  BatchRecord b;
+  b.id = BatchId(p.id).str();
+  b.state = p.shape->state;
+  b.version = p.shape->version;
+  b.dataset_key = p.shape->dataset_key;
+  b.location = p.shape->location;
+  b.content_algorithm = p.shape->content_algorithm;
+  b.wrap_algorithm = p.shape->wrap_algorithm;
+  b.place_inode = p.shape->place_inode;
+  b.on = p.shape->on;
+  b.reached_by = p.shape->reached_by;
+  if (b.state == "sealed") b.root = hex(p.root);
+  b.n = p.n;
+  b.bytes = p.bytes;
+  b.seq = p.seq;
+  b.done_seq = p.done_seq;
+  b.since = p.since;
+  return b;
+}
+
+void Batches::put_at_rest(BatchRecord b) const {
+  Packed p{key_of(b.id), {}, nullptr, b.n, b.bytes, b.seq, b.done_seq, b.since};
+  if (b.state == "sealed") p.root = unhex32(b.root).value_or(Digest32{});
+  auto shape = std::make_shared<const Shape>(
+      Shape{std::move(b.state), std::move(b.version), std::move(b.dataset_key), std::move(b.location),
+            std::move(b.content_algorithm), std::move(b.wrap_algorithm), std::move(b.place_inode),
+            std::move(b.on), std::move(b.reached_by)});
+  if (!last_shape_ || *last_shape_ != *shape) last_shape_ = *shapes_.insert(std::move(shape)).first;
+  p.shape = last_shape_;
+  at_[p.id] = static_cast<uint32_t>(rest_.size());
+  rest_.push_back(std::move(p));
+}
+
+void Batches::take_from_rest(const Key& id) {
+  auto it = at_.find(id);
+  if (it == at_.end()) return;
+  const uint32_t hole = it->second;
+  at_.erase(it);
+  if (hole + 1 != rest_.size()) {
+    rest_[hole] = std::move(rest_.back());
+    at_[rest_[hole].id] = hole;
+  }
+  rest_.pop_back();
+}
+
+void Batches::count(const BatchRecord& b, int64_t sign) {
+  if (b.state != "sealed") return;
+  auto add = [&](auto& sums, auto key, int64_t objects, int64_t bytes) {
+    auto it = sums.try_emplace(std::move(key)).first;
+    it->second.batches += sign;
+    it->second.objects += sign * objects;
+    it->second.bytes += sign * bytes;
+    if (it->second.batches == 0) sums.erase(it);
+  };
+  add(kinds_, BatchKind{b.version, b.dataset_key, b.content_algorithm, b.wrap_algorithm, b.reached_by}, b.n,
+      b.bytes);
+  for (auto& [version, n] : b.under()) add(under_, std::pair(version, b.wrap_algorithm), n, 0);
+}
+
+BatchSums Batches::sums() const {
+  BatchSums out;
+  for (auto& [kind, s] : kinds_) {
+    out.batches += s.batches;
+    out.objects += s.objects;
+    out.bytes += s.bytes;
+  }
+  return out;
+}
+
+// What is in memory is newer than what the registers say.
+void Batches::load() const {
+  if (!loader_) return;
+  std::vector<BatchRecord> read = loader_();  // where it throws, they are still to be read
+  loader_ = nullptr;
+  for (BatchRecord& b : read)
+    if (!at_.contains(key_of(b.id)) && !find_open(b.id)) put_at_rest(std::move(b));
+}
+
+std::vector<BatchRecord> Batches::all() const {
+  load();
+  std::vector<BatchRecord> out(open_);
+  out.reserve(open_.size() + rest_.size());
+  for (const Packed& p : rest_) out.push_back(unpacked(p));
+  std::sort(out.begin(), out.end(), [](auto& a, auto& b) { return a.seq < b.seq; });
+  return out;
+}
+
+void Batches::each_loaded(const std::function<void(const BatchRecord&)>& visit) const {
+  for (const BatchRecord& b : open_) visit(b);
+  for (const Packed& p : rest_) visit(unpacked(p));
+}
+
+const BatchRecord* Batches::find_open(const std::string& id) const {
+  auto it = std::find_if(open_.begin(), open_.end(), [&](const BatchRecord& b) { return b.id == id; });
+  return it == open_.end() ? nullptr : &*it;
+}
+
+std::optional<BatchRecord> Batches::find(const std::string& id) const {
+  if (const BatchRecord* b = find_open(id)) return *b;
+  const Key key = key_of(id);
+  auto it = at_.find(key);
+  if (it == at_.end() && loader_) {
+    load();
+    it = at_.find(key);
+  }
+  if (it == at_.end()) return std::nullopt;
+  return unpacked(rest_[it->second]);
+}
+
+void Batches::add(BatchRecord batch) {
+  count(batch, 1);
+  if (batch.is_open())
+    restore_open(std::move(batch));
+  else
+    put_at_rest(std::move(batch));
+}
+
+void Batches::replace(BatchRecord batch) {
+  auto open =
+      std::find_if(open_.begin(), open_.end(), [&](const BatchRecord& b) { return b.id == batch.id; });
+  if (open != open_.end()) {
+    count(*open, -1);
+    if (batch.is_open()) {
+      count(batch, 1);
+      *open = std::move(batch);
+      return;
+    }
+    open_.erase(open);
+  } else if (auto before = find(batch.id)) {
+    count(*before, -1);
+    take_from_rest(key_of(batch.id));
+  }
+  add(std::move(batch));
+}
+
+void Batches::restore_open(BatchRecord batch) {
+  auto at =
+      std::upper_bound(open_.begin(), open_.end(), batch, [](auto& a, auto& b) { return a.seq < b.seq; });
+  open_.insert(at, std::move(batch));
+}
+
+void Batches::restore(BatchesByKind kinds, BatchesUnder under, Loader loader) {
+  kinds_ = std::move(kinds);
+  under_ = std::move(under);
+  loader_ = std::move(loader);
+}
+
+}  // namespace kesu
