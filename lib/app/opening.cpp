@@ -1,24 +1,308 @@
+#include "app/opening.h"
+
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 
-#include "app/actor.h"
-#include "app/sealing.h"
+#include "app/lanes.h"
+#include "app/opening_impl.h"
 #include "app/settle.h"
-#include "seal/files.h"
+#include "app/tree_read.h"
+#include "app/tree_restore.h"
+#include "base/crew.h"
+#include "base/interrupt.h"
 
 namespace kesu {
 
 namespace {
-struct Candidate {
-  std::string path;
-  ObjectHeader header;
-  std::vector<std::string> versions;
+constexpr uint64_t kLarge = 4u << 20;   // from here on the whole crew opens one object
+constexpr size_t kShortPath = 3 << 10;  // longer ones are reached by descriptors
+
+// A part of OUT that did not exist: closed to others while the files in it have not got the directories'
+// modes yet.
+class ClosedTops {
+ public:
+  explicit ClosedTops(const std::string& out) : fd_(::open(out.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (!fd_.ok()) throw file_error(errno, "open directory", out);
+    ::umask(mask_ = ::umask(022));
+  }
+  ~ClosedTops() {
+    for (const std::string& name : ours_) open(name);
+  }
+  // Any thread.
+  void make(const std::string& name) {
+    const size_t slash = name.find('/');
+    if (slash == std::string::npos) return;
+    std::lock_guard lock(mutex_);
+    const std::string top = name.substr(0, slash);
+    if (seen_.insert(top).second && ::mkdirat(fd_.get(), top.c_str(), 0700) == 0) ours_.insert(top);
+  }
+  // A manifest says its mode.
+  void leave(const std::string& name) { ours_.erase(name); }
+  int fd() const { return fd_.get(); }
+
+ private:
+  void open(const std::string& name) {
+    const Fd top(::openat(fd_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (top.ok()) ::fchmod(top.get(), 0755 & ~mask_);
+  }
+  Fd fd_;
+  mode_t mask_ = 022;
+  std::mutex mutex_;
+  std::set<std::string> seen_, ours_;
 };
 
-void say_failed(OpenResult& result, const std::string& path, const Error& e) {
-  result.failed.push_back({path, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.code()});
+struct Outcome {
+  enum { none, opened, there, manifest, failed } what = none;
+  std::string name;  // opened, there: relative to the dataset; manifest: its root
+  uint32_t mode = 0;
+  uint64_t bytes = 0;
+  std::optional<Error> error;
+};
+
+class Opener {
+ public:
+  Opener(Vault& vault, const std::string& out, const OpenOptions& options, OpenSummary& result,
+         Progress& progress)
+      : vault_(vault),
+        out_(out),
+        options_(options),
+        result_(result),
+        progress_(progress),
+        lanes_(vault, crew_.size()),
+        tops_(out) {
+    for (unsigned i = 0; i < crew_.size(); ++i) places_.emplace_back(out);
+    sources_.resize(crew_.size());
+  }
+
+  void run(const std::vector<std::string>& sources) {
+    for (const std::string& source : sources) {
+      roots_.push_back(absolute_path(source));
+      const size_t index = roots_.size() - 1;
+      struct stat st {};
+      const bool directory = ::lstat(roots_.back().c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+      for (auto& openers : sources_) openers.emplace_back(roots_.back());
+      read_files(roots_.back(), {.file =
+                                     [&](const TreeFile& file) {
+                                       if (!directory || file.name.ends_with(".kesu")) found(file, index);
+                                     },
+                                 .skipped =
+                                     [&](const std::string& path, const std::string& what) {
+                                       if (!directory)
+                                         fail(path, Error(Code::bad_input, path + " is " + what));
+                                     },
+                                 .failed = [&](const std::string& path, const Error& e) { fail(path, e); }});
+    }
+    for (auto& [dataset, files] : waiting_) open_batch(dataset, files);
+    restore_trees();
+    for (auto& [dataset, holder] : holders_) holder->end("returned");
+    if (result_.opened || result_.directories)
+      if (::syncfs(tops_.fd()) != 0) throw file_error(errno, "make durable", out_);
+  }
+
+ private:
+  void fail(const std::string& path, const Error& e) {
+    result_.failed.push_back({path, in_words(e), e.code()});
+  }
+
+  void found(const TreeFile& file, size_t source) {
+    Candidate c;
+    c.path = tree_path(roots_[source], file.name);
+    c.source = source;
+    c.file = file;
+    try {
+      const Fd fd = sources_[0][source].open(file);
+      const ObjectInfo info = inspect_object(file_input(fd.get()));
+      describe(c, info.region);
+      c.payload = info.payload_size;
+      readable(vault_, vault_.state(), c);
+    } catch (const Error& e) {
+      return fail(c.path, e);
+    }
+    const std::string dataset = c.header.dataset.str();
+    auto& files = waiting_[dataset];
+    files.push_back(std::move(c));
+    if (files.size() == kMaxBatch) open_batch(dataset, files);
+  }
+
+  void open_batch(const std::string& dataset, std::vector<Candidate>& files) {
+    if (files.empty()) return;
+    check_interrupted();
+    auto& holder = holders_[dataset];
+    if (!holder) holder = std::make_unique<KeyHolder>(vault_, dataset, "open");
+    holder->keep();
+    lanes_.allow_all(vault_.state().datasets.at(dataset), purpose_of(options_));
+    record_opening(vault_, holder->id(), dataset, files, options_);
+    std::vector<Outcome> outcomes(files.size());
+    std::vector<size_t> small, large;
+    for (size_t i = 0; i < files.size(); ++i) {
+      try {
+        readable(vault_, vault_.state(), files[i]);
+      } catch (const Error& e) {
+        outcomes[i] = {Outcome::failed, "", 0, 0, e};
+        continue;
+      }
+      (files[i].payload >= kLarge ? large : small).push_back(i);
+    }
+    const auto one = [&](unsigned worker, size_t i, Crew& crew) {
+      open_one(worker, files[i], crew, outcomes[i]);
+      ++progress_.files;
+    };
+    std::exception_ptr stopped;
+    try {
+      crew_.each(small.size(), [&](unsigned worker, size_t i) {
+        Crew alone(1);
+        one(worker, small[i], alone);
+      });
+      for (const size_t i : large) {
+        check_interrupted();
+        holder->keep();
+        one(0, i, crew_);
+      }
+    } catch (...) {
+      stopped = std::current_exception();
+    }
+    for (size_t i = 0; i < files.size(); ++i) take(files[i], outcomes[i]);
+    files.clear();
+    if (stopped) std::rethrow_exception(stopped);
+    check_interrupted();
+  }
+
+  // The path under which an object is read: a descriptor's where the way there is too long for the system.
+  std::string way(unsigned worker, const Candidate& c, Fd& fd) {
+    if (c.path.size() < kShortPath) return c.path;
+    fd = sources_[worker][c.source].open(c.file);
+    return "/proc/self/fd/" + std::to_string(fd.get());
+  }
+
+  void open_one(unsigned worker, const Candidate& c, Crew& crew, Outcome& out) {
+    std::string by_fd, real;
+    try {
+      Fd fd;
+      const auto choose = [&](const Metadata& m) {
+        if (m.kind == "manifest") throw IsManifest{m.name};
+        out.name = safe_relative_path(m.name);
+        out.mode = m.mode;
+        tops_.make(out.name);
+        std::string leaf;
+        const int directory = places_[worker].directory_of(out.name, leaf, true);
+        struct stat st {};
+        if (options_.resume && ::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode) && m.size && static_cast<uint64_t>(st.st_size) == *m.size &&
+            FileTime{st.st_mtim.tv_sec, st.st_mtim.tv_nsec} == m.mtime)
+          throw IsThere{};
+        real = dir_name(path_join(out_, out.name));
+        by_fd = "/proc/self/fd/" + std::to_string(directory);
+        return by_fd + "/" + leaf;
+      };
+      const OpenedFile opened = open_to_file(
+          way(worker, c, fd),
+          [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(worker, slot, aad); }, choose, crew,
+          {.replace = options_.force, .durable = false, .bytes_done = &progress_.bytes});
+      out.what = Outcome::opened;
+      out.bytes = opened.object.plain_bytes;
+    } catch (const IsManifest& m) {
+      out.what = Outcome::manifest;
+      out.name = m.root;
+    } catch (const IsThere&) {
+      out.what = Outcome::there;
+    } catch (const Error& e) {
+      const auto words = [&](std::string text) {
+        for (size_t at; !by_fd.empty() && (at = text.find(by_fd + "/")) != std::string::npos;)
+          text.replace(at, by_fd.size(), real);
+        return text;
+      };
+      out.what = Outcome::failed;
+      out.error = Error(e.code(), words(e.message())).tried(e.tried()).cause(words(e.cause())).next(e.next());
+      // The others would meet the same.
+      if (e.code() == Code::disk_full || e.code() == Code::interrupted || e.code() == Code::out_of_memory)
+        throw *out.error;
+    }
+  }
+
+  void take(const Candidate& c, Outcome& o) {
+    switch (o.what) {
+      case Outcome::none:
+        break;
+      case Outcome::opened:
+        ++result_.opened;
+        result_.bytes += static_cast<int64_t>(o.bytes);
+        opened_.add(o.name, o.mode);
+        break;
+      case Outcome::there:
+        ++result_.already;
+        opened_.add(o.name, o.mode);
+        break;
+      case Outcome::manifest:
+        trees_.push_back({c, o.name});
+        break;
+      case Outcome::failed:
+        fail(c.path, *o.error);
+        break;
+    }
+  }
+
+  void read_manifest(const Candidate& c, const std::string& root, const TreeManifestReader::TakeRow& row) {
+    TreeManifestReader reader(row);
+    const Fd fd = sources_[0][c.source].open(c.file);
+    open_object(
+        file_input(fd.get()), [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(0, slot, aad); },
+        [&](const Metadata& m) {
+          if (m.kind != "manifest" || m.name != root)
+            throw Error(Code::conflict, c.path + " was replaced meanwhile");
+        },
+        [&](ByteView piece) { reader.feed(piece); });
+    reader.finish();
+    if (reader.root() != root)
+      throw Error(Code::bad_input, "the tree manifest is not acceptable").cause("it is that of another root");
+  }
+
+  void restore_trees() {
+    opened_.sort();
+    for (const auto& [c, root] : trees_) {
+      check_interrupted();
+      try {
+        readable(vault_, vault_.state(), c);
+        read_manifest(c, root, [](const TreeRow&) {});  // all of it is sound before any of it is done
+        tops_.leave(root);
+        TreeRestore restore(out_, root, options_.force, opened_, result_);
+        read_manifest(c, root, [&](const TreeRow& row) { restore.row(row); });
+        restore.finish();
+      } catch (const Error& e) {
+        if (e.code() == Code::interrupted || e.code() == Code::disk_full) throw;
+        fail(c.path, e);
+      }
+    }
+  }
+
+  Vault& vault_;
+  const std::string out_;
+  const OpenOptions& options_;
+  OpenSummary& result_;
+  Progress& progress_;
+  Crew crew_;
+  Lanes lanes_;
+  ClosedTops tops_;
+  std::vector<Below> places_;                     // by worker
+  std::vector<std::vector<TreeOpener>> sources_;  // by worker, by source
+  std::vector<std::string> roots_;
+  std::map<std::string, std::unique_ptr<KeyHolder>> holders_;
+  std::map<std::string, std::vector<Candidate>> waiting_;  // by dataset
+  std::vector<std::pair<Candidate, std::string>> trees_;   // manifests, with their roots
+  OpenedNames opened_;
+};
+}  // namespace
+
+void describe(Candidate& c, const Region& region) {
+  c.header = region.header;
+  for (const Slot* slot : region.usable()) c.versions.push_back(slot->version.str());
+}
+
+ProcessFor purpose_of(const OpenOptions& options) {
+  return options.accept_compromised.empty() ? ProcessFor::opening : ProcessFor::accepted;
 }
 
 // A header that names another vault or dataset, over a key of this vault, was altered: identifiers are never
@@ -40,9 +324,11 @@ const DatasetRecord& readable(const Vault& vault, const State& state, const Cand
   return it->second;
 }
 
-// Recorded and durable before the first byte leaves: who could see what, when, is part of the answer.
 void record_opening(Vault& vault, const std::string& process, const std::string& dataset,
-                    const std::vector<Candidate>& files, const std::string& purpose) {
+                    const std::vector<Candidate>& files, const OpenOptions& options) {
+  const std::string purpose = options.accept_compromised.empty()
+                                  ? "open"
+                                  : "open; compromised versions accepted: " + options.accept_compromised;
   Json objects(Json::Array{}), versions(Json::Array{});
   std::set<std::string> seen;
   for (const Candidate& c : files) {
@@ -56,7 +342,6 @@ void record_opening(Vault& vault, const std::string& process, const std::string&
                  .body = Json::object({{"purpose", purpose}, {"objects", objects}, {"versions", versions}})}},
                {});
 }
-}  // namespace
 
 Secret unwrap_slot(Vault& vault, const DatasetRecord& dataset, const Slot& slot, ByteView aad,
                    ProcessFor why) {
@@ -68,61 +353,20 @@ Secret unwrap_slot(Vault& vault, const DatasetRecord& dataset, const Slot& slot,
   return vault.provider(v->provider).unwrap(*v->ref, slot.wrapped, aad);
 }
 
-OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, const std::string& out,
-                      bool force, const std::function<void(int64_t, int64_t)>& progress,
-                      const std::string& accept_compromised) {
-  const ProcessFor why = accept_compromised.empty() ? ProcessFor::opening : ProcessFor::accepted;
-  const std::string purpose =
-      accept_compromised.empty() ? "open" : "open; compromised versions accepted: " + accept_compromised;
+OpenSummary open_files(Vault& vault, const std::vector<std::string>& sources, const std::string& out,
+                       const OpenOptions& options, Progress& progress) {
   settle(vault);
-  OpenResult result;
-  Crew crew;
-  std::map<std::string, std::vector<Candidate>> by_dataset;
-  int64_t total = 0, done = 0;
-  for (const std::string& path : sealed_files(sources)) {
-    try {
-      Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-      if (!fd.ok()) throw file_error(errno, "open", path);
-      ObjectInfo info = inspect_object(file_input(fd.get()));
-      Candidate c{path, info.region.header, {}};
-      for (const Slot* slot : info.region.usable()) c.versions.push_back(slot->version.str());
-      readable(vault, vault.state(), c);
-      by_dataset[c.header.dataset.str()].push_back(std::move(c));
-      ++total;
-    } catch (const Error& e) {
-      say_failed(result, path, e);
-    }
-  }
-  std::string root = absolute_path(out);
+  OpenSummary result;
+  const std::string root = absolute_path(out);
   make_directories(root);
-  for (auto& [dataset, all] : by_dataset) {
-    KeyHolder holder(vault, dataset, "open");
-    for (size_t at = 0; at < all.size(); at += kMaxBatch) {
-      std::vector<Candidate> batch(
-          all.begin() + static_cast<ptrdiff_t>(at),
-          all.begin() + static_cast<ptrdiff_t>(std::min(at + kMaxBatch, all.size())));
-      holder.keep();
-      record_opening(vault, holder.id(), dataset, batch, purpose);
-      for (const Candidate& c : batch) {
-        try {
-          const DatasetRecord& d = readable(vault, vault.state(), c);
-          OpenedFile opened = open_to_file(
-              c.path, [&](const Slot& slot, ByteView aad) { return unwrap_slot(vault, d, slot, aad, why); },
-              [&](const Metadata& m) { return safe_destination(root, safe_relative_path(m.name)); }, crew,
-              {.replace = force, .durable = false});
-          ++result.opened;
-          result.bytes += static_cast<int64_t>(opened.object.plain_bytes);
-        } catch (const Error& e) {
-          say_failed(result, c.path, e);
-        }
-        progress(++done, total);
-      }
-    }
-    holder.end("returned");
-  }
-  if (result.opened) {
-    Fd dir(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!dir.ok() || ::syncfs(dir.get()) != 0) throw file_error(errno, "make durable", root);
+  try {
+    Opener(vault, root, options, result, progress).run(sources);
+  } catch (Error& e) {
+    if (e.code() != Code::interrupted && e.code() != Code::disk_full) throw;
+    throw Error(e)
+        .tried("opened " + std::to_string(result.opened) + " files, which stay in " + root)
+        .next((e.next().empty() ? "" : e.next() + "; ") +
+              "the same command with --resume passes over what is there");
   }
   return result;
 }

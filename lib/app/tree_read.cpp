@@ -166,8 +166,8 @@ struct PlaceHash {
 
 class Walk {
  public:
-  Walk(const std::string& source, const Selection& selection, const TreeSinks& sinks)
-      : source_(source), base_(base_name(source)), selection_(selection), sinks_(sinks) {}
+  Walk(const std::string& source, const Selection& selection, const TreeSinks& sinks, bool rows)
+      : source_(source), base_(base_name(source)), selection_(selection), sinks_(sinks), rows_(rows) {}
 
   TreeRead run() {
     struct stat st {};
@@ -282,22 +282,26 @@ class Walk {
       return false;
     }
     f.place = {st.st_dev, st.st_ino};
-    TreeRow row;
-    row.type = TreeRow::Type::directory;
-    row.name = name_;
-    row.owner = owners_.of(st);
-    row.files_owner = files_owner(fd.get(), f.names, row.owner);
-    row.mode = st.st_mode & 07777;
-    row.mtime = time_of(st.st_mtim);
-    xattrs(fd.get(), ".", row);
-    if (!result_.manifest) result_.manifest.emplace(base_, row.owner);
-    f.row = std::move(row);
+    if (rows_) f.row = directory_row(fd.get(), f.names, st);
     f.fd = std::move(fd);
     frames_.push_back(std::move(f));
     left_ = Fd();
     if (frames_.size() > kOpenFrames + 1) frames_[frames_.size() - kOpenFrames - 1].fd = Fd();
     if (listed && included) flush();
     return true;
+  }
+
+  TreeRow directory_row(int fd, const Names& names, const struct stat& st) {
+    TreeRow row;
+    row.type = TreeRow::Type::directory;
+    row.name = name_;
+    row.owner = owners_.of(st);
+    row.files_owner = files_owner(fd, names, row.owner);
+    row.mode = st.st_mode & 07777;
+    row.mtime = time_of(st.st_mtim);
+    xattrs(fd, ".", row);
+    if (!result_.manifest) result_.manifest.emplace(base_, row.owner);
+    return row;
   }
 
   // The rows of the directories down to here, which something selected makes part of the tree.
@@ -398,7 +402,7 @@ class Walk {
     if (!included) return;
     if (S_ISREG(st.st_mode))
       regular(fd, leaf, st);
-    else if (S_ISLNK(st.st_mode))
+    else if (S_ISLNK(st.st_mode) && rows_)
       symlink(fd, leaf, st);
     else
       sinks_.skipped(path(), kind_of(st.st_mode));
@@ -418,6 +422,7 @@ class Walk {
   }
 
   void regular(int fd, const char* leaf, const struct stat& st) {
+    if (!rows_) return sinks_.file(file_of(base_ + "/" + name_, st));
     flush();
     TreeRow row;
     row.name = name_;
@@ -463,6 +468,7 @@ class Walk {
   const std::string source_, base_;
   const Selection& selection_;
   const TreeSinks& sinks_;
+  const bool rows_;  // for a manifest
   TreeRead result_;
   Owners owners_;
   std::vector<Frame> frames_;
@@ -474,8 +480,10 @@ class Walk {
 }  // namespace
 
 TreeRead read_tree(const std::string& source, const Selection& selection, const TreeSinks& sinks) {
-  return Walk(source, selection, sinks).run();
+  return Walk(source, selection, sinks, true).run();
 }
+
+void read_files(const std::string& source, const TreeSinks& sinks) { Walk(source, {}, sinks, false).run(); }
 
 std::string tree_path(const std::string& source, const std::string& name) {
   const size_t slash = name.find('/');

@@ -44,6 +44,8 @@ struct TreeRead {
 // rows of the manifest. check_interrupted() between entries. Errors of one entry go to sinks.failed; thrown
 // is what the sinks throw.
 TreeRead read_tree(const std::string& source, const Selection& selection, const TreeSinks& sinks);
+// The regular files alone, every name of each.
+void read_files(const std::string& source, const TreeSinks& sinks);
 
 // `name` of a TreeFile as a path for messages.
 std::string tree_path(const std::string& source, const std::string& name);

@@ -49,16 +49,14 @@ int Below::directory(std::string_view relative, bool create) {
   return deepest();
 }
 
-// Every directory becomes a mark; of too many every second goes, the newest stays.
+// Marks stand close together near the newest and ever farther apart towards the root, so that they are few,
+// and coming up step by step from depth n opens about n log n directories.
 void Below::mark(size_t length, size_t depth, Fd fd) {
-  constexpr size_t kMost = 8;
-  // The one before stays only where it is far enough from the one before it.
-  if (!marks_.empty() && marks_.back().depth % spacing_ != 0) marks_.pop_back();
   marks_.push_back({length, depth, std::move(fd)});
-  if (marks_.size() <= kMost) return;
-  spacing_ *= 2;
-  const size_t newest = marks_.back().depth;
-  std::erase_if(marks_, [&](const Mark& m) { return m.depth % spacing_ != 0 && m.depth != newest; });
+  for (size_t i = marks_.size() - 1; i-- > 0;) {
+    const size_t before = i ? marks_[i - 1].depth : 0, after = marks_[i + 1].depth;
+    if (after - before <= depth - after) marks_.erase(marks_.begin() + static_cast<ptrdiff_t>(i));
+  }
 }
 
 int Below::directory_of(std::string_view name, std::string& leaf, bool create) {

@@ -36,7 +36,6 @@ class Below {
   // The last directory, and a few on the way to it, so that coming up again does not begin at the root.
   std::string at_;
   std::vector<Mark> marks_;
-  size_t spacing_ = 1;  // marks stand at depths that it divides, and at the last
 };
 
 }  // namespace kesu

@@ -1,0 +1,145 @@
+// One object through descriptors: from standard input, to standard output.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "app/lanes.h"
+#include "app/opening_impl.h"
+#include "app/settle.h"
+#include "base/below.h"
+#include "base/crew.h"
+#include "base/interrupt.h"
+
+namespace kesu {
+
+namespace {
+size_t read_some(int fd, std::span<uint8_t> out) {
+  for (;;) {
+    const ssize_t n = ::read(fd, out.data(), out.size());
+    if (n >= 0) return static_cast<size_t>(n);
+    if (errno != EINTR) throw file_error(errno, "read", "the sealed file");
+    check_interrupted();
+  }
+}
+
+// Where the plaintext goes: standard output, or a file that gets its name when all of it has authenticated.
+class Target {
+ public:
+  Target(const std::string& out, const ObjectId& object, const OpenOptions& options)
+      : out_(out), object_(object), options_(options) {}
+  ~Target() {
+    if (!temp_.empty()) ::unlink(temp_.c_str());
+  }
+  void begin(const Metadata& m) {
+    if (m.kind != "file")
+      throw Error(Code::bad_input, "that object is a tree manifest, not a file")
+          .next("kesu open DIR -o OUT restores a tree");
+    if (out_ == "-") return;
+    make_directories(out_);
+    place_.emplace(out_);
+    std::string leaf;
+    const int directory = place_->directory_of(safe_relative_path(m.name), leaf, true);
+    shown_ = path_join(out_, m.name);
+    final_ = "/proc/self/fd/" + std::to_string(directory) + "/" + leaf;
+    if (!options_.force && exists(final_)) throw there();
+    const std::string temp = opening_path(dir_name(final_), object_);
+    fd_ = Fd(::open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd_.ok()) throw file_error(errno, "create", path_join(dir_name(shown_), base_name(temp)));
+    temp_ = temp;
+  }
+  void write(ByteView bytes) {
+    check_interrupted();
+    if (out_ == "-")
+      write_all(STDOUT_FILENO, bytes, "standard output");
+    else
+      write_all(fd_.get(), bytes, shown_);
+  }
+  void end(const Metadata& m) {
+    if (out_ == "-") return;
+    const timespec times[2] = {{0, UTIME_OMIT},
+                               {static_cast<time_t>(m.mtime.seconds), static_cast<long>(m.mtime.nanos)}};
+    if (::fchmod(fd_.get(), m.mode & 0777) != 0 || ::futimens(fd_.get(), times) != 0 ||
+        ::fsync(fd_.get()) != 0)
+      throw file_error(errno, "finish", shown_);
+    try {
+      publish(temp_, final_, options_.force);
+    } catch (const Error& e) {
+      if (e.code() == Code::already_exists) throw there();
+      throw;
+    }
+    temp_.clear();
+    sync_directory(dir_name(final_));
+  }
+
+ private:
+  Error there() const {
+    return Error(Code::already_exists, shown_ + " is already there")
+        .next("choose another place, or --force replaces it");
+  }
+  const std::string out_;
+  const ObjectId object_;
+  const OpenOptions& options_;
+  std::optional<Below> place_;
+  std::string temp_, final_, shown_;
+  Fd fd_;
+};
+}  // namespace
+
+OpenSummary open_stream_file(Vault& vault, const std::string& source, const std::string& out,
+                             const OpenOptions& options) {
+  settle(vault);
+  Fd file;
+  if (source != "-") {
+    file = Fd(::open(source.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC));
+    if (!file.ok()) throw file_error(errno, "open", source);
+    struct stat st {};
+    if (::fstat(file.get(), &st) == 0 && S_ISDIR(st.st_mode))
+      throw Error(Code::usage, source + " is a directory; one file goes to standard output")
+          .next("kesu open " + source + " -o OUT");
+  }
+  const int from = file.ok() ? file.get() : STDIN_FILENO;
+  // What is recorded before the first byte leaves stands in the region.
+  Bytes region(kRegionBytes);
+  size_t have = 0;
+  while (have < region.size()) {
+    const size_t n = read_some(from, std::span(region).subspan(have));
+    if (n == 0) break;
+    have += n;
+  }
+  region.resize(have);
+  Candidate c;
+  c.path = source;
+  describe(c, parse_region(region));
+  const std::string dataset = c.header.dataset.str();
+  readable(vault, vault.state(), c);
+
+  KeyHolder holder(vault, dataset, "open");
+  Crew crew;
+  Lanes lanes(vault, 1);
+  lanes.allow_all(vault.state().datasets.at(dataset), purpose_of(options));
+  record_opening(vault, holder.id(), dataset, {c}, options);
+  readable(vault, vault.state(), c);
+  size_t given = 0;
+  const Source bytes = [&](std::span<uint8_t> to) -> size_t {
+    if (given == region.size()) return read_some(from, to);
+    const size_t n = std::min(to.size(), region.size() - given);
+    std::memcpy(to.data(), region.data() + given, n);
+    given += n;
+    return n;
+  };
+  Target target(out == "-" ? out : absolute_path(out), c.header.object, options);
+  const OpenedObject opened = open_stream(
+      bytes, [&](const Slot& slot, ByteView aad) { return lanes.unwrap(0, slot, aad); },
+      [&](const Metadata& m) { target.begin(m); }, [&](ByteView plain) { target.write(plain); }, &crew);
+  target.end(opened.metadata);
+  holder.end("returned");
+  OpenSummary result;
+  result.opened = 1;
+  result.bytes = static_cast<int64_t>(opened.plain_bytes);
+  return result;
+}
+
+}  // namespace kesu
