@@ -360,7 +360,6 @@ void Sealer::finish(const BatchId& batch, std::vector<Item>& items) {
   }
   const SegmentHeader header{vault_.id(), target_.dataset, batch, *DatasetKeyId::parse(key_id_)};
   Event event = seal_done(vault_, header, done, key_, bytes, version_.str(), dataset(), false);
-  event.body.set("opaque_names", target_.opaque);
   vault_.append({std::move(event)}, {batch.str()});
   for (const Item& i : items)
     if (i.done && !i.source.manifest) result_.bytes += static_cast<int64_t>(i.part->object.bytes);

@@ -59,6 +59,10 @@ Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<Seg
   SegmentLeaves listed = parse_segment_leaves(segment);
   int64_t replaced = std::count_if(objects.begin(), objects.end(),
                                    [](const SegmentObject& o) { return o.supersedes.has_value(); });
+  // Whoever sees the place reads no name of a source there.
+  const bool opaque = std::all_of(objects.begin(), objects.end(), [](const SegmentObject& o) {
+    return o.place.empty() || base_name(o.place) == hex(o.object.bytes()) + ".kesu";
+  });
   return {.type = "seal-done",
           .nodes = {{.id = header.batch.str(),
                      .is = "sealed",
@@ -73,6 +77,7 @@ Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<Seg
                                 {"wrap_algorithm", "AES-256-GCM"},
                                 {"chunk", dataset.settings.num("chunk")},
                                 {"interrupted", interrupted},
+                                {"opaque_names", opaque},
                                 {"replaced", replaced}})};
 }
 

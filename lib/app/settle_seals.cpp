@@ -4,12 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <functional>
+#include <algorithm>
+#include <optional>
 #include <set>
 
 #include "app/keys.h"
 #include "app/sealing.h"
 #include "app/settle.h"
+#include "base/below.h"
 #include "base/files.h"
 #include "seal/files.h"
 
@@ -25,31 +27,43 @@ Error unexamined(const BatchRecord& batch) {
       .next("bring it back (mount it), or kesu inventory settle DATASET --location-lost REASON");
 }
 
-// What lies in a batch's place: files of one command, by what their names say.
+// What lies in a batch's place, by names below it: files of one command, by what their names say.
 struct Leftovers {
   std::vector<std::string> places;           // under final names, of whatever dataset
-  std::map<std::string, std::string> parts;  // object (hex) -> path
+  std::map<std::string, std::string> parts;  // object (hex) -> name
   std::set<std::string> aside;               // objects that an earlier settling set aside
 };
 
-void look_below(const std::string& dir, const std::set<std::string>& intended, Leftovers& out) {
-  for (const std::string& name : list_directory(dir)) {
-    std::string path = path_join(dir, name);
-    struct stat st {};
-    if (::lstat(path.c_str(), &st) != 0) throw file_error(errno, "look at", path);
-    if (S_ISDIR(st.st_mode)) {
-      look_below(path, intended, out);
-    } else if (!S_ISREG(st.st_mode)) {
-      continue;
-    } else if (name.ends_with(kPart) && name.size() == 33 + kPart.size() &&
-               intended.contains(name.substr(1, 32))) {
-      out.parts[name.substr(1, 32)] = path;
-    } else if (name.ends_with(kAside) && intended.contains(name.substr(0, 32))) {
-      out.aside.insert(name.substr(0, 32));
-    } else if (name.ends_with(".kesu")) {
-      out.places.push_back(path);
+// Trees may be deeper than any path: by descriptors, without recursion.
+void look_below(Below& below, const std::set<std::string>& intended, Leftovers& out) {
+  std::vector<std::string> todo = {""};
+  while (!todo.empty()) {
+    const std::string directory = std::move(todo.back());
+    todo.pop_back();
+    const std::string shown = path_join(below.root(), directory);
+    const int fd = below.directory(directory);
+    for (const std::string& leaf : list_directory(fd, shown)) {
+      std::string name = path_join(directory, leaf);
+      struct stat st {};
+      if (::fstatat(fd, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT) continue;  // another process took it away
+        throw file_error(errno, "look at", path_join(below.root(), name));
+      }
+      if (S_ISDIR(st.st_mode)) {
+        todo.push_back(std::move(name));
+      } else if (!S_ISREG(st.st_mode)) {
+        continue;
+      } else if (leaf.ends_with(kPart) && leaf.size() == 33 + kPart.size() &&
+                 intended.contains(leaf.substr(1, 32))) {
+        out.parts[leaf.substr(1, 32)] = std::move(name);
+      } else if (leaf.ends_with(kAside) && intended.contains(leaf.substr(0, 32))) {
+        out.aside.insert(leaf.substr(0, 32));
+      } else if (leaf.ends_with(".kesu")) {
+        out.places.push_back(std::move(name));
+      }
     }
   }
+  std::sort(out.places.begin(), out.places.end());
 }
 
 // Errors: sealed_damaged where it does not open to its end, those of unwrap_slot.
@@ -95,13 +109,16 @@ std::optional<SegmentObject> open_twice(Vault& vault, const DatasetRecord& datas
 }
 
 // Beside where it stood, under a name that says which object it is and that nothing else has.
-std::string set_aside(const std::string& path, const std::string& object) {
+std::string set_aside(Below& below, const std::string& name, const std::string& object) {
+  std::string leaf;
+  const int directory = below.directory_of(name, leaf);
+  const std::string above = dir_name(path_join(below.root(), name));
   for (int n = 1;; ++n) {
-    std::string to = path_join(dir_name(path), object + (n == 1 ? "" : "." + std::to_string(n)));
+    std::string to = object + (n == 1 ? "" : "." + std::to_string(n));
     to += kAside;
     try {
-      publish(path, to, false);
-      return to;
+      publish(At{directory, above}, leaf, to, false);
+      return path_join(above, to);
     } catch (const Error& e) {
       if (e.code() != Code::already_exists || n == 100) throw;
     }
@@ -120,16 +137,18 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   // With a segment only the entry is missing: its objects were durable before it was written, and it is
   // written once.
   const bool written = vault.store().has_segment(dataset_id, batch.id);
-  if (!written && !exists(batch.location)) throw unexamined(batch);
+  const bool piped = batch.location == "-";  // to standard output: there is no place to look at
+  if (!written && !piped && !exists(batch.location)) throw unexamined(batch);
   Leftovers left;
-  if (exists(batch.location)) look_below(batch.location, intended, left);
+  std::optional<Below> below;
+  if (!piped && exists(batch.location)) look_below(below.emplace(batch.location), intended, left);
 
   KeyHolder holder(vault, dataset_id, "settle");
   const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
   const SegmentHeader header{vault.id(), *DatasetId::parse(dataset_id), *BatchId::parse(batch.id),
                              *DatasetKeyId::parse(batch.dataset_key)};
   std::vector<SegmentObject> adopted;
-  std::map<std::string, std::string> damaged;  // path -> object (hex)
+  std::map<std::string, std::string> damaged;  // name -> object (hex)
   if (written) {
     Secret key = open_dataset_key(vault, dataset, batch.dataset_key, ProcessFor::moving);
     adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
@@ -139,8 +158,11 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   if (!written)
     for (const SegmentObject& o : read_inventory(vault, dataset, ProcessFor::moving))
       at_place[o.place] = o.object;
-  for (const std::string& path : left.places) {
-    Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  for (const std::string& name : left.places) {
+    const std::string path = path_join(batch.location, name);
+    std::string leaf;
+    const int directory = below->directory_of(name, leaf);
+    Fd fd(::openat(directory, leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd.ok()) throw file_error(errno, "open", path);
     SealedInput in = file_input(fd.get());
     ObjectHeader found;
@@ -157,7 +179,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       continue;
     auto whole = open_twice(vault, dataset, batch, in, found, path);
     if (!whole) {
-      damaged[path] = object;
+      damaged[name] = object;
       continue;
     }
     whole->place = path;
@@ -165,25 +187,29 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     adopted.push_back(std::move(*whole));
   }
   // In a directory that is not the one sealed to, nothing found says nothing; a copy of it does.
-  if (adopted.empty() && !written && !same_place(batch)) throw unexamined(batch);
+  if (adopted.empty() && !written && !piped && !same_place(batch)) throw unexamined(batch);
 
-  for (auto& [path, object] : damaged) {
-    const std::string to = set_aside(path, object);
+  for (auto& [name, object] : damaged) {
+    const std::string path = path_join(batch.location, name), to = set_aside(*below, name, object);
     left.aside.insert(object);
     vault.env().notice(path + " was sealed by an interrupted command and does not open: it is kept as " + to +
                        ", and is not in the inventory of " + dataset.name + "; seal its source again");
   }
   Json removed(Json::Array{}), aside(Json::Array{});
-  for (auto& [object, path] : left.parts) {
-    remove_file(path);  // never had its final name: its source was not done with
+  for (auto& [object, name] : left.parts) {
+    std::string leaf;  // never had its final name: its source was not done with
+    const int directory = below->directory_of(name, leaf);
+    if (::unlinkat(directory, leaf.c_str(), 0) != 0 && errno != ENOENT)
+      throw file_error(errno, "remove", path_join(batch.location, name));
     removed.push(object);
   }
   for (const std::string& object : left.aside) aside.push(object);
   // What a segment lists was durable before it was written.
   if (!damaged.empty() || (!written && !adopted.empty())) make_durable(batch.location);
   if (adopted.empty()) {
-    Json body = Json::object({{"why", left.aside.empty() ? "interrupted before any of its objects was whole"
-                                                         : "interrupted, and none of its objects opens"},
+    Json body = Json::object({{"why", piped ? "interrupted while it was written to standard output"
+                                      : left.aside.empty() ? "interrupted before any of its objects was whole"
+                                                           : "interrupted, and none of its objects opens"},
                               {"removed", removed}});
     if (!left.aside.empty()) body.set("set_aside", aside);
     vault.append({{.type = "seal-abandoned",
