@@ -11,7 +11,7 @@ ALL_OF_IT = "the whole command, process start and ledger and all"
 
 def engine(bench):
     """The sealing loop beside a bare loop of the same calls, with and without fingerprints and bound payload."""
-    yield from programs.rows_of(bench, "seal_bench", bench.ram, bench.size >> 20)
+    yield from programs.sealing(bench)
 
 
 def _peers(world, source):
@@ -76,8 +76,13 @@ def whole(bench):
 
         pipes = _pipe_works(world)
         if not pipes:
-            bench.missing("open to /dev/null: kesu open has no -o - yet")
+            bench.missing("/dev/null: this kesu neither seals nor opens to standard output")
         yield from compare("seal to a new file", kesu_seal, {n: c[0] for n, c in peers.items()}, clear_sealed)
+
+        if pipes:
+            piped = world.command("seal", "bench", source, "-o", "-", json=False)
+            yield from compare("seal to /dev/null", piped, {n: _to_stdout(c[0]) for n, c in peers.items()}, None,
+                               stdout="/dev/null")
 
         def clear_opened(_):
             worlds.remove(back)

@@ -9,13 +9,13 @@ from rows import GIB, MIB, Row, count_text, seconds, size_text
 
 def wraps(bench):
     """Data keys wrapped through the token, beside a bare loop of the same Cryptoki calls on one session."""
-    yield from programs.rows_of(bench, "wrap_bench", bench.ram)
+    yield from programs.calls(bench, "wrap_bench", bench.ram)
 
 
 def rewrap(bench):
     """Data keys of many objects moved to a new version: the bare loop, and the whole command."""
     try:
-        yield from programs.rows_of(bench, "rewrap_bench", bench.ram, bench.objects)
+        yield from programs.calls(bench, "rewrap_bench", bench.ram, bench.objects)
     except programs.NotThereYet as why:
         bench.missing(str(why))
     with worlds.World(bench.ram) as world:
@@ -42,8 +42,8 @@ def rewrap(bench):
 
 
 def appends(bench):
-    """Durable appends of 64 threads beside one sync for each; the full check; on the disk."""
-    yield from programs.rows_of(bench, "ledger_bench", bench.disk, bench.entries // 10)
+    """Durable appends of 64 threads beside one sync for each, on the disk."""
+    yield from programs.appending(bench, bench.disk, bench.entries // 10)
 
 
 def ledger(bench):
@@ -56,6 +56,10 @@ def ledger(bench):
         words = [maker, world.box.vault, bench.keys, bench.entries]
         measure.run(words, env=world.box.env)
         world.box.kesu("status", code=None)
+        try:
+            yield from programs.hashing(bench, "--vault", world.box.vault, bench.kesu, 1)
+        except programs.NotThereYet as why:
+            bench.missing(str(why))
         for what, command, limit in (("ledger verify", ("ledger", "verify"), 10), ("status", ("status",), 0.3)):
             words = world.command(*command)
             costs = [measure.run(words, env=world.box.env) for _ in range(bench.rounds)]

@@ -15,7 +15,7 @@ TITLES = {
     "small": "Many small files, durable",
     "wraps": "Wrapping through a token",
     "rewrap": "Re-wrapping",
-    "appends": "Durable appends and the ledger's check, in one process",
+    "appends": "Durable appends",
     "ledger": "A vault of years",
     "erase": "Erasure, at any size of the data",
     "memory": "Peak memory",
