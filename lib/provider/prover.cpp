@@ -187,11 +187,12 @@ void Prover::submit(size_t key, Claim& claim) {
   if (out_.size() < kFlush) return;
   flush();
   // Answers are taken now and then: a process that cannot get rid of them would take nothing more.
-  std::lock_guard answers(answers_);
-  take_answers();
+  // Whoever waits takes them, too.
+  if (std::unique_lock reading(reading_, std::try_to_lock); reading.owns_lock()) take_answers();
 }
 
 void Prover::take_answers() {
+  std::lock_guard lock(answers_);
   uint8_t answers[4096];
   while (!dead_) {
     const ssize_t n = ::recv(socket_.get(), answers, sizeof answers, MSG_DONTWAIT);
@@ -217,10 +218,12 @@ void Prover::wait(Claim& claim) {
     flush();
   }
   while (claim.verdict == Verdict::open) {
-    // Not under the lock: others submit meanwhile.
+    // One thread at a time waits and takes: an answer that another one took would be waited for in vain. Others
+    // submit meanwhile.
+    std::lock_guard reading(reading_);
+    if (claim.verdict != Verdict::open) break;
     if (!dead_ && !readable(socket_.get(), kPatience)) give_up();
-    std::lock_guard answers(answers_);
-    if (claim.verdict == Verdict::open) take_answers();
+    take_answers();
   }
 }
 

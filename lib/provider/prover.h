@@ -47,14 +47,14 @@ class Prover {
   bool begin(const std::string& uri, const ProviderIdentity& identity, const std::vector<KeyRef>& keys);
   void send(ByteView bytes);
   void flush();
-  void take_answers();  // under answers_; what there is
+  void take_answers();  // under reading_; what there is
   void give_up();
 
   pid_t pid_ = -1;
   Fd socket_;
   Secret tag_key_;
-  // Order: send_, then answers_.
-  std::mutex send_, answers_;
+  // Order: send_, reading_, answers_. reading_: whoever takes answers from the socket.
+  std::mutex send_, reading_, answers_;
   Bytes out_;                   // under send_
   std::deque<Claim*> waiting_;  // under answers_: submitted, in order
   std::atomic<bool> dead_{false};

@@ -128,6 +128,8 @@ void side_by_side(Provider& one, Provider& two, const std::function<void(Provide
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "--json") g_json = true, --argc, ++argv;
+  int only_bare = 0;
+  if (argc > 2 && std::string_view(argv[1]) == "--bare") only_bare = std::atoi(argv[2]), argc -= 2, argv += 2;
   std::string dir = argc > 1 ? argv[1] : "/dev/shm";
   if (argc > 2) g_wraps = std::atoi(argv[2]);
   if (argc > 3) g_windows = std::atoi(argv[3]);
@@ -155,6 +157,13 @@ int main(int argc, char** argv) {
       for (int i = 0; i < n; ++i) p.wrap(ref, key, aad);
     };
     const int n = g_wraps;
+    if (only_bare) {
+      const double begun = now();
+      bare.wraps(only_bare, true);
+      std::printf("%.3f\n", now() - begun);
+      std::filesystem::remove_all(dir);
+      return 0;
+    }
     compare(
         "wrap", "encrypt", n, n, 0.9, [&] { bare.wraps(n, false); }, [&] { wraps(*provider, n); });
     compare(
