@@ -73,7 +73,8 @@ TEST_P(Sessions, OfOneLoginServeThreadsAtOnce) {
   };
   all([&](unsigned i, Provider& p) {
     for (unsigned n = 0; n < kWraps; ++n)
-      made[i].push_back(p.wrap(ref, secret("key " + std::to_string(i) + "." + std::to_string(n)), as_bytes(kAad)));
+      made[i].push_back(
+          p.wrap(ref, secret("key " + std::to_string(i) + "." + std::to_string(n)), as_bytes(kAad)));
   });
   // Each opens what another wrapped.
   all([&](unsigned i, Provider& p) {
@@ -114,14 +115,15 @@ TEST_P(Sessions, SeeADestroyedKeyGone) {
 class Proofs : public Sessions {
  protected:
   // Submits `n` claims, of which the one at `bad` lies; how many were proven, and the verdict on that one.
-  std::pair<int, Prover::Verdict> prove(Prover& prover, Provider& provider, const KeyRef& ref, int n, int bad) {
+  std::pair<int, Prover::Verdict> prove(Prover& prover, Provider& provider, const KeyRef& ref, int n,
+                                        int bad) {
     std::deque<Prover::Claim> claims;
     for (int i = 0; i < n; ++i) {
       const Secret key = secret("key " + std::to_string(i));
       Prover::Claim& c = claims.emplace_back();
       const Secret other = secret("another");
-      c.wrap = {provider.wrap(ref, i == bad ? other : key, as_bytes(kAad)),
-                to_bytes(as_bytes(kAad)), hmac_sha256(prover.tag_key(), key.reveal()), "one"};
+      c.wrap = {provider.wrap(ref, i == bad ? other : key, as_bytes(kAad)), to_bytes(as_bytes(kAad)),
+                hmac_sha256(prover.tag_key(), key.reveal()), "one"};
       prover.submit(0, c);
     }
     std::pair<int, Prover::Verdict> out{0, Prover::Verdict::open};
@@ -151,6 +153,24 @@ TEST_P(Proofs, AreMadeByAProcessWithALoginOfItsOwn) {
   const Error error = error_of([&] { prove_wrap(*provider, ref, claim, prover->tag_key()); });
   EXPECT_EQ(error.code(), Code::provider_failed);
   EXPECT_NE(error.message().find("loans/07"), std::string::npos);
+}
+
+// Each takes answers that are the other's, and must not wait for them afterwards.
+TEST_P(Proofs, AreWaitedForByThreadsAtOnce) {
+  auto provider = open();
+  const KeyRef ref = provider->generate(version(1), KeyPurpose::wrap).ref;
+  auto prover = Prover::start(kProbe, uri_, provider->identity(), {ref});
+  ASSERT_NE(prover, nullptr);
+  std::vector<std::unique_ptr<Provider>> sessions;
+  for (int i = 0; i < 3; ++i) sessions.push_back(provider->another());
+  std::atomic<int> proven{0};
+  std::vector<std::thread> threads;
+  for (auto& session : sessions)
+    threads.emplace_back([&, one = session.get()] {
+      for (int group = 0; group < 40; ++group) proven += prove(*prover, *one, ref, 8, -1).first;
+    });
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(proven, 3 * 40 * 8);
 }
 
 TEST_P(Proofs, OfAnotherPlaceOrWithoutASecretToReadAgainDoNotBegin) {
