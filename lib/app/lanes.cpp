@@ -95,9 +95,18 @@ const Lanes::Allowed& Lanes::allowed(const VersionRef& version) const {
 
 Lanes::Turn Lanes::turn(unsigned lane, const Allowed& version) const {
   Place& p = *version.place;
+  if (lanes_[lane].stays == &p) return {std::unique_lock<std::mutex>(), *p.shared};
   if (p.others.empty()) return {std::unique_lock(p.turn), *p.shared};
   return {std::unique_lock<std::mutex>(), lane ? *p.others.at(lane - 1) : *p.shared};
 }
+
+Lanes::Stay::Stay(Lanes& lanes, unsigned lane, const VersionRef& version) : mark_(lanes.lanes_[lane].stays) {
+  Place& p = *lanes.allowed(version).place;
+  if (!p.others.empty()) return;  // each lane has a session of its own
+  lock_ = std::unique_lock(p.turn);
+  mark_ = &p;
+}
+Lanes::Stay::~Stay() { mark_ = nullptr; }
 
 WrappedKey Lanes::wrap(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                        const std::string& what) {

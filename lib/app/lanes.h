@@ -55,6 +55,24 @@ class Lanes {
   Secret unwrap(unsigned lane, const Slot& slot, ByteView aad);
 
  private:
+  struct Place;
+
+ public:
+  // While it lives, `lane` keeps its turn at the provider of a version: where lanes take turns, one for some
+  // dozens of calls costs less than one for each. Nothing slow besides them then, and no confirm().
+  class Stay {
+   public:
+    Stay(Lanes& lanes, unsigned lane, const VersionRef& version);
+    ~Stay();
+    Stay(const Stay&) = delete;
+    Stay& operator=(const Stay&) = delete;
+
+   private:
+    Place*& mark_;
+    std::unique_lock<std::mutex> lock_;
+  };
+
+ private:
   // A provider, as the lanes use it: a session for each, or one for all under a mutex.
   struct Place {
     Provider* shared = nullptr;                     // the vault's own; also lane 0's
@@ -75,6 +93,7 @@ class Lanes {
   };
   struct Lane {
     std::deque<Pending> pending;
+    Place* stays = nullptr;  // whose turn it keeps
     size_t good = 0;
   };
   // One lane's use of a provider.

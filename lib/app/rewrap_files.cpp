@@ -89,12 +89,16 @@ std::string RewrapFiles::opens_under(unsigned lane, const std::string& path) {
       .str();
 }
 
-// A file whose next slot is made and not yet written.
+// A file that is open, its header region as read, and its next slot once that is made.
 struct RewrapFiles::Ready {
   Fd fd;
+  uint64_t size;
+  Bytes region;
   NextSlot next;
   RewrapCandidate* candidate;
   RewrapCandidate::File* file;
+
+  void failed(const Error& e) const { candidate->failed.push_back({file->path, text_of(e), e.code()}); }
 };
 
 void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,
@@ -111,55 +115,78 @@ void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,
   check_interrupted();
 }
 
-// Prepares, has the wraps proven, writes what was proven, whatever happened in between.
+// Reads, wraps, has the wraps proven, writes what was proven, whatever happened in between. The token's turn
+// is kept for the wraps alone: other threads read and write meanwhile.
 void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidate> group, Durable& durable) {
-  std::vector<Ready> ready;
+  std::vector<std::pair<RewrapCandidate*, RewrapCandidate::File*>> files;
+  for (RewrapCandidate& c : group)
+    for (RewrapCandidate::File& f : c.files)
+      if (task_.is_to_move(f.newest)) files.emplace_back(&c, &f);
   std::exception_ptr ends;
-  for (RewrapCandidate& c : group) {
-    if (ends || crew.stopped()) break;
-    for (RewrapCandidate::File& f : c.files) {
-      if (!task_.is_to_move(f.newest)) continue;
+  for (size_t at = 0; at < files.size() && !ends && !crew.stopped();) {
+    std::vector<Ready> ready;
+    for (; at < files.size() && ready.size() < kGroup; ++at) {
+      auto [c, f] = files[at];
       try {
-        prepare(lane, c, f, ready, durable);
+        ready.push_back(read(*c, *f));
       } catch (const Error& e) {
-        if (ends_all(e)) {
-          ends = std::current_exception();
-          break;
-        }
-        c.failed.push_back({f.path, text_of(e), e.code()});
-      } catch (const AnotherObject&) {
-        c.missing.push_back({f.path, "another object stands there", Code::not_found});
+        if (errno == EMFILE && !ready.empty()) break;  // those that are open make room first
+        c->failed.push_back({f->path, text_of(e), e.code()});
       }
     }
+    std::vector<Ready> wrapped;
+    try {
+      const Lanes::Stay stay(lanes_, lane, task_.to);
+      for (Ready& r : ready) {
+        if (crew.stopped()) break;
+        try {
+          wrap(lane, r);
+          wrapped.push_back(std::move(r));
+        } catch (const Error& e) {
+          if (ends_all(e)) throw;
+          r.failed(e);
+        } catch (const AnotherObject&) {
+          r.candidate->missing.push_back({r.file->path, "another object stands there", Code::not_found});
+        }
+      }
+    } catch (const Error&) {
+      ends = std::current_exception();
+    }
+    write(lane, wrapped, durable);
   }
-  finish(lane, ready, durable);
   if (ends) std::rethrow_exception(ends);
 }
 
-void RewrapFiles::prepare(unsigned lane, RewrapCandidate& c, RewrapCandidate::File& f,
-                          std::vector<Ready>& ready, Durable& durable) {
+RewrapFiles::Ready RewrapFiles::read(RewrapCandidate& c, RewrapCandidate::File& f) const {
+  errno = 0;
   Fd fd(::open(f.path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd.ok() && errno == EMFILE && !ready.empty()) {
-    finish(lane, ready, durable);  // the files that are open here make room
-    fd = Fd(::open(f.path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-  }
   if (!fd.ok()) throw file_error(errno, "write into", f.path);
-  // The header is read once, and judged by what it makes of the additional data.
-  const auto expected = [&](const VersionRef& version) {
-    return wrap_aad(task_.vault, task_.dataset, c.object, version);
-  };
-  const auto unwrap = [&](const Slot& slot, ByteView aad) {
-    if (to_bytes(aad) != expected(slot.version)) throw AnotherObject();
-    return lanes_.unwrap(lane, slot, aad);
-  };
-  const auto wrap = [&](const Secret& key, ByteView aad) {
-    return lanes_.wrap_later(lane, task_.to, key, aad, f.path);
-  };
-  NextSlot next = rewrap_object(file_input(fd.get()), unwrap, task_.to, wrap);
-  ready.push_back({std::move(fd), std::move(next), &c, &f});
+  const SealedInput in = file_input(fd.get());
+  Bytes region(std::min<uint64_t>(in.size, kRegionBytes));
+  in.read(0, region);
+  errno = 0;
+  return {std::move(fd), in.size, std::move(region), {}, &c, &f};
 }
 
-void RewrapFiles::finish(unsigned lane, std::vector<Ready>& ready, Durable& durable) {
+void RewrapFiles::wrap(unsigned lane, Ready& r) {
+  const SealedInput in{r.size, [&](uint64_t offset, std::span<uint8_t> out) {
+                         if (offset > r.region.size() || out.size() > r.region.size() - offset)
+                           throw Error(Code::sealed_damaged, "a slot beyond the header region");
+                         std::copy_n(r.region.begin() + static_cast<ptrdiff_t>(offset), out.size(),
+                                     out.begin());
+                       }};
+  // Another object that took the file's place is known by the additional data that its header makes.
+  const auto unwrap = [&](const Slot& slot, ByteView aad) {
+    if (to_bytes(aad) != wrap_aad(task_.vault, task_.dataset, r.candidate->object, slot.version))
+      throw AnotherObject();
+    return lanes_.unwrap(lane, slot, aad);
+  };
+  r.next = rewrap_object(in, unwrap, task_.to, [&](const Secret& key, ByteView aad) {
+    return lanes_.wrap_later(lane, task_.to, key, aad, r.file->path);
+  });
+}
+
+void RewrapFiles::write(unsigned lane, std::span<Ready> ready, Durable& durable) {
   size_t proven = ready.size();
   std::exception_ptr ends;
   try {
@@ -168,8 +195,7 @@ void RewrapFiles::finish(unsigned lane, std::vector<Ready>& ready, Durable& dura
     proven = std::min(proven, lanes_.good(lane));
     ends = std::current_exception();
   }
-  for (size_t i = 0; i < proven; ++i) {
-    Ready& r = ready[i];
+  for (Ready& r : ready.first(proven)) {
     try {
       write_slot(r.fd.get(), r.next, r.file->path);
       durable.wrote(r.fd.get(), r.file->path);
@@ -179,10 +205,9 @@ void RewrapFiles::finish(unsigned lane, std::vector<Ready>& ready, Durable& dura
         ends = std::current_exception();
         break;
       }
-      r.candidate->failed.push_back({r.file->path, text_of(e), e.code()});
+      r.failed(e);
     }
   }
-  ready.clear();
   if (ends) std::rethrow_exception(ends);
 }
 

@@ -74,9 +74,9 @@ class RewrapFiles {
   RewrapCandidate look_at_one(unsigned lane, const RewrapWanted& wanted, bool there);
   std::string opens_under(unsigned lane, const std::string& path);
   void move_group(Crew& crew, unsigned lane, std::span<RewrapCandidate> group, Durable& durable);
-  void prepare(unsigned lane, RewrapCandidate& candidate, RewrapCandidate::File& file,
-               std::vector<Ready>& ready, Durable& durable);
-  void finish(unsigned lane, std::vector<Ready>& ready, Durable& durable);
+  Ready read(RewrapCandidate& candidate, RewrapCandidate::File& file) const;
+  void wrap(unsigned lane, Ready& ready);
+  void write(unsigned lane, std::span<Ready> ready, Durable& durable);
 
   const RewrapTask& task_;
   Lanes& lanes_;

@@ -21,7 +21,7 @@
 namespace kesu {
 
 namespace {
-constexpr size_t kFlush = 8u << 10;  // bytes that are collected before they are sent
+constexpr size_t kFlush = 2u << 10;  // bytes that are collected before they are sent
 constexpr int kPatience = 60'000;    // milliseconds without an answer, after which it counts as dead
 constexpr int kLoginPatience = 30'000;
 
