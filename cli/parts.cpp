@@ -23,7 +23,13 @@ std::string parts_text(const std::vector<Skipped>& parts, const std::string& wor
 }
 
 void fail_alone(const std::vector<Skipped>& failed, int64_t done) {
-  if (failed.size() == 1 && done == 0) throw Error(failed[0].code, failed[0].path + ": " + failed[0].why);
+  if (failed.size() != 1 || done != 0) return;
+  Error alone(failed[0].code, failed[0].path + ": " + failed[0].why);
+  if (alone.code() == Code::disk_full) alone.next("free some space there, then run the same command again");
+  if (alone.code() == Code::io_failed) alone.next("remove the cause, then run the same command again");
+  if (alone.code() == Code::memory_lock || alone.code() == Code::out_of_memory)
+    alone.next("raise that limit (ulimit -l, ulimit -v), then run the same command again");
+  throw alone;
 }
 
 }  // namespace kesu::cli

@@ -257,6 +257,13 @@ def mend_cut_token(box):
     return cut
 
 
+def token_being_rewritten(result):
+    """SoftHSM writes its token's own file anew at each login, not in one step: a neighbour that reads it just then is told
+    of a general error, or of no token. The same command again goes on (exit 5)."""
+    error = result.json.get("error", {}) if result.code == 5 else {}
+    return (error.get("code") == "provider-failed" and "C_GetTokenInfo" in error["cause"]) or error.get("code") == "token-absent"
+
+
 def cuts_the_token(call):
     """SoftHSM is a library: killed inside a login it has cut its token's own file and not yet written it again, and
     no token is left. A token that is a device goes on when the program at its other end dies."""
