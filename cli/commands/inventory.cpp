@@ -6,12 +6,9 @@
 #include "app/inventory_check.h"
 #include "app/inventory_orphans.h"
 #include "app/inventory_prove.h"
-#include "app/sealing.h"
+#include "app/opening.h"
 #include "app/settle.h"
 #include "base/files.h"
-#if __has_include("app/opening.h")  // describe_object moves there
-#include "app/opening.h"
-#endif
 
 namespace kesu::cli {
 

@@ -12,7 +12,7 @@
 namespace kesu::cli {
 
 namespace {
-std::string open_text(const OpenSummary& r) {
+std::string open_text(const OpenResult& r) {
   std::string text = "Opened " + grouped(r.opened) + " files, " + human_bytes(r.bytes);
   if (r.already) text += "; " + grouped(r.already) + " were there already";
   text += "\n";
@@ -55,7 +55,7 @@ void setup_open(CLI::App& app, Context& c) {
           .next("leave --json out");
     CatchInterrupts catching;
     Vault& v = c.open(Access::write);
-    OpenSummary r;
+    OpenResult r;
     if (stream) {
       r = open_stream_file(v, o->sources[0], o->out, o->how);
       if (o->out == "-") return;  // what left is the result

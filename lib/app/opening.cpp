@@ -65,7 +65,7 @@ struct Outcome {
 
 class Opener {
  public:
-  Opener(Vault& vault, const std::string& out, const OpenOptions& options, OpenSummary& result,
+  Opener(Vault& vault, const std::string& out, const OpenOptions& options, OpenResult& result,
          Progress& progress)
       : vault_(vault),
         out_(out),
@@ -281,7 +281,7 @@ class Opener {
   Vault& vault_;
   const std::string out_;
   const OpenOptions& options_;
-  OpenSummary& result_;
+  OpenResult& result_;
   Progress& progress_;
   Crew crew_;
   Lanes lanes_;
@@ -353,10 +353,10 @@ Secret unwrap_slot(Vault& vault, const DatasetRecord& dataset, const Slot& slot,
   return vault.provider(v->provider).unwrap(*v->ref, slot.wrapped, aad);
 }
 
-OpenSummary open_files(Vault& vault, const std::vector<std::string>& sources, const std::string& out,
-                       const OpenOptions& options, Progress& progress) {
+OpenResult open_files(Vault& vault, const std::vector<std::string>& sources, const std::string& out,
+                      const OpenOptions& options, Progress& progress) {
   settle(vault);
-  OpenSummary result;
+  OpenResult result;
   const std::string root = absolute_path(out);
   make_directories(root);
   try {

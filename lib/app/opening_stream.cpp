@@ -88,8 +88,8 @@ class Target {
 };
 }  // namespace
 
-OpenSummary open_stream_file(Vault& vault, const std::string& source, const std::string& out,
-                             const OpenOptions& options) {
+OpenResult open_stream_file(Vault& vault, const std::string& source, const std::string& out,
+                            const OpenOptions& options) {
   settle(vault);
   Fd file;
   if (source != "-") {
@@ -136,7 +136,7 @@ OpenSummary open_stream_file(Vault& vault, const std::string& source, const std:
       [&](const Metadata& m) { target.begin(m); }, [&](ByteView plain) { target.write(plain); }, &crew);
   target.end(opened.metadata);
   holder.end("returned");
-  OpenSummary result;
+  OpenResult result;
   result.opened = 1;
   result.bytes = static_cast<int64_t>(opened.plain_bytes);
   return result;

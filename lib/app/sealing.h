@@ -68,14 +68,6 @@ Error quota_used_up(const State& state, const VersionRecord& version);
 // done; else 8.
 Exit exit_of_parts(int64_t done, const std::vector<Skipped>& failed);
 
-// 0 when nothing failed; 6 when anything was altered; the common exit code of all failures when nothing was
-// done; else 8.
-Exit exit_of_parts(int64_t done, const std::vector<Skipped>& failed);
-
-struct OpenResult {
-  int64_t opened = 0, bytes = 0;
-  std::vector<Skipped> failed;
-};
 // The regular files below `roots` that end in .kesu, sorted.
 std::vector<std::string> sealed_files(const std::vector<std::string>& roots);
 

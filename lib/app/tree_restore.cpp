@@ -54,7 +54,7 @@ std::optional<uint32_t> OpenedNames::take(const std::string& name) {
 }
 
 TreeRestore::TreeRestore(const std::string& out, std::string root, bool force, OpenedNames& opened,
-                         OpenSummary& result)
+                         OpenResult& result)
     : out_(out),
       root_(std::move(root)),
       force_(force),

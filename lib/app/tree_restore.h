@@ -34,7 +34,7 @@ class OpenedNames {
 class TreeRestore {
  public:
   // `root` is the manifest's. `opened` has names relative to the dataset: root/….
-  TreeRestore(const std::string& out, std::string root, bool force, OpenedNames& opened, OpenSummary& result);
+  TreeRestore(const std::string& out, std::string root, bool force, OpenedNames& opened, OpenResult& result);
   void row(const TreeRow& row);  // in manifest order; what fails is listed in the result
   void finish();                 // modes and times of the directories still open; notes
 
@@ -63,7 +63,7 @@ class TreeRestore {
   std::string path_;  // the name of the deepest open directory
   bool force_, as_root_;
   OpenedNames& opened_;
-  OpenSummary& result_;
+  OpenResult& result_;
   Below below_, targets_;
   std::vector<Directory> directories_;
   std::map<std::string, int64_t> users_, groups_;

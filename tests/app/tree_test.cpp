@@ -69,8 +69,8 @@ class Trees : public testing::Test {
   }
 
   // As an opening would: every file put below out_, then the manifest.
-  OpenSummary restore(const TreeRead& tree, bool force = false) {
-    OpenSummary result;
+  OpenResult restore(const TreeRead& tree, bool force = false) {
+    OpenResult result;
     OpenedNames opened;
     Below below(out_);
     TreeOpener opener(source_);
@@ -91,7 +91,7 @@ class Trees : public testing::Test {
     restore(bytes_of(*tree.manifest), opened, result, force);
     return result;
   }
-  void restore(ByteView manifest, OpenedNames& opened, OpenSummary& result, bool force = false) {
+  void restore(ByteView manifest, OpenedNames& opened, OpenResult& result, bool force = false) {
     TreeRestore restore(out_, "src", force, opened, result);
     TreeManifestReader reader([&](const TreeRow& row) { restore.row(row); });
     reader.feed(manifest);
@@ -99,7 +99,7 @@ class Trees : public testing::Test {
     restore.finish();
   }
   // Restores, and reads both: the same manifest means the same modes, times, owners, links, attributes.
-  OpenSummary round_trip() {
+  OpenResult round_trip() {
     const TreeRead before = read();
     const auto facts = [&] {
       std::vector<std::tuple<std::string, uint64_t, uint32_t, FileTime>> out;
@@ -107,7 +107,7 @@ class Trees : public testing::Test {
       return out;
     };
     const auto files = facts();
-    const OpenSummary result = restore(before);
+    const OpenResult result = restore(before);
     const TreeRead after = read(out_ + "/src");
     EXPECT_EQ(std::string(as_text(bytes_of(*after.manifest))),
               std::string(as_text(bytes_of(*before.manifest))));
@@ -148,7 +148,7 @@ TEST_F(Trees, EverythingComesBack) {
   ::utimensat(AT_FDCWD, at("empty").c_str(), times, 0);
   ::utimensat(AT_FDCWD, at("dangling").c_str(), times, AT_SYMLINK_NOFOLLOW);
   ::utimensat(AT_FDCWD, source_.c_str(), times, 0);
-  const OpenSummary result = round_trip();
+  const OpenResult result = round_trip();
   EXPECT_EQ(result.directories, 6);
   EXPECT_EQ(result.symlinks, 5);
   EXPECT_EQ(result.links, 2);
@@ -227,7 +227,7 @@ TEST_F(Trees, TenThousandLevels) {
   }
   ASSERT_EQ(::write(Fd(::openat(at.get(), "bottom", O_CREAT | O_WRONLY, 0644)).get(), "here", 4), 4);
   at = Fd();
-  const OpenSummary result = round_trip();
+  const OpenResult result = round_trip();
   EXPECT_EQ(result.directories, 10'001);
   EXPECT_EQ(files_.size(), 101u);
   EXPECT_EQ(files_.front().size, 4u);
@@ -241,7 +241,7 @@ TEST_F(Trees, ALinkInTheWayIsNotFollowed) {
   files_.clear();  // only what the manifest makes
   make_directories(out_ + "/src");
   ASSERT_EQ(::symlink((dir_ / "elsewhere").c_str(), (out_ + "/src/d").c_str()), 0);
-  const OpenSummary result = restore(tree);
+  const OpenResult result = restore(tree);
   EXPECT_FALSE(result.failed.empty());
   EXPECT_TRUE(list_directory(dir_ / "elsewhere").empty());
 }
@@ -259,7 +259,7 @@ TEST_F(Trees, NothingIsWrittenThroughARestoredLink) {
   OpenedNames opened;
   opened.sort();
   // The reader has no row below a symbolic link.
-  OpenSummary result;
+  OpenResult result;
   EXPECT_THROW(restore(as_bytes(header + R"({"depth":1,"mtime":[0,0],"name":"a","target":")" + target +
                                 R"(","type":"symlink"})"
                                 "\n"
@@ -268,7 +268,7 @@ TEST_F(Trees, NothingIsWrittenThroughARestoredLink) {
                        opened, result),
                Error);
   // Names through a link are refused below it, too; another name for a link is not made.
-  OpenSummary second;
+  OpenResult second;
   restore(as_bytes(header + R"({"depth":1,"mtime":[0,0],"name":"a","target":")" + target +
                    R"(","type":"symlink"})"
                    "\n"
@@ -290,7 +290,7 @@ TEST_F(Trees, WhatIsThereIsKeptUnlessForced) {
   make_directories(out_ + "/src");
   ASSERT_EQ(::symlink("old", (out_ + "/src/l").c_str()), 0);
   write_file_durable(out_ + "/src/d", as_bytes("a file"));
-  OpenSummary result = restore(tree);
+  OpenResult result = restore(tree);
   ASSERT_EQ(result.failed.size(), 2u);
   EXPECT_EQ(result.failed[0].code, Code::already_exists);
   EXPECT_EQ(read_file(out_ + "/src/d").size(), 6u);
@@ -308,7 +308,7 @@ TEST_F(Trees, APartSaysNothingFalse) {
   ASSERT_EQ(::link(at("a").c_str(), at("b").c_str()), 0);
   const TreeRead tree = read();
   files_.clear();
-  const OpenSummary result = restore(tree);
+  const OpenResult result = restore(tree);
   EXPECT_TRUE(result.failed.empty());
   EXPECT_EQ(result.links, 0);
   ASSERT_EQ(result.notes.size(), 1u);
