@@ -14,8 +14,9 @@ namespace kesu::p11 {
 
 namespace {
 const Quirks kQuirks[] = {
-    // SoftHSM 2.6.1 answers a failed tag with CKR_GENERAL_ERROR, and does one operation on a key at a time: two
-    // threads hand its locks to each other and are no faster than one.
+    // SoftHSM 2.6.1 answers a failed tag with CKR_GENERAL_ERROR, and does much of an operation under locks:
+    // two
+    // threads hand those to each other, and are at times faster than one, at times slower.
     {"SoftHSM", {CKR_GENERAL_ERROR, CKR_ENCRYPTED_DATA_INVALID}, false},
     {"", {CKR_ENCRYPTED_DATA_INVALID, kAeadDecryptFailed}, true},
 };

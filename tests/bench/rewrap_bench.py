@@ -27,7 +27,8 @@ def bare(count):
 
 def rewrap(box):
     began = time.monotonic()
-    process = subprocess.Popen(box.kesu_command("rewrap", "many", "--json"), env=box.env, cwd=box.path,
+    knobs = {name: value for name, value in os.environ.items() if name in ("KESU_THREADS", "KESU_PROVER")}
+    process = subprocess.Popen(box.kesu_command("rewrap", "many"), env={**box.env, **knobs}, cwd=box.path,
                                stdout=subprocess.PIPE)
     text = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
