@@ -48,7 +48,9 @@ void add_chain(const Dossier& d, std::set<AlgorithmUse>& out) {
 std::optional<std::set<AlgorithmUse>> algorithms_of(const Dossier& d) {
   std::set<AlgorithmUse> out;
   for (const DatasetFacts& set : d.datasets) {
-    if (set.settings.size() == 0 || set.batches.empty()) return std::nullopt;
+    if (set.settings.size() == 0) return std::nullopt;
+    if (set.batches.empty() && set.open_batch) return std::nullopt;
+    // Without a batch nothing was sealed in it: no algorithm is missing.
     for (const BatchFacts& batch : set.batches) {
       if (batch.content_algorithm.empty() || batch.wrap_algorithm.empty()) return std::nullopt;
       out.insert({batch.content_algorithm, "payload", until_of(set)});

@@ -37,6 +37,7 @@ struct World {
   bool complete = true;
   int fail_after_trials = -1;        // then try_keys throws session_lost
   std::vector<FakeKey> added_later;  // appear after the first enumeration
+  uint8_t restless = 0;              // not 0: another object after each enumeration, marked from here
   bool open_fails = false;
 };
 
@@ -62,6 +63,7 @@ class FakeProvider final : public Provider {
     for (const FakeKey& key : world_.keys) out.objects.push_back(key.object);
     world_.keys.insert(world_.keys.end(), world_.added_later.begin(), world_.added_later.end());
     world_.added_later.clear();
+    if (world_.restless) world_.keys.push_back(fake(world_.restless++));
     return out;
   }
   std::vector<Trial> try_keys(const WrappedKey& wrapped, ByteView, const KeyRef* only) override {
@@ -160,8 +162,16 @@ TEST_F(ProbeRules, LoginFailed) {
   world_.open_fails = true;
   EXPECT_EQ(answer(), ProbeAnswer::unknown);
 }
-TEST_F(ProbeRules, ObjectsChanged) {
+TEST_F(ProbeRules, ObjectsChangedOnceIsLookedAtAgain) {
+  const ProbeAnswer undisturbed = answer();
   world_.added_later = {fake(5)};
+  const ProbeReport again = report();
+  EXPECT_EQ(again.keys.at(0).answer, undisturbed);
+  EXPECT_EQ(again.keys.size(), request_.keys.size());
+  EXPECT_EQ(again.samples.size(), request_.samples.size());
+}
+TEST_F(ProbeRules, ObjectsThatKeepChangingShowNothing) {
+  world_.restless = 20;
   EXPECT_EQ(answer(), ProbeAnswer::unknown);
 }
 
