@@ -53,8 +53,9 @@ struct ManifestProblem {
 // Every file that is missing, altered, not listed or listed twice; malformed lines.
 std::vector<ManifestProblem> check_manifest(const BundleFiles& files);
 
-// RFC 1952 with nothing that varies: no name, time zero.
-Bytes gzip(std::string_view text);
+// RFC 1952 with nothing that varies: no name, time zero. `kept`: as small as it gets; else it is for one
+// reading now and only has to be quick (what would be too large for a bundle's file is made small anyway).
+Bytes gzip(std::string_view text, bool kept = true);
 // Throws bad_input for anything but one whole gzip member, or when it holds more than `max_bytes`.
 std::string gunzip(ByteView data, size_t max_bytes);
 // The same piece by piece; what `each` throws ends it.

@@ -91,9 +91,9 @@ std::vector<ManifestProblem> check_manifest(const BundleFiles& files) {
   return out;
 }
 
-Bytes gzip(std::string_view text) {
+Bytes gzip(std::string_view text, bool kept) {
   z_stream z{};
-  if (deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+  if (deflateInit2(&z, kept ? 9 : 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
     throw Error(Code::failed, "zlib: no memory to compress");
   gz_header header{};
   header.os = 255;  // unknown: zlib would write the system it was built for
@@ -118,6 +118,8 @@ Bytes gzip(std::string_view text) {
   } while (at < text.size());
   deflateEnd(&z);
   if (result != Z_STREAM_END) throw Error(Code::failed, "zlib: compression did not end");
+  if (!kept && out.size() > kMaxBundleFile) return gzip(text);
+  out.at(8) = 2;  // XFL: always the same start, whatever the level
   return out;
 }
 

@@ -99,7 +99,7 @@ std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::st
 }
 
 void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
-                const std::vector<uint64_t>& open) {
+                const std::vector<uint64_t>& open, bool kept) {
   std::string headers, bodies;
   for (size_t i = 0; i < ledger.texts.size(); ++i)
     headers += ledger.texts[i] + "\t" + hex(ledger.body_hashes[i]) + "\n";
@@ -108,7 +108,7 @@ void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& l
     bodies +=
         Json::object({{"body", parse_body(body)}, {"salt", hex(body.salt)}, {"seq", seq}}).canonical() + "\n";
   }
-  files[std::string(bundle::kHeaders)] = gzip(headers);
+  files[std::string(bundle::kHeaders)] = gzip(headers, kept);
   put_text(files, bundle::kBodies, bodies);
 }
 

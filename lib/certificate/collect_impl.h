@@ -25,8 +25,9 @@ std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::st
                                       const std::set<std::string>& controls,
                                       const std::set<std::string>& signers);
 
+// `kept`: as gzip() means it.
 void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
-                const std::vector<uint64_t>& open);
+                const std::vector<uint64_t>& open, bool kept);
 void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open,
                    const LedgerReading& ledger);
 void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open);

@@ -89,12 +89,13 @@ void refuse_if_hard(const std::vector<dossier::Finding>& findings, Code code, co
 namespace {
 // The files that are not about the certificate itself.
 Json collect_files(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
-                   const std::string& erasure, const std::string& vkey, const std::string& checkpoint) {
+                   const std::string& erasure, const std::string& vkey, const std::string& checkpoint,
+                   bool kept) {
   Bytes plan_bytes;
   Json plan = plan_of(source, ledger, erasure, plan_bytes);
   std::vector<uint64_t> open = open_entries(source, ledger, erasure, plan);
   files[std::string(bundle::kPlan)] = plan_bytes;
-  put_ledger(files, source, ledger, open);
+  put_ledger(files, source, ledger, open, kept);
   put_approvals(files, source, open, ledger);
   put_evidence(files, source, open);
   put_inventory(files, source, ledger, scope_of(plan).datasets);
@@ -108,10 +109,13 @@ Json collect_files(BundleFiles& files, LedgerSource& source, const LedgerReading
 
 void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std::string& vkey,
                      const std::string& checkpoint) {
-  LedgerReading ledger = read_ledger_source(source);
-  checkpoint_of(checkpoint, ledger, "A");
   BundleFiles files;
-  collect_files(files, source, ledger, erasure, vkey, checkpoint);
+  {
+    // Gone before the reader folds the same headers anew: of a long ledger, one at a time is enough to hold.
+    LedgerReading ledger = read_ledger_source(source);
+    checkpoint_of(checkpoint, ledger, "A");
+    collect_files(files, source, ledger, erasure, vkey, checkpoint, false);
+  }
   dossier::Dossier d = dossier::read_dossier(files);
   refuse_if_hard(d.findings.all(), Code::ledger_damaged,
                  "the vault does not agree with itself about " + erasure);
@@ -143,7 +147,7 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
                 "erasure " + request.erasure + " is " + erasure->state + ": there is nothing to certify yet")
         .next("kesu erase run");
   BundleFiles files;
-  Json plan = collect_files(files, source, ledger, request.erasure, request.vkey, request.checkpoint);
+  Json plan = collect_files(files, source, ledger, request.erasure, request.vkey, request.checkpoint, true);
   put_text(files, bundle::kSigner, Certificate::parse(request.signer_certificate).pem());
   put_text(files, bundle::kReadme, readme_text(request.certificate, plan.str("organisation")));
   return files;
@@ -197,7 +201,7 @@ void put_final_ledger(BundleFiles& files, LedgerSource& source, const std::strin
   Checkpoint a = Checkpoint::parse_text(Note::parse(as_text(file_of(files, bundle::kCheckpointA))).text);
   LedgerReading ledger = read_ledger_source(source);
   checkpoint_of(checkpoint, ledger, "B");
-  put_ledger(files, source, ledger, open_entries(source, ledger, document.str("erasure"), plan));
+  put_ledger(files, source, ledger, open_entries(source, ledger, document.str("erasure"), plan), true);
   put_text(files, bundle::kCheckpointB, checkpoint);
   put_text(files, bundle::kConsistency, consistency_text(ledger, a.size));
 }
