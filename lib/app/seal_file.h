@@ -33,6 +33,7 @@ struct SealSource {
   TreeFile file;     // standard input and manifests: name and, where known, size alone
   std::string kind = "file";
   const TreeManifest* manifest = nullptr;
+  std::string top;  // the named source that it was found in
 };
 
 // The name under which a directory's manifest lies in it.

@@ -131,7 +131,10 @@ void Sealer::add(SealSource source) {
 }
 
 void Sealer::add_manifest(const std::string& path, const TreeManifest& manifest) {
-  SealSource source{path, {}, "manifest", &manifest};
+  SealSource source;
+  source.path = path;
+  source.kind = "manifest";
+  source.manifest = &manifest;
   source.file.name = manifest.root();
   source.file.size = manifest.bytes();
   if (same_manifest(source)) return;

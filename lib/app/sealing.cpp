@@ -170,7 +170,13 @@ SealTarget target_of(Vault& vault, const DatasetRecord& dataset, const SealOrder
   return t;
 }
 
-SealSource source_of(const Top& top, const TreeFile& file) { return {tree_path(top.path, file.name), file}; }
+SealSource source_of(const Top& top, const TreeFile& file) {
+  SealSource out;
+  out.path = tree_path(top.path, file.name);
+  out.file = file;
+  out.top = top.path;
+  return out;
+}
 
 // What was sealed is removed where it is still the file that was sealed, and its object opens to the same
 // bytes. A second walk, so that it needs no memory for the first.
@@ -286,6 +292,13 @@ class Remover {
 
 void seal_all(Sealer& sealer, Vault& vault, const std::string& dataset, const std::vector<Top>& tops,
               const SealOrder& order, SealResult& result) {
+  // Sources of one batch may come from several tops; those of one stand together.
+  std::vector<std::pair<std::string, std::unique_ptr<TreeOpener>>> openers(sealer.crew().size());
+  sealer.open_with([&](const SealSource& s, unsigned worker) {
+    auto& [top, opener] = openers.at(worker);
+    if (!opener || top != s.top) opener = std::make_unique<TreeOpener>(top = s.top);
+    return opener->open(s.file);
+  });
   for (const Top& top : tops) {
     if (top.path == "-") {
       sealer.open_with([](const SealSource&, unsigned) {
@@ -293,24 +306,23 @@ void seal_all(Sealer& sealer, Vault& vault, const std::string& dataset, const st
         if (!fd.ok()) throw file_error(errno, "read", "standard input");
         return fd;
       });
-      SealSource s{"standard input", {}};
+      SealSource s;
+      s.path = "standard input";
       s.file.name = top.base;
       sealer.add(std::move(s));
       sealer.flush();
       continue;
     }
-    std::vector<TreeOpener> openers;
-    for (unsigned i = 0; i < sealer.crew().size(); ++i) openers.emplace_back(top.path);
-    sealer.open_with([&](const SealSource& s, unsigned worker) { return openers.at(worker).open(s.file); });
     const auto manifest =
         walk(top, order.selection, &result, [&](const TreeFile& f) { sealer.add(source_of(top, f)); });
-    sealer.flush();
+    if (manifest || order.remove_source) sealer.flush();
     if (manifest && order.out != "-") sealer.add_manifest(top.path, *manifest);
     if (order.remove_source) {
       const DatasetRecord now = vault.state().datasets.at(dataset);
       Remover(vault, sealer, now, result).remove(top, order.selection, manifest ? &*manifest : nullptr);
     }
   }
+  sealer.flush();
 }
 
 // What stays sealed when the rest did not come to its end.
