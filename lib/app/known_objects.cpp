@@ -17,6 +17,7 @@ void KnownObjects::add(const SegmentObject& o) {
   const Key name = key_of(o.name);
   by_place_[key_of(o.place)] = {o.object, o.bytes, o.inode, o.mtime, o.ctime, name};
   by_name_[name] = o.object;
+  if (o.supersedes) superseded_.push_back(*o.supersedes);
 }
 
 const KnownObjects::Object* KnownObjects::at_place(std::string_view place) const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "inventory/segment.h"
 
@@ -29,6 +30,8 @@ class KnownObjects {
   void add(const SegmentObject& object);
   const Object* at_place(std::string_view place) const;        // what was sealed there last; nullptr: nothing
   std::optional<ObjectId> named(std::string_view name) const;  // the newest of that name
+  // Those that others were sealed instead of.
+  const std::vector<ObjectId>& superseded() const { return superseded_; }
 
  private:
   struct Hash {
@@ -40,6 +43,7 @@ class KnownObjects {
   };
   std::unordered_map<Key, Object, Hash> by_place_;
   std::unordered_map<Key, ObjectId, Hash> by_name_;
+  std::vector<ObjectId> superseded_;
 };
 
 }  // namespace kesu

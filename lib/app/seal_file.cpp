@@ -5,11 +5,38 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 
 #include "base/interrupt.h"
 
 namespace kesu {
+
+std::string text_of(const Error& e) { return e.message() + (e.cause().empty() ? "" : ": " + e.cause()); }
+
+// A provider or disk at fault ends the batch; a source or a place at fault is that file's own affair.
+bool ends_all(const Error& e) {
+  switch (e.code()) {
+    case Code::interrupted:
+    case Code::disk_full:
+    case Code::key_mismatch:
+    case Code::token_changed:
+    case Code::pin_missing:
+    case Code::pin_source_unsafe:
+      return true;
+    default:
+      return e.exit() == Exit::unavailable;
+  }
+}
+
+SealSource source_of(const std::string& top, const TreeFile& file) {
+  SealSource out;
+  out.path = tree_path(top, file.name);
+  out.file = file;
+  out.top = top;
+  return out;
+}
 
 std::string place_of(const SealTarget& t, const SealSource& s, const ObjectId& object) {
   if (t.out == "-") return "";
@@ -21,6 +48,21 @@ Error sealed_over(const std::string& place) {
   return Error(Code::already_exists, place + " holds another content of that name")
       .cause("sealing over it would destroy the only ciphertext of the older content")
       .next("--replace does that; or choose another -o DIR");
+}
+
+std::optional<ObjectHeader> header_at(const std::string& place, uint64_t& size) {
+  const Fd fd(open_path(place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd.ok()) return std::nullopt;
+  try {
+    const SealedInput in = file_input(fd.get());
+    size = in.size;
+    std::array<uint8_t, kImmutableBytes> first;
+    if (in.size < first.size()) return std::nullopt;
+    in.read(0, first);
+    return parse_object_header(first);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 bool equals_source(const std::string& place, int source, uint64_t size, const UnwrapKey& unwrap) {
@@ -40,7 +82,7 @@ bool equals_source(const std::string& place, int source, uint64_t size, const Un
 }
 
 bool equals_source(const std::string& place, const Source& source, uint64_t size, const UnwrapKey& unwrap) {
-  const Fd sealed(::open(place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const Fd sealed(open_path(place, O_RDONLY | O_NOFOLLOW));
   if (!sealed.ok()) return false;
   bool same = true;
   uint64_t at = 0;
@@ -68,15 +110,20 @@ bool equals_source(const std::string& place, const Source& source, uint64_t size
 FileSealer::FileSealer(const SealTarget& target, Lanes& lanes, unsigned lane, Random& random,
                        Progress& progress)
     : target_(target), lanes_(lanes), lane_(lane), random_(random), progress_(progress) {
-  if (target.out != "-") below_.emplace(target.out);
+  if (target.out == "-") return;
+  below_.emplace(target.out);
+  struct stat st {};
+  if (::fstat(below_->directory(""), &st) != 0) throw file_error(errno, "look at", target.out);
+  device_ = st.st_dev;
 }
 
-// What already stands at a place may be replaced only if it is an object of the same dataset, and only when
-// asked. False: nothing stands there.
-bool FileSealer::check_place(int directory, const std::string& leaf, const std::string& place) {
+namespace {
+// What stands under a name; nullopt: nothing. Anything but a sealed object of this dataset is in the way.
+std::optional<ObjectId> object_under(int directory, const std::string& leaf, const std::string& place,
+                                     const SealTarget& target) {
   struct stat st {};
   if (::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
-    if (errno == ENOENT) return false;
+    if (errno == ENOENT) return std::nullopt;
     throw file_error(errno, "look at", place);
   }
   Fd fd(::openat(directory, leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -84,22 +131,38 @@ bool FileSealer::check_place(int directory, const std::string& leaf, const std::
     throw Error(Code::already_exists, place + " is in the way")
         .cause("it cannot be read as a sealed object")
         .next("choose another -o DIR");
-  bool ours = false;
+  std::optional<ObjectHeader> header;
   try {
-    const ObjectInfo info = inspect_object(file_input(fd.get()));
-    ours = info.region.header.vault == target_.vault && info.region.header.dataset == target_.dataset;
+    header = inspect_object(file_input(fd.get())).region.header;
   } catch (const Error&) {
   }
-  if (!ours)
+  if (!header || header->vault != target.vault || header->dataset != target.dataset)
     throw Error(Code::already_exists, place + " is in the way")
         .cause("it is no object of this dataset")
         .next("choose another -o DIR, or move that file away");
-  return true;
+  return header->object;
 }
 
+Error sealed_meanwhile(const std::string& place) {
+  return Error(Code::conflict, place + " holds an object that this command did not find in the inventory")
+      .cause("another process sealed there meanwhile, or it was put there")
+      .next("the same command again; if it stays: kesu inventory check shows what it is");
+}
+}  // namespace
+
 int FileSealer::directory_of(const std::string& place, std::string& leaf) {
-  return below_->directory_of(std::string_view(place).substr(target_.out == "/" ? 1 : target_.out.size() + 1),
-                              leaf, true);
+  const int directory = below_->directory_of(
+      std::string_view(place).substr(target_.out == "/" ? 1 : target_.out.size() + 1), leaf, true);
+  const std::string path = dir_name(place);
+  if (path == directory_) return directory;
+  struct stat st {};
+  if (::fstat(directory, &st) != 0) throw file_error(errno, "look at", path);
+  if (st.st_dev != device_)
+    throw Error(Code::policy_refused, "another file system is mounted at or above " + path)
+        .cause("what is sealed by one command lies on one file system, which is made durable as a whole")
+        .next("name that directory as -o");
+  directory_ = path;
+  return directory;
 }
 
 namespace {
@@ -146,9 +209,11 @@ SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object,
     };
     std::string leaf;
     const int directory = directory_of(place, leaf);
-    out.over = check_place(directory, leaf, place);
+    out.over = object_under(directory, leaf, place, target_);
     // The manifest follows the tree; a file's older content goes only when asked.
-    if (out.over && !target_.replace && s.kind == "file") throw sealed_over(place);
+    if (out.over && !target_.replace && !s.manifest) throw sealed_over(place);
+    // And only what the inventory has there.
+    if (out.over && out.over != s.over) throw sealed_meanwhile(place);
     const At at{directory, dir_name(place)};
     if (s.manifest) {
       request.metadata.mode = 0600;
@@ -178,12 +243,37 @@ SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object,
 
 void FileSealer::publish(const SealedPart& part) {
   if (part.part.empty()) return;
+  const std::string& place = part.object.place;
+  bool ours = true;  // what bears the part's name
   try {
     std::string leaf;
-    const int directory = directory_of(part.object.place, leaf);
-    kesu::publish(At{directory, dir_name(part.object.place)}, part.part, leaf, part.over);
+    const int directory = directory_of(place, leaf);
+    const At at{directory, dir_name(place)};
+    if (!part.over) return kesu::publish(at, part.part, leaf, false);
+    // The two change places, so that what is taken away is what was looked at.
+    const auto exchange = [&] {
+      return ::renameat2(directory, part.part.c_str(), directory, leaf.c_str(), RENAME_EXCHANGE) == 0;
+    };
+    if (!exchange()) {
+      if (errno != EINVAL && errno != ENOSYS && errno != ENOENT)
+        throw file_error(errno, "rename into place", place);
+      if (object_under(directory, leaf, place, target_) != part.over) throw sealed_meanwhile(place);
+      return kesu::publish(at, part.part, leaf, true);
+    }
+    ours = false;
+    std::optional<ObjectId> was;
+    try {
+      was = object_under(directory, part.part, place, target_);
+    } catch (const Error&) {  // nothing of ours: back with it
+    }
+    if (was != part.over) {
+      if (!exchange()) throw file_error(errno, "put back", place);
+      ours = true;
+      throw sealed_meanwhile(place);
+    }
+    ::unlinkat(directory, part.part.c_str(), 0);
   } catch (const Error&) {
-    discard(part);
+    if (ours) discard(part);
     throw;
   }
 }

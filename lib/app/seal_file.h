@@ -33,8 +33,12 @@ struct SealSource {
   TreeFile file;     // standard input and manifests: name and, where known, size alone
   std::string kind = "file";
   const TreeManifest* manifest = nullptr;
-  std::string top;  // the named source that it was found in
+  std::string top;               // the named source that it was found in
+  std::optional<ObjectId> over;  // what the inventory has at its place: nothing else is sealed over
 };
+
+// A file found in `top` (an absolute path).
+SealSource source_of(const std::string& top, const TreeFile& file);
 
 // The name under which a directory's manifest lies in it.
 constexpr std::string_view kManifestName = ".kesu-tree";
@@ -42,8 +46,14 @@ constexpr std::string_view kManifestName = ".kesu-tree";
 // Where the object goes; "" for standard output.
 std::string place_of(const SealTarget& target, const SealSource& source, const ObjectId& object);
 
+std::string text_of(const Error& e);  // message and cause
+// A provider or disk at fault, or Ctrl-C, ends the command; a source or a place at fault is that file's own
+// affair.
+bool ends_all(const Error& e);
 // Sealing over `place` was not asked for.
 Error sealed_over(const std::string& place);
+// The object that stands at `place`, by its header; nullopt: nothing, or none of kesu's. `size`: the file's.
+std::optional<ObjectHeader> header_at(const std::string& place, uint64_t& size);
 // Whether the sealed object at `place` opens to what `source` (borrowed), or a Source, holds, which has
 // `size` bytes. False also where it is damaged. Errors: those of `unwrap`, io_failed.
 bool equals_source(const std::string& place, int source, uint64_t size, const UnwrapKey& unwrap);
@@ -51,9 +61,9 @@ bool equals_source(const std::string& place, const Source& source, uint64_t size
 
 // An object that is whole under a name that nobody looks for, until it is published.
 struct SealedPart {
-  SegmentObject object;  // supersedes left open
-  std::string part;      // name in its directory; empty: it went to standard output
-  bool over = false;     // an older object stands at its place
+  SegmentObject object;          // supersedes left open
+  std::string part;              // name in its directory; empty: it went to standard output
+  std::optional<ObjectId> over;  // the older object that stands at its place
   int64_t sealed_bytes = 0;
   double total_seconds = 0, binding_seconds = 0;
 };
@@ -73,7 +83,6 @@ class FileSealer {
   void discard(const SealedPart& part) noexcept;
 
  private:
-  bool check_place(int directory, const std::string& leaf, const std::string& place);
   int directory_of(const std::string& place, std::string& leaf);
   const SealTarget& target_;
   Lanes& lanes_;
@@ -81,6 +90,8 @@ class FileSealer {
   Random& random_;
   Progress& progress_;
   std::optional<Below> below_;
+  std::string directory_;  // known to lie on the file system of `out`
+  uint64_t device_ = 0;
 };
 
 }  // namespace kesu

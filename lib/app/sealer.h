@@ -1,9 +1,12 @@
 // Batches of files into a dataset: intended, sealed by all processors, made durable, recorded. For lib/app
 // itself; the use case stands in sealing.h.
 #pragma once
+#include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "app/seal_file.h"
@@ -24,8 +27,10 @@ class Sealer {
   // Takes a file: passed over where it is known and unchanged, else sealed with its batch. Errors end the
   // whole: what the batch had sealed by then is recorded first.
   void add(SealSource source);
-  // Seals what is left of the batch.
+  // Seals what is left of the batch, and records it.
   void flush();
+  // Records what is under work, also after something else failed. Errors: what ended that.
+  void drain();
   // The data keys' end is recorded; nothing is added after.
   void end();
 
@@ -33,8 +38,10 @@ class Sealer {
   bool unchanged(const SealSource& source);
   // Where the inventory has an object of this source's name in this target; "": nowhere.
   std::string known_place(const SealSource& source) const;
-  // Seals it at once, as a batch of its own, over an older one.
-  void add_manifest(const std::string& path, const TreeManifest& manifest);
+  // Seals it at once, as a batch of its own, over an older one, with what that says of names that this one
+  // does not know unless `whole`. False: it could not be (said in the result).
+  bool add_manifest(const std::string& path, const TreeManifest& manifest, bool whole);
+  const std::string& dataset_id() const { return dataset_; }
   Lanes& lanes() { return *lanes_; }
   Crew& crew() { return crew_; }
   // Before keys of objects sealed earlier are opened: the entry of the unwraps, durable.
@@ -42,16 +49,38 @@ class Sealer {
   const KnownObjects& inventory() const { return known_; }
 
  private:
-  struct Item;
+  struct Item {
+    SealSource source;
+    ObjectId object;
+    std::optional<SealedPart> part;
+    bool done = false;  // under its final name
+    std::optional<Error> failure;
+  };
+  // A batch between its two entries. `key`: the dataset key that its names are sealed under.
+  struct Running {
+    BatchId batch;
+    std::vector<Item> items;
+    VersionRef version;
+    std::shared_ptr<const Secret> key;
+    std::string key_id;
+    std::exception_ptr ends;  // what ended it early
+    std::thread thread;
+  };
   DatasetRecord& dataset();
   bool same_manifest(const SealSource& source);
+  std::optional<TreeManifest> with_older(const TreeManifest& now, const std::string& place);
+  bool in_place(const std::string& place) const;
   void prepare();
   void make_dataset_key();
-  size_t seal_batch(std::vector<Item> items);
+  void begin();
+  size_t begin_batch(std::vector<Item> items);
+  Running wait();
+  [[noreturn]] void finish_and_throw(Running& batch);
   void intend(const BatchId& batch, std::vector<Item>& items);
-  void seal_items(std::vector<Item>& items);
-  void seal_item(Item& item, unsigned worker, Crew& crew, std::vector<std::vector<Item*>>& by_lane);
-  void finish(const BatchId& batch, std::vector<Item>& items);
+  void seal_items(std::vector<Item>& items, const VersionRef& version);
+  void seal_item(Item& item, const VersionRef& version, unsigned worker, Crew& crew,
+                 std::vector<std::vector<Item*>>& by_lane);
+  void finish(Running& batch);
 
   Vault& vault_;
   const SealTarget& target_;
@@ -66,10 +95,11 @@ class Sealer {
   KnownObjects known_;
   std::vector<Item> batch_;
   uint64_t batch_bytes_ = 0;
+  Running running_;
   VersionRef version_;
   KeyRef ref_;
   Provider* provider_ = nullptr;
-  Secret key_;
+  std::shared_ptr<const Secret> key_;
   std::string key_id_;
 };
 

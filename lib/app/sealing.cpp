@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <set>
 
+#include "app/seal_remove.h"
 #include "app/sealer.h"
 #include "app/settle.h"
 #include "app/tree_read.h"
@@ -82,11 +84,22 @@ Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<Seg
 }
 
 namespace {
-std::string text_of(const Error& e) { return e.message() + (e.cause().empty() ? "" : ": " + e.cause()); }
+// As absolute_path, and without links in what is there of it.
+std::string real_path(const std::string& path) {
+  std::string there = absolute_path(path), rest;
+  std::error_code none;
+  while (there != "/" && !std::filesystem::exists(std::filesystem::symlink_status(there, none))) {
+    rest = rest.empty() ? base_name(there) : path_join(base_name(there), rest);
+    there = dir_name(there);
+  }
+  const auto real = std::filesystem::canonical(there, none);
+  if (none) return absolute_path(path);
+  return rest.empty() ? real.string() : path_join(real.string(), rest);
+}
 
-// A source as named, and what of it is to be sealed.
+// A source as named.
 struct Top {
-  std::string path;  // absolute
+  std::string path;  // absolute; "-": standard input
   std::string base;
   bool directory = false;
 };
@@ -121,7 +134,7 @@ std::vector<Top> tops_of(const SealOrder& order) {
     throw needs("--name is for standard input", "kesu seal DATASET - --name NAME -o DIR");
   if (order.selection.names() && order.sources.size() > 1)
     throw needs("--files-from names files below one source", "one SRC, or a list for each");
-  const std::string place = order.out == "-" ? "-" : absolute_path(order.out);
+  const std::string place = order.out == "-" ? "-" : real_path(order.out);
   std::set<std::string> bases;
   for (const std::string& source : order.sources) {
     Top top{absolute_path(source), "", false};
@@ -129,7 +142,7 @@ std::vector<Top> tops_of(const SealOrder& order) {
     top.directory = is_directory(top.path);
     if (!bases.insert(top.base).second)
       throw needs("two sources are called " + top.base, "seal them one after the other, to different -o DIR");
-    if ((place + "/").starts_with(top.path + "/"))
+    if ((place + "/").starts_with(real_path(top.path) + "/"))
       throw needs("-o " + order.out + " lies inside " + source, "choose a directory outside");
     if (order.selection.names() && !top.directory)
       throw needs("--files-from names files below a directory", source + " is none");
@@ -164,134 +177,14 @@ SealTarget target_of(Vault& vault, const DatasetRecord& dataset, const SealOrder
   t.algorithm = content_algorithm(dataset);
   t.chunk = static_cast<uint32_t>(dataset.settings.num("chunk"));
   t.bind_payload = dataset.settings.flag("bind_payload");
-  t.out = order.out == "-" ? "-" : absolute_path(order.out);
+  t.out = order.out == "-" ? "-" : real_path(order.out);
   t.replace = order.replace;
   t.opaque = order.opaque.value_or(vault.state().vault.profile == "high");
   return t;
 }
 
-SealSource source_of(const Top& top, const TreeFile& file) {
-  SealSource out;
-  out.path = tree_path(top.path, file.name);
-  out.file = file;
-  out.top = top.path;
-  return out;
-}
-
-// What was sealed is removed where it is still the file that was sealed, and its object opens to the same
-// bytes. A second walk, so that it needs no memory for the first.
-class Remover {
- public:
-  Remover(Vault& vault, Sealer& sealer, const DatasetRecord& dataset, SealResult& result)
-      : vault_(vault), sealer_(sealer), dataset_(dataset), result_(result) {}
-
-  void remove(const Top& top, const Selection& selection, const TreeManifest* manifest) {
-    walk<SealResult>(top, selection, nullptr, [&](const TreeFile& f) {
-      SealSource s = source_of(top, f);
-      if (!sealer_.unchanged(s)) return;  // said when it was sealed
-      sources_.push_back(std::move(s));
-      if (sources_.size() == kMaxBatch) flush(top);
-    });
-    flush(top);
-    if (manifest) links(top, *manifest);
-  }
-
- private:
-  void flush(const Top& top) {
-    std::vector<SealSource> sources = std::exchange(sources_, {});
-    if (sources.empty()) return;
-    std::vector<ObjectId> objects;
-    for (const SealSource& s : sources)
-      objects.push_back(sealer_.inventory().at_place(sealer_.known_place(s))->object);
-    sealer_.record_opening(objects, "compare with its source before that is removed");
-    sealer_.lanes().allow_all(dataset_, ProcessFor::opening);
-    std::vector<std::string> places;
-    for (const SealSource& s : sources) places.push_back(sealer_.known_place(s));
-    std::vector<std::optional<Error>> failures(sources.size());
-    std::vector<std::unique_ptr<TreeOpener>> openers(sealer_.crew().size());
-    sealer_.crew().each(sources.size(), [&](unsigned worker, size_t i) {
-      if (!openers[worker]) openers[worker] = std::make_unique<TreeOpener>(top.path);
-      try {
-        compare(*openers[worker], sources[i], places[i], worker);
-      } catch (const Error& e) {
-        if (e.code() == Code::interrupted || e.exit() == Exit::unavailable) throw;
-        failures[i] = e;
-      }
-    });
-    check_interrupted();
-    for (size_t i = 0; i < sources.size(); ++i) {
-      if (!failures[i]) unlink(top, sources[i], failures[i]);
-      if (failures[i])
-        result_.failed.push_back({sources[i].path, text_of(*failures[i]), failures[i]->code()});
-    }
-  }
-
-  void compare(TreeOpener& opener, const SealSource& s, const std::string& place, unsigned worker) {
-    const Fd fd = opener.open(s.file);
-    if (!equals_source(place, fd.get(), s.file.size, [&](const Slot& slot, ByteView aad) {
-          return sealer_.lanes().unwrap(worker, slot, aad);
-        }))
-      throw Error(Code::sealed_damaged, "the source is kept")
-          .cause(place + " does not open to the same bytes");
-    const FileFacts now = file_facts(fd.get());
-    if (now.size != s.file.size || now.mtime != s.file.mtime || now.ctime != s.file.ctime)
-      throw Error(Code::conflict, "the source is kept").cause("it changed after it was sealed");
-  }
-
-  void unlink(const Top& top, const SealSource& s, std::optional<Error>& failure) {
-    try {
-      remove_name(top, s.file.name, s.file.inode);
-      ++result_.removed;
-      if (s.file.nlink > 1) removed_.insert(s.file.name);
-    } catch (const Error& e) {
-      failure = e;
-    }
-  }
-
-  // Links are in the manifest, which is durable; further names of a file go with its first.
-  void links(const Top& top, const TreeManifest& manifest) {
-    TreeManifestReader reader([&](const TreeRow& row) {
-      const bool hard = row.type == TreeRow::Type::link;
-      if (!hard && row.type != TreeRow::Type::symlink) return;
-      if (hard && !removed_.contains(path_join(top.base, row.target))) return;
-      try {
-        remove_name(top, path_join(top.base, row.name), 0);
-        ++result_.removed;
-      } catch (const Error& e) {
-        result_.failed.push_back({path_join(top.path, row.name), text_of(e), e.code()});
-      }
-    });
-    const Source source = manifest.source();
-    Bytes piece(64 << 10);
-    while (const size_t n = source(piece)) reader.feed(ByteView(piece).first(n));
-    reader.finish();
-  }
-
-  void remove_name(const Top& top, const std::string& name, uint64_t inode) {
-    std::string leaf = top.path;
-    int directory = AT_FDCWD;
-    if (const size_t slash = name.find('/'); slash != std::string::npos) {
-      if (!below_ || below_->root() != top.path) below_.emplace(top.path);
-      directory = below_->directory_of(std::string_view(name).substr(slash + 1), leaf);
-    }
-    struct stat st {};
-    if (::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || (inode && st.st_ino != inode))
-      throw Error(Code::conflict, "the source is kept").cause("another file stands there by now");
-    if (::unlinkat(directory, leaf.c_str(), 0) != 0)
-      throw file_error(errno, "remove", tree_path(top.path, name));
-  }
-
-  Vault& vault_;
-  Sealer& sealer_;
-  const DatasetRecord& dataset_;
-  SealResult& result_;
-  std::vector<SealSource> sources_;
-  std::set<std::string> removed_;  // first names of files that have more
-  std::optional<Below> below_;
-};
-
-void seal_all(Sealer& sealer, Vault& vault, const std::string& dataset, const std::vector<Top>& tops,
-              const SealOrder& order, SealResult& result) {
+void seal_all(Sealer& sealer, Vault& vault, const std::vector<Top>& tops, const SealOrder& order,
+              SealResult& result) {
   // Sources of one batch may come from several tops; those of one stand together.
   std::vector<std::pair<std::string, std::unique_ptr<TreeOpener>>> openers(sealer.crew().size());
   sealer.open_with([&](const SealSource& s, unsigned worker) {
@@ -313,13 +206,18 @@ void seal_all(Sealer& sealer, Vault& vault, const std::string& dataset, const st
       sealer.flush();
       continue;
     }
+    const size_t failed = result.failed.size();
     const auto manifest =
-        walk(top, order.selection, &result, [&](const TreeFile& f) { sealer.add(source_of(top, f)); });
+        walk(top, order.selection, &result, [&](const TreeFile& f) { sealer.add(source_of(top.path, f)); });
     if (manifest || order.remove_source) sealer.flush();
-    if (manifest && order.out != "-") sealer.add_manifest(top.path, *manifest);
+    bool kept = false;  // the tree's manifest is sealed as it is
+    if (manifest && order.out != "-") {
+      const bool whole = order.replace && order.selection.everything() && !order.remove_source &&
+                         result.failed.size() == failed;
+      kept = sealer.add_manifest(top.path, *manifest, whole);
+    }
     if (order.remove_source) {
-      const DatasetRecord now = vault.state().datasets.at(dataset);
-      Remover(vault, sealer, now, result).remove(top, order.selection, manifest ? &*manifest : nullptr);
+      remove_sources(vault, sealer, top.path, order.selection, kept ? &*manifest : nullptr, result);
     }
   }
   sealer.flush();
@@ -346,7 +244,15 @@ SealResult seal_files(Vault& vault, DatasetRecord& dataset, const SealOrder& ord
   SealResult result;
   try {
     Sealer sealer(vault, target, result, progress);
-    seal_all(sealer, vault, id, tops, order, result);
+    try {
+      seal_all(sealer, vault, tops, order, result);
+    } catch (const Error&) {
+      try {
+        sealer.drain();
+      } catch (const Error&) {  // the first error is the one
+      }
+      throw;
+    }
     sealer.end();
   } catch (Error& e) {
     if (result.sealed && (e.code() == Code::wrap_quota || e.code() == Code::interrupted)) {

@@ -154,10 +154,10 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
     left.places.clear();
   }
-  std::map<std::string, ObjectId> at_place;
+  std::map<std::string, ObjectId> at_place, of_name;
   if (!written)
     for (const SegmentObject& o : read_inventory(vault, dataset, ProcessFor::moving))
-      at_place[o.place] = o.object;
+      of_name[o.name] = at_place[o.place] = o.object;
   for (const std::string& name : left.places) {
     const std::string path = path_join(batch.location, name);
     std::string leaf;
@@ -183,7 +183,10 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       continue;
     }
     whole->place = path;
-    if (auto it = at_place.find(path); it != at_place.end()) whole->supersedes = it->second;
+    // Under hidden names the object of that name; its file goes at the next sealing there.
+    const bool hidden = base_name(path) == object + ".kesu";
+    const auto& older = hidden ? of_name : at_place;
+    if (auto it = older.find(hidden ? whole->name : path); it != older.end()) whole->supersedes = it->second;
     adopted.push_back(std::move(*whole));
   }
   // In a directory that is not the one sealed to, nothing found says nothing; a copy of it does.

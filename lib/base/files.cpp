@@ -173,7 +173,29 @@ void make_directories(const std::string& path, unsigned mode) {
 
 bool exists(const std::string& path) {
   struct stat st {};
-  return ::lstat(path.c_str(), &st) == 0;
+  if (::lstat(path.c_str(), &st) == 0) return true;
+  return errno == ENAMETOOLONG && Fd(open_path(path, O_PATH | O_NOFOLLOW)).ok();
+}
+
+int open_path(const std::string& path, int flags) {
+  constexpr size_t kMost = 4000;  // PATH_MAX is 4096
+  flags |= O_CLOEXEC;
+  if (path.size() < kMost) return ::open(path.c_str(), flags);
+  size_t at = path.rfind('/', kMost);
+  if (at == std::string::npos || at == 0) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  Fd directory(::open(path.substr(0, at).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  while (directory.ok()) {
+    const size_t from = at + 1, to = path.find('/', from);
+    const std::string component = path.substr(from, to == std::string::npos ? to : to - from);
+    if (to == std::string::npos) return ::openat(directory.get(), component.c_str(), flags);
+    directory =
+        Fd(::openat(directory.get(), component.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    at = to;
+  }
+  return -1;
 }
 
 void remove_file(const std::string& path) {

@@ -42,6 +42,9 @@ void write_all(int fd, ByteView content, std::string_view path);
 void sync_directory(const std::string& path);
 void make_directories(const std::string& path, unsigned mode = 0755);  // like mkdir -p
 bool exists(const std::string& path);
+// open(2), close-on-exec, also of a path that is longer than the system takes at once: the rest is then
+// walked by components, through no link. -1 and errno as open(2).
+int open_path(const std::string& path, int flags);
 void remove_file(const std::string& path);                         // a file that is not there is no error
 std::vector<std::string> list_directory(const std::string& path);  // names, sorted by bytes, without . and ..
 // The same by its descriptor (borrowed); `path` is for errors.

@@ -1,0 +1,162 @@
+#include "app/seal_remove.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "base/interrupt.h"
+
+namespace kesu {
+
+namespace {
+class Remover {
+ public:
+  Remover(Sealer& sealer, const DatasetRecord& dataset, SealResult& result)
+      : sealer_(sealer), dataset_(dataset), result_(result) {}
+
+  void remove(const std::string& top, const Selection& selection, const TreeManifest* manifest) {
+    TreeSinks sinks;
+    for (const Skipped& f : result_.failed) said_.insert(f.path);
+    sinks.file = [&](const TreeFile& f) {
+      SealSource s = source_of(top, f);
+      if (!sealer_.unchanged(s))
+        return kept(s.path,
+                    Error(Code::conflict, "the source is kept").cause("it changed after it was sealed"));
+      sources_.push_back(std::move(s));
+      if (sources_.size() == kMaxBatch) flush(top);
+    };
+    sinks.skipped = [](const std::string&, const std::string&) {};  // said as well
+    sinks.failed = [&](const std::string& path, const Error& e) { kept(path, e); };
+    read_tree(top, selection, sinks);
+    flush(top);
+    if (manifest) links(top, *manifest);
+  }
+
+ private:
+  void flush(const std::string& top) {
+    std::vector<SealSource> sources = std::exchange(sources_, {});
+    if (sources.empty()) return;
+    std::vector<ObjectId> objects;
+    for (const SealSource& s : sources)
+      objects.push_back(sealer_.inventory().at_place(sealer_.known_place(s))->object);
+    sealer_.record_opening(objects, "compare with its source before that is removed");
+    sealer_.lanes().allow_all(dataset_, ProcessFor::opening);
+    std::vector<std::string> places;
+    for (const SealSource& s : sources) places.push_back(sealer_.known_place(s));
+    std::vector<std::optional<Error>> failures(sources.size());
+    std::vector<std::unique_ptr<Worker>> workers(sealer_.crew().size());
+    sealer_.crew().each(sources.size(), [&](unsigned worker, size_t i) {
+      if (!workers[worker]) workers[worker] = std::make_unique<Worker>(top);
+      try {
+        compare_and_remove(*workers[worker], sources[i], places[i], worker);
+      } catch (const Error& e) {
+        if (e.code() == Code::interrupted || e.exit() == Exit::unavailable) throw;
+        failures[i] = e;
+      }
+    });
+    for (size_t i = 0; i < sources.size(); ++i)
+      if (failures[i]) kept(sources[i].path, *failures[i]);
+    check_interrupted();
+  }
+
+  struct Worker {
+    explicit Worker(const std::string& top) : opener(top), top_(top) {}
+    // The directory that `name` (below the dataset's) lies in, and the last component.
+    int directory_of(const std::string& name, std::string& leaf) {
+      const size_t slash = name.find('/');
+      if (slash == std::string::npos) return leaf = top_, AT_FDCWD;
+      if (!below_) below_.emplace(top_);
+      return below_->directory_of(std::string_view(name).substr(slash + 1), leaf);
+    }
+    TreeOpener opener;
+
+   private:
+    std::string top_;
+    std::optional<Below> below_;
+  };
+
+  void compare_and_remove(Worker& worker, const SealSource& s, const std::string& place, unsigned lane) {
+    const Fd fd = worker.opener.open(s.file);
+    if (!equals_source(place, fd.get(), s.file.size, [&](const Slot& slot, ByteView aad) {
+          return sealer_.lanes().unwrap(lane, slot, aad);
+        }))
+      throw Error(Code::sealed_damaged, "the source is kept")
+          .cause(place + " does not open to the same bytes");
+    std::string leaf;
+    const int directory = worker.directory_of(s.file.name, leaf);
+    struct stat st {};
+    if (::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
+        st.st_dev != s.file.device || st.st_ino != s.file.inode ||
+        static_cast<uint64_t>(st.st_size) != s.file.size || time_of(st.st_mtim) != s.file.mtime ||
+        time_of(st.st_ctim) != s.file.ctime)
+      throw Error(Code::conflict, "the source is kept").cause("it changed after it was sealed");
+    if (::unlinkat(directory, leaf.c_str(), 0) != 0) throw file_error(errno, "remove", s.path);
+    std::lock_guard lock(mutex_);
+    ++result_.removed;
+    if (s.file.nlink > 1) removed_[s.file.name] = s.file.inode;
+  }
+
+  void kept(const std::string& path, const Error& e) {
+    if (said_.insert(path).second) result_.failed.push_back({path, text_of(e), e.code()});
+  }
+
+  // Links are in the manifest, which is durable; further names of a file go with its first.
+  void links(const std::string& top, const TreeManifest& manifest) {
+    Worker worker(top);
+    TreeManifestReader reader([&](const TreeRow& row) {
+      if (row.type != TreeRow::Type::link && row.type != TreeRow::Type::symlink) return;
+      const std::string name = path_join(base_name(top), row.name);
+      try {
+        std::string leaf;
+        const int directory = worker.directory_of(name, leaf);
+        struct stat st {};
+        if (::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+          return;  // of an earlier sealing
+        if (row.type == TreeRow::Type::link) {
+          auto first = removed_.find(path_join(base_name(top), row.target));
+          if (first == removed_.end()) return;
+          if (st.st_ino != first->second) throw changed();
+        } else {
+          std::string target(row.target.size() + 1, '\0');
+          const ssize_t n = ::readlinkat(directory, leaf.c_str(), target.data(), target.size());
+          if (n < 0 || std::string_view(target.data(), static_cast<size_t>(n)) != row.target) throw changed();
+        }
+        if (::unlinkat(directory, leaf.c_str(), 0) != 0)
+          throw file_error(errno, "remove", tree_path(top, name));
+        ++result_.removed;
+      } catch (const Error& e) {
+        kept(tree_path(top, name), e);
+      }
+    });
+    const Source source = manifest.source();
+    Bytes piece(64 << 10);
+    while (const size_t n = source(piece)) reader.feed(ByteView(piece).first(n));
+    reader.finish();
+  }
+
+  static Error changed() {
+    return Error(Code::conflict, "it is kept").cause("something else stands there by now");
+  }
+  static FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
+
+  Sealer& sealer_;
+  const DatasetRecord& dataset_;
+  SealResult& result_;
+  std::vector<SealSource> sources_;
+  std::mutex mutex_;
+  std::map<std::string, uint64_t> removed_;  // first names of files that have more, and their inodes
+  std::set<std::string> said_;
+};
+}  // namespace
+
+void remove_sources(Vault& vault, Sealer& sealer, const std::string& top, const Selection& selection,
+                    const TreeManifest* manifest, SealResult& result) {
+  const DatasetRecord dataset = vault.state().datasets.at(sealer.dataset_id());
+  Remover(sealer, dataset, result).remove(top, selection, manifest);
+}
+
+}  // namespace kesu

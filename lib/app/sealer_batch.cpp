@@ -1,0 +1,278 @@
+// Sealing: one batch between its two entries, while the one before is recorded.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "app/actor.h"
+#include "app/sealer.h"
+#include "base/interrupt.h"
+#include "provider/wrap_checked.h"
+
+namespace kesu {
+
+namespace {
+// From here on all processors work at one file; below, each has its own.
+constexpr uint64_t kLarge = 8u << 20;
+}  // namespace
+
+void Sealer::begin() {
+  std::vector<Item> items = std::exchange(batch_, {});
+  batch_bytes_ = 0;
+  while (!items.empty()) {
+    const size_t taken = begin_batch(items);
+    items.erase(items.begin(), items.begin() + static_cast<ptrdiff_t>(taken));
+  }
+}
+
+// The active version, and a dataset key under it for the names; made when this version has none yet.
+void Sealer::prepare() {
+  DatasetRecord& d = dataset();
+  const VersionRecord* active = &protecting_version(vault_, d);
+  version_ = active->version();
+  ref_ = *active->ref;
+  provider_ = &vault_.provider(active->provider);
+  for (const DatasetKeyRecord& k : d.keys)
+    if (k.version == active->id && !k.rewrapped) {
+      if (k.id != key_id_) key_ = std::make_shared<const Secret>(open_dataset_key(vault_, d, k.id));
+      key_id_ = k.id;
+      return;
+    }
+  key_id_ = "";
+}
+
+void Sealer::make_dataset_key() {
+  // One for the dataset key, and one at least for an object.
+  if (const VersionRecord& v = *vault_.state().version(version_.str()); v.wraps_left() < 2)
+    throw quota_used_up(vault_.state(), v);
+  auto id = vault_.env().random.id<DatasetKeyId>();
+  Secret fresh = vault_.env().random.secret(64);
+  WrappedKey wrapped = wrap_checked(*provider_, ref_, fresh,
+                                    dataset_key_aad(vault_.id(), target_.dataset, id, version_), id.str());
+  std::string decided = version_.str();
+  vault_.decide({dataset_, decided, vault_.state().vault.id}, [&] {
+    prepare();
+    if (version_.str() != decided || !key_id_.empty())
+      throw Error(Code::conflict, "the key was rotated, or its dataset key made, by another process")
+          .next("run the same command again");
+    return std::vector<Event>{
+        {.type = "dataset-key-created",
+         .nodes = {{.id = id.str(), .is = "active", .of = dataset_}},
+         .edges = {{decided, id.str()}},
+         .body =
+             Json::object({{"version", decided},
+                           {"wrapped", Json::object({{"algorithm", static_cast<int64_t>(wrapped.algorithm)},
+                                                     {"nonce", hex(wrapped.nonce)},
+                                                     {"blob", hex(wrapped.blob)}})}})}};
+  });
+  key_ = std::make_shared<const Secret>(std::move(fresh));
+  key_id_ = id.str();
+}
+
+// Begins to seal as many of them as the key version may still wrap, one at least; returns how many. Meanwhile
+// the batch before is made durable and recorded.
+size_t Sealer::begin_batch(std::vector<Item> items) {
+  Running before = wait();
+  if (before.ends) finish_and_throw(before);
+  holder_.keep();
+  Running now;
+  now.batch = vault_.env().random.id<BatchId>();
+  try {
+    for (int tries = 0;; ++tries) {
+      try {
+        intend(now.batch, items);
+        break;
+      } catch (const Error& e) {
+        // Nothing was begun: another process rotated the key or made the dataset key.
+        if (e.code() != Code::conflict || tries == 3) throw;
+      }
+    }
+  } catch (const Error&) {
+    before.ends = std::current_exception();
+    finish_and_throw(before);
+  }
+  const VersionRecord& version = *vault_.state().version(version_.str());
+  lanes_->allow(version, ProcessFor::opening);
+  lanes_->expect(version, static_cast<int64_t>(items.size()));
+  now.version = version_;
+  now.key = key_;
+  now.key_id = key_id_;
+  now.items = std::move(items);
+  running_ = std::move(now);
+  const size_t taken = running_.items.size();
+  running_.thread = std::thread([this] {
+    try {
+      seal_items(running_.items, running_.version);
+    } catch (...) {
+      running_.ends = std::current_exception();
+    }
+  });
+  finish(before);
+  return taken;
+}
+
+// The batch under work, when all its files are sealed; empty where there is none. After it no lane runs.
+Sealer::Running Sealer::wait() {
+  if (running_.thread.joinable()) running_.thread.join();
+  return std::exchange(running_, Running());
+}
+
+void Sealer::drain() {
+  Running last = wait();
+  if (last.ends) finish_and_throw(last);
+  finish(last);
+}
+
+// What was sealed is recorded; what ended the sealing is the error, also where recording fails, too: then the
+// batch stays a question that is settled later.
+void Sealer::finish_and_throw(Running& batch) {
+  const std::exception_ptr ends = batch.ends;
+  try {
+    finish(batch);
+  } catch (const Error&) {
+  }
+  std::rethrow_exception(ends);
+}
+
+// The entry before the batch: under which version and dataset key, and how many the quota allows.
+void Sealer::intend(const BatchId& batch, std::vector<Item>& items) {
+  prepare();
+  if (key_id_.empty()) make_dataset_key();
+  std::string version = version_.str(), key_id = key_id_;
+  vault_.decide({dataset_, version, vault_.state().vault.id}, [&] {
+    prepare();
+    if (version_.str() != version || key_id_ != key_id)
+      throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
+    // The entry is what takes the wraps from the version's quota, before the first is made.
+    auto left = static_cast<uint64_t>(vault_.state().version(version)->wraps_left());
+    if (left < items.size()) items.erase(items.begin() + static_cast<ptrdiff_t>(left), items.end());
+    Json objects(Json::Array{});
+    for (const Item& i : items) objects.push(hex(i.object.bytes()));
+    return std::vector<Event>{
+        {.type = "seal-intended",
+         .nodes =
+             {{.id = batch.str(), .is = "intended", .of = dataset_, .n = static_cast<int64_t>(items.size())}},
+         .edges = {{version, batch.str()}},
+         .body = Json::object({{"actor", this_process()},
+                               {"location", target_.out},
+                               {"location_inode", target_.out == "-" ? "" : inode_of(target_.out)},
+                               {"objects", objects},
+                               {"version", version},
+                               {"dataset_key", key_id}})}};
+  });
+}
+
+// Whole parts first; then, when the wraps of all of them are proven, final names.
+void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
+  std::vector<Item*> small, large;
+  for (Item& i : items) (i.source.file.inode && i.source.file.size < kLarge ? small : large).push_back(&i);
+  std::vector<std::vector<Item*>> by_lane(crew_.size());
+  std::exception_ptr ends;
+  const auto note = [&] {
+    if (!ends) ends = std::current_exception();
+  };
+  try {
+    crew_.each(small.size(), [&](unsigned worker, size_t i) {
+      Crew alone(1);
+      seal_item(*small[i], version, worker, alone, by_lane);
+    });
+    for (Item* i : large) {
+      check_interrupted();
+      seal_item(*i, version, 0, crew_, by_lane);
+    }
+    check_interrupted();
+  } catch (const Error&) {
+    note();
+  }
+  for (unsigned lane = 0; lane < by_lane.size(); ++lane) {
+    size_t good = by_lane[lane].size();
+    try {
+      lanes_->confirm(lane);
+    } catch (const Error&) {
+      note();
+      good = lanes_->good(lane);
+    }
+    for (size_t i = good; i < by_lane[lane].size(); ++i) {
+      workers_[lane]->discard(*by_lane[lane][i]->part);
+      by_lane[lane][i]->part.reset();
+    }
+  }
+  crew_.run([&](unsigned worker) {
+    for (Item* i : by_lane[worker]) {
+      if (!i->part) continue;
+      try {
+        workers_[worker]->publish(*i->part);
+        i->done = true;
+      } catch (const Error& e) {
+        i->failure = e;
+      }
+    }
+  });
+  for (Item& i : items)
+    if (!ends && i.failure && ends_all(*i.failure)) ends = std::make_exception_ptr(*i.failure);
+  if (ends) std::rethrow_exception(ends);
+}
+
+void Sealer::seal_item(Item& item, const VersionRef& version, unsigned worker, Crew& crew,
+                       std::vector<std::vector<Item*>>& by_lane) {
+  try {
+    const Fd fd = item.source.manifest ? Fd() : open_(item.source, worker);
+    item.part = workers_[worker]->seal(item.source, fd.get(), item.object, version, crew);
+    by_lane[worker].push_back(&item);
+  } catch (const Error& e) {
+    if (ends_all(e)) throw;
+    item.failure = e;
+  }
+  ++progress_.files;
+}
+
+// Durable first, then said: one sync for the whole batch, the segment, the entry.
+void Sealer::finish(Running& batch) {
+  std::vector<Item>& items = batch.items;
+  if (items.empty()) return;
+  std::vector<SegmentObject> done;
+  int64_t bytes = 0;
+  for (Item& i : items) {
+    if (i.failure) result_.failed.push_back({i.source.path, text_of(*i.failure), i.failure->code()});
+    if (!i.done) continue;
+    SegmentObject& o = i.part->object;
+    // Under hidden names, the object of that name: its file goes when this is recorded.
+    const std::string before = target_.opaque ? known_place(i.source) : o.place;
+    if (const KnownObjects::Object* older = before.empty() ? nullptr : known_.at_place(before))
+      o.supersedes = older->object;
+    bytes += static_cast<int64_t>(o.bytes);
+    done.push_back(o);
+    result_.sealed_bytes += i.part->sealed_bytes;
+    result_.total_seconds += i.part->total_seconds;
+    result_.binding_seconds += i.part->binding_seconds;
+  }
+  if (done.empty()) {
+    vault_.append({{.type = "seal-abandoned",
+                    .nodes = {{.id = batch.batch.str(), .is = "abandoned", .of = dataset_}},
+                    .body = Json::object(
+                        {{"why", "none of its files could be sealed"}, {"removed", Json(Json::Array{})}})}},
+                  {});
+    return;
+  }
+  if (target_.out != "-") {
+    const Fd out(::open(target_.out.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", target_.out);
+  }
+  const SegmentHeader header{vault_.id(), target_.dataset, batch.batch, *DatasetKeyId::parse(batch.key_id)};
+  Event event = seal_done(vault_, header, done, *batch.key, bytes, batch.version.str(), dataset(), false);
+  vault_.append({std::move(event)}, {batch.batch.str()});
+  for (const Item& i : items)
+    if (i.done && !i.source.manifest) result_.bytes += static_cast<int64_t>(i.part->object.bytes);
+  ++result_.batches;
+  for (const Item& i : items) {
+    if (!i.done) continue;
+    ++(i.source.manifest ? result_.manifests : result_.sealed);
+    const std::string before = target_.opaque ? known_place(i.source) : "";
+    known_.add(i.part->object);
+    // Its older object lies under another name, and would be restored beside it.
+    if (!before.empty() && before != i.part->object.place) remove_file(before);
+  }
+}
+
+}  // namespace kesu
