@@ -112,7 +112,8 @@ void setup_key(CLI::App& app, Context& c) {
     const KeyRecord& k = v.state().keys.at(find_key_word(v, o->name).key);
     std::string text = key_text(v.state(), k);
     for (const VersionRecord& version : k.versions)
-      if (std::string held = census_text(v.state(), census(v, version)); stays(version) && !held.empty())
+      if (std::string held = stays(version) ? census_text(v.state(), census(v.state(), version)) : "";
+          !held.empty())
         text += "  holds    " + version_name(v.state(), version) + "   " + held + "\n";
     c.show(key_json(v.state(), k), text);
   });

@@ -15,7 +15,7 @@ using sqlite::Statement;
 
 namespace {
 
-constexpr int64_t kRegistersVersion = 2;
+constexpr int64_t kRegistersVersion = 3;
 
 bool is_ours(Db& db) {
   return db.pragma("PRAGMA application_id") == kRegistersApplicationId &&
