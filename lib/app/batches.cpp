@@ -54,6 +54,7 @@ BatchRecord Batches::unpacked(const Packed& p) {
   if (b.state == "sealed") b.root = hex(p.root);
   b.n = p.n;
   b.bytes = p.bytes;
+  b.replaced = p.replaced;
   b.seq = p.seq;
   b.done_seq = p.done_seq;
   b.since = p.since;
@@ -61,7 +62,7 @@ BatchRecord Batches::unpacked(const Packed& p) {
 }
 
 void Batches::put_at_rest(BatchRecord b) const {
-  Packed p{key_of(b.id), {}, nullptr, b.n, b.bytes, b.seq, b.done_seq, b.since};
+  Packed p{key_of(b.id), {}, nullptr, b.n, b.bytes, b.replaced, b.seq, b.done_seq, b.since};
   if (b.state == "sealed") p.root = unhex32(b.root).value_or(Digest32{});
   auto shape = std::make_shared<const Shape>(
       Shape{std::move(b.state), std::move(b.version), std::move(b.dataset_key), std::move(b.location),
@@ -86,17 +87,22 @@ void Batches::take_from_rest(const Key& id) {
 }
 
 void Batches::count(const BatchRecord& b, int64_t sign) {
+  if (b.state == "abandoned" && b.n) {
+    auto it = given_up_.try_emplace(b.version).first;
+    if ((it->second += sign * b.n) == 0) given_up_.erase(it);
+  }
   if (b.state != "sealed") return;
-  auto add = [&](auto& sums, auto key, int64_t objects, int64_t bytes) {
+  auto add = [&](auto& sums, auto key, int64_t objects, int64_t bytes, int64_t replaced) {
     auto it = sums.try_emplace(std::move(key)).first;
     it->second.batches += sign;
     it->second.objects += sign * objects;
     it->second.bytes += sign * bytes;
+    it->second.replaced += sign * replaced;
     if (it->second.batches == 0) sums.erase(it);
   };
   add(kinds_, BatchKind{b.version, b.dataset_key, b.content_algorithm, b.wrap_algorithm, b.reached_by}, b.n,
-      b.bytes);
-  for (auto& [version, n] : b.under()) add(under_, std::pair(version, b.wrap_algorithm), n, 0);
+      b.bytes, b.replaced);
+  for (auto& [version, n] : b.under()) add(under_, std::pair(version, b.wrap_algorithm), n, 0, 0);
 }
 
 BatchSums Batches::sums() const {
@@ -105,6 +111,7 @@ BatchSums Batches::sums() const {
     out.batches += s.batches;
     out.objects += s.objects;
     out.bytes += s.bytes;
+    out.replaced += s.replaced;
   }
   return out;
 }
@@ -181,9 +188,10 @@ void Batches::restore_open(BatchRecord batch) {
   open_.insert(at, std::move(batch));
 }
 
-void Batches::restore(BatchesByKind kinds, BatchesUnder under, Loader loader) {
+void Batches::restore(BatchesByKind kinds, BatchesUnder under, GivenUp given_up, Loader loader) {
   kinds_ = std::move(kinds);
   under_ = std::move(under);
+  given_up_ = std::move(given_up);
   loader_ = std::move(loader);
 }
 

@@ -40,6 +40,7 @@ struct BatchRecord {
   RewrapRecord rewrap;                  // under way, or interrupted
   std::vector<std::string> objects;     // only while intended
   int64_t n = 0, bytes = 0;
+  int64_t replaced = 0;            // objects that its own were sealed over
   uint64_t seq = 0, done_seq = 0;  // of its seal-intended and seal-done
   Json actor;                      // who intended it
   Millis since = 0;                // when
@@ -58,12 +59,15 @@ struct BatchKind {
   auto operator<=>(const BatchKind&) const = default;
 };
 struct BatchSums {
-  int64_t batches = 0, objects = 0, bytes = 0;
+  int64_t batches = 0, objects = 0, bytes = 0, replaced = 0;
   bool operator==(const BatchSums&) const = default;
 };
 using BatchesByKind = std::map<BatchKind, BatchSums>;
-// (version, wrap algorithm) → how many batches have objects under it, how many objects. bytes: 0.
+// (version, wrap algorithm) → how many batches have objects under it, how many objects. bytes and replaced:
+// 0.
 using BatchesUnder = std::map<std::pair<std::string, std::string>, BatchSums>;
+// version → objects of batches under it that were abandoned.
+using GivenUp = std::map<std::string, int64_t>;
 
 class Batches {
  public:
@@ -73,12 +77,18 @@ class Batches {
   // Sums of the sealed ones, those being re-wrapped among them.
   const BatchesByKind& kinds() const { return kinds_; }
   const BatchesUnder& under() const { return under_; }
+  const GivenUp& given_up() const { return given_up_; }
   BatchSums sums() const;
   // In the order they were intended.
   const std::vector<BatchRecord>& open() const { return open_; }
 
   // Each: the batches at rest are read where they were not yet. In the order they were intended.
   std::vector<BatchRecord> all() const;
+  // The same in any order, one after the other.
+  void each(const std::function<void(const BatchRecord&)>& visit) const {
+    load();
+    each_loaded(visit);
+  }
   std::optional<BatchRecord> find(const std::string& id) const;
   const BatchRecord* find_open(const std::string& id) const;
 
@@ -86,7 +96,7 @@ class Batches {
   void add(BatchRecord batch);
   void replace(BatchRecord batch);
   // As registers give it: sums over all, those that are open, and where the others are.
-  void restore(BatchesByKind kinds, BatchesUnder under, Loader loader);
+  void restore(BatchesByKind kinds, BatchesUnder under, GivenUp given_up, Loader loader);
   void restore_open(BatchRecord batch);
   // Calls visit(batch) for each that is in memory, one after the other, without unpacking all at once.
   void each_loaded(const std::function<void(const BatchRecord&)>& visit) const;
@@ -116,7 +126,7 @@ class Batches {
     Key id;
     Digest32 root;
     std::shared_ptr<const Shape> shape;
-    int64_t n, bytes;
+    int64_t n, bytes, replaced;
     uint64_t seq, done_seq;
     Millis since;
   };
@@ -130,6 +140,7 @@ class Batches {
 
   BatchesByKind kinds_;
   BatchesUnder under_;
+  GivenUp given_up_;
   std::vector<BatchRecord> open_;
   mutable Loader loader_;  // empty: all are in memory
   mutable std::vector<Packed> rest_;

@@ -9,12 +9,50 @@ std::string plural(int64_t n, const std::string& one) {
   return std::to_string(n) + " " + one + (n == 1 ? "" : "s");
 }
 
-// Objects of this dataset that were sealed over, whatever version they are under.
-int64_t superseded_in(Vault& vault, const DatasetRecord& d) {
-  int64_t n = 0;
-  for (const BatchRecord& b : d.batches.all())
-    if (b.state == "sealed") n += vault.store().entry(b.done_seq).entry.body.num_or("replaced", 0);
-  return n;
+// What a version reaches, or ever reached: batches by an edge from it, or from a dataset key that it opens.
+class Reach {
+ public:
+  Reach(const State& state, const std::string& version) : from_{version} {
+    for (auto& [id, d] : state.datasets)
+      for (const DatasetKeyRecord& k : d.keys)
+        if (k.version == version) from_.insert(k.id);
+  }
+  bool operator()(const auto& batch) const {
+    return from_.contains(batch.version) ||
+           std::any_of(batch.reached_by.begin(), batch.reached_by.end(),
+                       [&](const std::string& id) { return from_.contains(id); });
+  }
+
+ private:
+  std::set<std::string> from_;
+};
+
+// Of the objects that the version ever held, those that lie under another one now, by that version. Sums tell
+// it but where several versions could hold them: only there the batches are read.
+std::map<std::string, int64_t> moved_away(const Batches& batches, const std::string& version,
+                                          const Reach& reaches) {
+  int64_t away = 0;
+  for (auto& [kind, sums] : batches.kinds())
+    if (reaches(kind)) away += sums.objects;
+  std::map<std::string, int64_t> out;
+  for (auto& [by, sums] : batches.under()) {
+    if (by.first == version)
+      away -= sums.objects;
+    else if (sums.objects)
+      out[by.first] = 0;
+  }
+  if (away == 0) return {};
+  if (out.size() == 1) {
+    out.begin()->second = away;
+    return out;
+  }
+  out.clear();
+  batches.each([&](const BatchRecord& b) {
+    if (b.state != "sealed" || !reaches(b)) return;
+    for (auto& [on, n] : b.under())
+      if (on != version && n) out[on] += n;
+  });
+  return out;
 }
 }  // namespace
 
@@ -29,9 +67,8 @@ int64_t Census::objects() const {
   return n;
 }
 
-Census census(Vault& vault, const VersionRecord& version, const std::set<std::string>& going) {
-  const State& state = vault.state();
-  const std::set<std::string> reached = vault.graph().reached(version.id);
+Census census(const State& state, const VersionRecord& version, const std::set<std::string>& going) {
+  const Reach reaches(state, version.id);
   Census out{version.id, {}, {}};
   auto other_stays = [&](const std::string& id) {
     const VersionRecord* v = state.version(id);
@@ -42,26 +79,25 @@ Census census(Vault& vault, const VersionRecord& version, const std::set<std::st
   for (auto& [id, d] : state.datasets) {
     if (d.state == "erased") continue;
     CensusRow row{.dataset = id};
+    if (auto n = d.batches.given_up().find(version.id); n != d.batches.given_up().end())
+      out.given_up += n->second;
     std::set<std::string> keys_in_use;
-    for (const BatchRecord& b : d.batches.all()) {
-      if (b.state == "abandoned") {
-        out.given_up += b.version == version.id ? b.n : 0;
-        continue;
-      }
-      keys_in_use.insert(b.dataset_key);
-      if (!reached.contains(b.id) && b.version != version.id) continue;
-      if (b.state != "sealed" || !b.rewrap.version.empty()) ++row.open_questions;
-      if (b.state != "sealed") continue;
-      int64_t here = 0;
-      for (auto& [on, n] : b.under()) {
-        if (on == version.id)
-          here += n;
-        else if (!other_stays(on))
-          row.elsewhere_lost += n;
-      }
-      row.objects += here;
-      row.batches += here != 0;
+    int64_t replaced = 0;
+    for (auto& [kind, sums] : d.batches.kinds()) {
+      keys_in_use.insert(kind.dataset_key);
+      replaced += sums.replaced;
     }
+    for (const BatchRecord& b : d.batches.open()) {
+      keys_in_use.insert(b.dataset_key);
+      row.open_questions += reaches(b);
+    }
+    for (auto& [by, sums] : d.batches.under())
+      if (by.first == version.id) {
+        row.objects += sums.objects;
+        row.batches += sums.objects ? sums.batches : 0;
+      }
+    for (auto& [on, n] : moved_away(d.batches, version.id, reaches))
+      if (!other_stays(on)) row.elsewhere_lost += n;
     for (const std::string& key : keys_in_use) {
       auto opened_by = [&](auto&& test) {
         return std::any_of(d.keys.begin(), d.keys.end(),
@@ -70,7 +106,7 @@ Census census(Vault& vault, const VersionRecord& version, const std::set<std::st
       if (opened_by([&](const std::string& v) { return v == version.id; }) && !opened_by(other_stays))
         ++row.dataset_keys;
     }
-    if (row.objects) row.superseded_at_most = std::min(row.objects, superseded_in(vault, d));
+    row.superseded_at_most = std::min(row.objects, replaced);
     if (row.holds()) out.rows.push_back(row);
   }
   return out;
@@ -80,7 +116,7 @@ Json census_json(Vault& vault, const KeyRecord& key) {
   Json out(Json::Array{});
   for (const VersionRecord& v : key.versions) {
     if (!stays(v)) continue;
-    Census c = census(vault, v);
+    Census c = census(vault.state(), v);
     Json datasets(Json::Array{});
     CensusRow all;
     for (const CensusRow& r : c.rows) {

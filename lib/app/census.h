@@ -19,6 +19,7 @@ struct CensusRow {
   int64_t dataset_keys = 0;          // of batches that are kept, opened by no other version that stays
   int64_t open_questions = 0;        // batches of which it is not settled what is under the version
   int64_t elsewhere_lost = 0;        // objects that were moved away, to a version that is gone since
+  bool operator==(const CensusRow&) const = default;
   bool holds() const { return objects || dataset_keys || open_questions || elsewhere_lost; }
 };
 struct Census {
@@ -30,7 +31,8 @@ struct Census {
   int64_t objects() const;
 };
 // `going`: versions that are to be destroyed together with it; what only they hold, it holds.
-Census census(Vault& vault, const VersionRecord& version, const std::set<std::string>& going = {});
+// By the sums that State keeps; the batches of a dataset are read only where these do not tell.
+Census census(const State& state, const VersionRecord& version, const std::set<std::string>& going = {});
 // [{"version","objects","batches","dataset_keys","superseded_at_most","datasets":[{"dataset","objects","batches",
 // "dataset_keys","superseded_at_most"}]}], for every version that was made and is not destroyed.
 Json census_json(Vault& vault, const KeyRecord& key);

@@ -29,7 +29,7 @@ void judge(Vault& vault, const KeyRecord& key, const VersionRecord& v, const std
   const State& state = vault.state();
   out.kept_by = kept_by_vault(vault, key, v);
   if (!out.kept_by.empty()) return;
-  Census c = census(vault, v, going);
+  Census c = census(state, v, going);
   out.relies_on = c.relies_on;
   out.given_up = c.given_up;
   if (!c.rows.empty()) {

@@ -197,6 +197,7 @@ Json row(const BatchRecord& b) {
   put(out, "content_algorithm", b.content_algorithm);
   put(out, "wrap_algorithm", b.wrap_algorithm);
   put(out, "done_seq", static_cast<int64_t>(b.done_seq));
+  put(out, "replaced", b.replaced);
   if (!b.objects.empty()) out.set("objects", list(b.objects));
   if (!b.actor.is_null()) out.set("actor", b.actor);
   if (!b.on.empty()) {
@@ -227,6 +228,7 @@ void read(const Json& j, BatchRecord& b) {
   b.content_algorithm = j.str_or("content_algorithm", "");
   b.wrap_algorithm = j.str_or("wrap_algorithm", "");
   b.done_seq = static_cast<uint64_t>(j.num_or("done_seq", 0));
+  b.replaced = j.num_or("replaced", 0);
   if (const Json* objects = j.find("objects")) b.objects = strings(*objects);
   if (const Json* actor = j.find("actor")) b.actor = *actor;
   if (const Json* on = j.find("on"))
@@ -238,7 +240,7 @@ void read(const Json& j, BatchRecord& b) {
 
 // Of its batches only the sums; each has a row of its own.
 Json row(const DatasetRecord& d) {
-  Json keys(Json::Array{}), kinds(Json::Array{}), under(Json::Array{});
+  Json keys(Json::Array{}), kinds(Json::Array{}), under(Json::Array{}), given_up(Json::Object{});
   for (const DatasetKeyRecord& k : d.keys)
     keys.push(Json::object({{"id", k.id},
                             {"version", k.version},
@@ -254,12 +256,14 @@ Json row(const DatasetRecord& d) {
                              {"reached_by", list(kind.reached_by)},
                              {"batches", sums.batches},
                              {"objects", sums.objects},
-                             {"bytes", sums.bytes}}));
+                             {"bytes", sums.bytes},
+                             {"replaced", sums.replaced}}));
   for (auto& [by, sums] : d.batches.under())
     under.push(Json::object({{"version", by.first},
                              {"wrap_algorithm", by.second},
                              {"batches", sums.batches},
                              {"objects", sums.objects}}));
+  for (auto& [version, n] : d.batches.given_up()) given_up.set(version, n);
   return Json::object({{"id", d.id},
                        {"name", d.name},
                        {"key", d.key},
@@ -268,7 +272,8 @@ Json row(const DatasetRecord& d) {
                        {"settings", d.settings},
                        {"keys", keys},
                        {"sealed", kinds},
-                       {"under", under}});
+                       {"under", under},
+                       {"given_up", given_up}});
 }
 void read(const Json& j, DatasetRecord& d, Batches::Loader loader) {
   d.id = j.str("id");
@@ -286,11 +291,14 @@ void read(const Json& j, DatasetRecord& d, Batches::Loader loader) {
   BatchesByKind kinds;
   for (const Json& k : j.at("sealed").as_array())
     kinds[{k.str("version"), k.str("dataset_key"), k.str("content_algorithm"), k.str("wrap_algorithm"),
-           strings(k.at("reached_by"))}] = {k.num("batches"), k.num("objects"), k.num("bytes")};
+           strings(k.at("reached_by"))}] = {k.num("batches"), k.num("objects"), k.num("bytes"),
+                                            k.num("replaced")};
   BatchesUnder under;
   for (const Json& u : j.at("under").as_array())
-    under[{u.str("version"), u.str("wrap_algorithm")}] = {u.num("batches"), u.num("objects"), 0};
-  d.batches.restore(std::move(kinds), std::move(under), std::move(loader));
+    under[{u.str("version"), u.str("wrap_algorithm")}] = {u.num("batches"), u.num("objects"), 0, 0};
+  GivenUp given_up;
+  for (auto& [version, n] : j.at("given_up").as_object()) given_up[version] = n.as_int();
+  d.batches.restore(std::move(kinds), std::move(under), std::move(given_up), std::move(loader));
 }
 
 Json row(const ProcessRecord& p) {

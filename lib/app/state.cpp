@@ -409,6 +409,7 @@ void State::evolve_seal(const Header& h, const Json& body) {
     batch->bytes = node.b.value_or(0);
     batch->root = node.d;
     batch->done_seq = h.seq;
+    batch->replaced = body.num_or("replaced", 0);
     batch->content_algorithm = body.str("content_algorithm");
     batch->wrap_algorithm = body.str("wrap_algorithm");
   }

@@ -124,21 +124,22 @@ std::vector<BatchRecord> Vault::batches_of(const std::string& dataset, uint64_t 
       }))
     return out;
   out.clear();
-  State then;
+  if (then_.size > size) then_ = State();
   store_->read(
-      0, size,
+      then_.size, size,  // once for all datasets
       [&](const StoredEntry& e) {
-        then.evolve(e);
+        then_.evolve(e);
         return true;
       },
       State::wants_body);
-  for (BatchRecord& b : then.datasets.at(dataset).batches.all())
+  for (BatchRecord& b : then_.datasets.at(dataset).batches.all())
     if (!b.is_open()) out.push_back(std::move(b));
   return out;
 }
 
 void Vault::rebuild() {
   state_ = State();
+  then_ = State();
   graph_.reset();
   registers_whole_ = true;
   refresh();

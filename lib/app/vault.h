@@ -108,6 +108,7 @@ class Vault {
   std::unique_ptr<Store> store_;
   State state_;
   std::optional<Graph> graph_;
+  State then_;  // folded again, where the registers no longer tell of the batches at rest; else empty
   bool registers_moved_ = false, registers_whole_ = false;
   std::map<std::string, std::unique_ptr<Provider>> open_;
   std::map<std::string, std::string> uri_overrides_;
