@@ -1,4 +1,6 @@
 // The kesu program: parse, call one use case, print. The only place that catches.
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -115,9 +117,18 @@ int run(int argc, char** argv) {
   }
 }
 
+// A descriptor 0, 1 or 2 that is closed would become the next file opened, the vault's for one, and what is
+// printed would be written into it: one on which reading (0) or writing (1, 2) fails takes its place.
+void keep_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd)
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+      ::open("/", O_PATH);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_standard_descriptors();
   kesu::harden_process();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of that write, not a death

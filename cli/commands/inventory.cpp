@@ -83,6 +83,11 @@ void setup_check(CLI::App& group, Context& c) {
                        (r.superseded ? "; " + grouped(r.superseded) + " superseded" : "") + "\n" +
                        rows_text(r.damaged, "DAMAGED") + rows_text(r.missing, "MISSING") +
                        rows_text(r.torn, "torn") + rows_text(r.orphans, "orphan");
+    if (r.undecided)
+      text += "UNDECIDED  of " + grouped(r.undecided) +
+              ": without a key an object that was sealed over cannot be told from the current one, which may "
+              "be missing. kesu inventory check " +
+              name + " tells.\n";
     if (o->quick)
       text +=
           "Quick: presence, length and header. It does not show that payloads, slots and names are what was "
@@ -99,6 +104,7 @@ void setup_check(CLI::App& group, Context& c) {
                          {"not_covered", r.not_covered},
                          {"orphans", rows_json(r.orphans)},
                          {"superseded", r.superseded},
+                         {"undecided", r.undecided},
                          {"bytes", r.bytes},
                          {"quick", r.quick}}),
            text);

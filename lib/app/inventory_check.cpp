@@ -342,6 +342,10 @@ void check_by_leaves(Vault& vault, const CheckOrder& order, InventoryCheck& resu
     return true;
   });
   const auto absent = static_cast<int64_t>(std::count(found.begin(), found.end(), false));
+  // Of the current objects not found, between absent - replaced and all may be missing: an object that was
+  // sealed over may be what was found instead, and without a key it looks like the current one.
+  result.undecided = std::min(absent, static_cast<int64_t>(leaves.size()) - replaced) -
+                     std::max<int64_t>(0, absent - replaced);
   if (absent <= replaced) {  // superseded objects have no file any more
     result.superseded = absent;
     return;

@@ -21,6 +21,9 @@ struct InventoryCheck {
   int64_t objects = 0;            // looked at: the current one of each place
   int64_t good = 0;               // of those
   int64_t superseded = 0;         // a newer one took their place
+  // Quick with paths: so many current objects may be missing beyond `missing`, since one that was sealed over
+  // cannot be told from the one that took its place.
+  int64_t undecided = 0;
   int64_t bytes = 0;              // plaintext that was authenticated; quick: sealed bytes that are there
   int64_t not_covered = 0;        // of the good: the payload was not held against the inventory
   std::vector<CheckRow> missing;  // not there, not readable, or under no key version that may open it

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
+#include "app/known_objects.h"
 #include "app/lanes.h"
 #include "app/opening_impl.h"
 #include "app/settle.h"
@@ -58,6 +60,7 @@ class ClosedTops {
 struct Outcome {
   enum { none, opened, there, manifest, failed } what = none;
   std::string name;  // opened, there: relative to the dataset; manifest: its root
+  FileTime sealed;   // a manifest: when
   uint32_t mode = 0;
   uint64_t bytes = 0;
   std::optional<Error> error;
@@ -142,7 +145,7 @@ class Opener {
       try {
         readable(vault_, vault_.state(), files[i]);
       } catch (const Error& e) {
-        outcomes[i] = {Outcome::failed, "", 0, 0, e};
+        outcomes[i] = {Outcome::failed, "", {}, 0, 0, e};
         continue;
       }
       (files[i].payload >= kLarge ? large : small).push_back(i);
@@ -178,20 +181,33 @@ class Opener {
     return "/proc/self/fd/" + std::to_string(fd.get());
   }
 
+  // By force a second object of one name would replace what the first gave, in whatever order they come: the
+  // first keeps it. Any thread.
+  void claim(const std::string& name, const ObjectId& object) {
+    const std::string id = hex(object.bytes()).substr(0, 16);
+    const auto key = KnownObjects::key_of(name);
+    std::lock_guard lock(claims_mutex_);
+    const auto [it, fresh] = claims_.try_emplace(key, KnownObjects::key_of(id));
+    if (!fresh && it->second != KnownObjects::key_of(id))
+      throw Error(Code::already_exists, name + " was opened in this run from another object already")
+          .next("open one of the two, or each into a directory of its own");
+  }
+
   void open_one(unsigned worker, const Candidate& c, Crew& crew, Outcome& out) {
     std::string by_fd, real;
     try {
       Fd fd;
       const auto choose = [&](const Metadata& m) {
-        if (m.kind == "manifest") throw IsManifest{m.name};
+        if (m.kind == "manifest") throw IsManifest{m.name, m.mtime};
         out.name = safe_relative_path(m.name);
         out.mode = m.mode;
+        if (options_.force) claim(out.name, c.header.object);
         tops_.make(out.name);
         std::string leaf;
         const int directory = places_[worker].directory_of(out.name, leaf, true);
         struct stat st {};
         if (options_.resume && ::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(st.st_mode) && m.size && static_cast<uint64_t>(st.st_size) == *m.size &&
+            S_ISREG(st.st_mode) && static_cast<uint64_t>(st.st_size) == m.size.value_or(c.payload) &&
             FileTime{st.st_mtim.tv_sec, st.st_mtim.tv_nsec} == m.mtime)
           throw IsThere{};
         real = dir_name(path_join(out_, out.name));
@@ -207,6 +223,7 @@ class Opener {
     } catch (const IsManifest& m) {
       out.what = Outcome::manifest;
       out.name = m.root;
+      out.sealed = m.sealed;
     } catch (const IsThere&) {
       out.what = Outcome::there;
     } catch (const Error& e) {
@@ -237,7 +254,7 @@ class Opener {
         opened_.add(o.name, o.mode);
         break;
       case Outcome::manifest:
-        trees_.push_back({c, o.name});
+        take_tree(c, o);
         break;
       case Outcome::failed:
         fail(c.path, *o.error);
@@ -260,9 +277,18 @@ class Opener {
       throw Error(Code::bad_input, "the tree manifest is not acceptable").cause("it is that of another root");
   }
 
+  // Of several manifests of a tree at one place the newest says what the older ones did.
+  void take_tree(const Candidate& c, const Outcome& o) {
+    auto [it, fresh] = trees_.try_emplace({dir_name(c.path), o.name}, o.sealed, c);
+    if (!fresh && std::tie(it->second.first, it->second.second.path) < std::tie(o.sealed, c.path))
+      it->second = {o.sealed, c};
+  }
+
   void restore_trees() {
     opened_.sort();
-    for (const auto& [c, root] : trees_) {
+    for (const auto& [key, tree] : trees_) {
+      const std::string& root = key.second;
+      const Candidate& c = tree.second;
       check_interrupted();
       try {
         readable(vault_, vault_.state(), c);
@@ -291,8 +317,11 @@ class Opener {
   std::vector<std::string> roots_;
   std::map<std::string, std::unique_ptr<KeyHolder>> holders_;
   std::map<std::string, std::vector<Candidate>> waiting_;  // by dataset
-  std::vector<std::pair<Candidate, std::string>> trees_;   // manifests, with their roots
+  // Manifests by place and root, each with its time.
+  std::map<std::pair<std::string, std::string>, std::pair<FileTime, Candidate>> trees_;
   OpenedNames opened_;
+  std::mutex claims_mutex_;
+  std::map<KnownObjects::Key, KnownObjects::Key> claims_;  // by force: name, object
 };
 }  // namespace
 

@@ -12,6 +12,7 @@
 #include "base/below.h"
 #include "base/crew.h"
 #include "base/interrupt.h"
+#include "seal/opening_file.h"
 
 namespace kesu {
 
@@ -30,9 +31,6 @@ class Target {
  public:
   Target(const std::string& out, const ObjectId& object, const OpenOptions& options)
       : out_(out), object_(object), options_(options) {}
-  ~Target() {
-    if (!temp_.empty()) ::unlink(temp_.c_str());
-  }
   void begin(const Metadata& m) {
     if (m.kind != "file")
       throw Error(Code::bad_input, "that object is a tree manifest, not a file")
@@ -46,35 +44,42 @@ class Target {
     final_ = "/proc/self/fd/" + std::to_string(directory) + "/" + leaf;
     if (!options_.force && exists(final_)) throw there();
     const std::string temp = opening_path(dir_name(final_), object_);
-    fd_ = Fd(::open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!fd_.ok()) throw file_error(errno, "create", path_join(dir_name(shown_), base_name(temp)));
-    temp_ = temp;
+    temp_.emplace(open_temporary(temp, path_join(dir_name(shown_), base_name(temp))));
   }
   void write(ByteView bytes) {
     check_interrupted();
     if (out_ == "-")
       write_all(STDOUT_FILENO, bytes, "standard output");
     else
-      write_all(fd_.get(), bytes, shown_);
+      write_all(temp_->fd(), bytes, shown_);
   }
   void end(const Metadata& m) {
     if (out_ == "-") return;
     const timespec times[2] = {{0, UTIME_OMIT},
                                {static_cast<time_t>(m.mtime.seconds), static_cast<long>(m.mtime.nanos)}};
-    if (::fchmod(fd_.get(), m.mode & 0777) != 0 || ::futimens(fd_.get(), times) != 0 ||
-        ::fsync(fd_.get()) != 0)
+    if (::fchmod(temp_->fd(), m.mode & 0777) != 0 || ::futimens(temp_->fd(), times) != 0 ||
+        ::fsync(temp_->fd()) != 0)
       throw file_error(errno, "finish", shown_);
+    if (!same_file(temp_->fd(), temp_->path()))
+      throw Error(Code::conflict, "another process took away the file under work").cause(shown_);
     try {
-      publish(temp_, final_, options_.force);
+      publish(temp_->path(), final_, options_.force);
     } catch (const Error& e) {
       if (e.code() == Code::already_exists) throw there();
       throw;
     }
-    temp_.clear();
+    temp_->keep();
     sync_directory(dir_name(final_));
   }
 
  private:
+  // What a killed run left is taken over; one that another process works on is not.
+  static Temporary open_temporary(const std::string& path, const std::string& shown) try {
+    return create_opening(path);
+  } catch (const Error& e) {
+    if (e.code() == Code::conflict) throw Error(e.code(), e.message()).cause(shown + " is in use");
+    throw;
+  }
   Error there() const {
     return Error(Code::already_exists, shown_ + " is already there")
         .next("choose another place, or --force replaces it");
@@ -83,8 +88,8 @@ class Target {
   const ObjectId object_;
   const OpenOptions& options_;
   std::optional<Below> place_;
-  std::string temp_, final_, shown_;
-  Fd fd_;
+  std::string final_, shown_;
+  std::optional<Temporary> temp_;  // after place_, by whose descriptor it is unlinked
 };
 }  // namespace
 

@@ -9,15 +9,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 
 #include "app/known_objects.h"
 #include "base/interrupt.h"
+#include "crypto/random.h"
 
 namespace kesu {
 
 namespace {
 constexpr uint32_t kSetId = S_ISUID | S_ISGID;
-constexpr const char* kTemp = ".kesu-link-part";
 
 Error in_the_way(const std::string& path) {
   return Error(Code::already_exists, path + " is already there")
@@ -26,6 +27,18 @@ Error in_the_way(const std::string& path) {
 
 std::string by_descriptor(int fd, const std::string& leaf) {
   return "/proc/self/fd/" + std::to_string(fd) + "/" + leaf;
+}
+
+// Makes a link under a temporary name that nobody has; the name.
+std::string new_link(const std::function<int(const char*)>& make, const std::string& shown) {
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    Bytes bytes(16);
+    system_random().fill(bytes);
+    const std::string name = ".kesu-link-" + hex(bytes);
+    if (make(name.c_str()) == 0) return name;
+    if (errno != EEXIST) break;
+  }
+  throw file_error(errno, "create the link", shown);
 }
 
 std::string word(std::string text, int64_t n) { return std::to_string(n) + " " + text + (n == 1 ? "" : "s"); }
@@ -166,10 +179,9 @@ void TreeRestore::make_symlink(const TreeRow& row) {
   std::string there(row.target.size() + 1, '\0');
   const ssize_t n = ::readlinkat(directory, leaf.c_str(), there.data(), there.size());
   if (n < 0 || std::string_view(there.data(), static_cast<size_t>(n)) != row.target) {
-    ::unlinkat(directory, kTemp, 0);  // what a killed run left
-    if (::symlinkat(row.target.c_str(), directory, kTemp) != 0)
-      throw file_error(errno, "create the link", shown(row.name));
-    put(directory, kTemp, leaf, row.name);
+    const std::string temp = new_link(
+        [&](const char* as) { return ::symlinkat(row.target.c_str(), directory, as); }, shown(row.name));
+    put(directory, temp, leaf, row.name);
   }
   ++result_.symlinks;
   set_owner(directory, leaf.c_str(), AT_SYMLINK_NOFOLLOW, row.owner, row.name);
@@ -203,10 +215,10 @@ void TreeRestore::make_link(const TreeRow& row) {
   const int directory = below_.directory_of(full(row.name), leaf);
   if (::fstatat(directory, leaf.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0 || there.st_dev != target.st_dev ||
       there.st_ino != target.st_ino) {
-    ::unlinkat(directory, kTemp, 0);
-    if (::linkat(from, target_leaf.c_str(), directory, kTemp, 0) != 0)
-      throw file_error(errno, "create the link", shown(row.name));
-    put(directory, kTemp, leaf, row.name);
+    const std::string temp = new_link(
+        [&](const char* as) { return ::linkat(from, target_leaf.c_str(), directory, as, 0); },
+        shown(row.name));
+    put(directory, temp, leaf, row.name);
   }
   ++result_.links;
 }

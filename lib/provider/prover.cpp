@@ -11,6 +11,7 @@
 
 #include <cstring>
 
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/trace.h"
 #include "crypto/mac.h"
@@ -24,6 +25,8 @@ namespace {
 constexpr size_t kFlush = 2u << 10;  // bytes that are collected before they are sent
 constexpr int kPatience = 60'000;    // milliseconds without an answer, after which it counts as dead
 constexpr int kLoginPatience = 30'000;
+constexpr int kEnd = 5'000;  // milliseconds that it gets to end by itself
+constexpr int kSlice = 100;  // milliseconds between looks for Ctrl-C
 
 // argv and envp for a program that gets nothing but the variables named.
 std::vector<char*> environment(const std::vector<std::string>& names) {
@@ -67,14 +70,15 @@ pid_t spawn(const std::string& program, const std::string& uri, int socket) {
   return failed ? -1 : pid;
 }
 
-// Is there something to read within that time?
-bool readable(int fd, int timeout) {
-  pollfd p{fd, POLLIN, 0};
-  int n;
-  while ((n = ::poll(&p, 1, timeout)) < 0 && errno == EINTR) {
+// Is the socket ready within that time, and before Ctrl-C?
+bool ready(int fd, short what, int timeout) {
+  for (int passed = 0; passed < timeout && !interrupted(); passed += kSlice) {
+    pollfd p{fd, what, 0};
+    if (::poll(&p, 1, kSlice) > 0) return true;
   }
-  return n > 0;
+  return false;
 }
+bool readable(int fd, int timeout) { return ready(fd, POLLIN, timeout); }
 
 bool receive_all(int fd, std::span<uint8_t> out, int timeout) {
   while (!out.empty()) {
@@ -132,7 +136,7 @@ bool Prover::begin(const std::string& uri, const ProviderIdentity& identity,
   try {
     const Json answer = parse_json(to_text(said), "the proving process's answer");
     const std::string code = answer.str_or("code", "");
-    if (code.empty()) return true;
+    if (code.empty()) return logged_in_ = true;
     trace("prover", "not started", {{"code", code}, {"message", answer.str_or("message", "")}}, {});
     if (code == code_text(Code::pin_wrong))
       throw Error(Code::pin_wrong, answer.str_or("message", "the provider refused the login"))
@@ -149,8 +153,17 @@ bool Prover::begin(const std::string& uri, const ProviderIdentity& identity,
 Prover::~Prover() {
   socket_ = Fd();  // it ends by itself: killed inside a login it might leave a token cut short
   if (pid_ < 0) return;
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  const auto ended = [this](int milliseconds) {
+    for (int passed = 0;; passed += 10) {
+      const pid_t got = ::waitpid(pid_, nullptr, WNOHANG);
+      if (got == pid_ || (got < 0 && errno != EINTR)) return true;
+      if (passed >= milliseconds) return false;
+      ::poll(nullptr, 0, 10);
+    }
+  };
+  if (ended(interrupted() ? kEnd / 5 : kEnd) || !logged_in_) return;
+  ::kill(pid_, SIGKILL);  // it hangs, outside of a login
+  ended(kEnd);
 }
 
 void Prover::give_up() {
@@ -160,8 +173,12 @@ void Prover::give_up() {
 
 void Prover::send(ByteView bytes) {
   while (!bytes.empty() && !dead_) {
-    const ssize_t n = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t n = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      if (!ready(socket_.get(), POLLOUT, kPatience)) return give_up();
+      continue;
+    }
     if (n <= 0) return give_up();
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
@@ -218,8 +235,8 @@ void Prover::wait(Claim& claim) {
     flush();
   }
   while (claim.verdict == Verdict::open) {
-    // One thread at a time waits and takes: an answer that another one took would be waited for in vain. Others
-    // submit meanwhile.
+    // One thread at a time waits and takes: an answer that another one took would be waited for in vain.
+    // Others submit meanwhile.
     std::lock_guard reading(reading_);
     if (claim.verdict != Verdict::open) break;
     if (!dead_ && !readable(socket_.get(), kPatience)) give_up();

@@ -58,6 +58,7 @@ class Prover {
   Bytes out_;                   // under send_
   std::deque<Claim*> waiting_;  // under answers_: submitted, in order
   std::atomic<bool> dead_{false};
+  bool logged_in_ = false;  // killed before, inside the login, it might leave a token cut short
 };
 
 // The other side: `kesu-probe prove`, over the socket at `fd`, until it is closed.

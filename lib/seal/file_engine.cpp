@@ -11,6 +11,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/interrupt.h"
 #include "seal/damage.h"
 #include "seal/engine_impl.h"
 #include "seal/files_impl.h"
@@ -166,6 +167,7 @@ class FileRuns {
     const uint64_t at = run.number * cut_.plain();
     if (holes_ && run.plain && hole(fd_, at, run.plain)) {
       std::ranges::fill(run.buffer, uint8_t{0});
+      if (run.last) no_more();
       return true;
     }
     const ssize_t n = pieces_of(run, cut_.chunk).transfer(::preadv, fd_, at);
@@ -174,10 +176,25 @@ class FileRuns {
       facts_.check();
       throw changed(payload_, at);
     }
+    if (run.last) no_more();
     return true;
   }
 
  private:
+  // Files of some file systems say a size that is not theirs, /proc's say 0: they would be sealed cut short.
+  void no_more() const {
+    uint8_t byte;
+    ssize_t n;
+    while ((n = ::pread(fd_, &byte, 1, static_cast<off_t>(payload_))) < 0 && errno == EINTR)
+      check_interrupted();
+    if (n < 0) throw file_error(errno, "read", "the source");
+    if (n == 0) return;
+    facts_.check();
+    throw Error(Code::conflict, "the source gives more bytes than its size says")
+        .cause("its size says " + std::to_string(payload_))
+        .next("cat FILE | kesu seal DATASET - --name NAME");
+  }
+
   const Cut cut_;
   const uint64_t payload_;
   RunNumbers numbers_;

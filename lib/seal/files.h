@@ -25,7 +25,9 @@ FileFacts file_facts(int fd);  // fstat; throws io_failed
 // devices are read as they come, unchecked; waiting for one ends with Ctrl-C, or when `crew` has stopped.
 class FdSource {
  public:
-  explicit FdSource(int fd, const Crew* crew = nullptr);
+  // `from_here`: from where the descriptor stands, as a pipe is read, unchecked and without a size; for
+  // standard input that is a regular file.
+  explicit FdSource(int fd, const Crew* crew = nullptr, bool from_here = false);
   size_t operator()(std::span<uint8_t> out);
   const FileFacts& facts() const { return facts_; }
   void check() const;
