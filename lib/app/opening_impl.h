@@ -21,6 +21,7 @@ struct Candidate {
 // Thrown out of an opening when the metadata says what it is.
 struct IsManifest {
   std::string root;
+  FileTime sealed;
 };
 struct IsThere {};
 

@@ -41,7 +41,9 @@ SealSource source_of(const std::string& top, const TreeFile& file) {
 std::string place_of(const SealTarget& t, const SealSource& s, const ObjectId& object) {
   if (t.out == "-") return "";
   if (t.opaque) return path_join(t.out, hex(object.bytes()) + ".kesu");
-  return path_join(t.out, (s.manifest ? path_join(s.file.name, kManifestName) : s.file.name) + ".kesu");
+  return path_join(
+      t.out,
+      (s.manifest ? path_join(s.file.name, kManifestName) + hex(object.bytes()) : s.file.name) + ".kesu");
 }
 
 Error sealed_over(const std::string& place) {
@@ -210,14 +212,14 @@ SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object,
     std::string leaf;
     const int directory = directory_of(place, leaf);
     out.over = object_under(directory, leaf, place, target_);
-    // The manifest follows the tree; a file's older content goes only when asked.
-    if (out.over && !target_.replace && !s.manifest) throw sealed_over(place);
+    if (out.over && !target_.replace) throw sealed_over(place);
     // And only what the inventory has there.
     if (out.over && out.over != s.over) throw sealed_meanwhile(place);
     const At at{directory, dir_name(place)};
     if (s.manifest) {
       request.metadata.mode = 0600;
       request.metadata.size = s.manifest->bytes();
+      request.metadata.mtime = s.file.mtime;
       sealed = seal_source_to(request, s.manifest->source(), at, wrap, random_);
     } else {
       sealed = seal_file_to(request, fd, at, wrap, random_, crew);

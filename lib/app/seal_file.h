@@ -40,8 +40,8 @@ struct SealSource {
 // A file found in `top` (an absolute path).
 SealSource source_of(const std::string& top, const TreeFile& file);
 
-// The name under which a directory's manifest lies in it.
-constexpr std::string_view kManifestName = ".kesu-tree";
+// Manifests lie in their directories as `.kesu-tree-<object, 32 hex>.kesu`: none is ever written over.
+constexpr std::string_view kManifestName = ".kesu-tree-";
 
 // Where the object goes; "" for standard output.
 std::string place_of(const SealTarget& target, const SealSource& source, const ObjectId& object);

@@ -58,7 +58,7 @@ DatasetRecord& Sealer::dataset() { return vault_.state().datasets.at(dataset_); 
 
 std::string Sealer::known_place(const SealSource& s) const {
   ObjectId object;
-  if (target_.opaque) {
+  if (target_.opaque || s.manifest) {
     const auto named = known_.named(s.file.name);
     if (!named) return "";
     object = *named;
@@ -105,9 +105,6 @@ void Sealer::add(SealSource source) {
     if (target_.opaque && !target_.replace)
       if (const std::string place = known_place(source); !place.empty() && exists(place))
         throw sealed_over(place);
-    if (!target_.opaque && source.file.name.ends_with("/" + std::string(kManifestName)))
-      throw Error(Code::already_exists, source.path + " has the name of the manifests that seal makes")
-          .next("rename it, or seal with --opaque-names");
   } catch (const Error& e) {
     if (ends_all(e)) throw;
     result_.failed.push_back({source.path, text_of(e), e.code()});
@@ -145,7 +142,8 @@ bool Sealer::add_manifest(const std::string& path, const TreeManifest& manifest,
     return false;
   }
   if (same_manifest(source)) return true;
-  if (!place.empty() && !target_.opaque) source.over = known_.at_place(place)->object;
+  const Millis now = vault_.now();
+  source.file.mtime = {now / 1000, now % 1000 * 1'000'000};
   const int64_t before = result_.manifests;
   batch_.push_back(
       {std::move(source), vault_.env().random.id<ObjectId>(), std::nullopt, false, std::nullopt});

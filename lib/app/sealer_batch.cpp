@@ -237,8 +237,9 @@ void Sealer::finish(Running& batch) {
     if (i.failure) result_.failed.push_back({i.source.path, text_of(*i.failure), i.failure->code()});
     if (!i.done) continue;
     SegmentObject& o = i.part->object;
-    // Under hidden names, the object of that name: its file goes when this is recorded.
-    const std::string before = target_.opaque ? known_place(i.source) : o.place;
+    // Under hidden names, the object of that name: its file goes when this is recorded. A manifest is written
+    // over none, and the newest counts.
+    const std::string before = i.source.manifest ? "" : target_.opaque ? known_place(i.source) : o.place;
     if (const KnownObjects::Object* older = before.empty() ? nullptr : known_.at_place(before))
       o.supersedes = older->object;
     bytes += static_cast<int64_t>(o.bytes);
@@ -268,7 +269,7 @@ void Sealer::finish(Running& batch) {
   for (const Item& i : items) {
     if (!i.done) continue;
     ++(i.source.manifest ? result_.manifests : result_.sealed);
-    const std::string before = target_.opaque ? known_place(i.source) : "";
+    const std::string before = target_.opaque && !i.source.manifest ? known_place(i.source) : "";
     known_.add(i.part->object);
     // Its older object lies under another name, and would be restored beside it.
     if (!before.empty() && before != i.part->object.place) remove_file(before);

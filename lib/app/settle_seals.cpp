@@ -68,7 +68,7 @@ void look_below(Below& below, const std::set<std::string>& intended, Leftovers& 
 
 // Errors: sealed_damaged where it does not open to its end, those of unwrap_slot.
 SegmentObject open_whole(Vault& vault, const DatasetRecord& dataset, const SealedInput& in,
-                         const ObjectHeader& found) {
+                         const ObjectHeader& found, bool& manifest) {
   OpenedObject opened = open_object(
       in,
       [&](const Slot& s, ByteView aad) { return unwrap_slot(vault, dataset, s, aad, ProcessFor::moving); },
@@ -77,6 +77,7 @@ SegmentObject open_whole(Vault& vault, const DatasetRecord& dataset, const Seale
   o.object = found.object;
   o.leaf = inventory_leaf(found, found.payload_bound ? payload_root_of(in, found) : Digest32{});
   o.name = opened.metadata.name;
+  manifest = opened.metadata.kind == "manifest";
   o.bytes = opened.plain_bytes;
   o.mode = opened.metadata.mode;
   o.mtime = opened.metadata.mtime;
@@ -88,9 +89,9 @@ SegmentObject open_whole(Vault& vault, const DatasetRecord& dataset, const Seale
 // wrongly says nothing about a file. nullopt: it does not open under a key that does.
 std::optional<SegmentObject> open_twice(Vault& vault, const DatasetRecord& dataset, const BatchRecord& batch,
                                         const SealedInput& in, const ObjectHeader& found,
-                                        const std::string& path) {
+                                        const std::string& path, bool& manifest) {
   try {
-    return open_whole(vault, dataset, in, found);
+    return open_whole(vault, dataset, in, found, manifest);
   } catch (const Error& e) {
     if (e.code() != Code::sealed_damaged) throw;
     if (!same_place(batch)) throw;  // in a copy of the place, damage is the copy's
@@ -101,7 +102,7 @@ std::optional<SegmentObject> open_twice(Vault& vault, const DatasetRecord& datas
         .cause("it does not open, and neither does the canary of its key, " + version_name(vault.state(), v))
         .next("kesu provider test " + vault.state().providers.at(v.provider).name);
   try {
-    return open_whole(vault, dataset, in, found);
+    return open_whole(vault, dataset, in, found, manifest);
   } catch (const Error& e) {
     if (e.code() != Code::sealed_damaged) throw;
     return std::nullopt;
@@ -177,7 +178,8 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     const std::string object = hex(found.object.bytes());
     if (found.vault != vault.id() || found.dataset.str() != dataset_id || !intended.contains(object))
       continue;
-    auto whole = open_twice(vault, dataset, batch, in, found, path);
+    bool manifest = false;
+    auto whole = open_twice(vault, dataset, batch, in, found, path, manifest);
     if (!whole) {
       damaged[name] = object;
       continue;
@@ -185,6 +187,11 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     whole->place = path;
     // Under hidden names the object of that name; its file goes at the next sealing there.
     const bool hidden = base_name(path) == object + ".kesu";
+    if (manifest) {  // written over none
+      whole->place = path;
+      adopted.push_back(std::move(*whole));
+      continue;
+    }
     const auto& older = hidden ? of_name : at_place;
     if (auto it = older.find(hidden ? whole->name : path); it != older.end()) whole->supersedes = it->second;
     adopted.push_back(std::move(*whole));
