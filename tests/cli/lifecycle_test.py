@@ -126,7 +126,7 @@ class States(scenario.World):
         self.seal("loans-2019", {"a.txt": b"one"})
         source = self.write("b.txt", b"two", below="more")
         self.act("suspend", "loans")
-        self.box.kesu("open", self.out, "-o", self.box.path / "o1", code=3, error="state-refused")
+        self.box.kesu("open", self.out / "src" / "a.txt.kesu", "-o", self.box.path / "o1", code=3, error="state-refused")
         self.box.kesu("seal", "loans-2019", source, "-o", self.out, code=3, error="state-refused")
         self.act("resume", "loans")
         self.assertEqual(len(self.opened(self.out)), 1)
@@ -134,7 +134,7 @@ class States(scenario.World):
         self.assertEqual(len(self.opened(self.out)), 1)
         self.box.kesu("seal", "loans-2019", source, "-o", self.out, code=3, error="state-refused")
         self.act("compromise", "loans")
-        self.box.kesu("open", self.out, "-o", self.box.path / "o2", code=3, error="state-refused")
+        self.box.kesu("open", self.out / "src" / "a.txt.kesu", "-o", self.box.path / "o2", code=3, error="state-refused")
         self.box.kesu("open", self.out, "-o", self.box.path / "o3", "--accept-compromised", "court order 7")
         said = [e["body"]["purpose"] for e in self.entries() if e["type"] == "objects-opened"]
         self.assertIn("court order 7", said[-1])
