@@ -168,9 +168,12 @@ int FileSealer::directory_of(const std::string& place, std::string& leaf) {
 }
 
 namespace {
-SealedFile seal_to_stdout(SealRequest request, int source_fd, const WrapKey& wrap, Random& random,
-                          Crew& crew) {
-  FdSource source(source_fd, &crew);
+// Standard input is read from where it stands, also where it is a regular file.
+bool is_stdin(const SealSource& s) { return s.top.empty() && !s.manifest; }
+
+SealedFile seal_to_stdout(SealRequest request, int source_fd, bool from_here, const WrapKey& wrap,
+                          Random& random, Crew& crew) {
+  FdSource source(source_fd, &crew, from_here);
   SealedFile out;
   out.source = source.facts();
   request.metadata.mode = out.source.mode;
@@ -204,7 +207,7 @@ SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object,
     const WrapKey wrap = [&](const Secret& key, ByteView aad) {
       return lanes_.wrap(lane_, version, key, aad, s.path);
     };
-    sealed = seal_to_stdout(request, fd, wrap, random_, crew);
+    sealed = seal_to_stdout(request, fd, is_stdin(s), wrap, random_, crew);
   } else {
     const WrapKey wrap = [&](const Secret& key, ByteView aad) {
       return lanes_.wrap_later(lane_, version, key, aad, s.path);
@@ -221,6 +224,11 @@ SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object,
       request.metadata.size = s.manifest->bytes();
       request.metadata.mtime = s.file.mtime;
       sealed = seal_source_to(request, s.manifest->source(), at, wrap, random_);
+    } else if (is_stdin(s) && file_facts(fd).regular) {
+      FdSource source(fd, &crew, true);
+      request.metadata.mode = source.facts().mode;
+      request.metadata.mtime = source.facts().mtime;
+      sealed = seal_source_to(request, std::ref(source), at, wrap, random_);
     } else {
       sealed = seal_file_to(request, fd, at, wrap, random_, crew);
     }

@@ -89,6 +89,57 @@ class Options(scenario.World):
         listed = {o["name"]: o["bytes"] for o in self.box.kesu("inventory", "list", "loans-2019").json}
         self.assertEqual(listed[f"dump-{5 * CHUNK + 7}.sql"], 5 * CHUNK + 7)
 
+    def test_standard_input_is_read_from_where_it_stands(self):
+        whole = self.box.path / "whole"
+        whole.write_bytes(b"header\n" + b"body" * CHUNK)
+        for out in ("-", self.out):
+            with open(whole, "rb", buffering=0) as file:
+                file.read(7)
+                done = subprocess.run([harness.program("kesu"), "--vault", str(self.box.vault), "seal", "loans-2019", "-", "--name",
+                                       "rest", "-o", str(out)], stdin=file, env={**os.environ, **self.box.env}, capture_output=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            if out == "-":
+                self.assertEqual(self.pipe("open", "-", "-o", "-", data=done.stdout).stdout, b"body" * CHUNK)
+        self.assertEqual(self.opened(self.out / "rest.kesu"), {"rest": b"body" * CHUNK})
+
+    # What must not be lost.
+
+    def test_an_older_manifest_is_not_forgotten(self):
+        src = self.source({"a.csv": b"1", "b": b"2"})
+        (src / "link").symlink_to("b")
+        (src / "empty").mkdir()
+        self.sealed(src, "--remove-source")
+        self.assertFalse(os.path.lexists(src / "link"))
+        self.write("c.csv", b"3")                                    # next month: the same directory, other files
+        self.sealed(src, "--include", "*.csv", "--remove-source")
+        self.assertEqual(self.opened(self.out), {"src/a.csv": b"1", "src/b": b"2", "src/link": b"2", "src/c.csv": b"3"})
+        self.assertEqual(os.readlink(self.box.path / "opened" / "src" / "link"), "b")
+        self.assertTrue((self.box.path / "opened" / "src" / "empty").is_dir())
+
+    def test_unchanged_means_that_the_object_is_in_its_place(self):
+        src = self.source({"a": b"one"})
+        self.sealed(src)
+        place = self.out / "src" / "a.kesu"
+        for spoilt in (b"", place.read_bytes()[:-1]):
+            place.write_bytes(spoilt)
+            result = self.sealed(src, code=(3, 8))
+            self.assertEqual(result.get("unchanged", 0), 0, result)
+
+    def test_another_file_system_below_out_is_refused(self):
+        src = self.source({"a": b"one"})
+        mount = self.out / "src"
+        mount.mkdir(parents=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mount], capture_output=True)
+        if done.returncode:
+            self.skipTest(f"no mounts here: {done.stderr.decode().strip()}")
+        try:
+            self.box.kesu("seal", "loans-2019", src / "a", "-o", self.out)
+            error = self.box.kesu("seal", "loans-2019", src, "-o", self.out, code=(3, 8)).stdout
+            self.assertIn("another file system", error)
+            self.assertEqual(list(mount.iterdir()), [])
+        finally:
+            subprocess.run(["umount", mount], check=True)
+
     def test_standard_input_wants_a_name(self):
         done = self.pipe("seal", "loans-2019", "-", "-o", self.out, data=b"x", code=2)
         self.assertIn(b"--name", done.stderr)

@@ -1,0 +1,61 @@
+"""Sources that lie about their size, closed standard descriptors, names that meet, streams that were killed."""
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import scenario
+
+
+class Odd(scenario.World):
+    def test_a_source_with_more_bytes_than_its_size_is_not_sealed_cut_short(self):
+        r = self.box.kesu("seal", "loans-2019", "/proc/version", "-o", self.out, code=None)
+        self.assertNotEqual(r.code, 0)
+        self.assertIn("more bytes than its size", r.stdout)
+        self.assertFalse(list(self.out.rglob("*version*")))
+
+    def test_a_closed_standard_input_is_an_error(self):
+        command = [str(w) for w in self.box.kesu_command("seal", "loans-2019", "-", "--name", "n", "-o", self.out)]
+        r = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *command], env=self.box.env, capture_output=True)
+        self.assertEqual(r.returncode, 1, r.stdout)
+        self.assertIn(b"Bad file descriptor", r.stdout)
+
+    def test_a_file_named_like_a_temporary_link_stays(self):
+        self.write(".kesu-link-part", b"precious\n")
+        os.symlink("nowhere", self.box.state / "src" / "z")
+        self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out)
+        to = self.box.path / "links"
+        self.box.kesu("open", self.out, "-o", to)
+        self.assertEqual((to / "src/.kesu-link-part").read_bytes(), b"precious\n")
+        self.assertEqual(os.readlink(to / "src/z"), "nowhere")
+
+    def test_a_killed_stream_is_taken_over_and_resume_knows_what_came_from_a_pipe(self):
+        self.box.kesu("seal", "loans-2019", "-", "--name", "dump", "-o", self.out, stdin=b"A" * 5_000_000)
+        to = self.box.path / "stream"
+        data = (self.out / "dump.kesu").read_bytes()
+        command = [str(w) for w in self.box.kesu_command("open", "-", "-o", to)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, env=self.box.env, stdout=subprocess.DEVNULL) as p:
+            p.stdin.write(data[:3_000_000])
+            p.stdin.flush()
+            end = time.time() + 30
+            while not list(to.rglob(".*.kesu-open")) and time.time() < end:
+                time.sleep(.02)
+            self.assertTrue(list(to.rglob(".*.kesu-open")))
+            p.send_signal(signal.SIGKILL)
+        subprocess.run(command, input=data, env=self.box.env, stdout=subprocess.DEVNULL, check=True)
+        self.assertEqual([p.name for p in to.rglob("*")], ["dump"])
+        self.assertEqual(self.box.kesu("open", self.out, "-o", to, "--resume").json["already"], 1)
+
+    def test_by_force_two_objects_of_one_name_do_not_replace_each_other(self):
+        for n in (b"1", b"2"):
+            self.box.kesu("seal", "loans-2019", "-", "--name", "same", "-o", self.out / n.decode(), stdin=n)
+        r = self.box.kesu("open", self.out, "-o", self.box.path / "same", "--force", code=None)
+        self.assertEqual((r.code, r.json["opened"], [f["code"] for f in r.json["failed"]]), (8, 1, ["already-exists"]))
+
+
+if __name__ == "__main__":
+    scenario.main()
