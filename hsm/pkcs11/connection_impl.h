@@ -17,8 +17,8 @@ class Connection {
   // ProviderFactory::open.
   Connection(Uri uri, std::shared_ptr<CallLog> log);
 
-  // A further session of the same login, with bookkeeping of its own. Errors: session_lost and those of a login,
-  // where the login does not stand.
+  // A further session of the same login, with bookkeeping of its own. Errors: session_lost and those of a
+  // login, where the login does not stand.
   Connection(const Connection& of);
   Connection& operator=(const Connection&) = delete;
 

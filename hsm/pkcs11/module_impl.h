@@ -17,7 +17,8 @@
 
 namespace kesu::p11 {
 
-// Which calls were made and what they answered, without arguments. Providers of several threads may share one.
+// Which calls were made and what they answered, without arguments. Providers of several threads may share
+// one.
 class CallLog {
  public:
   void add(const char* call, CK_RV rv, std::chrono::steady_clock::duration took);

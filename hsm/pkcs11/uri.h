@@ -16,8 +16,8 @@ struct Uri {
   // `x-kesu-try-pin=1`: spend one attempt although the token counts failed ones. Added by the command line
   // for one run (provider test --try-pin), never recorded.
   bool try_pin = false;
-  // `x-kesu-one-login=1`: a login that is lost is not replaced. Added for a process that helps another one, so
-  // that the two of them together try a wrong PIN once.
+  // `x-kesu-one-login=1`: a login that is lost is not replaced. Added for a process that helps another one,
+  // so that the two of them together try a wrong PIN once.
   bool one_login = false;
 
   // RFC 7512 §2.3. Throws Error bad_input naming the attribute: unknown, twice, badly encoded, `pin-value`, a

@@ -18,9 +18,9 @@ struct CheckRow {
 struct InventoryCheck {
   std::string dataset;
   bool quick = false;
-  int64_t objects = 0;            // looked at: the current one of each place
-  int64_t good = 0;               // of those
-  int64_t superseded = 0;         // a newer one took their place
+  int64_t objects = 0;     // looked at: the current one of each place
+  int64_t good = 0;        // of those
+  int64_t superseded = 0;  // a newer one took their place
   // Quick with paths: so many current objects may be missing beyond `missing`, since one that was sealed over
   // cannot be told from the one that took its place.
   int64_t undecided = 0;

@@ -44,7 +44,8 @@ void Durable::sync() {
     if (::syncfs(file.first.get()) != 0) throw file_error(errno, "make durable", file.second);
 }
 
-FileLook look_at(const VaultId& vault, const std::string& dataset, const ObjectId& object, const std::string& path) {
+FileLook look_at(const VaultId& vault, const std::string& dataset, const ObjectId& object,
+                 const std::string& path) {
   FileLook out;
   Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd.ok()) {

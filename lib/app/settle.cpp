@@ -140,8 +140,7 @@ void settle_destructions(Vault& vault) {
 void settle_processes(Vault& vault) {
   std::vector<std::string> open;
   for (auto& [id, p] : vault.state().processes)
-    if (!is_this_process(p.actor) && may_settle(vault, p.actor, p.until - kUnseen))
-      open.push_back(id);
+    if (!is_this_process(p.actor) && may_settle(vault, p.actor, p.until - kUnseen)) open.push_back(id);
   for (const std::string& id : open) {
     bool seen = has_ended(vault.state().processes.at(id).actor).value_or(false);
     vault.append(
@@ -206,7 +205,7 @@ std::vector<Question> open_questions(Vault& vault) {
     }
   for (auto& [id, p] : state.processes)
     add(id, "does the process that holds keys of " + p.dataset + " (" + p.purpose + ") still run?", p.actor,
-          p.until - kUnseen);
+        p.until - kUnseen);
   return out;
 }
 

@@ -13,7 +13,6 @@
 
 namespace kesu {
 
-
 // Sealed objects whose protection re-wrapping cannot mend: only sealing anew (fresh data keys), or erasing.
 struct ResealDue {
   bool due = false;

@@ -215,9 +215,9 @@ void TreeRestore::make_link(const TreeRow& row) {
   const int directory = below_.directory_of(full(row.name), leaf);
   if (::fstatat(directory, leaf.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0 || there.st_dev != target.st_dev ||
       there.st_ino != target.st_ino) {
-    const std::string temp = new_link(
-        [&](const char* as) { return ::linkat(from, target_leaf.c_str(), directory, as, 0); },
-        shown(row.name));
+    const std::string temp =
+        new_link([&](const char* as) { return ::linkat(from, target_leaf.c_str(), directory, as, 0); },
+                 shown(row.name));
     put(directory, temp, leaf, row.name);
   }
   ++result_.links;

@@ -1,7 +1,7 @@
 // The provider port: a place where keys live (docs/spec/provider-port.md). Adapters stand in hsm/. Every
 // adapter implements all of it; what a provider cannot do is said by its capabilities and refused with
-// mechanism_absent. One Provider object is one session of a login and serves one thread; several may be open at
-// once.
+// mechanism_absent. One Provider object is one session of a login and serves one thread; several may be open
+// at once.
 #pragma once
 #include <memory>
 #include <optional>
@@ -174,10 +174,10 @@ class Provider {
  public:
   virtual ~Provider() = default;
 
-  // A further session of this login, for another thread: nothing is asked of a person, and no PIN is given while
-  // the login stands. Neither depends on the life of the other. Called by the thread that this one serves.
-  // Errors: mechanism_absent where an adapter has no such thing; session_lost, and those of a login, where the
-  // login was lost and is not to be had again.
+  // A further session of this login, for another thread: nothing is asked of a person, and no PIN is given
+  // while the login stands. Neither depends on the life of the other. Called by the thread that this one
+  // serves. Errors: mechanism_absent where an adapter has no such thing; session_lost, and those of a login,
+  // where the login was lost and is not to be had again.
   virtual std::unique_ptr<Provider> another();
   // Do several sessions of one process, used at once, do more together than one does?
   virtual bool scales() const { return false; }

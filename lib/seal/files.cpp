@@ -88,8 +88,7 @@ FileFacts file_facts(int fd) {
   return f;
 }
 
-FdSource::FdSource(int fd, const Crew* crew, bool from_here)
-    : fd_(fd), crew_(crew), facts_(file_facts(fd)) {
+FdSource::FdSource(int fd, const Crew* crew, bool from_here) : fd_(fd), crew_(crew), facts_(file_facts(fd)) {
   if (from_here) facts_.regular = false, facts_.size = 0;
   if (facts_.regular && facts_.size > (1u << 20)) ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 }
