@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "app/actor.h"
@@ -101,13 +102,18 @@ size_t Sealer::begin_batch(std::vector<Item> items) {
   now.items = std::move(items);
   running_ = std::move(now);
   const size_t taken = running_.items.size();
-  running_.thread = std::thread([this] {
+  const auto work = [this] {
     try {
       seal_items(running_.items, running_.version);
     } catch (...) {
       running_.ends = std::current_exception();
     }
-  });
+  };
+  try {
+    running_.thread = std::thread(work);
+  } catch (const std::system_error&) {  // no thread to be had: one after the other, then
+    work();
+  }
   finish(before);
   return taken;
 }

@@ -90,7 +90,7 @@ class EraseRun(kill_world.World):
         inspected = of_type(entries, "erasure-inspected")
         self.assertEqual([e["body"]["result"] for e in inspected], [{"absent": 2, "refused": 0, "unknown": 0, "usable": 0}])
         erased = [n for e in of_type(entries, "dataset-erased") for n in e["nodes"]]
-        self.assertEqual([(n["is"], n["of"], n["n"]) for n in erased], [("erased", self.erasure, 6)])
+        self.assertEqual([(n["is"], n["of"], n["n"]) for n in erased], [("erased", self.erasure, 8)])  # six files, and the manifests of two trees
         done = of_type(entries, "destroy-done")
         self.assertEqual(sorted(e["nodes"][0]["id"] for e in done), sorted(self.doomed))
         for entry in done:

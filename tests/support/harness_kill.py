@@ -47,14 +47,22 @@ def shard_of_environment():
     return int(index), int(count)
 
 
-def traced(command, at=0, env=None, cwd=None, timeout=120):
-    """Runs a command under the tracer, killed before call `at` (0: never). Returns (calls, killed, exit code)."""
+def kill_while_publishing(command, out, published, env=None, cwd=None):
+    """Runs a sealing into the directory `out`, killed when so many of its objects bear their final names."""
+    *_, killed, result = traced(command, published + 1, env, cwd, only=("--call", "renameat2", "--under", f"{out}/"))
+    if not killed:
+        raise harness.HarnessError(f"it ended before the kill\n{result}")
+
+
+def traced(command, at=0, env=None, cwd=None, timeout=120, only=()):
+    """Runs a command under the tracer, killed before call `at` (0: never) of those that `only` (options of kill_at)
+    leaves. Returns (calls, killed, exit code)."""
     environment = dict(os.environ if env is None else env)
     # LeakSanitizer cannot work under a tracer.
     environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
     with tempfile.TemporaryDirectory(prefix="kesu-kill-") as directory:
         report = Path(directory) / "report"
-        words = [harness.program("kill_at"), "--at", str(at), "--report", str(report), "--", *map(os.fspath, command)]
+        words = [harness.program("kill_at"), "--at", str(at), *only, "--report", str(report), "--", *map(os.fspath, command)]
         try:
             done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, env=environment, cwd=cwd,
                                   timeout=timeout, check=False)

@@ -1,5 +1,5 @@
-// kill_at [--at N] --report FILE -- COMMAND…: runs a command and kills it just before its N-th state-changing
-// call.
+// kill_at [--at N] [--call NAME] [--under PATH] --report FILE -- COMMAND…: runs a command and kills it just
+// before its N-th state-changing call; with --call and --under, the N-th of that name and below that path.
 //
 // The whole process tree is killed, and the N-th call does not happen (tracer.h says which calls count).
 // Report, one line each: `call ORDINAL NAME TASK TARGET` (TASK counts tasks by first appearance, the command
@@ -12,22 +12,26 @@
 
 int main(int argc, char** argv) {
   long at = 0;
-  std::string report_path;
+  std::string report_path, name, under;
   int i = 1;
   for (; i < argc && std::strcmp(argv[i], "--") != 0; i += 2) {
     if (i + 1 >= argc) break;
     if (!std::strcmp(argv[i], "--at")) at = std::strtol(argv[i + 1], nullptr, 10);
     if (!std::strcmp(argv[i], "--report")) report_path = argv[i + 1];
+    if (!std::strcmp(argv[i], "--call")) name = argv[i + 1];
+    if (!std::strcmp(argv[i], "--under")) under = argv[i + 1];
   }
   if (i + 1 >= argc || report_path.empty()) {
-    std::fprintf(stderr, "usage: kill_at [--at N] --report FILE -- COMMAND [ARGUMENT…]\n");
+    std::fprintf(stderr, "usage: kill_at [--at N] [--call NAME] [--under PATH] --report FILE -- COMMAND [ARGUMENT…]\n");
     return 125;
   }
   FILE* report = traced::open_report(report_path);
   bool killed = false;
+  long met = 0;
   const int code = traced::run(argv + i + 1, [&](const traced::Call& call) {
     std::fprintf(report, "call %ld %s %d %s\n", call.ordinal, call.name, call.task, call.target.c_str());
-    killed = call.ordinal == at;
+    if ((!name.empty() && name != call.name) || !call.target.starts_with(under)) return traced::Verdict();
+    killed = ++met == at;
     return traced::Verdict{.kill = killed};
   });
   if (killed)

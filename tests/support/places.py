@@ -39,7 +39,7 @@ def ext4(place, image, size, inodes=None, project=None, block_limit=None):
     with open(image, "wb") as file:
         file.truncate(size)
     features = ["-O", "^has_journal" + (",project,quota" if project else "")]
-    run("mkfs.ext4", "-q", "-F", "-m", "0", *features, *(["-E", "quotatype=prjquota"] if project else []),
+    run("mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", *features, *(["-E", "quotatype=prjquota"] if project else []),
         *(["-N", inodes] if inodes else []), image)
     run("mount", "-o", "loop" + (",prjquota" if project else ""), image, place)
     try:
