@@ -22,7 +22,9 @@ int main(int argc, char** argv) {
     if (!std::strcmp(argv[i], "--under")) under = argv[i + 1];
   }
   if (i + 1 >= argc || report_path.empty()) {
-    std::fprintf(stderr, "usage: kill_at [--at N] [--call NAME] [--under PATH] --report FILE -- COMMAND [ARGUMENT…]\n");
+    std::fprintf(
+        stderr,
+        "usage: kill_at [--at N] [--call NAME] [--under PATH] --report FILE -- COMMAND [ARGUMENT…]\n");
     return 125;
   }
   FILE* report = traced::open_report(report_path);
