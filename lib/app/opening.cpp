@@ -140,7 +140,9 @@ class Opener {
     lanes_.allow_all(vault_.state().datasets.at(dataset), purpose_of(options_));
     record_opening(vault_, holder->id(), dataset, files, options_);
     std::vector<Outcome> outcomes(files.size());
-    std::vector<size_t> small, large;
+    // Copies of one object one after the other: they go through one temporary name, which is locked.
+    std::map<ObjectId, std::vector<size_t>> small;
+    std::vector<size_t> large;
     for (size_t i = 0; i < files.size(); ++i) {
       try {
         readable(vault_, vault_.state(), files[i]);
@@ -148,7 +150,7 @@ class Opener {
         outcomes[i] = {Outcome::failed, "", {}, 0, 0, e};
         continue;
       }
-      (files[i].payload >= kLarge ? large : small).push_back(i);
+      (files[i].payload >= kLarge ? large : small[files[i].header.object]).push_back(i);
     }
     const auto one = [&](unsigned worker, size_t i, Crew& crew) {
       open_one(worker, files[i], crew, outcomes[i]);
@@ -156,9 +158,12 @@ class Opener {
     };
     std::exception_ptr stopped;
     try {
-      crew_.each(small.size(), [&](unsigned worker, size_t i) {
+      std::vector<const std::vector<size_t>*> objects;
+      for (const auto& [object, copies] : small) objects.push_back(&copies);
+      std::sort(objects.begin(), objects.end(), [](auto* a, auto* b) { return a->front() < b->front(); });
+      crew_.each(objects.size(), [&](unsigned worker, size_t i) {
         Crew alone(1);
-        one(worker, small[i], alone);
+        for (const size_t copy : *objects[i]) one(worker, copy, alone);
       });
       for (const size_t i : large) {
         check_interrupted();

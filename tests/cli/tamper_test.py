@@ -72,6 +72,17 @@ class Tamper(scenario.World):
             self.put("".join(map(str, order)), head + b"".join(chunk[k] for k in order))
         self.all_damaged(9)
 
+    def test_copies_of_one_object(self):
+        # One of them is opened; of the others none disturbs another, whichever thread has it.
+        self.seal("loans-2019", {"wide": bytes(3 << 20)})
+        data = (self.out / "src" / "wide.kesu").read_bytes()
+        for i in range(40):
+            self.put(f"copy-{i:02}", data)
+        report = self.box.kesu("open", self.altered, "-o", self.target, code=8, env={"KESU_THREADS": 8}).json
+        self.assertEqual(report["opened"], 1)
+        self.assertEqual([f["code"] for f in report["failed"]], ["already-exists"] * 39)
+        self.assertEqual(list(self.files_below(self.target)), ["src/wide"])
+
     def test_parts_of_other_objects(self):
         one, twin = self.sealed["one"], self.sealed["twin"]
         self.put("header", twin[:HEADER] + one[HEADER:])
