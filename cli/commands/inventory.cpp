@@ -1,4 +1,5 @@
 // kesu info, inventory
+#include <algorithm>
 #include <iostream>
 
 #include "../context.h"
@@ -216,10 +217,14 @@ void setup_remove(CLI::App& group, Context& c) {
       c.confirm("Remove " + grouped(static_cast<int64_t>(found.remove.size())) + " files for ever?");
       failed = remove_leftovers(v, found.remove, o->reason);
     }
-    const auto n = static_cast<int64_t>(found.remove.size()) - static_cast<int64_t>(failed.size());
+    std::vector<LeftoverFile> gone = found.remove;
+    std::erase_if(gone, [&](const LeftoverFile& f) {
+      return std::any_of(failed.begin(), failed.end(), [&](const Skipped& s) { return s.path == f.path; });
+    });
+    const auto n = static_cast<int64_t>(gone.size());
     c.exit = exit_of_parts(n, failed);
     c.show(Json::object({{"dry_run", o->dry_run},
-                         {"removed", o->dry_run ? Json(Json::Array{}) : leftovers_json(found.remove)},
+                         {"removed", o->dry_run ? Json(Json::Array{}) : leftovers_json(gone)},
                          {"would_remove", o->dry_run ? leftovers_json(found.remove) : Json(Json::Array{})},
                          {"kept", leftovers_json(found.keep)},
                          {"failed", parts_json(failed)}}),

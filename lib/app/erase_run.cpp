@@ -129,7 +129,7 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
     for (uint64_t i : sample_order(seed, ds, all.size())) {
       if (got == want) break;
       const SegmentObject& o = all[i];
-      Fd fd(::open(o.place.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+      Fd fd(open_path(o.place, O_RDONLY | O_NOFOLLOW));
       if (!fd.ok()) continue;
       try {
         ObjectInfo info = inspect_object(file_input(fd.get()));

@@ -182,7 +182,7 @@ class Adopter {
                                                        {"version", version},
                                                        {"dataset_key", key_name}})}};
     });
-    Fd place(::open(location.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    Fd place(open_path(location, O_RDONLY | O_DIRECTORY));
     if (!place.ok() || ::syncfs(place.get()) != 0) throw file_error(errno, "make durable", location);
     int64_t bytes = 0;
     for (const SegmentObject& o : objects) bytes += static_cast<int64_t>(o.bytes);

@@ -315,7 +315,7 @@ void check_by_leaves(Vault& vault, const CheckOrder& order, InventoryCheck& resu
     check_interrupted();
     BatchRows rows = batch_rows(vault, d, b);
     leaves.insert(leaves.end(), rows.rows.begin(), rows.rows.end());
-    replaced += vault.store().entry(b.done_seq).entry.body.num_or("replaced", 0);
+    replaced += b.replaced;
   }
   std::sort(leaves.begin(), leaves.end());
   std::vector<bool> found(leaves.size());

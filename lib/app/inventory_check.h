@@ -68,8 +68,9 @@ struct NamedFile {
   std::string object;  // 32 hex, of a part, an opening, or what was set aside; "" where the name has none
 };
 NamedFile name_says(const std::string& path);
-// Calls visit(path) for every regular file at or below `roots`; links are not followed. failed(path, why)
-// where one cannot be looked at.
+// Calls visit(path) for every regular file at or below `roots`, absolute, directory by directory in the order
+// of names, at any depth (open_path opens it); links are not followed. failed(path, why) where one cannot be
+// looked at. Errors: interrupted; those of visit and failed.
 void walk_files(const std::vector<std::string>& roots, const std::function<void(const std::string&)>& visit,
                 const std::function<void(const std::string&, const Error&)>& failed);
 

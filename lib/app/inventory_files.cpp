@@ -1,4 +1,5 @@
 // What lies where sealed objects lie: batches' rows, leftovers by their names.
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -6,7 +7,7 @@
 
 #include "app/datasets.h"
 #include "app/inventory_check.h"
-#include "base/files.h"
+#include "base/below.h"
 #include "base/interrupt.h"
 
 namespace kesu {
@@ -67,25 +68,70 @@ NamedFile name_says(const std::string& path) {
   return {};
 }
 
+namespace {
+// Without recursion, and by descriptors: a tree may be deeper than the stack, and than any path.
+void walk_below(const std::string& root, const std::function<void(const std::string&)>& visit,
+                const std::function<void(const std::string&, const Error&)>& failed) {
+  struct Frame {
+    size_t length;  // of `name` up to this directory
+    std::vector<std::string> leaves;
+    size_t next = 0;
+  };
+  Below below(root);
+  std::string name;
+  std::vector<Frame> frames;
+  const auto enter = [&] {
+    try {
+      frames.push_back({name.size(), list_directory(below.directory(name), path_join(root, name))});
+    } catch (const Error& e) {
+      failed(path_join(root, name), e);
+    }
+  };
+  enter();
+  while (!frames.empty()) {
+    check_interrupted();
+    Frame& f = frames.back();
+    name.resize(f.length);
+    if (f.next == f.leaves.size()) {
+      frames.pop_back();
+      continue;
+    }
+    const std::string& leaf = f.leaves[f.next++];
+    struct stat st {};
+    try {
+      if (::fstatat(below.directory(name), leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+        throw file_error(errno, "look at", path_join(path_join(root, name), leaf));
+    } catch (const Error& e) {
+      failed(path_join(path_join(root, name), leaf), e);
+      continue;
+    }
+    if (f.length) name += '/';
+    name += leaf;
+    if (S_ISDIR(st.st_mode))
+      enter();
+    else if (S_ISREG(st.st_mode))
+      visit(path_join(root, name));
+  }
+}
+}  // namespace
+
 void walk_files(const std::vector<std::string>& roots, const std::function<void(const std::string&)>& visit,
                 const std::function<void(const std::string&, const Error&)>& failed) {
-  const std::function<void(const std::string&)> look = [&](const std::string& path) {
-    check_interrupted();
+  for (const std::string& named : roots) {
+    const std::string root = absolute_path(named);
+    struct stat st {};
     try {
-      struct stat st {};
-      if (::lstat(path.c_str(), &st) != 0) throw file_error(errno, "look at", path);
-      if (S_ISDIR(st.st_mode)) {
-        for (const std::string& child : list_directory(path)) look(path_join(path, child));
-        return;
-      }
-      if (!S_ISREG(st.st_mode)) return;
+      const Fd at(open_path(root, O_PATH | O_NOFOLLOW));
+      if (!at.ok() || ::fstat(at.get(), &st) != 0) throw file_error(errno, "look at", root);
     } catch (const Error& e) {
-      if (e.code() == Code::interrupted) throw;
-      return failed(path, e);
+      failed(root, e);
+      continue;
     }
-    visit(path);
-  };
-  for (const std::string& root : roots) look(absolute_path(root));
+    if (S_ISDIR(st.st_mode))
+      walk_below(root, visit, failed);
+    else if (S_ISREG(st.st_mode))
+      visit(root);
+  }
 }
 
 }  // namespace kesu

@@ -80,7 +80,7 @@ void try_slots(const Region& region, Lanes& lanes, unsigned lane, OpenedKeys& ke
 }  // namespace
 
 SealedFileAt::SealedFileAt(const std::string& path)
-    : fd_(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
+    : fd_(open_path(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)) {
   if (!fd_.ok()) throw file_error(errno, "open", path);
   struct stat st {};
   if (::fstat(fd_.get(), &st) != 0) throw file_error(errno, "look at", path);

@@ -1,5 +1,5 @@
 // Leftovers: which may go, and their removal, recorded.
-#include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,7 +53,8 @@ class Finder {
     const NamedFile named = name_says(path);
     if (named.kind == Leftover::none) return;
     struct stat st {};
-    if (::lstat(path.c_str(), &st) != 0) throw file_error(errno, "look at", path);
+    const Fd at(open_path(path, O_PATH | O_NOFOLLOW));
+    if (!at.ok() || ::fstat(at.get(), &st) != 0) throw file_error(errno, "look at", path);
     LeftoverFile f{.path = path,
                    .object = named.object,
                    .kind = "",
@@ -241,13 +242,15 @@ std::vector<Skipped> remove_leftovers(Vault& vault, const std::vector<LeftoverFi
   for (const LeftoverFile& f : files) {
     if (interrupted()) break;
     struct stat st {};
-    if (::lstat(f.path.c_str(), &st) != 0 || st.st_dev != f.device || st.st_ino != f.inode ||
-        st.st_size != f.bytes || in_use.contains({f.device, f.inode})) {
+    const Fd directory(open_path(dir_name(f.path), O_PATH | O_DIRECTORY));
+    const std::string leaf = base_name(f.path);
+    if (::fstatat(directory.get(), leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_dev != f.device ||
+        st.st_ino != f.inode || st.st_size != f.bytes || in_use.contains({f.device, f.inode})) {
       failed.push_back(
           {f.path, "it is not what was looked at before, or a process has it open", Code::conflict});
       continue;
     }
-    if (::unlink(f.path.c_str()) != 0)
+    if (::unlinkat(directory.get(), leaf.c_str(), 0) != 0)
       failed.push_back({f.path, file_error(errno, "remove", f.path).cause(), Code::io_failed});
     else
       removed.push(row(f));

@@ -7,7 +7,7 @@
 namespace kesu {
 
 Json describe_object(const std::string& path, const State* state) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  Fd fd(open_path(path, O_RDONLY));
   if (!fd.ok()) throw file_error(errno, "open", path);
   ObjectInfo info = inspect_object(file_input(fd.get()));
   const ObjectHeader& h = info.region.header;

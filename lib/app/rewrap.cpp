@@ -285,8 +285,7 @@ class Mover {
     Durable durable;
     for (const RewrapCandidate& c : work)
       for (const RewrapCandidate::File& f : c.files)
-        if (Fd fd(::open(f.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)); fd.ok())
-          durable.wrote(fd.get(), f.path);
+        if (Fd fd(open_path(f.path, O_RDONLY | O_NOFOLLOW)); fd.ok()) durable.wrote(fd.get(), f.path);
     durable.sync();
     for (auto& [version, positions] : strays) {
       const VersionRecord* v = vault_.state().version(version);

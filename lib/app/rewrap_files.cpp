@@ -82,7 +82,7 @@ RewrapCandidate RewrapFiles::look_at_one(unsigned lane, const RewrapWanted& w, b
 }
 
 std::string RewrapFiles::opens_under(unsigned lane, const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const Fd fd(open_path(path, O_RDONLY | O_NOFOLLOW));
   if (!fd.ok()) throw file_error(errno, "open", path);
   return opening_version(file_input(fd.get()),
                          [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(lane, slot, aad); })
@@ -159,7 +159,7 @@ void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidat
 
 RewrapFiles::Ready RewrapFiles::read(RewrapCandidate& c, RewrapCandidate::File& f) const {
   errno = 0;
-  Fd fd(::open(f.path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  Fd fd(open_path(f.path, O_RDWR | O_NOFOLLOW));
   if (!fd.ok()) throw file_error(errno, "write into", f.path);
   const SealedInput in = file_input(fd.get());
   Bytes region(std::min<uint64_t>(in.size, kRegionBytes));

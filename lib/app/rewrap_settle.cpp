@@ -47,7 +47,7 @@ void Durable::sync() {
 FileLook look_at(const VaultId& vault, const std::string& dataset, const ObjectId& object,
                  const std::string& path) {
   FileLook out;
-  Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  Fd fd(open_path(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   if (!fd.ok()) {
     const bool gone = errno == ENOENT || errno == ENOTDIR;
     Error e = file_error(errno, "open", path);
@@ -85,7 +85,7 @@ PlacesFound find_objects(Vault& vault, const std::string& dataset, const std::ve
   PlacesFound out;
   for (const std::string& named : sealed_files(paths)) {
     std::string path = absolute_path(named);
-    Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    Fd fd(open_path(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
     try {
       if (!fd.ok()) throw file_error(errno, "open", path);
       ObjectHeader h = inspect_object(file_input(fd.get())).region.header;
@@ -100,7 +100,7 @@ PlacesFound find_objects(Vault& vault, const std::string& dataset, const std::ve
 }
 
 std::string opens_under(Vault& vault, const DatasetRecord& dataset, const std::string& path) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  Fd fd(open_path(path, O_RDONLY | O_NOFOLLOW));
   if (!fd.ok()) throw file_error(errno, "open", path);
   return opening_version(file_input(fd.get()),
                          [&](const Slot& slot, ByteView aad) {
@@ -132,7 +132,7 @@ Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const
     }
     // A good checksum says that the slot is whole; that it opens is asked of the provider.
     behind |= opens_under(vault, d, path) != version;
-    Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    Fd fd(open_path(path, O_RDONLY | O_NOFOLLOW));
     if (!fd.ok()) throw file_error(errno, "open", path);
     durable.wrote(fd.get(), path);
   }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <set>
 
+#include "app/inventory_check.h"
 #include "app/seal_remove.h"
 #include "app/sealer.h"
 #include "app/settle.h"
@@ -19,8 +20,9 @@
 namespace kesu {
 
 std::string inode_of(const std::string& directory) {
+  const Fd fd(open_path(directory, O_PATH));
   struct stat st {};
-  return ::stat(directory.c_str(), &st) == 0 ? std::to_string(st.st_ino) : "";
+  return fd.ok() && ::fstat(fd.get(), &st) == 0 ? std::to_string(st.st_ino) : "";
 }
 
 Error quota_used_up(const State& state, const VersionRecord& v) {
@@ -313,15 +315,15 @@ SealForecast forecast_seal(Vault& vault, const DatasetRecord& dataset, const Sea
 
 std::vector<std::string> sealed_files(const std::vector<std::string>& roots) {
   std::vector<std::string> out;
-  std::function<void(const std::string&, bool)> visit = [&](const std::string& path, bool named) {
-    struct stat st {};
-    if (::lstat(path.c_str(), &st) != 0) throw file_error(errno, "look at", path);
-    if (S_ISDIR(st.st_mode))
-      for (const std::string& child : list_directory(path)) visit(path_join(path, child), false);
-    else if (S_ISREG(st.st_mode) && (named || path.ends_with(".kesu")))
-      out.push_back(path);
-  };
-  for (const std::string& root : roots) visit(root, true);
+  for (const std::string& named : roots) {
+    const std::string root = absolute_path(named);
+    walk_files(
+        {root},
+        [&](const std::string& path) {
+          if (path == root || path.ends_with(".kesu")) out.push_back(path);
+        },
+        [](const std::string&, const Error& e) { throw e; });
+  }
   return out;
 }
 

@@ -68,7 +68,7 @@ Error quota_used_up(const State& state, const VersionRecord& version);
 // done; else 8.
 Exit exit_of_parts(int64_t done, const std::vector<Skipped>& failed);
 
-// The regular files below `roots` that end in .kesu, sorted.
+// The regular files below `roots` that end in .kesu, and those that are named themselves; absolute, sorted.
 std::vector<std::string> sealed_files(const std::vector<std::string>& roots);
 
 // Which directory it is, so that another one under the same name (a place that is not mounted) is noticed; ""

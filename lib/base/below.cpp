@@ -9,8 +9,7 @@
 
 namespace kesu {
 
-Below::Below(const std::string& root)
-    : root_(root), top_(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+Below::Below(const std::string& root) : root_(root), top_(open_path(root, O_RDONLY | O_DIRECTORY)) {
   if (!top_.ok()) throw file_error(errno, "open directory", root);
 }
 
