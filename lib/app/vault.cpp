@@ -341,9 +341,15 @@ Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRe
   if (control && control->ref) request.control = *control->ref;
   constexpr Millis kTimeout = 120'000;
   const auto began = std::chrono::steady_clock::now();
-  ProbeTranscript transcript = run_probe(env_.probe_program, request.to_json(), kTimeout);
+  const auto probe = [&] { return run_probe(env_.probe_program, request.to_json(), kTimeout); };
+  ProbeTranscript transcript = probe();
+  ProbeReport report = read_probe(transcript);
+  if (report.error_code == code_text(Code::session_lost)) {  // another process wrote to the token just then
+    transcript = probe();
+    report = read_probe(transcript);
+  }
   if (tracing()) trace_probe(transcript, std::chrono::steady_clock::now() - began);
-  Probed out{read_probe(transcript), store_->put_blob(as_bytes(transcript.to_json().canonical()))};
+  Probed out{std::move(report), store_->put_blob(as_bytes(transcript.to_json().canonical()))};
   if (auto refusal = refusal_in(out.report, record.name)) remember_refusal(record.id, *refusal);
   return out;
 }

@@ -59,6 +59,18 @@ class Shim(shim_world.ShimWorld):
             e["nodes"][0].get("n", 0) for e in entries if e["type"] == "seal-done"), 50)
         self.assertEqual(self.opened(self.out), self.expected)
 
+    def test_an_inspection_that_another_process_disturbed_is_made_again(self):
+        self.seal_all()
+        self.box.kesu("key", "rotate", "loans")
+        self.box.kesu("rewrap", "loans-2019")
+        self.addCleanup(lambda: self.everywhere().unlink(missing_ok=True))
+        self.script("C_FindObjectsInit 1 return CKR_SESSION_HANDLE_INVALID", probe=True)
+        destroyed = self.box.kesu("key", "destroy", "loans", "--version", "1", "-y")
+        self.assertEqual(destroyed.code, 0)
+        self.everywhere().unlink()
+        self.assertEqual(self.box.kesu("status").json["questions"], [])
+        self.box.kesu("ledger", "verify")
+
     # PINs.
 
     def test_locked(self):
