@@ -8,6 +8,7 @@
 #include "app/inventory_check.h"
 #include "app/inventory_look.h"
 #include "app/inventory_orphans.h"
+#include "app/rewrap.h"
 #include "app/settle.h"
 #include "base/interrupt.h"
 #include "seal/files.h"
@@ -182,8 +183,13 @@ class Adopter {
                                                        {"version", version},
                                                        {"dataset_key", key_name}})}};
     });
-    Fd place(open_path(location, O_RDONLY | O_DIRECTORY));
-    if (!place.ok() || ::syncfs(place.get()) != 0) throw file_error(errno, "make durable", location);
+    Durable durable;  // what is adopted together may lie on several file systems
+    for (const SegmentObject& o : objects) {
+      const Fd fd(open_path(o.place, O_RDONLY | O_NOFOLLOW));
+      if (!fd.ok()) throw file_error(errno, "open", o.place);
+      durable.wrote(fd.get(), o.place);
+    }
+    durable.sync();
     int64_t bytes = 0;
     for (const SegmentObject& o : objects) bytes += static_cast<int64_t>(o.bytes);
     const SegmentHeader header{vault_.id(), *DatasetId::parse(dataset_), id, *DatasetKeyId::parse(key_id)};

@@ -114,9 +114,9 @@ FileSealer::FileSealer(const SealTarget& target, Lanes& lanes, unsigned lane, Ra
     : target_(target), lanes_(lanes), lane_(lane), random_(random), progress_(progress) {
   if (target.out == "-") return;
   below_.emplace(target.out);
-  struct stat st {};
-  if (::fstat(below_->directory(""), &st) != 0) throw file_error(errno, "look at", target.out);
-  device_ = st.st_dev;
+  const auto id = place_id(below_->directory(""));
+  if (!id) throw file_error(errno, "look at", target.out);
+  out_ = *id;
 }
 
 namespace {
@@ -157,9 +157,9 @@ int FileSealer::directory_of(const std::string& place, std::string& leaf) {
       std::string_view(place).substr(target_.out == "/" ? 1 : target_.out.size() + 1), leaf, true);
   const std::string path = dir_name(place);
   if (path == directory_) return directory;
-  struct stat st {};
-  if (::fstat(directory, &st) != 0) throw file_error(errno, "look at", path);
-  if (st.st_dev != device_)
+  const auto id = place_id(directory);
+  if (!id) throw file_error(errno, "look at", path);
+  if (id->device != out_.device || !id->same_mount(out_))
     throw Error(Code::policy_refused, "another file system is mounted at or above " + path)
         .cause("what is sealed by one command lies on one file system, which is made durable as a whole")
         .next("name that directory as -o");

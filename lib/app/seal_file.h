@@ -5,6 +5,7 @@
 
 #include "app/known_objects.h"
 #include "app/lanes.h"
+#include "app/place_id.h"
 #include "app/progress.h"
 #include "app/tree_read.h"
 #include "base/below.h"
@@ -91,7 +92,7 @@ class FileSealer {
   Progress& progress_;
   std::optional<Below> below_;
   std::string directory_;  // known to lie on the file system of `out`
-  uint64_t device_ = 0;
+  PlaceId out_;
 };
 
 }  // namespace kesu

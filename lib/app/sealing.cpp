@@ -11,6 +11,7 @@
 #include <set>
 
 #include "app/inventory_check.h"
+#include "app/place_id.h"
 #include "app/seal_remove.h"
 #include "app/sealer.h"
 #include "app/settle.h"
@@ -106,12 +107,34 @@ struct Top {
   bool directory = false;
 };
 
+// The deepest directory that is there, of `path` and those above it.
+std::string existing(std::string path) {
+  while (path != "/" && !exists(path)) path = dir_name(path);
+  return path;
+}
+
+// Whether `place`, or what is there of it, lies in `directory` on any way that leads there.
+bool lies_in(const std::string& place, const std::string& directory) {
+  if ((place + "/").starts_with(real_path(directory) + "/")) return true;
+  const auto wanted = place_id_of(directory);
+  for (std::string at = existing(place); wanted; at = dir_name(at)) {
+    const auto id = place_id_of(at);
+    if (id && id->same_directory(*wanted)) return true;
+    if (at == "/") break;
+  }
+  return false;
+}
+
 bool is_directory(const std::string& path) {
   struct stat st {};
   return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 Error needs(const std::string& what, const std::string& next) { return Error(Code::usage, what).next(next); }
+
+Error inside(const std::string& out, const std::string& source) {
+  return needs("-o " + out + " lies inside " + source, "choose a directory outside");
+}
 
 // Standard input is one source of its own; a sealed object to standard output is one object.
 std::vector<Top> tops_of(const SealOrder& order) {
@@ -144,8 +167,7 @@ std::vector<Top> tops_of(const SealOrder& order) {
     top.directory = is_directory(top.path);
     if (!bases.insert(top.base).second)
       throw needs("two sources are called " + top.base, "seal them one after the other, to different -o DIR");
-    if ((place + "/").starts_with(real_path(top.path) + "/"))
-      throw needs("-o " + order.out + " lies inside " + source, "choose a directory outside");
+    if (lies_in(place, top.path)) throw inside(order.out, source);
     if (order.selection.names() && !top.directory)
       throw needs("--files-from names files below a directory", source + " is none");
     out.push_back(std::move(top));
@@ -158,10 +180,17 @@ std::vector<Top> tops_of(const SealOrder& order) {
   return out;
 }
 
-// Calls `file` for each regular file; what else there is goes to the result.
+// Calls `file` for each regular file; what else there is goes to the result. Throws where the place to seal
+// to is met, which a mount can make a directory of the source.
 template <class Result, class F>
-std::optional<TreeManifest> walk(const Top& top, const Selection& selection, Result* result, F file) {
+std::optional<TreeManifest> walk(const Top& top, const SealOrder& order, Result* result, F file) {
   TreeSinks sinks;
+  const auto out = order.out == "-" ? std::nullopt : place_id_of(real_path(order.out));
+  if (out)
+    sinks.directory = [&](const std::string& path, const PlaceId& id) {
+      if (id.same_directory(*out))
+        throw inside(order.out, top.path).cause("it is " + path + " there, by a mount");
+    };
   sinks.file = [&](const TreeFile& f) { file(f); };
   sinks.skipped = [&](const std::string& path, const std::string& what) {
     if (result) result->skipped.push_back({path, what});
@@ -169,7 +198,7 @@ std::optional<TreeManifest> walk(const Top& top, const Selection& selection, Res
   sinks.failed = [&](const std::string& path, const Error& e) {
     if (result) result->failed.push_back({path, text_of(e), e.code()});
   };
-  return read_tree(top.path, selection, sinks).manifest;
+  return read_tree(top.path, order.selection, sinks).manifest;
 }
 
 SealTarget target_of(Vault& vault, const DatasetRecord& dataset, const SealOrder& order) {
@@ -210,7 +239,7 @@ void seal_all(Sealer& sealer, Vault& vault, const std::vector<Top>& tops, const 
     }
     const size_t failed = result.failed.size();
     const auto manifest =
-        walk(top, order.selection, &result, [&](const TreeFile& f) { sealer.add(source_of(top.path, f)); });
+        walk(top, order, &result, [&](const TreeFile& f) { sealer.add(source_of(top.path, f)); });
     if (manifest || order.remove_source) sealer.flush();
     bool kept = false;  // the tree's manifest is sealed as it is
     if (manifest && order.out != "-") {
@@ -273,7 +302,7 @@ void count_sources(const SealOrder& order, Progress& progress) {
   int64_t files = 0, bytes = 0;
   for (const Top& top : tops_of(order)) {
     if (top.path == "-") return;
-    walk<SealResult>(top, order.selection, nullptr, [&](const TreeFile& f) {
+    walk<SealResult>(top, order, nullptr, [&](const TreeFile& f) {
       ++files;
       bytes += static_cast<int64_t>(f.size);
     });
@@ -287,7 +316,7 @@ SealForecast forecast_seal(Vault& vault, const DatasetRecord& dataset, const Sea
   SealForecast out;
   for (const Top& top : tops_of(order)) {
     if (top.path == "-") continue;  // how long it is will only be known at its end
-    walk(top, order.selection, &out, [&](const TreeFile& f) {
+    walk(top, order, &out, [&](const TreeFile& f) {
       ObjectHeader header;
       header.chunk = target.chunk;
       Metadata metadata{.kind = "file", .name = f.name, .mode = f.mode, .mtime = f.mtime, .size = f.size};
@@ -303,8 +332,7 @@ SealForecast forecast_seal(Vault& vault, const DatasetRecord& dataset, const Sea
     });
   }
   if (target.out == "-") return out;
-  std::string at = target.out;
-  while (at != "/" && !exists(at)) at = dir_name(at);
+  const std::string at = existing(target.out);
   struct statvfs fs {};
   if (::statvfs(at.c_str(), &fs) != 0) throw file_error(errno, "look at the space of", at);
   out.place = at;

@@ -249,7 +249,7 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
                                          {"why", "declared lost: " + reason},
                                          {"actor", this_process()}})}},
                  {b.id});
-  return static_cast<int64_t>(lost.size() + unmoved.size());
+  return static_cast<int64_t>(lost.size() + unmoved.size()) + settle_hidden_seals(vault, dataset, reason);
 }
 
 void settle(Vault& vault) {

@@ -21,8 +21,8 @@ std::vector<Question> open_questions(Vault& vault);
 // whatever their lease says. One line each.
 std::vector<std::string> living_holders(Vault& vault, const std::string& dataset);
 
-// Ends interrupted batches whose place is gone for good, on somebody's word: the certificate will say that
-// their objects were never seen whole. Returns how many.
+// Ends interrupted batches whose place is gone for good, or is behind a mount, on somebody's word: the
+// certificate will say of objects that were not found that they were never seen whole. Returns how many.
 int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::string& reason);
 
 // Settles all that can be settled now; what cannot (provider silent, process alive elsewhere) stays a
@@ -39,5 +39,8 @@ void attempt_to_settle(Vault& vault, const std::function<void()>& settle_one);
 bool same_place(const BatchRecord& batch);
 // One of settle()'s steps: batches whose sealing was interrupted.
 void settle_seals(Vault& vault);
+// Of `dataset`, those of which a mount may hide objects: what can be seen is kept, the rest is given up for
+// `reason`. What cannot be settled stays a question. Returns how many were.
+int64_t settle_hidden_seals(Vault& vault, const std::string& dataset, const std::string& reason);
 
 }  // namespace kesu

@@ -9,6 +9,8 @@
 #include <set>
 
 #include "app/keys.h"
+#include "app/place_id.h"
+#include "app/rewrap.h"
 #include "app/sealing.h"
 #include "app/settle.h"
 #include "base/below.h"
@@ -27,8 +29,21 @@ Error unexamined(const BatchRecord& batch) {
       .next("bring it back (mount it), or kesu inventory settle DATASET --location-lost REASON");
 }
 
+// Sealing goes through no mount point: one below the place was put there afterwards, over whatever lies
+// there.
+Error hidden(const BatchRecord& batch, const std::string& dataset, int64_t unseen, const std::string& mount) {
+  return Error(Code::io_failed, "of an interrupted batch of " + std::to_string(batch.objects.size()) +
+                                    " objects " + std::to_string(unseen) + " are not found below " +
+                                    batch.location)
+      .cause("another file system is mounted at " + mount + ", and may hide them")
+      .next("unmount it; or, where it hides nothing: kesu inventory settle " + dataset +
+            " --location-lost REASON");
+}
+
 // What lies in a batch's place, by names below it: files of one command, by what their names say.
 struct Leftovers {
+  std::string mount;                         // a mount point below the place; "": none
+  Durable durable;                           // the file systems
   std::vector<std::string> places;           // under final names, of whatever dataset
   std::map<std::string, std::string> parts;  // object (hex) -> name
   std::set<std::string> aside;               // objects that an earlier settling set aside
@@ -37,11 +52,17 @@ struct Leftovers {
 // Trees may be deeper than any path: by descriptors, without recursion.
 void look_below(Below& below, const std::set<std::string>& intended, Leftovers& out) {
   std::vector<std::string> todo = {""};
+  std::optional<PlaceId> top;
   while (!todo.empty()) {
     const std::string directory = std::move(todo.back());
     todo.pop_back();
     const std::string shown = path_join(below.root(), directory);
     const int fd = below.directory(directory);
+    const auto id = place_id(fd);
+    if (!id) throw file_error(errno, "look at", shown);
+    if (!top) top = id;
+    if (out.mount.empty() && !id->same_mount(*top)) out.mount = shown;
+    out.durable.wrote(fd, shown);
     for (const std::string& leaf : list_directory(fd, shown)) {
       std::string name = path_join(directory, leaf);
       struct stat st {};
@@ -126,14 +147,11 @@ std::string set_aside(Below& below, const std::string& name, const std::string& 
   }
 }
 
-void make_durable(const std::string& directory) {
-  Fd out(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", directory);
-}
-
 // Objects of an unfinished batch that stand whole under their final names are adopted. Nothing is moved or
-// removed before all of them were looked at, and under its final name nothing is removed ever.
-void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord& batch) {
+// removed before all of them were looked at, and under its final name nothing is removed ever. `lost`: why
+// objects that a mount may hide are given up; "": they are not.
+void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord& batch,
+                  const std::string& lost = "") {
   const std::set<std::string> intended(batch.objects.begin(), batch.objects.end());
   // With a segment only the entry is missing: its objects were durable before it was written, and it is
   // written once.
@@ -198,6 +216,11 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   }
   // In a directory that is not the one sealed to, nothing found says nothing; a copy of it does.
   if (adopted.empty() && !written && !piped && !same_place(batch)) throw unexamined(batch);
+  const auto unseen =
+      static_cast<int64_t>(intended.size()) -
+      static_cast<int64_t>(adopted.size() + damaged.size() + left.parts.size() + left.aside.size());
+  const bool may_be_hidden = unseen > 0 && !written && !left.mount.empty();
+  if (may_be_hidden && lost.empty()) throw hidden(batch, dataset.name, unseen, left.mount);
 
   for (auto& [name, object] : damaged) {
     const std::string path = path_join(batch.location, name), to = set_aside(*below, name, object);
@@ -215,9 +238,10 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   }
   for (const std::string& object : left.aside) aside.push(object);
   // What a segment lists was durable before it was written.
-  if (!damaged.empty() || (!written && !adopted.empty())) make_durable(batch.location);
+  if (!damaged.empty() || (!written && !adopted.empty())) left.durable.sync();
   if (adopted.empty()) {
-    Json body = Json::object({{"why", piped ? "interrupted while it was written to standard output"
+    Json body = Json::object({{"why", may_be_hidden ? "declared lost: " + lost
+                                      : piped       ? "interrupted while it was written to standard output"
                                       : left.aside.empty() ? "interrupted before any of its objects was whole"
                                                            : "interrupted, and none of its objects opens"},
                               {"removed", removed}});
@@ -234,6 +258,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     Secret key = open_dataset_key(vault, dataset, batch.dataset_key, ProcessFor::moving);
     Event done = seal_done(vault, header, adopted, key, bytes, batch.version, dataset, true);
     done.body.set("removed", removed);
+    if (may_be_hidden) done.body.set("why", "declared lost: " + lost);
     if (!left.aside.empty()) done.body.set("set_aside", aside);
     vault.append({std::move(done)}, {batch.id});
     vault.env().notice("settled: " + std::to_string(adopted.size()) + " of " +
@@ -243,6 +268,19 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   holder.end("returned");
 }
 }  // namespace
+
+int64_t settle_hidden_seals(Vault& vault, const std::string& dataset, const std::string& reason) {
+  std::vector<BatchRecord> open;
+  for (const BatchRecord& b : vault.state().datasets.at(dataset).batches.open())
+    if (b.state == "intended" && may_settle(vault, b.actor, b.since) && same_place(b)) open.push_back(b);
+  int64_t settled = 0;
+  for (const BatchRecord& b : open)
+    attempt_to_settle(vault, [&] {
+      settle_batch(vault, dataset, b, reason);
+      ++settled;
+    });
+  return settled;
+}
 
 void settle_seals(Vault& vault) {
   std::vector<std::pair<std::string, BatchRecord>> open;

@@ -145,6 +145,7 @@ class Walk {
       return false;
     }
     f.place = {st.st_dev, st.st_ino};
+    if (sinks_.directory) sinks_.directory(path(), {st.st_dev, st.st_ino, 0});
     if (rows_) f.row = directory_row(fd.get(), f.names, st);
     f.fd = std::move(fd);
     frames_.push_back(std::move(f));

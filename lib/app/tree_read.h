@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "app/place_id.h"
 #include "app/selection.h"
 #include "base/below.h"
 #include "base/error.h"
@@ -30,6 +31,8 @@ struct TreeSinks {
   std::function<void(const std::string& path, const std::string& what)> skipped;
   // What could not be read, or is named in a list and not there. The rest goes on.
   std::function<void(const std::string& path, const Error&)> failed;
+  // Optional: a directory that is entered, by what it is. It may throw.
+  std::function<void(const std::string& path, const PlaceId&)> directory = {};
 };
 
 struct TreeRead {
