@@ -107,7 +107,7 @@ void Pkcs11Provider::demand_login(const std::string& doing) {
         .next("run the command again; nothing is known about the key from this");
   }
   CK_TOKEN_INFO now{};
-  CK_RV rv = P11_CALL(session().module(), log(), C_GetTokenInfo, session().slot(), &now);
+  CK_RV rv = token_info(session().module(), session().slot(), now, log());
   if (rv != CKR_OK) throw call_error("C_GetTokenInfo", rv, doing);
   if (!std::equal(std::begin(now.serialNumber), std::end(now.serialNumber),
                   std::begin(connection_->token().serialNumber)))

@@ -1,4 +1,7 @@
 // Finding the one token that a URI asks for.
+#include <chrono>
+#include <thread>
+
 #include "base/error.h"
 #include "hsm/pkcs11/session_impl.h"
 
@@ -36,11 +39,21 @@ std::string TokensSeen::said() const {
          (unreadable.empty() ? "" : "; not readable:" + unreadable);
 }
 
+CK_RV token_info(const Module& module, CK_SLOT_ID slot, CK_TOKEN_INFO& info, CallLog* log) {
+  CK_RV rv = CKR_GENERAL_ERROR;
+  for (int milliseconds : {0, 5, 20, 100}) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    rv = P11_CALL(module, log, C_GetTokenInfo, slot, &info);
+    if (rv != CKR_GENERAL_ERROR) break;
+  }
+  return rv;
+}
+
 TokensSeen tokens_fitting(const Module& module, const Uri& uri, CallLog* log) {
   TokensSeen out;
   for (CK_SLOT_ID slot : slots_with_tokens(module, log)) {
     TokenFound token{slot, {}};
-    CK_RV rv = P11_CALL(module, log, C_GetTokenInfo, slot, &token.info);
+    CK_RV rv = token_info(module, slot, token.info, log);
     if (rv != CKR_OK) {
       out.unreadable += " slot " + std::to_string(slot) + ": " + rv_name(rv) + ";";
       continue;

@@ -122,6 +122,13 @@ std::vector<Event> birth_events(Vault& vault, const VersionRecord& version, cons
 std::vector<Event> birth_events(Vault& vault, const VersionRef& version, const std::string& provider,
                                 const Json& intended, const Birth& birth, bool interrupted) {
   const KeyRecord* key = vault.state().key_of(version.str());
+  // Whoever settled what looked interrupted may have been faster.
+  const VersionRecord* now = vault.state().version(version.str());
+  if (now && now->state == "absent")
+    throw Error(Code::state_refused,
+                "another process recorded meanwhile that " + version.brief() + " was never made")
+        .next("kesu doctor shows what lies in the provider unrecorded; then the same command again");
+  if (now && now->state != "intended") return {};
   std::string initial = intended.str_or("initial", "active");
   std::string kept = vault.store().put_blob(as_bytes(birth.to_json().canonical()));
   Json left_out(Json::Array{});

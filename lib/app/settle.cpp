@@ -88,9 +88,12 @@ void settle_birth(Vault& vault, const std::string& id) {
   const VersionRecord v = *vault.state().version(id);
   KeyPurpose purpose = vault.state().key_of(id)->purpose;
   if (auto birth = vault.provider(v.provider).recover(v.version(), purpose)) {
-    vault.decide(key_streams(vault.state(), *vault.state().key_of(id)),
-                 [&] { return birth_events(vault, v, *birth, true); });
-    vault.env().notice("settled: " + v.version().brief() + " was made before the interruption");
+    bool settled = false;
+    vault.decide(key_streams(vault.state(), *vault.state().key_of(id)), [&] {
+      settled = vault.state().version(id)->state == "intended";  // else another process was faster
+      return settled ? birth_events(vault, v, *birth, true) : std::vector<Event>();
+    });
+    if (settled) vault.env().notice("settled: " + v.version().brief() + " was made before the interruption");
   } else {
     auto probed = vault.probe(vault.state().providers.at(v.provider), {}, {});
     demand_unborn(vault, v, probed.report);

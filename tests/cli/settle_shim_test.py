@@ -219,6 +219,22 @@ class Settle(shim_world.ShimWorld):
                 self.assertEqual(self.questions(), [])
                 self.assertEqual(self.box.kesu("key", "show", "k").json["state"], "active")
 
+    def test_two_that_settle_one_birth(self):
+        """The slower one finds it settled, and leaves the key as it is."""
+        self.killed([("key", "create", "k")], self.script("C_GenerateKey 1 delay 30000"), lambda: self.types()[-1] == "key-intended")
+        self.box.kesu("key", "create", "k2", env=self.script("C_GenerateKey 1 then CKR_DEVICE_ERROR"), code=5)
+        env = {**self.box.env, **{k: str(v) for k, v in self.script("C_FindObjectsInit 1 delay 2000").items()}}
+        slower = subprocess.Popen(self.box.kesu_command("inventory", "settle", "loans-2019"), env=env, cwd=self.box.path,
+                                  stdout=subprocess.DEVNULL)
+        time.sleep(0.5)
+        self.box.kesu("inventory", "settle", "loans-2019")
+        self.assertIsNone(slower.poll())
+        self.assertEqual(slower.wait(timeout=30), 0)
+        made = self.ends("key-created")
+        self.assertEqual(len({e["nodes"][0]["id"] for e in made}), len(made))
+        self.assertEqual(self.box.kesu("key", "show", "k2").json["state"], "active")
+        self.assertEqual(self.questions(), [])
+
     def test_a_key_that_was_not_made(self):
         self.box.kesu("key", "create", "k", code=5, env=self.script("C_GenerateKey 1 return CKR_DEVICE_ERROR"))
         # An inspection that cannot answer is none.
