@@ -344,7 +344,8 @@ Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRe
   const auto probe = [&] { return run_probe(env_.probe_program, request.to_json(), kTimeout); };
   ProbeTranscript transcript = probe();
   ProbeReport report = read_probe(transcript);
-  // The token answers, but not about the key that is known to be there: another process wrote to it just then.
+  // The token answers, but not about the key that is known to be there: another process wrote to it just
+  // then.
   if (request.control && report.error_code.empty() && report.control == ProbeAnswer::unknown) {
     transcript = probe();
     report = read_probe(transcript);
