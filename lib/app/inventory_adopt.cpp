@@ -63,7 +63,9 @@ class Adopter {
           auto [version, o] = open_whole(path);
           by_version[version].push_back(std::move(o));
         } catch (const Error& e) {
-          if (e.exit() == Exit::unavailable && e.code() != Code::object_absent) throw;
+          if (e.code() == Code::interrupted ||
+              (e.exit() == Exit::unavailable && e.code() != Code::object_absent))
+            throw;
           failed(path, e);
         }
       }
