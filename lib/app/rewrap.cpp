@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "app/actor.h"
-#include "app/census.h"
 #include "app/rewrap_files.h"
 #include "app/settle.h"
 #include "base/interrupt.h"
@@ -20,22 +19,6 @@ std::string text_of(const Error& e) { return e.message() + (e.cause().empty() ? 
 Json wrapped_json(const WrappedKey& w) {
   return Json::object(
       {{"algorithm", static_cast<int64_t>(w.algorithm)}, {"nonce", hex(w.nonce)}, {"blob", hex(w.blob)}});
-}
-
-bool opens_with(const DatasetRecord& d, const std::string& dataset_key, const std::string& version) {
-  return std::any_of(d.keys.begin(), d.keys.end(),
-                     [&](const DatasetKeyRecord& k) { return k.id == dataset_key && k.version == version; });
-}
-
-// Dataset keys that the version does not open yet; each once.
-std::vector<std::string> dataset_keys_to_move(const DatasetRecord& d, const std::string& version,
-                                              const std::string& from) {
-  std::vector<std::string> out;
-  for (const DatasetKeyRecord& k : d.keys)
-    if (!opens_with(d, k.id, version) && (from.empty() || opens_with(d, k.id, from)) &&
-        std::find(out.begin(), out.end(), k.id) == out.end())
-      out.push_back(k.id);
-  return out;
 }
 
 Error interrupted_by_others(const BatchRecord& b) {
@@ -391,35 +374,6 @@ RewrapResult rewrap(Vault& vault, const RewrapOrder& order,
   }
   if (result.moved || result.dataset_keys) vault.checkpoint();
   return result;
-}
-
-Json rewrap_preview(Vault& vault, const RewrapOrder& order) {
-  const DatasetRecord& d = vault.state().datasets.at(order.dataset);
-  const VersionRecord& to = protecting_version(vault, d);
-  int64_t move = 0, already = 0;
-  for (const BatchRecord& b : sealed_batches(d))
-    for (const std::string& v : versions_by_position(b)) {
-      already += v == to.id;
-      move += v != to.id && (order.from.empty() || v == order.from);
-    }
-  Json census(Json::Array{});
-  std::set<std::string> keys;
-  keys.insert(d.key);
-  for (const BatchRecord& b : d.batches.all()) {
-    keys.insert(VersionRef::parse(b.version)->key.str());
-    for (auto& [v, positions] : b.on) keys.insert(VersionRef::parse(v)->key.str());
-  }
-  for (const std::string& key : keys) {
-    const Json rows = census_json(vault, vault.state().keys.at(key));
-    for (const Json& row : rows.as_array()) census.push(row);
-  }
-  return Json::object({{"dataset", d.name},
-                       {"version", to.id},
-                       {"to_move", move},
-                       {"already", already},
-                       {"dataset_keys", dataset_keys_to_move(d, to.id, order.from).size()},
-                       {"wraps_left", to.wraps_left()},
-                       {"census", census}});
 }
 
 }  // namespace kesu

@@ -40,6 +40,11 @@ Json rewrap_preview(Vault& vault, const RewrapOrder& order);
 
 // For lib/app itself.
 
+// Whether that version opens the dataset key; and the dataset keys that `version` does not open yet, each
+// once.
+bool opens_with(const DatasetRecord& dataset, const std::string& dataset_key, const std::string& version);
+std::vector<std::string> dataset_keys_to_move(const DatasetRecord& dataset, const std::string& version,
+                                              const std::string& from);
 // Sealed files below `paths` that carry an object of `dataset`, by object; those of others are put to
 // `failed`.
 using PlacesFound = std::map<ObjectId, std::vector<std::string>>;

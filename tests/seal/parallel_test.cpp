@@ -2,66 +2,19 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <thread>
 
-#include "base/interrupt.h"
-#include "seal/files.h"
-#include "support.h"
+#include "parallel_fixture.h"
 
 namespace kesu {
 namespace {
 using namespace test;
-
-constexpr size_t kMiB = 1 << 20;
-
-class Parallel : public testing::Test {
- protected:
-  Parallel() : keys_(random_) {
-    version_ = keys_.make({random_.id<KeyId>(), 1});
-    request_ = request_for(random_, version_);
-    make_directories(out_);
-  }
-  std::string write(std::string_view name, ByteView content) {
-    const std::string path = dir_ / name;
-    Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    write_all(fd.get(), content, path);
-    return path;
-  }
-  SealedFile seal(const std::string& source, Crew& crew, Random& random) {
-    const Fd fd(::open(source.c_str(), O_RDONLY | O_CLOEXEC));
-    return seal_file_to(request_, fd.get(), dir_.path(), keys_.wrap(version_), random, crew);
-  }
-  OpenedFile open(const std::string& sealed, Crew& crew, const OpenFileOptions& options = {}) {
-    return open_to_file(
-        sealed, keys_.unwrap(), [&](const Metadata&) { return path_join(out_, "back"); }, crew, options);
-  }
-  // Gives the message's end and the code of the Error that opening ends with; nothing may be left then.
-  std::string failure(const std::string& sealed, Crew& crew) {
-    try {
-      open(sealed, crew);
-    } catch (const Error& e) {
-      EXPECT_TRUE(list_directory(out_).empty());
-      return std::string(code_text(e.code())) + e.message().substr(e.message().rfind(':') + 1);
-    }
-    return "opened";
-  }
-
-  FixedRandom random_{"parallel"};
-  TempDir dir_;
-  std::string out_ = dir_ / "out";
-  Keys keys_;
-  VersionRef version_;
-  SealRequest request_;
-};
 
 TEST_F(Parallel, TheSameObjectWhateverTheCrew) {
   const size_t size = 3 * kMiB + 12345;
@@ -281,147 +234,6 @@ TEST_F(Parallel, AnExceptionInAThreadLeavesTheOthersAndNothing) {
             }),
             Code::io_failed);
   EXPECT_EQ(sinks, 6);
-}
-
-// In a process of its own: limits and signals stay with a process.
-int in_child(const std::function<int()>& act) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    int result = 99;
-    try {
-      result = act();
-    } catch (const std::exception& e) {
-      std::fprintf(stderr, "%s\n", e.what());
-    }
-    ::_exit(result);
-  }
-  int status = 0;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 200 + WTERMSIG(status);
-}
-
-TEST_F(Parallel, NoRoomInTheMiddle) {
-  const std::string source = write("source", pattern(8 * kMiB));
-  Crew one(1);
-  const SealedFile whole = seal(source, one, random_);
-  publish(whole.part, dir_ / "whole.kesu");
-  request_.object = random_.id<ObjectId>();
-  const int got = in_child([&] {
-    ::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{5 * kMiB, 5 * kMiB};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    Crew crew(4);
-    if (code_of([&] { seal(source, crew, random_); }) != Code::io_failed) return 1;
-    if (code_of([&] { open(dir_ / "whole.kesu", crew); }) != Code::io_failed) return 2;
-    return 0;
-  });
-  EXPECT_EQ(got, 0);
-  EXPECT_EQ(list_directory(dir_.path()), (std::vector<std::string>{"out", "source", "whole.kesu"}));
-  EXPECT_TRUE(list_directory(out_).empty());
-}
-
-TEST_F(Parallel, AFullFileSystem) {
-  const std::string small = dir_ / "small";
-  make_directories(small);
-  if (::mount("none", small.c_str(), "tmpfs", 0, "size=4m") != 0)
-    GTEST_SKIP() << "no file system may be mounted here: " << std::strerror(errno);
-  struct Unmount {
-    std::string path;
-    ~Unmount() { ::umount2(path.c_str(), MNT_DETACH); }
-  } unmount{small};
-  const std::string source = write("source", pattern(8 * kMiB));
-  Crew crew(4);
-  const SealedFile whole = seal(source, crew, random_);
-  const Fd fd(::open(source.c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_EQ(code_of([&] { seal_file_to(request_, fd.get(), small, keys_.wrap(version_), random_, crew); }),
-            Code::disk_full);
-  out_ = small;
-  EXPECT_EQ(code_of([&] { open(whole.part, crew); }), Code::disk_full);
-  EXPECT_TRUE(list_directory(small).empty());
-}
-
-// Ctrl-C while a large file is worked on, and while a pipe is silent.
-TEST_F(Parallel, AnInterruptEndsItAndLeavesNothing) {
-  const std::string source = write("source", pattern(8 * kMiB));
-  Crew one(1);
-  const SealedFile whole = seal(source, one, random_);
-  publish(whole.part, dir_ / "whole.kesu");
-  request_.object = random_.id<ObjectId>();
-  for (const unsigned threads : {1u, 3u}) {
-    EXPECT_EQ(in_child([&] {
-                CatchInterrupts caught;
-                Crew crew(threads);
-                const Fd fd(::open(source.c_str(), O_RDONLY | O_CLOEXEC));
-                std::atomic<int64_t> done{0};
-                request_.bytes_done = &done;
-                const WrapKey wrap = [&](const Secret& key, ByteView aad) {
-                  ::raise(SIGINT);
-                  return keys_.wrap(version_)(key, aad);
-                };
-                return code_of([&] { seal_file_to(request_, fd.get(), dir_.path(), wrap, random_, crew); }) ==
-                                   Code::interrupted &&
-                               done == 0
-                           ? 0
-                           : 1;
-              }),
-              0);
-    EXPECT_EQ(in_child([&] {
-                CatchInterrupts caught;
-                Crew crew(threads);
-                const UnwrapKey unwrap = [&](const Slot& slot, ByteView aad) {
-                  ::raise(SIGTERM);
-                  return keys_.unwrap()(slot, aad);
-                };
-                return code_of([&] {
-                         open_to_file(
-                             dir_ / "whole.kesu", unwrap,
-                             [&](const Metadata&) { return path_join(out_, "back"); }, crew);
-                       }) == Code::interrupted
-                           ? 0
-                           : 1;
-              }),
-              0);
-    EXPECT_EQ(in_child([&] {
-                CatchInterrupts caught;
-                int ends[2];
-                if (::pipe(ends) != 0) return 2;
-                write_all(ends[1], pattern(100), "pipe");
-                std::thread presses([] {
-                  ::usleep(50'000);
-                  ::kill(::getpid(), SIGINT);
-                });
-                Crew crew(threads);
-                const auto got = code_of([&] {
-                  seal_file_to(request_, ends[0], dir_.path(), keys_.wrap(version_), random_, crew);
-                });
-                presses.join();
-                return got == Code::interrupted ? 0 : 1;
-              }),
-              0);
-    EXPECT_EQ(list_directory(dir_.path()), (std::vector<std::string>{"out", "source", "whole.kesu"}));
-    EXPECT_TRUE(list_directory(out_).empty());
-  }
-}
-
-// Others fail while one waits for a pipe that says nothing more: it does not wait for ever.
-TEST_F(Parallel, AFailureEndsTheWaitForASilentPipe) {
-  EXPECT_EQ(in_child([&] {
-              int ends[2];
-              if (::pipe(ends) != 0) return 2;
-              ::fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
-              write_all(ends[1], pattern(600'000), "pipe");
-              ::signal(SIGXFSZ, SIG_IGN);
-              const rlimit limit{100'000, 100'000};
-              ::setrlimit(RLIMIT_FSIZE, &limit);
-              Crew crew(3);
-              return code_of([&] {
-                       seal_file_to(request_, ends[0], dir_.path(), keys_.wrap(version_), random_, crew);
-                     }) == Code::io_failed
-                         ? 0
-                         : 1;
-            }),
-            0);
-  EXPECT_EQ(list_directory(dir_.path()), (std::vector<std::string>{"out"}));
 }
 
 TEST_F(Parallel, HolesStayHoles) {
