@@ -46,6 +46,7 @@ std::string word(std::string text, int64_t n) { return std::to_string(n) + " " +
 
 void OpenedNames::add(const std::string& name, uint32_t mode) {
   entries_.push_back({KnownObjects::key_of(name), static_cast<uint16_t>(mode), false});
+  set_ids_ += (mode & kSetId) != 0;
 }
 
 void OpenedNames::sort() {
@@ -293,6 +294,9 @@ void TreeRestore::finish() {
     result_.notes.push_back(word("hard link", own_files_) + " of " + root_ +
                             " left as the file that was sealed under that name");
   if (other_owners_) result_.notes.push_back("owners of " + root_ + " not restored: only root can");
+  if (const int64_t set_ids = as_root_ ? 0 : opened_.take_set_ids())
+    result_.notes.push_back("set-user-id and set-group-id bits of " + word("file", set_ids) +
+                            " not restored: only root can, together with the owner");
 }
 
 }  // namespace kesu

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/opening.h"
@@ -20,6 +21,8 @@ class OpenedNames {
   bool has(const std::string& name) const { return find(name) != nullptr; }
   // Their mode as sealed, once: a second call gives nullopt.
   std::optional<uint32_t> take(const std::string& name);
+  // How many were sealed with a set-user-id or set-group-id bit; 0 when asked again.
+  int64_t take_set_ids() { return std::exchange(set_ids_, 0); }
 
  private:
   struct Entry {
@@ -29,6 +32,7 @@ class OpenedNames {
   };
   const Entry* find(const std::string& name) const;
   std::vector<Entry> entries_;
+  int64_t set_ids_ = 0;
 };
 
 class TreeRestore {

@@ -121,6 +121,53 @@ class Tree(scenario.World):
         if ROOT:
             self.assertEqual(result["notes"], [])
 
+    def test_opened_by_somebody_who_is_not_root(self):
+        if not ROOT:
+            self.skipTest("what root restores and others do not needs root to be made")
+        src = self.source()
+        self.write("plain", b"plain", 0o640, NS)
+        self.write("d/deep", b"deep", 0o400, NS)
+        for name, mode in (("suid", 0o4755), ("sgid", 0o2755), ("capable", 0o755)):
+            self.write(name, name.encode(), 0o755, NS)
+            os.chown(src / name, 3, 3)
+            os.chmod(src / name, mode)
+        os.chown(src / "plain", 1, 2)
+        os.symlink("plain", src / "link")
+        os.lchown(src / "link", 12345, 54321)
+        os.link(src / "plain", src / "d" / "hard")
+        os.mkfifo(src / "fifo")
+        words = ["plain", "d/deep", "suid", "sgid", "capable", "link", "d/hard"]
+        refused = []
+        try:
+            os.setxattr(src / "plain", "user.checked", b"kept")
+            os.setxattr(src / "capable", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+            refused = ["capable"]
+        except OSError as e:
+            print(f"without extended attributes: {e}")
+        before = snapshot(src)
+        sealed = self.box.kesu("seal", "loans-2019", src, "-o", self.out).json
+        self.assertEqual([(s["path"], s["why"]) for s in sealed["skipped"]], [(str(src / "fifo"), "a FIFO")])
+        out = self.target("others")
+        out.mkdir()
+        subprocess.run(["chown", "-R", "65534:65534", self.box.path], check=True)
+        command = self.box.kesu_command("open", self.out, "-o", out)
+        result = self.box.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command,
+                              code=8 if refused else 0).json
+        self.assertEqual((result["opened"], result["symlinks"], result["links"], result["directories"]), (5, 1, 1, 2))
+        self.assertEqual([pathlib.Path(f["path"]).name for f in result["failed"]], refused)
+        notes = " ".join(result["notes"])
+        self.assertIn("owners of src not restored", notes)
+        self.assertIn("bits of 2 files not restored", notes)
+        # All else is as it was: contents, times, links, attributes of users, modes but for those bits.
+        after = snapshot(out / "src")
+        self.assertEqual(sorted(map(os.fsdecode, after)), sorted(words + ["d"]))
+        for name, facts in after.items():
+            wanted = list(before[name])
+            wanted[1] &= 0o777 if stat.S_ISREG(wanted[0]) else 0o7777
+            wanted[3] = (65534, 65534)
+            self.assertEqual(facts, wanted, name)
+        self.assertEqual(os.stat(out / "src").st_mtime_ns, os.stat(src).st_mtime_ns)
+
     def test_unchanged_trees_are_not_sealed_again(self):
         src = self.source()
         self.write("a")
