@@ -4,11 +4,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 
 #include "base/files.h"
 
@@ -35,6 +37,47 @@ bool may_write(const std::string& path) { return ::access(path.c_str(), W_OK) ==
 uint64_t size_of(const std::string& path) {
   struct stat st {};
   return ::stat(path.c_str(), &st) == 0 ? static_cast<uint64_t>(st.st_size) : 0;
+}
+
+// SQLite maps <file>-shm, 32 KiB, and makes sure of one byte of each page of memory: where blocks are smaller
+// than that, the system finds out that there is no room for the rest when it is touched, and ends the process
+// (SIGBUS). So there is asked for room before, and it is taken when the file is there.
+constexpr uint64_t kShared = 32 << 10;
+
+bool small_blocks(const std::string& path, struct statvfs& fs) {
+  return may_write(dir_name(path)) && ::statvfs(path.c_str(), &fs) == 0 &&
+         fs.f_frsize < static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+uint64_t room_in(const std::string& shared) {
+  struct stat st {};
+  return ::stat(shared.c_str(), &st) == 0 ? static_cast<uint64_t>(st.st_blocks) * 512 : 0;
+}
+
+void ask_for_room(const std::string& path) {
+  struct statvfs fs {};
+  if (!small_blocks(path, fs)) return;
+  const std::string shared = path + "-shm";
+  const uint64_t free = fs.f_bavail * fs.f_frsize, has = room_in(shared);
+  // What the file has may be given up and taken again; where its blocks are is said in a block, too.
+  if (free + has < kShared + (has ? 0 : 4 * fs.f_frsize)) throw file_error(ENOSPC, "make room for", shared);
+}
+
+void take_room(const std::string& path) {
+  struct statvfs fs {};
+  const std::string shared = path + "-shm";
+  if (!small_blocks(path, fs) || !exists(shared) || room_in(shared) >= kShared) return;
+  // Never closed: SQLite's locks on the file would go with the first of its descriptors that is.
+  static std::mutex mutex;
+  static std::vector<int> kept;
+  const int fd = ::open(shared.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return;
+  {
+    std::lock_guard lock(mutex);
+    kept.push_back(fd);
+  }
+  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, kShared) != 0 && (errno == ENOSPC || errno == EDQUOT))
+    throw file_error(errno, "make room for", shared);
 }
 
 // SQLite opens lazily; this is the first look at the file.
@@ -146,6 +189,7 @@ void LedgerFile::copy_aside() {
 }
 
 void LedgerFile::check_identity() {
+  if (access_ != Access::immutable) ask_for_room(path_);
   Db db(path_, access_, busy_wait_);
   int64_t application = db.pragma("PRAGMA application_id");
   if (application != kLedgerApplicationId)
@@ -157,17 +201,22 @@ void LedgerFile::check_identity() {
 }
 
 std::unique_ptr<Db> LedgerFile::connect_writing() const {
+  ask_for_room(path_);
   auto db = std::make_unique<Db>(path_, Access::write, busy_wait_);
   db->run("PRAGMA trusted_schema=OFF");
   db->run("PRAGMA journal_mode=WAL");
+  touch(*db);
+  take_room(path_);
   db->run("PRAGMA synchronous=FULL");
   return db;
 }
 
 std::unique_ptr<Db> LedgerFile::connect_reading() const {
+  if (access_ != Access::immutable) ask_for_room(path_);
   auto db = std::make_unique<Db>(path_, access_ == Access::write ? Access::read : access_, busy_wait_);
   db->run("PRAGMA trusted_schema=OFF");
   touch(*db);
+  if (access_ != Access::immutable) take_room(path_);
   return db;
 }
 

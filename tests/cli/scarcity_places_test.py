@@ -212,6 +212,32 @@ class VaultPlace(Small):
 
         self.every_command(place, fill, shutil.rmtree)
 
+    def test_blocks_smaller_than_pages(self):
+        """What SQLite maps has no room: an error that says so, and not the end of the process by SIGBUS."""
+        place = self.move_vault("ext4", size=12 << 20, block=1024)
+        filler = place / "filler"
+        refused = set()
+        for left in (0, 4, 9, 16, 24, 31, 33, 40, 64):
+            filler.unlink(missing_ok=True)
+            for path in place.glob("*-shm"):       # as after a backup was put back: they are made anew
+                path.unlink()
+            self.fill(place)
+            with open(filler, "r+b") as file:
+                file.truncate(filler.stat().st_size - left * 1024)
+            for command in (("status",), ("key", "list"), ("dataset", "add", f"left-{left}", "--key", "loans")):
+                with self.subTest((left, command)):
+                    result = self.box.kesu(*command, code=(0, 1))
+                    if result.code:
+                        error = result.json["error"]
+                        self.assertEqual(error["code"], "disk-full", error)
+                        self.assertIn(str(place), error["message"])
+                        refused.add(left)
+        self.assertIn(16, refused)
+        self.assertNotIn(64, refused)
+        filler.unlink()
+        self.box.kesu("dataset", "add", "more", "--key", "loans")
+        self.settled()
+
 
 class Bundle(Small):
     def test_bundle(self):

@@ -34,12 +34,12 @@ def grow_tmpfs(place, size):
     run("mount", "-o", f"remount,size={size}", place)
 
 
-def ext4(place, image, size, inodes=None, project=None, block_limit=None):
+def ext4(place, image, size, inodes=None, project=None, block_limit=None, block=4096):
     """Without a journal and reserved blocks. project: a project quota of block_limit bytes on everything in it."""
     with open(image, "wb") as file:
         file.truncate(size)
     features = ["-O", "^has_journal" + (",project,quota" if project else "")]
-    run("mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", *features, *(["-E", "quotatype=prjquota"] if project else []),
+    run("mkfs.ext4", "-q", "-F", "-m", "0", "-b", block, *features, *(["-E", "quotatype=prjquota"] if project else []),
         *(["-N", inodes] if inodes else []), image)
     run("mount", "-o", "loop" + (",prjquota" if project else ""), image, place)
     try:
