@@ -17,6 +17,12 @@ bool is_destroyed(const std::string& state) {
   return state == "destroyed" || state == "destroyed-compromised";
 }
 
+// Of the ledger's first entries: mostly all that there are.
+Digest32 root_at(Store& store, uint64_t size) {
+  const TreeHead head = store.head();
+  return head.size() == size ? head.root() : tree_root(store.leaves(size));
+}
+
 std::string plan_path(Vault& vault, const std::string& erasure) {
   return path_join(path_join(vault.directory(), "plans"), erasure + ".json");
 }
@@ -84,7 +90,7 @@ std::set<std::string> kept_datasets(Vault& vault, const std::vector<std::string>
   for (const std::string& copy : kill.copies)
     if (vault.graph().living(copy, vault.now())) dying.insert(copy);
   for (const std::string& key : vault.graph().reached(dying))
-    if (const GraphNode* node = vault.graph().find(key)) reaches.insert(node->of);
+    if (const auto node = vault.graph().find(key)) reaches.insert(node->of);
   for (auto& [id, d] : state.datasets) {
     if (scope.contains(id) || d.state == "erased") continue;
     bool reached = reaches.contains(id);
@@ -142,8 +148,7 @@ Plan make_plan(Vault& vault, const std::vector<std::string>& datasets, const std
        {"organisation", state.vault.organisation},
        {"erasure", erasure},
        {"created", utc_text(created)},
-       {"ledger",
-        Json::object({{"size", state.size}, {"root", hex(tree_root(vault.store().leaves(state.size)))}})},
+       {"ledger", Json::object({{"size", state.size}, {"root", hex(root_at(vault.store(), state.size))}})},
        {"profile", state.vault.profile},
        {"profile_digest", profiles_digest()},
        {"policy_digest", hex(sha256(as_bytes(policy::policy_data())))},

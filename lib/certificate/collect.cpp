@@ -86,8 +86,7 @@ std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::st
   for (const Header& h : ledger.headers)
     if (h.type == "ledger-key-set") choice.nodes.insert(h.nodes.front().id);
   for (const std::string& node : std::set<std::string>(choice.nodes))
-    if (const GraphNode* g = ledger.graph.find(node); g && node_kind(g->of) == "prv")
-      choice.nodes.insert(g->of);
+    if (const auto g = ledger.graph.find(node); g && node_kind(g->of) == "prv") choice.nodes.insert(g->of);
   // `of` of a version becomes its erasure once it is destroyed, so providers are found where it was made.
   for (const Header& h : ledger.headers)
     if (h.type == "key-created" && choice.nodes.contains(h.nodes.front().id))

@@ -24,7 +24,7 @@ bool never_compromised(const Dossier& d) {
   nodes.insert(d.kill.copies.begin(), d.kill.copies.end());
   nodes.insert(d.kill.processes.begin(), d.kill.processes.end());
   for (const std::string& id : nodes) {
-    const GraphNode* node = d.graph.find(id);
+    const auto node = d.graph.find(id);
     if (!node) continue;
     for (const auto& [seq, state] : node->states)
       if (state == "compromised" || state == "destroyed-compromised") return false;
@@ -111,7 +111,7 @@ void key_conditions(const Dossier& d, std::set<std::string>& out) {
     out.insert("copies-ended");
   if (copies_all(d, [](const CopyFacts& c) { return c.documented; })) out.insert("copies-documented");
   if (every_key(d, [&](const KeyFacts& k) {
-        const GraphNode* node = d.graph.find(k.version);
+        const auto node = d.graph.find(k.version);
         return node && is_destroyed(node->state) && k.done;
       }))
     out.insert("all-destroyed");
@@ -125,7 +125,7 @@ Waiting waiting_of(const Dossier& d) {
   Waiting out;
   const Profile* profile = find_profile(d.plan.str_or("profile", ""));
   if (!profile || !d.genesis) return out;
-  if (const GraphNode* era = d.graph.find(d.erasure))
+  if (const auto era = d.graph.find(d.erasure))
     for (const auto& [seq, state] : era->states)
       if (state == "rejected" || state == "cancelled") return out;
   std::vector<const SignedAct*> approvals;

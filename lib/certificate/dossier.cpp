@@ -56,7 +56,7 @@ std::optional<ByteView> Dossier::evidence(std::string_view digest) const {
 
 std::string Dossier::state_at_a(const std::string& node) const {
   std::string state;
-  if (const GraphNode* n = graph.find(node))
+  if (const auto n = graph.find(node))
     for (const auto& [seq, is] : n->states)
       if (seq < a.size) state = is;
   return state;
@@ -101,7 +101,7 @@ Dossier read_dossier(const BundleFiles& files) {
   if (d.plan.is_null() || d.headers.empty()) return d;
   d.kill = kill_set(d.graph, d.datasets_in_scope);
   for (const std::string& id : d.kill.kept_datasets)
-    if (const GraphNode* node = d.graph.find(id); !node || node->state != "erased") d.others_lost.insert(id);
+    if (const auto node = d.graph.find(id); !node || node->state != "erased") d.others_lost.insert(id);
   // Each part guards what it reads; this is the net under them, so that no bundle ever ends the program.
   auto part = [&](const char* name, void (*read)(Dossier&)) { d.findings.guard(name, [&] { read(d); }); };
   part("approvals/genesis.json", read_people);

@@ -126,7 +126,7 @@ void check_leaves(Dossier& d, DatasetFacts& set) {
     }
     batch.leaves = std::move(it->second);
     leaves.erase(it);
-    const GraphNode* node = d.graph.find(batch.id);
+    const auto node = d.graph.find(batch.id);
     if (hex(tree_root(batch.leaves)) != node->d || static_cast<int64_t>(batch.leaves.size()) != batch.n) {
       d.findings.bad(path, "the leaves of " + batch.id + " do not give the root and count in the ledger");
       good = false;
@@ -138,7 +138,7 @@ void check_leaves(Dossier& d, DatasetFacts& set) {
     good = false;
   }
   set.root = all.root();
-  const GraphNode* node = d.graph.find(set.id);
+  const auto node = d.graph.find(set.id);
   if (!set.erased || !node) {
     d.findings.weak(path, "the ledger does not say that " + set.id + " is erased by this erasure");
     good = false;

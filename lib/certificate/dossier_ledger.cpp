@@ -75,8 +75,9 @@ void take_header(Dossier& d, std::string_view line) {
     if (header.time < before.time) throw Error(Code::bad_input, "its time falls");
   }
   for (const NodeMention& m : header.nodes) {
-    const GraphNode* node = d.graph.find(m.id);
-    if (m.is.empty() || !node) continue;
+    if (m.is.empty()) continue;
+    const auto node = d.graph.find(m.id);
+    if (!node) continue;
     bool dead = node->state == "destroyed" || node->state == "destroyed-compromised";
     if ((dead && m.is != "destroyed-compromised") || node->state == "absent" ||
         (node->state == "erased" && m.is != "erased"))

@@ -63,7 +63,7 @@ std::optional<Probe> load(Dossier& d, const std::string& provider, const std::st
 // Whether the label is that of a version whose destruction the ledger records: then it was kesu.
 bool destroyed_by_kesu(const Dossier& d, const std::string& label) {
   constexpr std::string_view kPrefix = "kesu:";
-  const GraphNode* node = label.starts_with(kPrefix) ? d.graph.find(label.substr(kPrefix.size())) : nullptr;
+  const auto node = label.starts_with(kPrefix) ? d.graph.find(label.substr(kPrefix.size())) : std::nullopt;
   return node && (node->state == "destroyed" || node->state == "destroyed-compromised");
 }
 

@@ -140,7 +140,7 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
     throw Error(Code::bad_identifier, "\"" + request.certificate + "\" is no certificate's identifier");
   LedgerReading ledger = read_ledger_source(source);
   checkpoint_of(request.checkpoint, ledger, "A");
-  const GraphNode* erasure = ledger.graph.find(request.erasure);
+  const auto erasure = ledger.graph.find(request.erasure);
   if (!erasure) throw Error(Code::not_found, "no erasure " + request.erasure);
   if (erasure->state != "destroyed" && erasure->state != "verified" && erasure->state != "validated")
     throw Error(Code::state_refused,

@@ -44,7 +44,7 @@ void check_slots(const dossier::Dossier& d, const Region& region, ObjectResult& 
     if (region.states[i] == SlotState::torn) torn = "slot " + std::to_string(i) + " is torn";
     if (!region.slots[i]) continue;
     std::string version = region.slots[i]->version.str();
-    const GraphNode* node = d.graph.find(version);
+    const auto node = d.graph.find(version);
     bool counted =
         std::find(d.kill.versions.begin(), d.kill.versions.end(), version) != d.kill.versions.end();
     bool dead = node && (node->state == "destroyed" || node->state == "destroyed-compromised");

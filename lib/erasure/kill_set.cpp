@@ -14,7 +14,7 @@ KillSet kill_set(const Graph& graph, const std::set<std::string>& datasets) {
   }
   // One search from all of them: what a version reaches may be a large part of the ledger.
   for (const std::string& reached : graph.reached(dying)) {
-    const GraphNode* node = graph.find(reached);
+    const auto node = graph.find(reached);
     if (node && node_kind(node->of) == "ds" && !datasets.contains(node->of))
       out.kept_datasets.insert(node->of);
   }
