@@ -1,6 +1,10 @@
 #include "app/batches.h"
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <utility>
 
 #include "base/error.h"
 #include "base/ids.h"
@@ -64,26 +68,55 @@ BatchRecord Batches::unpacked(const Packed& p) {
 void Batches::put_at_rest(BatchRecord b) const {
   Packed p{key_of(b.id), {}, nullptr, b.n, b.bytes, b.replaced, b.seq, b.done_seq, b.since};
   if (b.state == "sealed") p.root = unhex32(b.root).value_or(Digest32{});
-  auto shape = std::make_shared<const Shape>(
-      Shape{std::move(b.state), std::move(b.version), std::move(b.dataset_key), std::move(b.location),
-            std::move(b.content_algorithm), std::move(b.wrap_algorithm), std::move(b.place_inode),
-            std::move(b.on), std::move(b.reached_by)});
-  if (!last_shape_ || *last_shape_ != *shape) last_shape_ = *shapes_.insert(std::move(shape)).first;
+  Shape shape{std::move(b.state),
+              std::move(b.version),
+              std::move(b.dataset_key),
+              std::move(b.location),
+              std::move(b.content_algorithm),
+              std::move(b.wrap_algorithm),
+              std::move(b.place_inode),
+              std::move(b.on),
+              std::move(b.reached_by)};
+  if (!last_shape_ || *last_shape_ != shape)
+    last_shape_ = shapes_.insert(std::make_shared<const Shape>(std::move(shape))).first->get();
   p.shape = last_shape_;
-  at_[p.id] = static_cast<uint32_t>(rest_.size());
-  rest_.push_back(std::move(p));
+  if (count_ == std::numeric_limits<uint32_t>::max()) throw std::bad_alloc();
+  if (2 * (count_ + 1) > at_.size()) grow();
+  if (count_ / kPage == pages_.size()) pages_.emplace_back(kPage);
+  at_[slot_of(p.id)] = static_cast<uint32_t>(count_ + 1);
+  rest(count_++) = p;
+}
+
+// Identifiers are random: any of their bits are a hash.
+size_t Batches::slot_of(const Key& id) const {
+  uint64_t hash;
+  std::memcpy(&hash, id.data(), sizeof hash);
+  const size_t mask = at_.size() - 1;
+  size_t slot = (hash * 0x9e3779b97f4a7c15u >> 20) & mask;
+  while (at_[slot] && rest(at_[slot] - 1).id != id) slot = (slot + 1) & mask;
+  return slot;
+}
+
+void Batches::grow() const {
+  at_.assign(std::max<size_t>(16, 2 * at_.size()), 0);
+  for (size_t i = 0; i < count_; ++i) at_[slot_of(rest(i).id)] = static_cast<uint32_t>(i + 1);
 }
 
 void Batches::take_from_rest(const Key& id) {
-  auto it = at_.find(id);
-  if (it == at_.end()) return;
-  const uint32_t hole = it->second;
-  at_.erase(it);
-  if (hole + 1 != rest_.size()) {
-    rest_[hole] = std::move(rest_.back());
-    at_[rest_[hole].id] = hole;
+  if (at_.empty()) return;
+  size_t slot = slot_of(id);
+  if (!at_[slot]) return;
+  const size_t hole = at_[slot] - 1, last = --count_;
+  // Whoever was put behind this slot because it was taken is put anew.
+  const size_t mask = at_.size() - 1;
+  at_[slot] = 0;
+  for (slot = (slot + 1) & mask; at_[slot]; slot = (slot + 1) & mask) {
+    const uint32_t place = std::exchange(at_[slot], 0);
+    at_[slot_of(rest(place - 1).id)] = place;
   }
-  rest_.pop_back();
+  if (hole == last) return;
+  at_[slot_of(rest(last).id)] = static_cast<uint32_t>(hole + 1);
+  rest(hole) = rest(last);
 }
 
 void Batches::count(const BatchRecord& b, int64_t sign) {
@@ -122,21 +155,21 @@ void Batches::load() const {
   std::vector<BatchRecord> read = loader_();  // where it throws, they are still to be read
   loader_ = nullptr;
   for (BatchRecord& b : read)
-    if (!at_.contains(key_of(b.id)) && !find_open(b.id)) put_at_rest(std::move(b));
+    if (!is_at_rest(key_of(b.id)) && !find_open(b.id)) put_at_rest(std::move(b));
 }
 
 std::vector<BatchRecord> Batches::all() const {
   load();
   std::vector<BatchRecord> out(open_);
-  out.reserve(open_.size() + rest_.size());
-  for (const Packed& p : rest_) out.push_back(unpacked(p));
+  out.reserve(open_.size() + count_);
+  for (size_t i = 0; i < count_; ++i) out.push_back(unpacked(rest(i)));
   std::sort(out.begin(), out.end(), [](auto& a, auto& b) { return a.seq < b.seq; });
   return out;
 }
 
 void Batches::each_loaded(const std::function<void(const BatchRecord&)>& visit) const {
   for (const BatchRecord& b : open_) visit(b);
-  for (const Packed& p : rest_) visit(unpacked(p));
+  for (size_t i = 0; i < count_; ++i) visit(unpacked(rest(i)));
 }
 
 const BatchRecord* Batches::find_open(const std::string& id) const {
@@ -147,13 +180,9 @@ const BatchRecord* Batches::find_open(const std::string& id) const {
 std::optional<BatchRecord> Batches::find(const std::string& id) const {
   if (const BatchRecord* b = find_open(id)) return *b;
   const Key key = key_of(id);
-  auto it = at_.find(key);
-  if (it == at_.end() && loader_) {
-    load();
-    it = at_.find(key);
-  }
-  if (it == at_.end()) return std::nullopt;
-  return unpacked(rest_[it->second]);
+  if (!is_at_rest(key)) load();
+  if (!is_at_rest(key)) return std::nullopt;
+  return unpacked(rest(at_[slot_of(key)] - 1));
 }
 
 void Batches::add(BatchRecord batch) {
@@ -164,21 +193,21 @@ void Batches::add(BatchRecord batch) {
     put_at_rest(std::move(batch));
 }
 
-void Batches::replace(BatchRecord batch) {
-  auto open =
-      std::find_if(open_.begin(), open_.end(), [&](const BatchRecord& b) { return b.id == batch.id; });
+std::optional<BatchRecord> Batches::take(const std::string& id) {
+  std::optional<BatchRecord> out;
+  auto open = std::find_if(open_.begin(), open_.end(), [&](const BatchRecord& b) { return b.id == id; });
   if (open != open_.end()) {
-    count(*open, -1);
-    if (batch.is_open()) {
-      count(batch, 1);
-      *open = std::move(batch);
-      return;
-    }
+    out = std::move(*open);
     open_.erase(open);
-  } else if (auto before = find(batch.id)) {
-    count(*before, -1);
-    take_from_rest(key_of(batch.id));
+  } else if ((out = find(id))) {
+    take_from_rest(key_of(id));
   }
+  if (out) count(*out, -1);
+  return out;
+}
+
+void Batches::replace(BatchRecord batch) {
+  take(batch.id);
   add(std::move(batch));
 }
 

@@ -9,7 +9,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/bytes.h"
@@ -91,10 +90,12 @@ class Batches {
   }
   std::optional<BatchRecord> find(const std::string& id) const;
   const BatchRecord* find_open(const std::string& id) const;
+  size_t at_rest() const { return count_; }  // of those in memory
 
-  // For State. add() takes one that is not there yet, replace() one that is.
+  // For State. add() takes one that is not there, replace() one that is; take() takes it out.
   void add(BatchRecord batch);
   void replace(BatchRecord batch);
+  std::optional<BatchRecord> take(const std::string& id);
   // As registers give it: sums over all, those that are open, and where the others are.
   void restore(BatchesByKind kinds, BatchesUnder under, GivenUp given_up, Loader loader);
   void restore_open(BatchRecord batch);
@@ -115,26 +116,25 @@ class Batches {
     }
   };
   using Key = std::array<uint8_t, 16>;
-  struct HashKey {  // identifiers are random
-    size_t operator()(const Key& k) const {
-      size_t h;
-      std::copy_n(k.begin(), sizeof h, reinterpret_cast<uint8_t*>(&h));
-      return h;
-    }
-  };
   struct Packed {
     Key id;
     Digest32 root;
-    std::shared_ptr<const Shape> shape;
+    const Shape* shape;
     int64_t n, bytes, replaced;
     uint64_t seq, done_seq;
     Millis since;
   };
+  static constexpr size_t kPage = 128;
 
   static Key key_of(const std::string& id);
   static BatchRecord unpacked(const Packed& packed);
   void put_at_rest(BatchRecord batch) const;
   void take_from_rest(const Key& id);
+  Packed& rest(size_t i) const { return pages_[i / kPage][i % kPage]; }
+  // Where a batch's place stands in at_, or the empty slot where it belongs.
+  size_t slot_of(const Key& id) const;
+  void grow() const;
+  bool is_at_rest(const Key& id) const { return !at_.empty() && at_[slot_of(id)] != 0; }
   void count(const BatchRecord& batch, int64_t sign);
   void load() const;
 
@@ -142,11 +142,12 @@ class Batches {
   BatchesUnder under_;
   GivenUp given_up_;
   std::vector<BatchRecord> open_;
-  mutable Loader loader_;  // empty: all are in memory
-  mutable std::vector<Packed> rest_;
-  mutable std::unordered_map<Key, uint32_t, HashKey> at_;  // where in rest_
+  mutable Loader loader_;                           // empty: all are in memory
+  mutable std::vector<std::vector<Packed>> pages_;  // those at rest: nothing moves as they grow
+  mutable size_t count_ = 0;
+  mutable std::vector<uint32_t> at_;  // by hash: place among those at rest + 1; 0: empty
   mutable std::set<std::shared_ptr<const Shape>, ByShape> shapes_;
-  mutable std::shared_ptr<const Shape> last_shape_;
+  mutable const Shape* last_shape_ = nullptr;
 };
 
 }  // namespace kesu

@@ -1,8 +1,11 @@
 #include "app/ledger_ops.h"
 
+#include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "base/files.h"
+#include "crypto/hash.h"
 #include "crypto/note.h"
 #include "ledger/checkpoint.h"
 
@@ -28,58 +31,68 @@ void add_finding(LedgerReport& report, const std::string& kind, const std::strin
   report.findings.push_back({.what = "register " + kind + " " + id, .why = why});
 }
 
-// Rows of batches are as many as batches: the file's come in the order of datasets, and are compared one
-// dataset at a time.
+// Rows of batches are as many as batches: compared one by one, as they are read.
 void check_batch_rows(Store& store, const State& then, LedgerReport& report) {
   const std::string kind(State::kAtRest);
-  std::map<std::string, std::string, std::less<>> expected;
-  auto dataset = then.datasets.begin();
-  auto all_missing = [&] {
-    for (auto& [id, text] : expected) add_finding(report, kind, id, "is missing");
-    expected.clear();
-  };
-  // Goes on to the dataset `id`.
-  auto go_to = [&](std::string_view id) {
-    for (; dataset != then.datasets.end() && dataset->first <= id; ++dataset) {
-      all_missing();
-      then.each_row_of(dataset->second,
-                       [&](const std::string& of, const std::string& batch, const std::string& text) {
-                         if (of == kind) expected[batch] = text;
-                       });
-    }
-  };
   const size_t before = report.findings.size();
-  const bool whole = store.more_registers(kind, "", [&](std::string_view id, std::string_view text) {
+  size_t known = 0, batches = 0;
+  bool whole = store.more_registers(kind, "", [&](std::string_view id, std::string_view text) {
     ++report.registers;
-    go_to(id.substr(0, id.find('/')));
-    auto it = expected.find(id);
-    if (it == expected.end())
-      return add_finding(report, kind, std::string(id), "the ledger knows nothing of it");
-    if (it->second != text) add_finding(report, kind, std::string(id), "says something else than the ledger");
-    expected.erase(it);
+    const auto expected = then.row_at_rest(id);
+    if (!expected) return add_finding(report, kind, std::string(id), "the ledger knows nothing of it");
+    ++known;
+    if (*expected != text) add_finding(report, kind, std::string(id), "says something else than the ledger");
   });
-  go_to("~");  // behind all identifiers
-  all_missing();
+  for (auto& [id, d] : then.datasets) batches += d.batches.at_rest();
+  if (whole && known < batches) {
+    std::set<std::string, std::less<>> there;
+    whole = store.more_registers(kind, "", [&](std::string_view id, std::string_view) { there.emplace(id); });
+    for (auto& [id, d] : then.datasets)
+      d.batches.each_loaded([&](const BatchRecord& b) {
+        if (const std::string name = id + "/" + b.id; !b.is_open() && !there.contains(name))
+          add_finding(report, kind, name, "is missing");
+      });
+  }
   // Somebody has saved others meanwhile, or removed them: nothing was compared.
   if (!whole) report.findings.resize(before);
 }
 
+// What the registers say, as far as it is needed to compare it later: texts are many and long.
+struct KeptRow {
+  std::string kind, id;
+  Digest32 digest;
+  auto key() const { return std::tie(kind, id); }
+};
+struct KeptRegisters {
+  uint64_t size = 0;
+  std::vector<KeptRow> rows;  // but those of batches at rest; by kind and id
+};
+std::optional<KeptRegisters> load_kept(Store& store) {
+  auto loaded = store.load_registers(State::kAtRest);
+  if (!loaded) return std::nullopt;
+  KeptRegisters out{loaded->size, {}};
+  out.rows.reserve(loaded->rows.size());
+  for (auto& [kind, id, text] : loaded->rows)
+    out.rows.push_back({std::move(kind), std::move(id), sha256(as_bytes(text))});
+  std::sort(out.rows.begin(), out.rows.end(), [](auto& a, auto& b) { return a.key() < b.key(); });
+  return out;
+}
+
 // `then`: the ledger folded as far as the registers stand for it.
-void check_registers(Store& store, const Store::Registers& kept, const State& then, LedgerReport& report) {
+void check_registers(Store& store, const KeptRegisters& kept, const State& then, LedgerReport& report) {
   report.registers = kept.rows.size();
-  std::map<std::pair<std::string, std::string>, std::string> expected;
-  then.each_row([&](const std::string& kind, const std::string& id, const std::string& text) {
-    if (kind != State::kAtRest) expected[{kind, id}] = text;
-  });
-  for (auto& [kind, id, text] : kept.rows) {
-    auto it = expected.find({kind, id});
-    if (it == expected.end())
-      add_finding(report, kind, id, "the ledger knows nothing of it");
-    else if (it->second != text)
+  std::vector<bool> known(kept.rows.size());
+  then.each_row_in_use([&](const std::string& kind, const std::string& id, const std::string& text) {
+    const auto key = std::tie(kind, id);
+    auto it = std::lower_bound(kept.rows.begin(), kept.rows.end(), key,
+                               [](const KeptRow& row, const auto& k) { return row.key() < k; });
+    if (it == kept.rows.end() || it->key() != key) return add_finding(report, kind, id, "is missing");
+    known[static_cast<size_t>(it - kept.rows.begin())] = true;
+    if (it->digest != sha256(as_bytes(text)))
       add_finding(report, kind, id, "says something else than the ledger");
-    if (it != expected.end()) expected.erase(it);
-  }
-  for (auto& [key, text] : expected) add_finding(report, key.first, key.second, "is missing");
+  });
+  for (size_t i = 0; i < known.size(); ++i)
+    if (!known[i]) add_finding(report, kept.rows[i].kind, kept.rows[i].id, "the ledger knows nothing of it");
   check_batch_rows(store, then, report);
 }
 }  // namespace
@@ -118,7 +131,7 @@ void name_what_does_not_fold(Store& store, uint64_t size, LedgerReport& report) 
 LedgerReport verify_ledger(const std::string& directory, Environment& env) {
   auto store = open_sqlite_store(directory, env.clock, env.random, {.read_only = true});
   LedgerReport report;
-  auto kept = store->load_registers(State::kAtRest);
+  auto kept = load_kept(*store);
   std::optional<State> state(std::in_place);  // none: something does not fold
   try {
     report.size = store->size();
@@ -130,11 +143,11 @@ LedgerReport verify_ledger(const std::string& directory, Environment& env) {
   std::string vkey;
   LedgerReport registers;
   bool folded = has_size && report.size == 0;
-  auto fold = [&](const StoredEntry* e) {
+  auto fold = [&](StoredEntry* e) {
     if (!state) return;
     try {
       if (!e) throw Error(Code::ledger_damaged, "not whole");
-      state->evolve(*e);
+      state->evolve(std::move(*e));
       vkey = state->vault.vkey;
     } catch (const Error&) {
       state.reset();
@@ -155,8 +168,9 @@ LedgerReport verify_ledger(const std::string& directory, Environment& env) {
       return e.message();
     }
   };
+  LedgerCounts counts;
   std::vector<LedgerFinding> found =
-      verify_store(*store, note_problem, blobs_named_by, segments_named_by, State::wants_body, fold);
+      verify_store(*store, note_problem, blobs_named_by, segments_named_by, State::wants_body, fold, &counts);
   for (LedgerFinding& f : found)
     (f.severity == Severity::note ? report.notes : report.findings).push_back(std::move(f));
   if (!folded && has_size) name_what_does_not_fold(*store, report.size, report);
@@ -166,9 +180,9 @@ LedgerReport verify_ledger(const std::string& directory, Environment& env) {
     report.findings.push_back({.what = "registers.db",
                                .why = "stands for " + std::to_string(kept->size) +
                                       " entries; the ledger has " + std::to_string(store->size())});
-  report.checkpoints = store->checkpoints().size();
-  report.blobs = store->blobs().size();
-  report.segments = store->segments().size();
+  report.checkpoints = counts.checkpoints;
+  report.blobs = counts.blobs;
+  report.segments = counts.segments;
   if (report.size && report.findings.empty()) {
     const TreeHead head = store->head();  // found to be that of the entries
     report.root = hex(head.size() == report.size ? head.root() : tree_root(store->leaves(report.size)));

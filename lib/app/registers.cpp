@@ -1,5 +1,8 @@
 // State's records as register rows and back. A row's JSON is the whole record; the reader rebuilds from the
 // ledger when anything in it does not fit.
+#include <algorithm>
+#include <charconv>
+
 #include "app/state.h"
 #include "base/error.h"
 
@@ -181,36 +184,75 @@ void read(const Json& j, KeyRecord& k) {
   for (const Json& v : j.at("versions").as_array()) read(v, k.versions.emplace_back());
 }
 
-Json row(const BatchRecord& b) {
-  Json out = Json::object({{"id", b.id},
-                           {"state", b.state},
-                           {"version", b.version},
-                           {"dataset_key", b.dataset_key},
-                           {"location", b.location},
-                           {"reached_by", list(b.reached_by)},
-                           {"n", b.n},
-                           {"bytes", b.bytes},
-                           {"seq", b.seq},
-                           {"since", b.since},
-                           {"place_inode", b.place_inode}});
-  put(out, "root", b.root);
-  put(out, "content_algorithm", b.content_algorithm);
-  put(out, "wrap_algorithm", b.wrap_algorithm);
-  put(out, "done_seq", static_cast<int64_t>(b.done_seq));
-  put(out, "replaced", b.replaced);
-  if (!b.objects.empty()) out.set("objects", list(b.objects));
-  if (!b.actor.is_null()) out.set("actor", b.actor);
+// A string in canonical form.
+void put_text(std::string& out, std::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(),
+                                 [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+  if (plain)
+    out.append("\"").append(text).append("\"");
+  else
+    out += Json(text).canonical();
+}
+
+// There are hundreds of thousands: written in canonical form at once, members in its order; those that say
+// nothing are left out.
+std::string text_of(const BatchRecord& b) {
+  std::string out;
+  out.reserve(1024);
+  auto member = [&](std::string_view name) {
+    out.append(out.empty() ? "{\"" : ",\"").append(name).append("\":");
+  };
+  auto text = [&](std::string_view name, std::string_view value) {
+    member(name);
+    put_text(out, value);
+  };
+  auto number = [&](std::string_view name, int64_t value) {
+    member(name);
+    char digits[24];
+    out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+  };
+  auto texts = [&](std::string_view name, const std::vector<std::string>& values) {
+    member(name);
+    out += '[';
+    for (const std::string& v : values) {
+      if (out.back() != '[') out += ',';
+      put_text(out, v);
+    }
+    out += ']';
+  };
+  auto json = [&](std::string_view name, const Json& value) {
+    member(name);
+    out += value.canonical();
+  };
+  if (!b.actor.is_null()) json("actor", b.actor);
+  number("bytes", b.bytes);
+  if (!b.content_algorithm.empty()) text("content_algorithm", b.content_algorithm);
+  text("dataset_key", b.dataset_key);
+  if (b.done_seq) number("done_seq", static_cast<int64_t>(b.done_seq));
+  text("id", b.id);
+  text("location", b.location);
+  number("n", b.n);
+  if (!b.objects.empty()) texts("objects", b.objects);
   if (!b.on.empty()) {
     Json on(Json::Object{});
     for (auto& [version, positions] : b.on) on.set(version, positions_json(positions));
-    out.set("on", on);
+    json("on", on);
   }
+  text("place_inode", b.place_inode);
+  texts("reached_by", b.reached_by);
+  if (b.replaced) number("replaced", b.replaced);
   if (!b.rewrap.version.empty())
-    out.set("rewrap", Json::object({{"version", b.rewrap.version},
-                                    {"objects", positions_json(b.rewrap.objects)},
-                                    {"actor", b.rewrap.actor},
-                                    {"since", b.rewrap.since}}));
-  return out;
+    json("rewrap", Json::object({{"version", b.rewrap.version},
+                                 {"objects", positions_json(b.rewrap.objects)},
+                                 {"actor", b.rewrap.actor},
+                                 {"since", b.rewrap.since}}));
+  if (!b.root.empty()) text("root", b.root);
+  number("seq", static_cast<int64_t>(b.seq));
+  number("since", b.since);
+  text("state", b.state);
+  text("version", b.version);
+  if (!b.wrap_algorithm.empty()) text("wrap_algorithm", b.wrap_algorithm);
+  return out += '}';
 }
 void read(const Json& j, BatchRecord& b) {
   b.id = j.str("id");
@@ -438,16 +480,29 @@ constexpr const char* kOpen = "open-batch";
 }  // namespace
 
 void State::each_row(const RowVisitor& visit) const {
+  each_row_in_use(visit);
+  for (auto& [id, d] : datasets)
+    d.batches.each_loaded([&](const BatchRecord& b) {
+      if (!b.is_open()) visit(std::string(kAtRest), id + "/" + b.id, text_of(b));
+    });
+}
+
+void State::each_row_in_use(const RowVisitor& visit) const {
   each_record(*this, [&](const char* kind, const std::string& id, const auto& record) {
     visit(kind, id, row(record).canonical());
   });
-  for (auto& [id, d] : datasets) each_row_of(d, visit);
+  for (auto& [id, d] : datasets)
+    for (const BatchRecord& b : d.batches.open()) visit(kOpen, id + "/" + b.id, text_of(b));
 }
 
-void State::each_row_of(const DatasetRecord& d, const RowVisitor& visit) const {
-  d.batches.each_loaded([&](const BatchRecord& b) {
-    visit(b.is_open() ? kOpen : std::string(kAtRest), d.id + "/" + b.id, row(b).canonical());
-  });
+std::optional<std::string> State::row_at_rest(std::string_view id) const {
+  const size_t slash = std::min(id.find('/'), id.size());
+  const std::string batch(id.substr(std::min(slash + 1, id.size())));
+  auto d = datasets.find(std::string(id.substr(0, slash)));
+  if (d == datasets.end() || !BatchId::parse(batch)) return std::nullopt;
+  auto b = d->second.batches.find(batch);
+  if (!b || b->is_open()) return std::nullopt;
+  return text_of(*b);
 }
 
 void State::each_changed(const RowVisitor& visit) const {
@@ -464,7 +519,7 @@ void State::each_changed(const RowVisitor& visit) const {
     auto b = datasets.at(id.substr(0, slash)).batches.find(id.substr(slash + 1));
     if (!b) continue;
     const bool open = b->is_open();
-    const std::string text = row(*b).canonical();
+    const std::string text = text_of(*b);
     visit(kOpen, id, open ? text : "");
     visit(kind, id, open ? "" : text);
   }

@@ -14,8 +14,8 @@ std::vector<std::string> strings(const Json& array) {
 }
 
 const NodeMention* mention(const Header& h, std::string_view kind) {
-  for (const NodeMention& node : h.nodes)
-    if (node_kind(node.id) == kind) return &node;
+  for (const NodeMention& node : h.nodes)  // each begins with its kind, which is known
+    if (node.id.starts_with(kind) && node.id.substr(kind.size(), 1) == "-") return &node;
   return nullptr;
 }
 
@@ -39,6 +39,7 @@ WrappedKey wrapped_from(const Json& v) {
 void add_reachers(BatchRecord& b, const Header& h) {
   for (auto& [from, to] : h.edges)
     if (to == b.id) b.reached_by.push_back(from);
+  if (b.reached_by.size() < 2) return;
   std::sort(b.reached_by.begin(), b.reached_by.end());
   b.reached_by.erase(std::unique(b.reached_by.begin(), b.reached_by.end()), b.reached_by.end());
 }
@@ -96,9 +97,7 @@ const VersionRecord* State::version(std::string_view id) const {
   return const_cast<State*>(this)->version(id);
 }
 VersionRecord* State::version(std::string_view id) {
-  auto ref = VersionRef::parse(id);
-  if (!ref) return nullptr;
-  auto it = keys.find(ref->key.str());
+  auto it = keys.find(std::string(id.substr(0, id.find('.'))));
   if (it == keys.end()) return nullptr;
   for (VersionRecord& v : it->second.versions)
     if (v.id == id) return &v;
@@ -119,9 +118,7 @@ const ErasureRecord* State::reserving(std::string_view key) const {
   return nullptr;
 }
 
-void State::evolve(const StoredEntry& stored) {
-  const Header& h = stored.entry.header;
-  const Json& body = stored.entry.body;
+void State::evolve(const Header& h, const Json& body, Json* own) {
   if (h.seq != size)
     throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " stands where entry " +
                                           std::to_string(size) + " belongs");
@@ -129,11 +126,17 @@ void State::evolve(const StoredEntry& stored) {
     throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " stands behind vault-closed");
   try {
     evolve_clock(h, body);
-    evolve_vault(h, body);
-    evolve_key(h, body);
-    evolve_dataset(h, body);
-    evolve_erasure(h, body);
-    evolve_remark(h, body);
+    if (h.type.starts_with("seal-")) {  // most entries are of these three
+      evolve_seal(h, body, own);
+    } else if (h.type.starts_with("process-")) {
+      evolve_process(h, body, own);
+    } else if (h.type != "objects-opened") {
+      evolve_vault(h, body);
+      evolve_key(h, body);
+      evolve_dataset(h, body);
+      evolve_erasure(h, body);
+      evolve_remark(h, body);
+    }
   } catch (const Error& e) {
     throw Error(Code::ledger_damaged, "entry " + std::to_string(h.seq) + " (" + h.type + ") cannot be read")
         .cause(e.message());
@@ -145,7 +148,7 @@ void State::evolve(const StoredEntry& stored) {
 void State::evolve_clock(const Header& h, const Json& body) {
   const Json* actor = h.type == "process-started" ? &body : body.find("actor");
   if (!actor || !actor->is_object() || !actor->find("clock")) return;
-  std::string boot = actor->str("boot_id");
+  const std::string& boot = actor->str("boot_id");
   int64_t clock = actor->num("clock");
   if (boot == vault.boot_id && clock == vault.clock) return;
   vault.boot_id = boot;
@@ -206,12 +209,16 @@ void State::evolve_vault(const Header& h, const Json& body) {
     vault.signer_version = body.str("detail");
     vault.signer_certificate = body.str("document");
     touch("vault", vault.id);
-  } else if (h.type == "process-started") {
+  }
+}
+
+void State::evolve_process(const Header& h, const Json& body, Json* own) {
+  if (h.type == "process-started") {
     ProcessRecord p;
     const NodeMention& node = need(h, "prc");
     p.id = node.id;
     p.purpose = body.str("purpose");
-    p.actor = body;
+    p.actor = own ? std::move(*own) : body;
     p.until = node.t.value_or(0);
     if (!h.edges.empty()) p.dataset = h.edges[0].second;
     touch("process", p.id);
@@ -344,7 +351,6 @@ void State::evolve_dataset(const Header& h, const Json& body) {
     return;
   }
   if (h.type.starts_with("rewrap-")) return evolve_rewrap(h, body);
-  if (h.type.starts_with("seal-")) return evolve_seal(h, body);
 }
 
 // Whose batch it is: of those that are open, else of the dataset that the entry names, else of any.
@@ -376,7 +382,7 @@ void State::evolve_rewrap(const Header& h, const Json& body) {
   touch_batch(d->id, node.id);
 }
 
-void State::evolve_seal(const Header& h, const Json& body) {
+void State::evolve_seal(const Header& h, const Json& body, Json* own) {
   const NodeMention& node = need(h, "bat");
   auto dataset = datasets.find(node.of);
   if (dataset == datasets.end()) throw Error(Code::ledger_damaged, node.id + " belongs to no dataset");
@@ -389,7 +395,8 @@ void State::evolve_seal(const Header& h, const Json& body) {
     b.dataset_key = body.str("dataset_key");
     b.location = body.str("location");
     b.objects = strings(body.at("objects"));
-    b.actor = body.at("actor");
+    const Json& actor = body.at("actor");
+    b.actor = own ? std::move(own->as_object().find("actor")->second) : actor;
     b.since = h.time;
     b.seq = h.seq;
     b.place_inode = body.str("location_inode");
@@ -399,21 +406,36 @@ void State::evolve_seal(const Header& h, const Json& body) {
     touch_batch(node.of, node.id);
     return;
   }
-  auto batch = dataset->second.batches.find(node.id);
+  const bool done = h.type == "seal-done";
+  const int64_t replaced = done ? body.num_or("replaced", 0) : 0;
+  const std::string content = done ? body.str("content_algorithm") : "";
+  const std::string wrap = done ? body.str("wrap_algorithm") : "";
+  const Json* aside = body.find("set_aside");
+  const size_t set_aside = aside ? aside->as_array().size() : 0;
+  auto batch = dataset->second.batches.take(node.id);  // from here on nothing is refused
   if (!batch) throw Error(Code::ledger_damaged, node.id + " was never intended");
   batch->state = node.is;
   batch->objects.clear();
   batch->actor = Json();
-  if (h.type == "seal-done") {
+  if (done) {
     batch->n = node.n.value_or(0);
     batch->bytes = node.b.value_or(0);
     batch->root = node.d;
     batch->done_seq = h.seq;
-    batch->replaced = body.num_or("replaced", 0);
-    batch->content_algorithm = body.str("content_algorithm");
-    batch->wrap_algorithm = body.str("wrap_algorithm");
+    batch->replaced = replaced;
+    batch->content_algorithm = content;
+    batch->wrap_algorithm = wrap;
   }
-  dataset->second.batches.replace(std::move(*batch));
+  if (set_aside) {
+    const std::string seq = std::to_string(h.seq);
+    findings[seq] = {node.of, "set-aside",
+                     std::to_string(set_aside) + (set_aside == 1 ? " object" : " objects") +
+                         " of an interrupted sealing did not open; kept as *.kesu-damaged below " +
+                         batch->location,
+                     h.time};
+    touch("finding", seq);
+  }
+  dataset->second.batches.add(std::move(*batch));
   touch_batch(node.of, node.id);
 }
 
@@ -423,7 +445,7 @@ void State::count_wraps(std::string_view id, int64_t n) {
   VersionRecord* v = version(id);
   if (!v) throw Error(Code::bad_input, std::string(id) + " was never made");
   v->wraps += n;
-  touch("key", VersionRef::parse(id)->key.str());
+  if (tracks_) touch("key", VersionRef::parse(id)->key.str());
 }
 
 void State::evolve_remark(const Header& h, const Json& body) {

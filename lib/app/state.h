@@ -162,8 +162,9 @@ class State {
   std::map<std::string, FindingRecord> findings;      // by number of the entry
   std::map<std::string, ExceptionRecord> exceptions;  // likewise
 
-  // (state, entry) → state. Entries come in order.
-  void evolve(const StoredEntry& entry);
+  // (state, entry) → state. Entries come in order. The second takes what it keeps out of the entry's body.
+  void evolve(const StoredEntry& entry) { evolve(entry.entry.header, entry.entry.body, nullptr); }
+  void evolve(StoredEntry&& entry) { evolve(entry.entry.header, entry.entry.body, &entry.entry.body); }
 
   const VersionRecord* version(std::string_view id) const;
   VersionRecord* version(std::string_view id);
@@ -172,12 +173,14 @@ class State {
   // Such a key takes no new versions, datasets or data.
   const ErasureRecord* reserving(std::string_view key) const;
 
-  // Registers: one row per record, and per batch. each_row() visits all, each_changed() those since the last
-  // call of clear_changed(); an empty text: the row is to go. A state that was not read from registers keeps
-  // no account of changes.
+  // Registers: one row per record, and per batch. each_row() visits all, each_row_in_use() all but those of
+  // batches at rest, each_changed() those since the last call of clear_changed(); an empty text: the row is
+  // to go. A state that was not read from registers keeps no account of changes.
   using RowVisitor = std::function<void(const std::string& kind, const std::string& id, const std::string&)>;
   void each_row(const RowVisitor& visit) const;
-  void each_row_of(const DatasetRecord& dataset, const RowVisitor& visit) const;  // of its batches
+  void each_row_in_use(const RowVisitor& visit) const;
+  // Of a batch at rest, by the row's id ("<dataset>/<batch>"); of batches in memory.
+  std::optional<std::string> row_at_rest(std::string_view id) const;
   void each_changed(const RowVisitor& visit) const;
   void clear_changed() { changed_.clear(); }
   // Rows of this kind are not given to from_registers; `batches` gives those of a dataset when they are asked
@@ -194,16 +197,19 @@ class State {
     if (tracks_) changed_.emplace(kind, id);
   }
   void touch_batch(const std::string& dataset, const std::string& batch) {
+    if (!tracks_) return;
     touch("dataset", dataset);
     touch(kAtRest, dataset + "/" + batch);
   }
+  void evolve(const Header& h, const Json& body, Json* own);
   void evolve_clock(const Header& h, const Json& body);
   void evolve_vault(const Header& h, const Json& body);
   void evolve_key(const Header& h, const Json& body);
   void evolve_remark(const Header& h, const Json& body);
   void count_wraps(std::string_view version, int64_t n);
   void evolve_dataset(const Header& h, const Json& body);
-  void evolve_seal(const Header& h, const Json& body);
+  void evolve_seal(const Header& h, const Json& body, Json* own);
+  void evolve_process(const Header& h, const Json& body, Json* own);
   void evolve_rewrap(const Header& h, const Json& body);
   DatasetRecord* dataset_of(const Header& h, const std::string& batch);
   void evolve_erasure(const Header& h, const Json& body);

@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -31,12 +32,6 @@ std::u16string utf16(std::string_view s) {
     }
   }
   return out;
-}
-
-bool is_ascii(std::string_view s) {
-  for (char c : s)
-    if (static_cast<uint8_t>(c) >= 0x80) return false;
-  return true;
 }
 
 void write_string(std::string& out, const std::string& s) {
@@ -196,8 +191,13 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 }  // namespace
 
 bool Utf16Less::operator()(std::string_view a, std::string_view b) const {
-  if (is_ascii(a) && is_ascii(b)) return a < b;
-  return utf16(a) < utf16(b);
+  const size_t both = std::min(a.size(), b.size());
+  size_t at = 0;
+  while (at < both && a[at] == b[at]) ++at;
+  if (at == both) return a.size() < b.size();
+  // Only two characters beyond ASCII may stand in another order than their bytes.
+  const auto x = static_cast<uint8_t>(a[at]), y = static_cast<uint8_t>(b[at]);
+  return x < 0x80 || y < 0x80 ? x < y : utf16(a) < utf16(b);
 }
 
 bool Json::as_bool() const {

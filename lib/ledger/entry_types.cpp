@@ -2,6 +2,7 @@
 #include "ledger/entry_types.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace kesu::entry_types {
 
@@ -100,23 +101,41 @@ constexpr EdgeRule kEdges[] = {
 
 }  // namespace
 
+namespace {
+struct Type {
+  std::span<const NodeRule> nodes;
+  const EdgeRule* edges = nullptr;
+};
+
+// All types, by name: a full check asks some million times.
+const std::unordered_map<std::string_view, Type>& types() {
+  static const auto* const kTypes = [] {
+    auto* out = new std::unordered_map<std::string_view, Type>;
+    for (auto first = std::begin(kNodes); first != std::end(kNodes);) {
+      auto other = [&](const NodeRule& r) { return r.type != first->type; };
+      auto last = std::find_if(first, std::end(kNodes), other);
+      (*out)[first->type].nodes = {first, last};
+      first = last;
+    }
+    for (std::string_view remark : kRemarks) (*out)[remark];
+    for (const EdgeRule& r : kEdges) out->at(r.type).edges = &r;
+    return out;
+  }();
+  return *kTypes;
+}
+}  // namespace
+
 std::span<const NodeRule> node_rules(std::string_view type) {
-  auto same = [&](const NodeRule& r) { return r.type == type; };
-  auto first = std::find_if(std::begin(kNodes), std::end(kNodes), same);
-  auto last = std::find_if_not(first, std::end(kNodes), same);
-  return {first, last};
+  auto it = types().find(type);
+  return it == types().end() ? std::span<const NodeRule>() : it->second.nodes;
 }
 
 const EdgeRule* edge_rule(std::string_view type) {
-  for (const EdgeRule& r : kEdges)
-    if (r.type == type) return &r;
-  return nullptr;
+  auto it = types().find(type);
+  return it == types().end() ? nullptr : it->second.edges;
 }
 
-bool known(std::string_view type) {
-  return !node_rules(type).empty() ||
-         std::find(std::begin(kRemarks), std::end(kRemarks), type) != std::end(kRemarks);
-}
+bool known(std::string_view type) { return types().contains(type); }
 
 std::string_view states_of(std::string_view kind) {
   for (const KindStates& k : kKinds)

@@ -1,6 +1,8 @@
 // Reading: a page of rows under the lock, decoding and the caller's work outside of it.
 #include "store/reader_impl.h"
 
+#include <optional>
+
 #include "store/appender_impl.h"
 
 namespace kesu {
@@ -15,15 +17,7 @@ constexpr size_t kPageBytes = 4 << 20;
 constexpr const char* kRow = "SELECT seq, header, salt, leaf, body FROM entries";
 constexpr const char* kCheckpoints = "SELECT size, note FROM checkpoints ORDER BY size, id";
 
-RawEntry row_of(const Statement& s) {
-  RawEntry out;
-  out.row = s.integer(0);
-  out.header = s.text(1);
-  out.salt = to_bytes(s.blob(2));
-  out.leaf = to_bytes(s.blob(3));
-  out.body = s.text(4);
-  return out;
-}
+RawRow row_of(const Statement& s) { return {s.integer(0), s.text(1), s.text(4), s.blob(2), s.blob(3)}; }
 
 Error damaged(uint64_t seq, std::string why) {
   return Error(Code::ledger_damaged, "entry " + std::to_string(seq) + " of the ledger is damaged")
@@ -143,15 +137,13 @@ std::vector<SavedCheckpoint> LedgerReader::checkpoints() {
   return read_checkpoints(statements_->checkpoints);
 }
 
-RawState read_raw_state(Db& db, const std::function<void(RawEntry)>& each,
-                        const std::function<void(std::string_view, int64_t)>& stream) {
+void read_raw_state(Db& db, const std::function<void(const RawState&)>& state,
+                    const std::function<void(const RawRow&)>& each,
+                    const std::function<void(std::string_view, int64_t)>& stream) {
   sqlite::Snapshot snapshot(db);
-  {
-    Statement rows(db, (std::string(kRow) + " ORDER BY seq").c_str());
-    while (rows.step()) each(row_of(rows));
-  }
-  RawState out;
-  {
+  std::optional<Error> torn;  // said after the entries, which may be readable still
+  try {
+    RawState out;
     Statement head(db, HeadRow::kSelect);
     if (head.step()) {
       out.head_present = true;
@@ -159,14 +151,19 @@ RawState read_raw_state(Db& db, const std::function<void(RawEntry)>& each,
       out.time = head.integer(1);
       out.subtrees = to_bytes(head.blob(2));
     }
+    Statement checkpoints(db, kCheckpoints);
+    out.checkpoints = read_checkpoints(checkpoints);
+    state(out);
+  } catch (const Error& e) {
+    torn = e;
   }
   {
-    Statement streams(db, "SELECT id, version FROM streams ORDER BY id");
-    while (streams.step()) stream(streams.text(0), streams.integer(1));
+    Statement rows(db, (std::string(kRow) + " ORDER BY seq").c_str());
+    while (rows.step()) each(row_of(rows));
   }
-  Statement checkpoints(db, kCheckpoints);
-  out.checkpoints = read_checkpoints(checkpoints);
-  return out;
+  if (torn) throw *torn;
+  Statement streams(db, "SELECT id, version FROM streams ORDER BY id");
+  while (streams.step()) stream(streams.text(0), streams.integer(1));
 }
 
 }  // namespace kesu

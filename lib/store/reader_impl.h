@@ -34,7 +34,8 @@ class LedgerReader {
   std::unique_ptr<Statements> statements_;
 };
 
-RawState read_raw_state(sqlite::Db& db, const std::function<void(RawEntry)>& each,
-                        const std::function<void(std::string_view, int64_t)>& stream);
+void read_raw_state(sqlite::Db& db, const std::function<void(const RawState&)>& state,
+                    const std::function<void(const RawRow&)>& each,
+                    const std::function<void(std::string_view, int64_t)>& stream);
 
 }  // namespace kesu

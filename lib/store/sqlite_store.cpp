@@ -58,9 +58,10 @@ class SqliteStore final : public Store {
     appender_->save_checkpoint(checkpoint);
   }
   std::vector<SavedCheckpoint> checkpoints() override { return reader_->checkpoints(); }
-  RawState read_raw(const std::function<void(RawEntry)>& each,
-                    const std::function<void(std::string_view, int64_t)>& stream) override {
-    return read_raw_state(*ledger_.connect_reading(), each, stream);
+  void read_raw(const std::function<void(const RawState&)>& state,
+                const std::function<void(const RawRow&)>& each,
+                const std::function<void(std::string_view, int64_t)>& stream) override {
+    read_raw_state(*ledger_.connect_reading(), state, each, stream);
   }
 
   std::string put_blob(ByteView content) override {

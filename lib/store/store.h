@@ -45,6 +45,15 @@ struct RawEntry {
   std::string header, body;
   Bytes salt, leaf;
 };
+// The same, in somebody else's memory.
+struct RawRow {
+  int64_t row = 0;
+  std::string_view header, body;
+  ByteView salt, leaf;
+  operator RawEntry() const {
+    return {row, std::string(header), std::string(body), to_bytes(salt), to_bytes(leaf)};
+  }
+};
 struct RawState {
   bool head_present = false;
   int64_t size = 0, time = 0;
@@ -85,10 +94,12 @@ class Store {
   virtual void save_checkpoint(const SavedCheckpoint& checkpoint) = 0;
   virtual std::vector<SavedCheckpoint> checkpoints() = 0;  // by size, then as they were saved
 
-  // One consistent reading of everything in the database: `each` for all entries in order, `stream` for all
-  // rows of the stream table by identifier, then the rest as result.
-  virtual RawState read_raw(const std::function<void(RawEntry)>& each,
-                            const std::function<void(std::string_view id, int64_t version)>& stream) = 0;
+  // One consistent reading of everything in the database: `state` for what is no row of the two others, then
+  // `each` for all entries in order, then `stream` for all rows of the stream table by identifier. Views live
+  // until the function returns.
+  virtual void read_raw(const std::function<void(const RawState&)>& state,
+                        const std::function<void(const RawRow&)>& each,
+                        const std::function<void(std::string_view id, int64_t version)>& stream) = 0;
 
   // Evidence, by SHA-256; durable on return. Putting what is there is harmless.
   virtual std::string put_blob(ByteView content) = 0;  // hex digest
@@ -176,19 +187,29 @@ using BlobsOf =
 // Each segment that it names: ("<dataset>/<batch>", hex SHA-256; empty when the entry does not state it).
 using SegmentsOf = std::function<std::vector<std::pair<std::string, std::string>>(const StoredEntry&)>;
 
+// How many there were.
+struct LedgerCounts {
+  uint64_t checkpoints = 0, blobs = 0, segments = 0;
+};
+
 // Recomputes everything from the bytes on disk: headers, bodies, leaves, order, times, tree head, tree
 // against every saved checkpoint (signature check by `verify_note`, which says "" or what is wrong), blobs
 // and segments against the digests that entries name, stream table. Reads one state of the database, other
 // processes may append meanwhile. An entry whose leaf was recomputed after a change is caught by the first
 // checkpoint over it, which names the range. Registers are compared by the caller, who can rebuild them.
-// Throws only when the disk cannot be read, and what Ctrl-C throws. Entries are checked by all processors;
-// the functions are called one at a time, in the order of the ledger, but for `wants_body`: it says whether
-// the others need an entry's body (all are checked; where it says no, they find it null) and is called by
-// several threads. `each` gets each entry that is whole, and nullptr for each that is not or that is missing.
+// Throws only when the disk cannot be read, and what Ctrl-C throws.
+// Entries are checked by all processors: `named_blobs`, `named_segments` and `wants_body` are called by
+// several threads at once, `wants_body` says whether the others need an entry's body (all are checked; where
+// it says no, they find it null). `each` and `verify_note` are called by the caller's thread; `each` in the
+// order of the ledger, with each entry that is whole, which it may take apart (header, body and leaf: texts
+// and salt stay empty), and nullptr for each that is not or that is missing. Memory: nothing is kept of an
+// entry but what it names of segments and blobs; the ledger is read a second time when the stream table is
+// wrong, to name the streams.
 std::vector<LedgerFinding> verify_store(Store& store,
                                         const std::function<std::string(const SavedCheckpoint&)>& verify_note,
                                         const BlobsOf& named_blobs, const SegmentsOf& named_segments,
                                         const std::function<bool(const Header&)>& wants_body = nullptr,
-                                        const std::function<void(const StoredEntry*)>& each = nullptr);
+                                        const std::function<void(StoredEntry*)>& each = nullptr,
+                                        LedgerCounts* counts = nullptr);
 
 }  // namespace kesu

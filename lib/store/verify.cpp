@@ -1,13 +1,17 @@
 // The full check: everything recomputed from the bytes on disk, every difference named.
 #include <algorithm>
 #include <bit>
+#include <deque>
 #include <map>
-#include <unordered_map>
+#include <mutex>
+#include <set>
+#include <tuple>
 
 #include "base/crew.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "crypto/hash.h"
+#include "crypto/random.h"
 #include "ledger/checkpoint.h"
 #include "store/store.h"
 #include "store/verify_line_impl.h"
@@ -23,62 +27,70 @@ std::string entries_text(uint64_t from, uint64_t to) {  // [from, to)
 
 class Check {
  public:
-  Check(Store& store, const BlobsOf& named_blobs, const SegmentsOf& named_segments,
-        const std::function<void(const StoredEntry*)>& each)
-      : store_(store), named_blobs_(named_blobs), named_segments_(named_segments), each_(each) {
-    try {
-      leaves_.reserve(store.size());
-    } catch (const Error&) {  // the tree head is damaged: said when it is looked at
-    }
-  }
+  Check(Store& store, const EntryRules& rules, const std::function<void(StoredEntry*)>& each)
+      : store_(store), rules_(rules), each_(each) {}
 
   void note(std::string what, std::string why, Severity severity = Severity::failure) {
     findings_.push_back({std::move(what), std::move(why), severity});
   }
 
+  void begin(const RawState& state);
   void entry(Decoded& entry);
   void stream(std::string_view id, int64_t version);
-  void ledger_end(const RawState& state);
-  void checkpoints(const RawState& state,
-                   const std::function<std::string(const SavedCheckpoint&)>& verify_note);
-  void head(const RawState& state);
+  void ledger_end();
+  void checkpoints(const std::function<std::string(const SavedCheckpoint&)>& verify_note);
+  void head();
   void streams();
-  void blobs();
-  void segments();
+  void blobs(LedgerCounts& counts);
+  void segments(LedgerCounts& counts);
   std::vector<LedgerFinding> take() { return std::move(findings_); }
 
  private:
+  // One for each naming; then, sorted, one for each segment.
   struct Segment {
-    uint64_t seq = 0;
+    PackedId dataset, batch;
     Digest32 digest{};
+    uint64_t seq = 0;
     bool stated = false, lies = false;
-  };
-  using SegmentKey = std::pair<StreamKey, StreamKey>;
-  struct HashSegmentKey {
-    size_t operator()(const SegmentKey& k) const { return HashStreamKey()(k.second); }
+    std::pair<const PackedId&, const PackedId&> key() const { return {dataset, batch}; }
+    std::string name(char between) const { return dataset.text() + between + batch.text(); }
   };
 
-  void name_segment(const std::string& name, const std::string& digest, uint64_t seq);
   void header_in_order(const Decoded& entry, const std::string& what);
   void checkpoint(const SavedCheckpoint& saved, uint64_t& matched);
+  void add_leaf(const Digest32& leaf);
+  void sort_segments();
+  Segment* find_segment(const PackedId& dataset, const PackedId& batch);
 
   Store& store_;
-  const BlobsOf& named_blobs_;
-  const SegmentsOf& named_segments_;
-  const std::function<void(const StoredEntry*)>& each_;
+  const EntryRules& rules_;
+  const std::function<void(StoredEntry*)>& each_;
   std::vector<LedgerFinding> findings_;
 
+  RawState state_;
   uint64_t next_ = 0;  // seq that should come next
   std::optional<uint64_t> first_missing_;
   Millis last_time_ = 0;
-  std::vector<Digest32> leaves_;  // as stored, while nothing is missing
-  TreeHead tree_;                 // of the first of them: it grows along with checkpoints, then to the end
-  std::unordered_map<StreamKey, int64_t, HashStreamKey> streams_;
-  std::map<std::string, std::string> wrong_streams_;                  // name → what is wrong
-  std::map<Digest32, uint64_t> blobs_;                                // digest → first entry that names it
-  std::unordered_map<SegmentKey, Segment, HashSegmentKey> segments_;  // by dataset and batch
+  TreeHead tree_;                       // of the leaves as stored, while nothing is missing
+  std::map<uint64_t, Digest32> roots_;  // of the sizes that have checkpoints
+  std::map<uint64_t, Digest32>::iterator next_root_ = roots_.end();
+  Tally streams_by_entries_, streams_by_table_;
+  std::map<Digest32, uint64_t> blobs_;           // digest → first entry that names it
+  std::deque<Segment> segments_;                 // moves nothing as it grows
   std::map<std::string, uint64_t> no_segments_;  // names that cannot be a segment's → entry
 };
+
+void Check::begin(const RawState& state) {
+  state_ = state;
+  for (const SavedCheckpoint& saved : state_.checkpoints) roots_.try_emplace(saved.size);
+  next_root_ = roots_.begin();
+  if (next_root_ != roots_.end() && next_root_->first == 0) (next_root_++)->second = tree_.root();
+}
+
+void Check::add_leaf(const Digest32& leaf) {
+  tree_.add(leaf);
+  if (next_root_ != roots_.end() && next_root_->first == tree_.size()) (next_root_++)->second = tree_.root();
+}
 
 // Times and streams go by every header that can be read, also of an entry that is otherwise broken.
 void Check::header_in_order(const Decoded& d, const std::string& what) {
@@ -87,11 +99,11 @@ void Check::header_in_order(const Decoded& d, const std::string& what) {
     note(what, "its time " + utc_text(header.time) + " is before that of the entry before, " +
                    utc_text(last_time_));
   last_time_ = std::max(last_time_, header.time);
-  for (const StreamKey& key : d.streams) ++streams_[key];
+  streams_by_entries_ += d.streams;
 }
 
 void Check::entry(Decoded& d) {
-  const RawEntry& raw = d.raw;
+  const RawRow& raw = d.raw;
   if (raw.row < 0)
     return note("entry " + std::to_string(raw.row), "it was inserted: no entry has this number");
   uint64_t seq = static_cast<uint64_t>(raw.row);
@@ -111,43 +123,19 @@ void Check::entry(Decoded& d) {
     // changed.
     Digest32 leaf = d.entry.leaf;
     if (raw.leaf.size() == 32) std::copy(raw.leaf.begin(), raw.leaf.end(), leaf.begin());
-    leaves_.push_back(leaf);
+    add_leaf(leaf);
   }
-  if (each_) {
-    d.entry.entry.salt = std::move(d.raw.salt);
-    d.entry.canonical_header = std::move(d.raw.header);
-    d.entry.canonical_body = std::move(d.raw.body);
-    each_(d.whole ? &d.entry : nullptr);
+  if (d.whole) {
+    for (const Digest32& digest : d.blobs) blobs_.emplace(digest, seq);
+    for (const NamedSegment& s : d.segments)
+      segments_.push_back({s.dataset, s.batch, s.digest.value_or(Digest32{}), seq, s.digest.has_value()});
+    for (const std::string& name : d.no_segments) no_segments_.emplace(name, seq);
   }
-  if (!d.whole) return;
-  for (const std::string& digest : named_blobs_(d.entry))
-    if (auto bytes = unhex32(digest)) blobs_.emplace(*bytes, seq);
-  for (auto& [name, digest] : named_segments_(d.entry)) name_segment(name, digest, seq);
+  if (each_) each_(d.whole ? &d.entry : nullptr);
 }
 
-void Check::name_segment(const std::string& name, const std::string& digest, uint64_t seq) {
-  const size_t slash = std::min(name.find('/'), name.size());
-  auto dataset = StreamKey::of(name.substr(0, slash));
-  auto batch = slash == name.size() ? std::nullopt : StreamKey::of(name.substr(slash + 1));
-  const auto stated = digest.empty() ? std::nullopt : unhex32(digest);
-  if (!dataset || !batch || (!digest.empty() && !stated)) {
-    no_segments_.emplace(name, seq);
-    return;
-  }
-  auto [it, fresh] = segments_.try_emplace({*dataset, *batch}, Segment{seq, {}, false, false});
-  Segment& s = it->second;
-  if (!stated) return;
-  if (!s.stated) {
-    s.seq = seq;
-    s.digest = *stated;
-    s.stated = true;
-  } else if (s.digest != *stated) {
-    note("segment " + name, "entries " + std::to_string(s.seq) + " and " + std::to_string(seq) +
-                                " name it with different digests");
-  }
-}
-
-void Check::ledger_end(const RawState& state) {
+void Check::ledger_end() {
+  const RawState& state = state_;
   if (!state.head_present) return note("tree head", "its row is missing");
   uint64_t size = state.size < 0 ? 0 : static_cast<uint64_t>(state.size);
   if (size > next_) {
@@ -172,11 +160,10 @@ void Check::checkpoint(const SavedCheckpoint& saved, uint64_t& matched) {
   if (point.size > next_)
     return note(what,
                 "the ledger ends before it: " + entries_text(next_, point.size) + " removed from the end");
-  if (point.size > leaves_.size())
+  if (point.size > tree_.size())
     return note(what, "cannot match: " + entries_text(*first_missing_, *first_missing_ + 1) +
                           " before it is missing");
-  while (tree_.size() < point.size) tree_.add(leaves_[tree_.size()]);
-  if (tree_.root() != point.root)
+  if (roots_.at(point.size) != point.root)
     return note(what, "the entries give another root: among " +
                           entries_text(std::min(matched, point.size - 1), point.size) +
                           (matched ? " (what is before matches an earlier checkpoint)" : "") +
@@ -184,19 +171,18 @@ void Check::checkpoint(const SavedCheckpoint& saved, uint64_t& matched) {
   matched = std::max(matched, point.size);
 }
 
-void Check::checkpoints(const RawState& state,
-                        const std::function<std::string(const SavedCheckpoint&)>& verify_note) {
+void Check::checkpoints(const std::function<std::string(const SavedCheckpoint&)>& verify_note) {
   uint64_t matched = 0;
-  for (const SavedCheckpoint& saved : state.checkpoints) {
+  for (const SavedCheckpoint& saved : state_.checkpoints) {
     if (auto why = verify_note(saved); !why.empty()) note("checkpoint " + std::to_string(saved.size), why);
     checkpoint(saved, matched);  // they come by size
   }
 }
 
-void Check::head(const RawState& state) {
+void Check::head() {
+  const RawState& state = state_;
   if (!state.head_present || first_missing_) return;
   if (state.size != static_cast<int64_t>(next_)) return;  // named already
-  while (tree_.size() < leaves_.size()) tree_.add(leaves_[tree_.size()]);
   const TreeHead& tree = tree_;
   if (state.subtrees.size() != 32 * tree.subtrees().size())
     return note("tree head", "it has " + std::to_string(state.subtrees.size()) + " bytes of subtrees");
@@ -214,28 +200,54 @@ void Check::head(const RawState& state) {
 
 // A row of the table, after all entries.
 void Check::stream(std::string_view id, int64_t version) {
-  const std::string table = "the table says " + std::to_string(version);
-  auto key = StreamKey::of(id);
-  auto it = key ? streams_.find(*key) : streams_.end();
-  if (it == streams_.end() || key->text() != id) {
-    wrong_streams_[std::string(id)] = table + ", no entry names it";
-    return;
-  }
-  if (it->second != version)
-    wrong_streams_[std::string(id)] = table + ", the entries " + std::to_string(it->second);
-  streams_.erase(it);
+  if (version == 0)
+    streams_by_table_ += rules_.tally("");  // no entry names that: such a row is always wrong
+  else
+    streams_by_table_ += rules_.tally(id).times(version);
 }
 
+// Entries and table say the same of all streams when their tallies are equal. To name those of which they do
+// not, both are read once more, and counted.
 void Check::streams() {
-  for (const auto& [key, version] : streams_)
-    wrong_streams_[key.text()] = "the table says 0, the entries " + std::to_string(version);
-  for (auto& [id, why] : wrong_streams_) note("stream " + id, std::move(why));
-  streams_ = {};  // the files come now, and need room of their own
-  leaves_ = {};
+  if (streams_by_entries_ == streams_by_table_) return;
+  std::map<PackedId, int64_t> named;
+  std::map<std::string, std::string> wrong;  // name → what is wrong
+  try {
+    store_.read_raw([](const RawState&) {},
+                    [&](const RawRow& row) {
+                      if (row.row < 0) return;
+                      check_interrupted();
+                      try {
+                        const Header header = Header::parse(row.header);
+                        for (std::string_view id : streams_of(header)) ++named[*PackedId::of(id)];
+                      } catch (const Error&) {
+                      }
+                    },
+                    [&](std::string_view id, int64_t version) {
+                      const std::string table = "the table says " + std::to_string(version);
+                      auto key = PackedId::of(id);
+                      auto it = key ? named.find(*key) : named.end();
+                      if (it == named.end() || key->text() != id) {
+                        wrong[std::string(id)] = table + ", no entry names it";
+                        return;
+                      }
+                      if (it->second != version)
+                        wrong[std::string(id)] = table + ", the entries " + std::to_string(it->second);
+                      named.erase(it);
+                    });
+  } catch (const Error& e) {
+    if (e.code() != Code::ledger_damaged) throw;
+    note("ledger", words_of(e));
+  }
+  for (const auto& [key, version] : named)
+    wrong[key.text()] = "the table says 0, the entries " + std::to_string(version);
+  for (auto& [id, why] : wrong) note("stream " + id, std::move(why));
+  if (wrong.empty()) note("streams", "the table did not fit the entries; read once more, it does");
 }
 
-void Check::blobs() {
+void Check::blobs(LedgerCounts& counts) {
   std::vector<std::string> there = store_.blobs();
+  counts.blobs = there.size();
   std::sort(there.begin(), there.end());
   for (const auto& [digest, seq] : blobs_)
     if (!std::binary_search(there.begin(), there.end(), hex(digest)))
@@ -259,39 +271,73 @@ void Check::blobs() {
   }
 }
 
-void Check::segments() {
+// Makes one of all that is said of a segment: by the first that states its digest, else the first that names
+// it.
+void Check::sort_segments() {
+  std::sort(segments_.begin(), segments_.end(), [](const Segment& a, const Segment& b) {
+    return std::tie(a.dataset, a.batch, a.seq) < std::tie(b.dataset, b.batch, b.seq);
+  });
+  auto last = segments_.begin();
+  for (auto it = segments_.begin(); it != segments_.end(); ++it) {
+    if (it == last) continue;
+    if (it->key() != last->key()) {
+      *++last = *it;
+    } else if (it->stated && !last->stated) {
+      *last = *it;
+    } else if (it->stated && it->digest != last->digest) {
+      note("segment " + it->name('/'), "entries " + std::to_string(last->seq) + " and " +
+                                           std::to_string(it->seq) + " name it with different digests");
+    }
+  }
+  if (last != segments_.end()) segments_.erase(last + 1, segments_.end());
+}
+
+Check::Segment* Check::find_segment(const PackedId& dataset, const PackedId& batch) {
+  const std::pair<const PackedId&, const PackedId&> key(dataset, batch);
+  auto it = std::lower_bound(segments_.begin(), segments_.end(), key,
+                             [](const Segment& s, const auto& k) { return s.key() < k; });
+  return it != segments_.end() && it->key() == key ? &*it : nullptr;
+}
+
+void Check::segments(LedgerCounts& counts) {
+  sort_segments();
   const auto lying = store_.segments();
-  std::vector<std::string> altered(lying.size());
+  counts.segments = lying.size();
+  std::mutex mutex;
+  std::map<size_t, std::string> altered;
+  std::set<size_t> unnamed;
   Crew crew;
   crew.each(lying.size(), [&](unsigned, size_t i) {
     const auto& [dataset, batch] = lying[i];
-    auto named = segments_.find({*StreamKey::of(dataset), *StreamKey::of(batch)});
-    if (named == segments_.end()) return;
-    Segment& s = named->second;
-    s.lies = true;
-    try {
-      if (s.stated && sha256(store_.segment(dataset, batch)) != s.digest)
-        altered[i] = "altered: not the bytes that entry " + std::to_string(s.seq) + " names";
-    } catch (const Error& e) {
-      altered[i] = words_of(e);
+    Segment* named = find_segment(*PackedId::of(dataset), *PackedId::of(batch));
+    if (!named) {
+      std::lock_guard lock(mutex);
+      unnamed.insert(i);
+      return;
     }
+    named->lies = true;
+    std::string why;
+    try {
+      if (named->stated && sha256(store_.segment(dataset, batch)) != named->digest)
+        why = "altered: not the bytes that entry " + std::to_string(named->seq) + " names";
+    } catch (const Error& e) {
+      why = words_of(e);
+    }
+    if (why.empty()) return;
+    std::lock_guard lock(mutex);
+    altered.emplace(i, std::move(why));
   });
   check_interrupted();
-  for (size_t i = 0; i < lying.size(); ++i) {
-    const auto& [dataset, batch] = lying[i];
-    const std::string what = "segment " + dataset + " " + batch;
-    if (!altered[i].empty())
-      note(what, std::move(altered[i]));
-    else if (!segments_.contains({*StreamKey::of(dataset), *StreamKey::of(batch)}))
-      note(what, "no entry names it: an interrupted command left it", Severity::note);
-  }
+  auto what = [&](size_t i) { return "segment " + lying[i].first + " " + lying[i].second; };
+  for (auto& [i, why] : altered) note(what(i), std::move(why));
+  for (size_t i : unnamed) note(what(i), "no entry names it: an interrupted command left it", Severity::note);
   std::map<std::string, uint64_t> missing;
   for (const auto& [name, seq] : no_segments_) {
     const size_t slash = std::min(name.find('/'), name.size());
     missing[name.substr(0, slash) + " " + name.substr(std::min(slash + 1, name.size()))] = seq;
   }
-  for (const auto& [key, s] : segments_)
-    if (!s.lies) missing[key.first.text() + " " + key.second.text()] = s.seq;
+  for (const Segment& s : segments_)
+    if (!s.lies) missing[s.name(' ')] = s.seq;
   for (const auto& [name, seq] : missing)
     note("segment " + name, "missing; entry " + std::to_string(seq) + " names it");
 }
@@ -302,21 +348,29 @@ std::vector<LedgerFinding> verify_store(Store& store,
                                         const std::function<std::string(const SavedCheckpoint&)>& verify_note,
                                         const BlobsOf& named_blobs, const SegmentsOf& named_segments,
                                         const std::function<bool(const Header&)>& wants_body,
-                                        const std::function<void(const StoredEntry*)>& each) {
-  Check check(store, named_blobs, named_segments, each);
-  RawState state;
+                                        const std::function<void(StoredEntry*)>& each, LedgerCounts* counts) {
+  const EntryRules rules{named_blobs, named_segments, wants_body, TallyOf(system_random())};
+  Check check(store, rules, each);
+  LedgerCounts ours;
+  LedgerCounts& counted = counts ? *counts : ours;
   {
     std::optional<Error> torn;
-    Line line(wants_body, [&](Decoded& d) { check.entry(d); });
+    Line line(rules, [&](Decoded& d) { check.entry(d); });
     Crew crew;
     crew.run([&](unsigned worker) {
       if (worker != 0) return line.help();
-      line.lead([&](const std::function<void(RawEntry)>& take) {
+      line.lead([&](const std::function<void(const RawRow&)>& take) {
         try {
-          state = store.read_raw(take, [&](std::string_view id, int64_t version) {
-            line.finish();
-            check.stream(id, version);
-          });
+          store.read_raw(
+              [&](const RawState& state) {
+                counted.checkpoints = state.checkpoints.size();
+                check.begin(state);
+              },
+              take,
+              [&](std::string_view id, int64_t version) {
+                line.finish();
+                check.stream(id, version);
+              });
         } catch (const Error& e) {
           if (e.code() != Code::ledger_damaged) throw;
           torn = e;
@@ -329,12 +383,12 @@ std::vector<LedgerFinding> verify_store(Store& store,
       return check.take();
     }
   }
-  check.ledger_end(state);
-  check.checkpoints(state, verify_note);
-  check.head(state);
+  check.ledger_end();
+  check.checkpoints(verify_note);
+  check.head();
   check.streams();
-  check.blobs();
-  check.segments();
+  check.blobs(counted);
+  check.segments(counted);
   return check.take();
 }
 

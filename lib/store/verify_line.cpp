@@ -10,11 +10,37 @@ std::string words_of(const Error& e) {
   return e.cause().empty() ? e.message() : e.message() + ": " + e.cause();
 }
 
+std::vector<std::string_view> streams_of(const Header& header) {
+  std::vector<std::string_view> out;
+  out.reserve(header.nodes.size() + 2 * header.edges.size());
+  auto add = [&](std::string_view id) {
+    if (std::find(out.begin(), out.end(), id) == out.end()) out.push_back(id);
+  };
+  for (const NodeMention& m : header.nodes) add(m.id);
+  for (const auto& [from, to] : header.edges) {
+    add(from);
+    add(to);
+  }
+  return out;
+}
+
+namespace {
+void name_segment(const std::string& name, const std::string& digest, Decoded& out) {
+  const size_t slash = std::min(name.find('/'), name.size());
+  const auto dataset = PackedId::of(std::string_view(name).substr(0, slash));
+  const auto batch =
+      slash == name.size() ? std::nullopt : PackedId::of(std::string_view(name).substr(slash + 1));
+  const auto stated = digest.empty() ? std::nullopt : unhex32(digest);
+  if (!dataset || !batch || (!digest.empty() && !stated))
+    out.no_segments.push_back(name);
+  else
+    out.segments.push_back({*dataset, *batch, stated});
+}
+}  // namespace
+
 // Parses and recomputes; every way in which the row is not a whole entry becomes a finding.
-Decoded decoded(RawEntry raw, const std::function<bool(const Header&)>& wants_body) {
-  Decoded out;
-  out.raw = std::move(raw);
-  const RawEntry& r = out.raw;
+void decode(const RawRow& r, const EntryRules& rules, Decoded& out) {
+  out.raw = r;
   auto wrong = [&](std::string& where, std::string why) {
     where = std::move(why);
     out.whole = false;
@@ -30,29 +56,26 @@ Decoded decoded(RawEntry raw, const std::function<bool(const Header&)>& wants_bo
   try {
     header = Header::parse(r.header);
     out.header_good = true;
-    for (const NodeMention& m : header.nodes) out.streams.push_back(*StreamKey::of(m.id));
-    for (const auto& [from, to] : header.edges) {
-      out.streams.push_back(*StreamKey::of(from));
-      out.streams.push_back(*StreamKey::of(to));
-    }
-    std::sort(out.streams.begin(), out.streams.end());
-    out.streams.erase(std::unique(out.streams.begin(), out.streams.end()), out.streams.end());
+    for (std::string_view stream : streams_of(header)) out.streams += rules.tally(stream);
     if (static_cast<int64_t>(header.seq) != r.row)
       wrong(out.in_header, "it stands at another place: its header says entry " + std::to_string(header.seq));
   } catch (const Error& e) {
     wrong(out.in_header, words_of(e));
   }
-  const bool wanted = out.whole && (!wants_body || wants_body(header));
+  const bool wanted = out.whole && (!rules.wants_body || rules.wants_body(header));
   if (wanted || !is_canonical_json_object(r.body)) try {
       out.entry.entry.body = parse_canonical_json(r.body, "ledger body");
       if (!out.entry.entry.body.is_object()) wrong(out.in_body, "its body is no object");
     } catch (const Error& e) {
       wrong(out.in_body, words_of(e));
     }
-  return out;
+  if (!out.whole) return;
+  for (const std::string& digest : rules.blobs(out.entry))
+    if (auto bytes = unhex32(digest)) out.blobs.push_back(*bytes);
+  for (const auto& [name, digest] : rules.segments(out.entry)) name_segment(name, digest, out);
 }
 
-void Line::lead(const std::function<void(const std::function<void(RawEntry)>&)>& give) {
+void Line::lead(const std::function<void(const std::function<void(const RawRow&)>&)>& give) {
   struct End {
     Line& line;
     ~End() {
@@ -61,15 +84,29 @@ void Line::lead(const std::function<void(const std::function<void(RawEntry)>&)>&
       line.changed_.notify_all();
     }
   } end{*this};
-  give([this](RawEntry raw) {
-    bytes_ += raw.body.size();
-    filling_.push_back(std::move(raw));
-    if (filling_.size() < kRows && bytes_ < kBytes) return;
+  give([this](const RawRow& row) {
+    add(row);
+    if (filling_->rows.size() < kRows && filling_->bytes.size() < kBytes) return;
     check_interrupted();
     push();
     take_done(kAhead);
   });
   finish();
+}
+
+void Line::add(const RawRow& row) {
+  if (!filling_) {
+    if (spare_.empty()) {
+      filling_ = std::make_unique<Chunk>();
+    } else {
+      filling_ = std::move(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  std::string& bytes = filling_->bytes;
+  filling_->rows.push_back(
+      {row.row, bytes.size(), row.header.size(), row.body.size(), row.salt.size(), row.leaf.size()});
+  bytes.append(row.header).append(row.body).append(as_text(row.salt)).append(as_text(row.leaf));
 }
 
 void Line::finish() {
@@ -92,12 +129,10 @@ void Line::help() {
 }
 
 void Line::push() {
-  if (filling_.empty()) return;
-  auto chunk = std::make_unique<Chunk>();
-  chunk->rows = std::exchange(filling_, {});
-  bytes_ = 0;
+  if (!filling_) return;
+  filling_->state = Chunk::waiting;
   std::lock_guard lock(mutex_);
-  order_.push_back(std::move(chunk));
+  order_.push_back(std::move(filling_));
   changed_.notify_one();
 }
 
@@ -111,9 +146,24 @@ void Line::check(Chunk& chunk, std::unique_lock<std::mutex>& lock) {
   chunk.state = Chunk::taken;
   lock.unlock();
   try {
-    chunk.out.reserve(chunk.rows.size());
-    for (RawEntry& raw : chunk.rows) chunk.out.push_back(decoded(std::move(raw), wants_body_));
-    chunk.rows.clear();
+    chunk.out.clear();
+    chunk.out.resize(chunk.rows.size());
+    for (size_t i = 0; i < chunk.rows.size(); ++i) {
+      const Place& p = chunk.rows[i];
+      std::string_view rest = std::string_view(chunk.bytes).substr(p.at);
+      auto next = [&](size_t size) {
+        const std::string_view part = rest.substr(0, size);
+        rest.remove_prefix(size);
+        return part;
+      };
+      RawRow row;
+      row.row = p.row;
+      row.header = next(p.header);
+      row.body = next(p.body);
+      row.salt = as_bytes(next(p.salt));
+      row.leaf = as_bytes(next(p.leaf));
+      decode(row, rules_, chunk.out[i]);
+    }
   } catch (...) {
     chunk.error = std::current_exception();
   }
@@ -131,7 +181,9 @@ void Line::take_done(size_t left) {
       lock.unlock();
       if (chunk->error) std::rethrow_exception(chunk->error);
       for (Decoded& d : chunk->out) next_(d);
-      chunk.reset();
+      chunk->rows.clear();
+      chunk->bytes.clear();
+      if (chunk->bytes.capacity() <= 2 * kBytes) spare_.push_back(std::move(chunk));
       lock.lock();
     } else if (order_.size() <= left) {
       return;

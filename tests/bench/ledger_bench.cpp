@@ -124,18 +124,18 @@ Bytes3 read_all(const std::string& vault) {
   SystemClock clock;
   auto store = open_sqlite_store(vault, clock, system_random(), {.read_only = true});
   Bytes3 out;
-  store->read_raw(
-      [&](const RawEntry& raw) {
-        Bytes3::Entry e{out.bytes.size(), 0, 0, 0};
-        out.bytes += to_text(raw.salt);
-        e.header = out.bytes.size();
-        out.bytes += raw.header;
-        e.body = out.bytes.size();
-        out.bytes += raw.body;
-        e.end = out.bytes.size();
-        out.entries.push_back(e);
-      },
-      [](std::string_view, int64_t) {});
+  store->read_raw([](const RawState&) {},
+                  [&](const RawRow& raw) {
+                    Bytes3::Entry e{out.bytes.size(), 0, 0, 0};
+                    out.bytes += to_text(raw.salt);
+                    e.header = out.bytes.size();
+                    out.bytes += raw.header;
+                    e.body = out.bytes.size();
+                    out.bytes += raw.body;
+                    e.end = out.bytes.size();
+                    out.entries.push_back(e);
+                  },
+                  [](std::string_view, int64_t) {});
   return out;
 }
 

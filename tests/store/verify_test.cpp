@@ -35,14 +35,14 @@ class Verify : public StoreTest {
     Bytes salt;
     {
       auto store = open({.read_only = true});
-      store->read_raw(
-          [&](const RawEntry& raw) {
-            if (raw.row != static_cast<int64_t>(seq)) return;
-            header = raw.header;
-            body = raw.body;
-            salt = raw.salt;
-          },
-          [](std::string_view, int64_t) {});
+      store->read_raw([](const RawState&) {},
+                      [&](const RawRow& raw) {
+                        if (raw.row != static_cast<int64_t>(seq)) return;
+                        header = raw.header;
+                        body = raw.body;
+                        salt = to_bytes(raw.salt);
+                      },
+                      [](std::string_view, int64_t) {});
     }
     tamper("UPDATE entries SET leaf = x'" + hex(leaf_hash(header, body_hash(salt, body))) +
            "' WHERE seq = " + std::to_string(seq));
@@ -52,14 +52,14 @@ class Verify : public StoreTest {
     Millis last = 0;
     {
       auto store = open({.read_only = true});
-      store->read_raw(
-          [&](const RawEntry& raw) {
-            Digest32 leaf;
-            std::copy_n(raw.leaf.begin(), 32, leaf.begin());
-            tree.add(leaf);
-            last = Header::parse(raw.header).time;
-          },
-          [](std::string_view, int64_t) {});
+      store->read_raw([](const RawState&) {},
+                      [&](const RawRow& raw) {
+                        Digest32 leaf;
+                        std::copy_n(raw.leaf.begin(), 32, leaf.begin());
+                        tree.add(leaf);
+                        last = Header::parse(raw.header).time;
+                      },
+                      [](std::string_view, int64_t) {});
     }
     Bytes subtrees;
     for (const auto& d : tree.subtrees()) subtrees.insert(subtrees.end(), d.begin(), d.end());
@@ -237,7 +237,8 @@ TEST_F(Verify, ATornDatabase) {
 // A random byte anywhere in a row never goes unnoticed.
 TEST_F(Verify, AnyByteOfAnyEntry) {
   std::vector<RawEntry> rows;
-  open()->read_raw([&](const RawEntry& raw) { rows.push_back(raw); }, [](std::string_view, int64_t) {});
+  open()->read_raw([](const RawState&) {}, [&](const RawRow& raw) { rows.push_back(raw); },
+                   [](std::string_view, int64_t) {});
   unsigned dice = 12345;
   auto roll = [&](size_t n) { return (dice = dice * 1664525u + 1013904223u) / 65536u % n; };
   for (int round = 0; round < 40; ++round) {
