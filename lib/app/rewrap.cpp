@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "app/actor.h"
+#include "app/census.h"
 #include "app/rewrap_files.h"
 #include "app/settle.h"
 #include "base/interrupt.h"
