@@ -76,6 +76,14 @@ class List {
     }
     for (auto& [seq, f] : state_.findings) {
       if (now_ - f.time > kFindingShown) continue;
+      if (f.what == "set-aside") {
+        auto d = state_.datasets.find(f.node);
+        if (d != state_.datasets.end() && d->second.state != "erased")
+          add({"finding", f.node, d->second.name, f.time, false, f.detail,
+               "kesu inventory check " + d->second.name +
+                   " PATH says which; seal their sources again, then kesu inventory remove PATH"});
+        continue;
+      }
       add({"finding", f.node, f.what, f.time, true, f.detail, "kesu ledger show --entry " + seq});
     }
   }

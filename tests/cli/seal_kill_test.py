@@ -158,6 +158,11 @@ class Seal(kill_world.World):
             end, = [e for e in self.settled() if e["type"] == "seal-done"]
             self.assertEqual((end["nodes"][0]["n"], end["body"]["set_aside"]), (whole - 1, [damaged]))
             self.assertEqual([p.name for p in standing()], [f"{damaged}.kesu-damaged"])
+            due, = [d for d in self.box.kesu("status").json["due"] if d["what"] == "finding"]
+            self.assertEqual((due["name"], due["overdue"]), ("loans-2019", False))
+            self.assertIn(f"1 object of an interrupted sealing did not open; kept as *.kesu-damaged below {self.out}",
+                          due["detail"])
+            self.assertIn("kesu inventory check loans-2019 PATH", due["next"])
             again = self.box.kesu(*self.command).json
             self.assertEqual((again["sealed"], again["unchanged"], again["failed"]), (6 - whole, whole - 1, []))
 
