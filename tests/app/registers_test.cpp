@@ -460,5 +460,46 @@ TEST(Registers, WhatHasEndedIsNotReadAgain) {
   EXPECT_EQ(read.processes.size(), started - ended);
 }
 
+// Rows are written in canonical form, those of batches member by member; one by one they are what all are. An
+// entry that is taken apart gives the same state.
+TEST(Registers, RowsAreCanonicalAndOneByOneTheSame) {
+  size_t at_rest = 0;
+  for (uint32_t seed : {1u, 2u, 5u}) {
+    Story story(seed);
+    State state, taken;
+    for (StoredEntry& e : story.entries) {
+      for (NodeMention& m : e.entry.header.nodes)
+        if (e.entry.header.type == "seal-intended" && m.id.starts_with("bat-"))
+          e.entry.body.set("location", "/out/\"\\\n\x01\u732b/" + m.id.substr(30));
+      state.evolve(e);
+      StoredEntry copy = e;
+      taken.evolve(std::move(copy));
+    }
+    std::map<std::pair<std::string, std::string>, std::string> rows, in_use;
+    state.each_row([&](const std::string& kind, const std::string& row, const std::string& text) {
+      EXPECT_NO_THROW(parse_canonical_json(text, kind)) << text;
+      EXPECT_TRUE(rows.emplace(std::pair(kind, row), text).second) << row;
+    });
+    state.each_row_in_use([&](const std::string& kind, const std::string& row, const std::string& text) {
+      in_use[{kind, row}] = text;
+    });
+    std::erase_if(rows, [&](const auto& row) {
+      if (row.first.first != State::kAtRest) return false;
+      ++at_rest;
+      EXPECT_EQ(state.row_at_rest(row.first.second), row.second);
+      return true;
+    });
+    EXPECT_EQ(rows, in_use);
+    taken.each_row_in_use([&](const std::string& kind, const std::string& row, const std::string& text) {
+      EXPECT_EQ((in_use[{kind, row}]), text);
+      in_use.erase({kind, row});
+    });
+    EXPECT_TRUE(in_use.empty());
+  }
+  EXPECT_GT(at_rest, 10u);
+  const State empty;
+  for (const char* row : {"", "/", "ds-1", "ds-1/bat-1"}) EXPECT_FALSE(empty.row_at_rest(row));
+}
+
 }  // namespace
 }  // namespace kesu
