@@ -149,7 +149,8 @@ class Tree(scenario.World):
         self.assertEqual([(s["path"], s["why"]) for s in sealed["skipped"]], [(str(src / "fifo"), "a FIFO")])
         out = self.target("others")
         out.mkdir()
-        subprocess.run(["chown", "-R", "65534:65534", self.box.path], check=True)
+        self.addCleanup(subprocess.run, ["chown", "-Rh", "0:0", self.box.path], check=True)
+        subprocess.run(["chown", "-Rh", "65534:65534", self.box.path], check=True)
         command = self.box.kesu_command("open", self.out, "-o", out)
         result = self.box.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command,
                               code=8 if refused else 0).json
