@@ -259,7 +259,7 @@ void Sealer::finish(Running& batch) {
                     .nodes = {{.id = batch.batch.str(), .is = "abandoned", .of = dataset_}},
                     .body = Json::object(
                         {{"why", "none of its files could be sealed"}, {"removed", Json(Json::Array{})}})}},
-                  {});
+                  {batch.batch.str()});
     return;
   }
   if (target_.out != "-") {

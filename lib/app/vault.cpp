@@ -4,6 +4,7 @@
 
 #include <toml++/toml.h>
 
+#include "app/answers.h"
 #include "app/containers.h"
 #include "base/files.h"
 #include "base/trace.h"
@@ -200,6 +201,7 @@ AppendResult Vault::append(std::vector<Event> events, const std::vector<std::str
       throw Error(Code::conflict, "another process changed the same things meanwhile")
           .next("run the same command again: it decides anew");
     refuse_closed();
+    refuse_answered(state_, events);
     StreamVersions all = expected;
     all.emplace_back(state_.vault.id, of_vault);
     try {

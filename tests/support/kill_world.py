@@ -261,7 +261,7 @@ def token_being_rewritten(result):
     """SoftHSM writes its token's own file anew at each login, not in one step: a neighbour that reads it just then is told
     of a general error, or of no token. The same command again goes on (exit 5)."""
     document = result.json if result.code == 5 else {}
-    parts = document.get("failed") if isinstance(document, dict) else None
+    parts = (document.get("failed") or document.get("silent")) if isinstance(document, dict) else None
     if parts:
         return all(part["code"] == "token-absent" for part in parts)
     error = document.get("error", {}) if isinstance(document, dict) else {}
