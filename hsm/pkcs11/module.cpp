@@ -203,7 +203,8 @@ CallError call_error(const char* call, CK_RV rv, std::string doing) {
       return make(Code::pin_locked, "the token's PIN is locked",
                   "have the token's security officer unlock it or set a new PIN");
     default:
-      return make(Code::provider_failed, "the token refused or failed: " + rv_name(rv), "");
+      return make(Code::provider_failed, "the token refused or failed: " + rv_name(rv),
+                  "kesu doctor shows whether the token works; then run the command again");
   }
 }
 

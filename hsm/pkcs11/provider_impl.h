@@ -1,12 +1,10 @@
 // The provider over one connection: provider.cpp uses, looks and destroys, provider_births.cpp brings keys
 // in.
 #pragma once
-#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "hsm/pkcs11/birth_impl.h"
@@ -88,12 +86,6 @@ auto Pkcs11Provider::repeatable(F&& call) -> decltype(call()) {
       forget();
       if (connection_->moved()) continue;  // whatever it says: it may have been said of another key
       if (!Connection::lost(error)) throw;
-      // Another process made or destroyed an object between its being found and looked at.
-      if (const auto* met = dynamic_cast<const CallError*>(&error);
-          met && met->rv() == CKR_OBJECT_HANDLE_INVALID && round < kRounds - 3) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1 << round));
-        continue;
-      }
       if (reconnected) {
         connection_->failed_again();
         throw;

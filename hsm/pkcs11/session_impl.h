@@ -29,8 +29,8 @@ class Template {
   friend class Session;
 };
 
-// C_GetTokenInfo; asked again, some milliseconds later, after CKR_GENERAL_ERROR: SoftHSM writes the token's
-// file anew at each login, and whoever reads it just then is told that.
+// C_GetTokenInfo; asked again, some milliseconds later, after CKR_GENERAL_ERROR or blanks: SoftHSM writes the
+// token's file anew at each login, and whoever reads it just then is told that.
 CK_RV token_info(const Module& module, CK_SLOT_ID slot, CK_TOKEN_INFO& info, CallLog* log);
 
 struct TokenFound {

@@ -44,7 +44,9 @@ CK_RV token_info(const Module& module, CK_SLOT_ID slot, CK_TOKEN_INFO& info, Cal
   for (int milliseconds : {0, 5, 20, 100}) {
     std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
     rv = P11_CALL(module, log, C_GetTokenInfo, slot, &info);
-    if (rv != CKR_GENERAL_ERROR) break;
+    const bool blank = rv == CKR_OK && (info.flags & CKF_TOKEN_INITIALIZED) != 0 &&
+                       padded_text(info.label).empty() && padded_text(info.serialNumber).empty();
+    if (rv != CKR_GENERAL_ERROR && !blank) break;
   }
   return rv;
 }

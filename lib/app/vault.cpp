@@ -1,8 +1,9 @@
 #include "app/vault.h"
 
+#include <toml++/toml.h>
 #include <unistd.h>
 
-#include <toml++/toml.h>
+#include <algorithm>
 
 #include "app/answers.h"
 #include "app/containers.h"
@@ -346,9 +347,11 @@ Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRe
   const auto probe = [&] { return run_probe(env_.probe_program, request.to_json(), kTimeout); };
   ProbeTranscript transcript = probe();
   ProbeReport report = read_probe(transcript);
-  // The token answers, but not about the key that is known to be there: another process wrote to it just
-  // then.
-  if (request.control && report.error_code.empty() && report.control == ProbeAnswer::unknown) {
+  // Another process may have written to the token just then: it is not seen, or does not answer about a key.
+  const auto open = [](const ProbeKey& key) { return key.answer == ProbeAnswer::unknown; };
+  const bool unclear = (request.control && report.control == ProbeAnswer::unknown) ||
+                       std::any_of(report.keys.begin(), report.keys.end(), open);
+  if (unclear && (report.error_code.empty() || report.error_code == code_text(Code::token_absent))) {
     transcript = probe();
     report = read_probe(transcript);
   }

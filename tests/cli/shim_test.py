@@ -68,7 +68,7 @@ class Shim(shim_world.ShimWorld):
         for number in range(9, 30, 4):
             with self.subTest(number):
                 self.box.restore("rewrapped")
-                self.script(f"C_GetAttributeValue {number}-{number + 6} return CKR_OBJECT_HANDLE_INVALID", probe=True)
+                self.script(f"C_GetAttributeValue {number}-{number + 1} return CKR_OBJECT_HANDLE_INVALID", probe=True)
                 self.box.kesu("key", "destroy", "loans", "--version", "1", "-y")
                 self.assertGreaterEqual(self.counted("C_GetAttributeValue"), number)
                 self.everywhere().unlink()
