@@ -113,7 +113,7 @@ std::string existing(std::string path) {
   return path;
 }
 
-// Whether `place`, or what is there of it, lies in `directory` on any way that leads there.
+// Whether `place` (absolute), or what is there of it, lies in `directory` on any way that leads there.
 bool lies_in(const std::string& place, const std::string& directory) {
   if ((place + "/").starts_with(real_path(directory) + "/")) return true;
   const auto wanted = place_id_of(directory);
@@ -167,7 +167,7 @@ std::vector<Top> tops_of(const SealOrder& order) {
     top.directory = is_directory(top.path);
     if (!bases.insert(top.base).second)
       throw needs("two sources are called " + top.base, "seal them one after the other, to different -o DIR");
-    if (lies_in(place, top.path)) throw inside(order.out, source);
+    if (place != "-" && lies_in(place, top.path)) throw inside(order.out, source);
     if (order.selection.names() && !top.directory)
       throw needs("--files-from names files below a directory", source + " is none");
     out.push_back(std::move(top));

@@ -163,6 +163,13 @@ class Options(scenario.World):
         self.pipe("open", "-", "-o", "-", data=sealed[:-1] + bytes([sealed[-1] ^ 1]), code=6)
         self.pipe("open", "-", "-o", "-", data=sealed + b"x", code=6)
 
+    def test_a_file_to_a_pipe(self):
+        data = os.urandom(2 * CHUNK + 5)
+        source = self.write("ledger.csv", data, below="piped")
+        sealed = self.pipe("seal", "loans-2019", str(source), "-o", "-", data=b"").stdout
+        self.assertEqual(self.pipe("open", "-", "-o", "-", data=sealed).stdout, data)
+        self.pipe("seal", "loans-2019", str(source.parent), "-o", "-", data=b"", code=2)
+
     def test_a_reader_that_goes_away_is_an_error_and_no_object(self):
         done = subprocess.run(["bash", "-o", "pipefail", "-c", '"$@" </dev/zero | head -c 100000 >/dev/null', "sh",
                                harness.program("kesu"), "--vault", str(self.box.vault), "seal", "loans-2019", "-",
