@@ -25,19 +25,18 @@ def bare(count):
     return float(subprocess.run([tool, "--bare", str(count), "/dev/shm"], check=True, capture_output=True, text=True).stdout)
 
 
-def rewrap(box):
+def run(box, *words):
+    """(seconds, peak memory in MiB, what it printed)"""
     began = time.monotonic()
     knobs = {name: value for name, value in os.environ.items() if name in ("KESU_THREADS", "KESU_PROVER")}
-    process = subprocess.Popen(box.kesu_command("rewrap", "many"), env={**box.env, **knobs}, cwd=box.path,
-                               stdout=subprocess.PIPE)
+    process = subprocess.Popen(box.kesu_command(*words), env={**box.env, **knobs}, cwd=box.path, stdout=subprocess.PIPE)
     text = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     took = time.monotonic() - began
     if process.returncode:
-        sys.exit(f"rewrap_bench: rewrap ended with {process.returncode}: {text[:500]}")
-    result = json.loads(text)
-    return took, usage.ru_maxrss / 1024, result["moved"]
+        sys.exit(f"rewrap_bench: {words[0]} ended with {process.returncode}: {text[:500]}")
+    return took, usage.ru_maxrss / 1024, json.loads(text)
 
 
 def measure(count, rounds):
@@ -54,21 +53,20 @@ def measure(count, rounds):
             if i % 1000 == 0:
                 (source / f"{i // 1000:04}").mkdir(parents=True)
             (source / f"{i // 1000:04}" / f"{i % 1000:03}").write_bytes(b"%d" % i)
-        began = time.monotonic()
-        box.kesu("seal", "many", source, "-o", box.state / "out")
-        sealed = time.monotonic() - began
+        sealed, seal_memory, _ = run(box, "seal", "many", source, "-o", box.state / "out")
         rows = []
         for _ in range(rounds):
             box.kesu("key", "rotate", "loans")
             loop = bare(count)
-            took, memory, moved = rewrap(box)
+            took, memory, result = run(box, "rewrap", "many")
+            moved = result["moved"]
             if moved < count:
                 sys.exit(f"rewrap_bench: {moved} of {count} were moved")
             rows.append((loop / took * moved / count, loop, took, memory))
         ratio, loop, took, memory = (statistics.median(r[i] for r in rows) for i in range(4))
         return {"case": f"rewrap {count}", "against": "bare decrypt + encrypt", "ratio": round(ratio, 3),
                 "bare_s": round(loop, 2), "ours_s": round(took, 2), "peak_mib": round(memory, 1),
-                "seal_s": round(sealed, 2), "reach": 0.7}
+                "seal_s": round(sealed, 2), "seal_peak_mib": round(seal_memory, 1), "reach": 0.7}
     finally:
         box.close()
 

@@ -13,32 +13,17 @@ def wraps(bench):
 
 
 def rewrap(bench):
-    """Data keys of many objects moved to a new version: the bare loop, and the whole command."""
-    try:
-        yield from programs.calls(bench, "rewrap_bench", bench.ram, bench.objects)
-    except programs.NotThereYet as why:
-        bench.missing(str(why))
-    with worlds.World(bench.ram) as world:
-        bench.place(world, "ram")
-        tree, out = world.path / "tree", world.path / "out"
-        counts = (bench.objects // 10, bench.objects)
-        for count in counts:
-            worlds.remove(tree)
-            worlds.tree_of_files(tree, count, 1024)
-            name = f"of-{count}"
-            world.dataset(name)
-            cost = world.measured("seal", name, tree, "-o", out / name)
-            bench.peak(f"seal {count_text(count)} objects", [cost])
-            bench.peak(f"status after {count_text(count)} objects", [world.measured("status")])
-            world.box.kesu("key", "rotate", name)
-            words = world.command("rewrap", name)
-            cost = measure.run(words, env=world.box.env)
-            bench.peak(f"rewrap {count_text(count)} objects", [cost])
-            yield Row(f"rewrap {count_text(count)} objects, whole command", seconds(cost.wall), "–", "–",
-                      cost.wall / count * 1e6, "µs", "≤", 0, command=bench.said(words),
-                      note="time for each object; in memory, one run")
-        for what in ("seal {} objects", "rewrap {} objects"):
-            bench.grown.append((what, *map(count_text, counts)))
+    """Data keys of many objects moved to a new version: the whole command beside a bare loop in the token."""
+    counts = (bench.objects // 10, bench.objects)
+    said, lines = programs.lines_of(bench, "rewrap_bench", "--rounds", bench.rounds, *counts)
+    for count, line in zip(counts, lines):
+        what = f"rewrap {count_text(count)} objects"
+        bench.peaks[what] = line["peak_mib"] * MIB
+        bench.peaks[f"seal {count_text(count)} objects"] = line["seal_peak_mib"] * MIB
+        yield Row(f"{what}, the whole command", seconds(line["ours_s"]), line["against"], seconds(line["bare_s"]),
+                  line["ratio"], "×", target=line["reach"], command=said, beside=programs.IN_TURN)
+    for form in ("seal {} objects", "rewrap {} objects"):
+        bench.grown.append((form, *map(count_text, counts)))
 
 
 def appends(bench):

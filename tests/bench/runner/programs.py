@@ -1,6 +1,8 @@
 """For scripts/bench: rows from the measuring programs of tests/bench, which print one JSON document a line."""
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 from rows import Row, rate, seconds
 
@@ -14,10 +16,13 @@ class NotThereYet(Exception):
 
 def lines_of(bench, program, *words, env=None):
     """Runs a measuring program with --json; gives (its command as text, its JSON documents)."""
-    path = bench.kesu.parent / program
-    if not path.is_file():
+    path, script = bench.kesu.parent / program, Path(__file__).parents[1] / f"{program}.py"
+    if not path.is_file() and not script.is_file():
         raise NotThereYet(f"{program} is not built")
-    command = [str(path), *map(str, words)]
+    command = [str(path)] if path.is_file() else [sys.executable, "-B", str(script)]
+    shown = [str(path)] if path.is_file() else [f"tests/bench/{script.name}"]
+    words = ["--json", *map(str, words)]
+    command, shown = command + words, shown + words
     done = subprocess.run(command, capture_output=True, env=env, check=False)
     if done.returncode != 0:
         raise NotThereYet(f"{program} ended with exit code {done.returncode}: {done.stderr.decode()[-500:].strip()}")
@@ -27,13 +32,12 @@ def lines_of(bench, program, *words, env=None):
             out.append(json.loads(line))
     if not out:
         raise NotThereYet(f"{program} prints no JSON")
-    return bench.said(command), out
+    return bench.said(shown), out
 
 
 def sealing(bench, *words):
     """seal_bench: {"name", "ours", "bare" (seconds), "ratio"}, and for small files {"us_each", "copy_us_each"}."""
-    said, lines = lines_of(bench, "seal_bench", bench.ram, "--mib", bench.size // MIB, "--rounds", bench.rounds + 2, "--json",
-                           *words)
+    said, lines = lines_of(bench, "seal_bench", bench.ram, "--mib", bench.size // MIB, "--rounds", bench.rounds + 2, *words)
     for line in lines:
         name = line["name"].replace("-", " ")
         if "us_each" in line:
@@ -46,8 +50,8 @@ def sealing(bench, *words):
 
 
 def calls(bench, program, *words):
-    """wrap_bench, rewrap_bench: {"case", "against", "ratio", "bare_us", "ours_us", "reach"}."""
-    said, lines = lines_of(bench, program, "--json", *words)
+    """wrap_bench: {"case", "against", "ratio", "bare_us", "ours_us", "reach"}."""
+    said, lines = lines_of(bench, program, *words)
     for line in lines:
         if "ours_us" not in line:
             continue
@@ -57,7 +61,7 @@ def calls(bench, program, *words):
 
 def appending(bench, *words):
     """ledger_bench DIRECTORY: appends of many threads and one by one."""
-    said, lines = lines_of(bench, "ledger_bench", "--json", *words)
+    said, lines = lines_of(bench, "ledger_bench", *words)
     for line in lines:
         if "grouped_per_s" in line:
             yield Row(f"durable appends, {line['threads']} threads", f"{line['grouped_per_s']:,}/s", "one sync each",
@@ -67,7 +71,7 @@ def appending(bench, *words):
 
 def hashing(bench, *words):
     """ledger_bench --vault: the check's hashing beside a bare loop over the same bytes."""
-    said, lines = lines_of(bench, "ledger_bench", "--json", *words)
+    said, lines = lines_of(bench, "ledger_bench", *words)
     for line in lines:
         if "kesu_seconds" in line:
             yield Row(f"ledger verify's hashing, {line['entries']:,} entries", seconds(float(line["kesu_seconds"])),
