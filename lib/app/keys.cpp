@@ -192,6 +192,9 @@ const VersionRecord& rotates_from(const State& state, const KeyRecord& key) {
   const VersionRecord* newest = nullptr;
   for (const VersionRecord& v : key.versions)
     if (v.state != "absent") newest = &v;
+  if (newest && newest->state == "intended" && !has_ended(newest->actor).value_or(true))
+    throw Error(Code::conflict, "another process makes a version of " + key.name)
+        .next("the same command again when it has ended, if another version is still wanted");
   std::string why = !newest                             ? "it never came to be"
                     : newest->state == "pre-activation" ? "its newest version waits to be activated"
                     : newest->state == "intended"       ? "whether its newest version was made is open"

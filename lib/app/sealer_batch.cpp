@@ -174,6 +174,7 @@ void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
   std::vector<Item*> small, large;
   for (Item& i : items) (i.source.file.inode && i.source.file.size < kLarge ? small : large).push_back(&i);
   std::vector<std::vector<Item*>> by_lane(crew_.size());
+  for (auto& lane : by_lane) lane.reserve(items.size());  // what has its part is listed, whatever comes
   std::exception_ptr ends;
   const auto note = [&] {
     if (!ends) ends = std::current_exception();
@@ -188,14 +189,14 @@ void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
       seal_item(*i, version, 0, crew_, by_lane);
     }
     check_interrupted();
-  } catch (const Error&) {
+  } catch (...) {  // no memory, too
     note();
   }
   for (unsigned lane = 0; lane < by_lane.size(); ++lane) {
     size_t good = by_lane[lane].size();
     try {
       lanes_->confirm(lane);
-    } catch (const Error&) {
+    } catch (...) {
       note();
       good = lanes_->good(lane);
     }
