@@ -44,7 +44,7 @@ class Busy(threading.Thread):
         code = result.error_code or result.code
         self.ends[str(code)] += 1
         # What a kill inside the token's library does to others is the library's.
-        if code not in (0, 4, 8, "conflict", "store-busy") and not kill_world.token_being_rewritten(result):
+        if code not in (0, 4, 8, "conflict", "store-busy") and not kill_world.disturbed(result):
             self.unexpected.append(result)
         return result.code == 0
 
@@ -129,7 +129,7 @@ class RandomKills(kill_world.World):
         """The same command, until it is through: a neighbour may be in its way."""
         for _ in range(5):
             result = self.box.kesu(*words, code=None)
-            if kill_world.token_being_rewritten(result):
+            if kill_world.disturbed(result):
                 self.rewritten += 1
                 continue
             if result.error_code not in ("conflict", "store-busy"):

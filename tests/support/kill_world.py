@@ -257,6 +257,14 @@ def mend_cut_token(box):
     return cut
 
 
+# What SoftHSM, used by two processes, may make of a command: nothing is known from it, and the same command goes on.
+DISTURBED = ("token-absent", "provider-failed", "provider-unavailable", "session-lost", "outcome-unknown")
+
+
+def disturbed(result):
+    return token_being_rewritten(result) or (result.code == 5 and result.error_code in DISTURBED)
+
+
 def token_being_rewritten(result):
     """SoftHSM writes its token's own file anew at each login, not in one step: a neighbour that reads it just then is told
     of a general error, or of no token. The same command again goes on (exit 5)."""
