@@ -206,7 +206,6 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     // Under hidden names the object of that name; its file goes at the next sealing there.
     const bool hidden = base_name(path) == object + ".kesu";
     if (manifest) {  // written over none
-      whole->place = path;
       adopted.push_back(std::move(*whole));
       continue;
     }
