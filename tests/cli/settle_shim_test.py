@@ -235,6 +235,17 @@ class Settle(shim_world.ShimWorld):
         self.assertEqual(self.box.kesu("key", "show", "k2").json["state"], "active")
         self.assertEqual(self.questions(), [])
 
+    def test_a_rotation_beside_another(self):
+        env = {**self.box.env, **{k: str(v) for k, v in self.script("C_GenerateKey 1 delay 1500").items()}}
+        first = subprocess.Popen(self.box.kesu_command("key", "rotate", "loans"), env=env, cwd=self.box.path, stdout=subprocess.DEVNULL)
+        while self.types()[-1] != "key-intended":
+            self.assertIsNone(first.poll())
+            time.sleep(0.02)
+        self.box.kesu("key", "rotate", "loans", code=1, error="conflict")
+        self.assertEqual(first.wait(timeout=30), 0)
+        self.box.kesu("key", "rotate", "loans")
+        self.assertEqual(len(self.box.kesu("key", "show", "loans").json["versions"]), 3)
+
     def test_a_key_that_was_not_made(self):
         self.box.kesu("key", "create", "k", code=5, env=self.script("C_GenerateKey 1 return CKR_DEVICE_ERROR"))
         # An inspection that cannot answer is none.
