@@ -172,6 +172,20 @@ class LanesTest : public testing::Test {
   std::optional<Vault> vault_;
 };
 
+// It stands here for the vault's sake: answers_test has the rules.
+TEST_F(LanesTest, TheVaultTakesNoAnswerToWhatIsNotOpen) {
+  const uint64_t size = vault_->state().size;
+  try {
+    vault_->append({{.type = "key-abandoned", .nodes = {{.id = versions_[1].str(), .is = "absent"}}}}, {});
+    ADD_FAILURE() << "a key that is active was recorded as never made";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), Code::conflict);
+  }
+  vault_->refresh();
+  EXPECT_EQ(vault_->state().size, size);
+  EXPECT_EQ(record(1).state, "active");
+}
+
 TEST_F(LanesTest, WhereSessionsDoNotAddUpAllTakeTurnsAtOne) {
   Lanes lanes(*vault_, 4);
   lanes.allow(record(1), ProcessFor::moving);
