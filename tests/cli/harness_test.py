@@ -214,6 +214,25 @@ harness: 4 passed, 0 failed, 1 skipped</system-out></testcase>"""
         self.assertEqual((code, lines[-1]), (1, "2 passed, 4 failed, 0 skipped"))
         self.assertEqual(lines[:2], ["failed: a", "failed: b"])
 
+    def test_a_failed_case_says_what_was_raised(self):
+        code, lines = self.summary("""<testcase name="a" status="fail"><failure/><system-out>..F
+======
+FAIL: test_x (__main__.X.test_x)
+Traceback (most recent call last):
+  File "x", line 1, in test_x
+AssertionError: 4 != 130 : what
+it said
+
+======================================================================
+ERROR: test_y (__main__.X.test_y)
+Traceback (most recent call last):
+subprocess.TimeoutExpired: Command 'kesu' timed out after 30 seconds
+
+harness: 2 passed, 2 failed, 0 skipped</system-out></testcase>""", 8)
+        self.assertEqual((code, lines), (1, ["failed: a", "  test_x: AssertionError: 4 != 130 : what it said",
+                                             "  test_y: subprocess.TimeoutExpired: Command 'kesu' timed out after 30 seconds",
+                                             "2 passed, 2 failed, 0 skipped"]))
+
     def test_a_scenario_file_that_dies_is_a_failure(self):
         code, lines = self.summary("""<testcase name="a" status="fail"><failure/><system-out>harness: 2 passed, 0 failed,
  0 skipped</system-out></testcase>""", 8)
