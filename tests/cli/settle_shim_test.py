@@ -27,16 +27,21 @@ class Settle(shim_world.ShimWorld):
         self.pin_file.write_text(pin, encoding="ascii")
         os.chmod(self.pin_file, 0o600)
 
-    def killed(self, commands, env, when):
-        """Runs them side by side until `when`, then kills them."""
+    def killed(self, commands, env, kind):
+        """Runs them until each has appended an entry of this type, and kills them: one begins after the other, for logins
+        at the same moment disturb each other in SoftHSM."""
         env = {**self.box.env, **{k: str(v) for k, v in env.items()}}
-        runs = [subprocess.Popen(self.box.kesu_command(*c), env=env, cwd=self.box.path, stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL) for c in commands]
+        runs = []
         try:
-            end = time.monotonic() + 30
-            while not when():
-                self.assertLess(time.monotonic(), end, "what was waited for did not happen")
-                time.sleep(0.05)
+            for command in commands:
+                wanted = self.types().count(kind) + 1
+                runs.append(subprocess.Popen(self.box.kesu_command(*command), env=env, cwd=self.box.path,
+                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+                end = time.monotonic() + 60
+                while self.types().count(kind) < wanted:
+                    self.assertIsNone(runs[-1].poll())
+                    self.assertLess(time.monotonic(), end, "what was waited for did not happen")
+                    time.sleep(0.02)
         finally:
             for run in runs:
                 run.kill()
@@ -53,8 +58,7 @@ class Settle(shim_world.ShimWorld):
     def five_open_destructions(self):
         names = "abcde"
         self.box.kesu("key", "create", *names)
-        self.killed([("key", "destroy", name, "-y") for name in names], self.script("C_DestroyObject 1+ delay 30000"),
-                    lambda: self.types().count("destroy-intended") == 5)
+        self.killed([("key", "destroy", name, "-y") for name in names], self.script("C_DestroyObject 1+ delay 60000"), "destroy-intended")
         self.assertEqual(len(self.questions()), 5)
 
     def test_one_wrong_pin_in_a_command(self):
@@ -221,28 +225,20 @@ class Settle(shim_world.ShimWorld):
 
     def test_two_that_settle_one_birth(self):
         """The slower one finds it settled, and leaves the key as it is."""
-        self.killed([("key", "create", "k")], self.script("C_GenerateKey 1 delay 30000"), lambda: self.types()[-1] == "key-intended")
+        self.killed([("key", "create", "k")], self.script("C_GenerateKey 1 delay 60000"), "key-intended")
         self.box.kesu("key", "create", "k2", env=self.script("C_GenerateKey 1 then CKR_DEVICE_ERROR"), code=5)
-        env = {**self.box.env, **{k: str(v) for k, v in self.script("C_FindObjectsInit 1 delay 2000").items()}}
-        slower = subprocess.Popen(self.box.kesu_command("inventory", "settle", "loans-2019"), env=env, cwd=self.box.path,
-                                  stdout=subprocess.DEVNULL)
-        time.sleep(0.5)
-        self.box.kesu("inventory", "settle", "loans-2019")
-        self.assertIsNone(slower.poll())
-        self.assertEqual(slower.wait(timeout=30), 0)
+        with self.held("C_FindObjectsInit 1", "inventory", "settle", "loans-2019") as slower:
+            self.box.kesu("inventory", "settle", "loans-2019")
+        self.assertEqual(slower.returncode, 0, slower.out)
         made = self.ends("key-created")
         self.assertEqual(len({e["nodes"][0]["id"] for e in made}), len(made))
         self.assertEqual(self.box.kesu("key", "show", "k2").json["state"], "active")
         self.assertEqual(self.questions(), [])
 
     def test_a_rotation_beside_another(self):
-        env = {**self.box.env, **{k: str(v) for k, v in self.script("C_GenerateKey 1 delay 1500").items()}}
-        first = subprocess.Popen(self.box.kesu_command("key", "rotate", "loans"), env=env, cwd=self.box.path, stdout=subprocess.DEVNULL)
-        while self.types()[-1] != "key-intended":
-            self.assertIsNone(first.poll())
-            time.sleep(0.02)
-        self.box.kesu("key", "rotate", "loans", code=1, error="conflict")
-        self.assertEqual(first.wait(timeout=30), 0)
+        with self.held("C_GenerateKey 1", "key", "rotate", "loans") as first:
+            self.box.kesu("key", "rotate", "loans", code=1, error="conflict")
+        self.assertEqual(first.returncode, 0, first.out)
         self.box.kesu("key", "rotate", "loans")
         self.assertEqual(len(self.box.kesu("key", "show", "loans").json["versions"]), 3)
 

@@ -1,7 +1,6 @@
 """A token that says it wrapped a data key and did not: nothing may rest on such a wrap, least of all the destruction of
 the version that opened before."""
 import pathlib
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -88,16 +87,10 @@ class WrapShim(shim_world.ShimWorld):
         self.seal_all()
         self.box.kesu("key", "rotate", "loans")
         # The login comes after the target was chosen: what is appended meanwhile is folded after it.
-        env = {**self.box.env, **{k: str(v) for k, v in self.script("C_Login 1 delay 1500").items()}}
-        rewrap = subprocess.Popen(self.box.kesu_command("rewrap", "loans-2019"), env=env, cwd=self.box.path,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.addCleanup(rewrap.stdout.close)
-        self.addCleanup(rewrap.wait)
-        self.addCleanup(rewrap.kill)
-        for _ in range(4):
-            self.box.kesu("key", "rotate", "loans")
-        out, _ = rewrap.communicate(timeout=60)
-        self.assertIn(rewrap.returncode, (0, 1), out)  # 1: another version is active by now, a conflict
+        with self.held("C_Login 1", "rewrap", "loans-2019") as rewrap:
+            for _ in range(4):
+                self.box.kesu("key", "rotate", "loans")
+        self.assertIn(rewrap.returncode, (0, 1), rewrap.out)  # 1: another version is active by now, a conflict
         self.old_version_goes()
 
 

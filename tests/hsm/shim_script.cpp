@@ -141,6 +141,11 @@ void set_action(Rule& rule, const std::vector<std::string>& words) {
     want(1, 1);
     rule.what = Do::delay;
     rule.number = static_cast<int64_t>(number(words[3]));
+  } else if (word == "wait") {
+    want(1, 1);
+    rule.what = Do::wait;
+    rule.text = words[3];
+    if (rule.text[0] != '/') bad("'wait' wants an absolute path");
   } else if (word == "lie") {
     want(2, 2);
     only(rule, {"C_GetAttributeValue"}, word);

@@ -14,6 +14,7 @@ enum class Do {
   answer,       // return CKR_…: the call is not made
   answer_then,  // then CKR_…: it is made, its answer replaced
   delay,
+  wait,
   lie,
   flags,
   sessions,

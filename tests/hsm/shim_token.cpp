@@ -132,8 +132,18 @@ bool has_type(const Rule& rule, const CK_ATTRIBUTE* items, CK_ULONG count) {
 
 struct After {
   int64_t delay = 0;
+  std::vector<std::string> waits;
   bool logout = false, drop = false;
 };
+
+// FILE.reached says that the call stands still. A test that forgets it is no test.
+void wait_for(const std::string& file) {
+  std::fclose(std::fopen((file + ".reached").c_str(), "w"));
+  for (int i = 0; access(file.c_str(), F_OK) != 0; ++i) {
+    if (i == 60'000) std::abort();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
 
 void apply(const Rule& rule, Verdict& out, After& after) {
   switch (rule.what) {
@@ -145,6 +155,9 @@ void apply(const Rule& rule, Verdict& out, After& after) {
       break;
     case Do::delay:
       after.delay += rule.number;
+      break;
+    case Do::wait:
+      after.waits.push_back(rule.text);
       break;
     case Do::lie:
       out.lies.push_back(rule);
@@ -233,6 +246,7 @@ Verdict before(const char* call, const CK_ATTRIBUTE* items, CK_ULONG count) {
     if (after.logout && !passes) log_out();
   }
   if (after.delay > 0) std::this_thread::sleep_for(std::chrono::milliseconds(after.delay));
+  for (const std::string& file : after.waits) wait_for(file);
   return out;
 }
 

@@ -1,5 +1,8 @@
 """A prepared vault whose token is SoftHSM2 behind tests/hsm/SHIM.md's module: it fails as a script says."""
+import contextlib
 import pathlib
+import subprocess
+import time
 
 import harness
 import scenario
@@ -36,6 +39,30 @@ class ShimWorld(scenario.World):
     def counted(self, call):
         rows = (self.box.state / "shim-state").read_text(encoding="ascii").splitlines()
         return next((int(r.split()[1]) for r in rows if r.startswith("count ") and r.endswith(f" {call}")), 0)
+
+    @contextlib.contextmanager
+    def held(self, call, *command, probe=False):
+        """Runs the command, which stands still in `call` (as in "C_Login 1") as long as the block lasts; then its end is
+        awaited. Yields the process; what it printed stands in its `out` afterwards."""
+        gate = self.box.state / "gate"
+        for file in (gate, reached := pathlib.Path(f"{gate}.reached")):
+            file.unlink(missing_ok=True)
+        env = self.script(f"{call} wait {gate}", probe=probe)
+        process = subprocess.Popen(self.box.kesu_command(*command), env={**self.box.env, **{k: str(v) for k, v in env.items()}},
+                                   cwd=self.box.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            end = time.monotonic() + 60
+            while not reached.exists():
+                self.assertIsNone(process.poll())
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.005)
+            yield process
+            self.assertIsNone(process.poll())
+            gate.touch()
+            process.out, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()
+            process.communicate()
 
     def seal_all(self, **options):
         return self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out, **options)
