@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "app/actor.h"
 #include "app/census.h"
@@ -50,7 +51,13 @@ class Mover {
     // The lanes' sessions, and the process that proves wraps, before the first is made.
     open_lanes(to);
     if (order_.paths.empty()) read_superseded();
-    for (const std::string& id : batches) move_batch(id);
+    try {
+      for (const std::string& id : batches) move_batch(id);
+    } catch (...) {
+      end_moving();  // what it ends with is the later error
+      throw;
+    }
+    if (auto ends = end_moving()) std::rethrow_exception(ends);
     for (auto& [object, paths] : found_)
       for (const std::string& path : paths)
         result_.failed.push_back({path, "no settled batch of the inventory holds it", Code::not_found});
@@ -100,7 +107,7 @@ class Mover {
   void open_lanes(const VersionRecord& to) {
     task_ = {vault_.id(), *DatasetId::parse(order_.dataset), to_, order_.from, !order_.paths.empty()};
     const unsigned threads = processors();
-    lanes_.emplace(vault_, threads);
+    lanes_.emplace(vault_, threads + 1);  // one for this thread, which looks while others move
     allow();
     lanes_->expect(to, total_);
     files_.emplace(task_, *lanes_, threads);
@@ -229,12 +236,14 @@ class Mover {
     {
       const std::vector<RewrapWanted> wanted = wanted_of(b);
       std::vector<RewrapCandidate> seen =
-          files_->look(wanted, same_place(b) || !order_.location_lost.empty());
+          files_->look(wanted, same_place(b) || !order_.location_lost.empty(), moving_ != nullptr);
       for (size_t i = 0; i < seen.size(); ++i) sort_in(wanted[i].on, seen[i], work, strays);
     }
     if (!strays.empty()) record_strays(id, work, strays);
-    std::span<RewrapCandidate> left = work;
-    while (!left.empty()) left = left.subspan(move_some(id, left));
+    while (!work.empty()) {
+      std::vector<RewrapCandidate> some = intend(id, work);
+      move(id, std::move(some));
+    }
   }
   // Files of a batch whose question stays open are not files that no batch holds.
   void pass_over(const BatchRecord& b) {
@@ -290,8 +299,9 @@ class Mover {
                   {id});
   }
 
-  // As many of `work`, from its begin, as the version may still wrap; at least one.
-  size_t move_some(const std::string& id, std::span<RewrapCandidate> work) {
+  // Takes from the begin of `work` what the version may still wrap, at least one, and records that it is to
+  // be moved.
+  std::vector<RewrapCandidate> intend(const std::string& id, std::vector<RewrapCandidate>& work) {
     holder_->keep();
     size_t count = 0;
     vault_.decide({order_.dataset, to_.str(), id, vault_.state().vault.id}, [&] {
@@ -315,29 +325,87 @@ class Mover {
                                                        {"objects", positions_json(ranges_of(positions))},
                                                        {"actor", this_process()}})}};
     });
-    allow();
+    const auto end = work.begin() + static_cast<ptrdiff_t>(count);
+    std::vector<RewrapCandidate> some(std::move_iterator(work.begin()), std::move_iterator(end));
+    work.erase(work.begin(), end);
+    return some;
+  }
+
+  // What threads of their own move, until `mover` ends; then it is to be made durable and recorded.
+  struct Moving {
+    std::string id;
+    std::vector<RewrapCandidate> work;
     Durable durable;
     std::exception_ptr ends;
-    work = work.first(count);
+    std::thread mover;
+  };
+
+  // Moves it in the background as soon as what is moved there has ended, and records that one meanwhile.
+  void move(const std::string& id, std::vector<RewrapCandidate> work) {
+    auto next = std::make_unique<Moving>();
+    next->id = id, next->work = std::move(work);
+    std::unique_ptr<Moving> before = std::move(moving_);
+    std::exception_ptr ends;
+    if (before) {
+      if (before->mover.joinable()) before->mover.join();
+      ends = before->ends;
+    }
     try {
-      files_->move(work, durable, [&](int64_t n) {
-        done_ += n;
-        if (total_) progress_(std::min(done_, total_), total_);
-      });
-    } catch (const Error&) {
+      if (!ends) start(*next);
+    } catch (...) {
       ends = std::current_exception();
     }
-    durable.sync();
+    moving_ = std::move(next);  // recorded as what it came to, also when it was not begun
+    try {
+      if (before) made(*before);
+    } catch (...) {
+      if (!ends) ends = std::current_exception();
+    }
+    if (ends) std::rethrow_exception(ends);
+  }
+
+  void start(Moving& m) {
+    allow();
+    const auto all = [this, &m] {
+      try {
+        files_->move(m.work, m.durable, [&](int64_t n) {
+          done_ += n;
+          if (total_) progress_(std::min(done_, total_), total_);
+        });
+      } catch (...) {
+        m.ends = std::current_exception();
+      }
+    };
+    try {
+      m.mover = std::thread(all);
+    } catch (const std::system_error&) {  // no more threads are allowed
+      all();
+    }
+  }
+
+  void made(Moving& m) {
+    m.durable.sync();
     std::vector<int64_t> moved;
-    for (RewrapCandidate& c : work) {
+    for (RewrapCandidate& c : m.work) {
       say(c);
       for (const RewrapCandidate::File& f : c.files) result_.moved += f.moved;
       if (c.is_moved(task_)) moved.push_back(c.position);
     }
-    record(id, to_.str(), moved, false);
+    record(m.id, to_.str(), moved, false);
     result_.batches += !moved.empty();
-    if (ends) std::rethrow_exception(ends);
-    return count;
+  }
+
+  // Awaits what is moved and records it. Returns what it ended with, or what kept it from being recorded.
+  std::exception_ptr end_moving() {
+    if (!moving_) return nullptr;
+    const std::unique_ptr<Moving> last = std::move(moving_);
+    if (last->mover.joinable()) last->mover.join();
+    try {
+      made(*last);
+    } catch (...) {
+      if (!last->ends) last->ends = std::current_exception();
+    }
+    return last->ends;
   }
 
   Vault& vault_;
@@ -355,7 +423,8 @@ class Mover {
   std::optional<Lanes> lanes_;
   std::optional<RewrapFiles> files_;
   std::set<std::string> left_open_;
-  int64_t done_ = 0, total_ = 0;
+  std::unique_ptr<Moving> moving_;
+  int64_t done_ = 0, total_ = 0;  // while `moving_` is moved, its thread's
 };
 }  // namespace
 

@@ -41,10 +41,11 @@ int64_t RewrapCandidate::wraps(const RewrapTask& task) const {
 
 Crew RewrapFiles::crew(size_t work) const { return Crew(work < kFew ? 1 : threads_); }
 
-std::vector<RewrapCandidate> RewrapFiles::look(const std::vector<RewrapWanted>& wanted, bool there) {
+std::vector<RewrapCandidate> RewrapFiles::look(const std::vector<RewrapWanted>& wanted, bool there,
+                                               bool beside) {
   std::vector<RewrapCandidate> out(wanted.size());
-  crew(wanted.size()).each(wanted.size(), [&](unsigned lane, size_t i) {
-    out[i] = look_at_one(lane, wanted[i], there);
+  (beside ? Crew(1) : crew(wanted.size())).each(wanted.size(), [&](unsigned lane, size_t i) {
+    out[i] = look_at_one(beside ? threads_ : lane, wanted[i], there);
   });
   check_interrupted();
   return out;

@@ -54,14 +54,14 @@ struct RewrapCandidate {
 
 class RewrapFiles {
  public:
-  // All three outlive it; a lane for each of the crew.
+  // All three outlive it; a lane for each of the crew, and one more for the caller beside them.
   RewrapFiles(const RewrapTask& task, Lanes& lanes, unsigned threads)
       : task_(task), lanes_(lanes), threads_(threads) {}
 
   // One candidate for each wanted, in their order. `there`: the directory that was sealed to is there. Where
-  // a slot says another version than the ledger, the provider is asked which slot opens. Errors: interrupted;
-  // those of a provider that does not answer.
-  std::vector<RewrapCandidate> look(const std::vector<RewrapWanted>& wanted, bool there);
+  // a slot says another version than the ledger, the provider is asked which slot opens. `beside`: move() runs
+  // in another thread, so this one looks alone. Errors: interrupted; those of a provider that does not answer.
+  std::vector<RewrapCandidate> look(const std::vector<RewrapWanted>& wanted, bool there, bool beside);
   // Moves what is to be moved; what became of each stands in the candidates, also when it throws, and is
   // durable after `durable`. A file at fault is put to `failed`; a provider or disk at fault ends the work,
   // and so does Ctrl-C, with Error interrupted. `done(n)`: n more objects were looked after; any thread, one
