@@ -31,11 +31,22 @@ bool is_open(const State& state, const Event& e) {
     const BatchRecord* b = open_batch(state, node);
     return b && b->state == "intended";
   }
+  if (e.type == "rewrap-done") {
+    const BatchRecord* b = open_batch(state, node);
+    if (b && !b->rewrap.version.empty()) return b->rewrap.version == e.body.str_or("version", "");
+    // Without a question: files that are found to have moved unseen.
+    return e.body.has("interrupted") && e.body.flag("interrupted");
+  }
+  if (e.type == "key-inspected") {
+    const VersionRecord* v = state.version(node.id);
+    return v && v->inspection_due();
+  }
   return true;
 }
 
 bool asks_about(const Event& e, const std::string& node) {
-  static constexpr std::array kQuestions{"key-intended", "destroy-intended", "seal-intended"};
+  static constexpr std::array kQuestions{"key-intended", "destroy-intended", "seal-intended",
+                                         "rewrap-intended"};
   return std::find(kQuestions.begin(), kQuestions.end(), e.type) != kQuestions.end() && !e.nodes.empty() &&
          e.nodes[0].id == node;
 }

@@ -31,11 +31,19 @@ Json dataset_rows(Vault& vault, const std::vector<std::string>& datasets, Plan& 
   Json out(Json::Array{});
   for (const std::string& id : datasets) {
     const DatasetRecord& d = vault.state().datasets.at(id);
+    std::vector<Digest32> leaves = dataset_leaves(vault, d);
+    const Digest32 root = tree_root(leaves);
+    // A leaf names its object: a plan, and a certificate, would count it twice.
+    std::sort(leaves.begin(), leaves.end());
+    if (std::adjacent_find(leaves.begin(), leaves.end()) != leaves.end())
+      throw Error(Code::ledger_damaged, "dataset " + d.name + " counts an object twice")
+          .cause("its inventory has the same leaf in two places")
+          .next("nothing was planned or destroyed; kesu inventory list " + d.name + " --json shows which");
     out.push(Json::object({{"id", id},
                            {"name", d.name},
                            {"objects", d.objects()},
                            {"bytes", d.bytes()},
-                           {"inventory_root", hex(tree_root(dataset_leaves(vault, d)))},
+                           {"inventory_root", hex(root)},
                            {"batches", d.batches.sums().batches}}));
     plan.objects += d.objects();
     plan.bytes += d.bytes();

@@ -221,7 +221,7 @@ void start(Run& run) {
 
 void destroy_all(Run& run, RunResult& result) {
   auto append = [&](std::vector<Event> events) {
-    if (events.at(0).type != "destroy-intended") return void(run.vault.append(std::move(events), {run.id}));
+    if (events.at(0).type != "destroy-intended") return record_destruction_end(run.vault, std::move(events));
     run.vault.decide({run.id, events[0].nodes.at(0).id, run.vault.state().vault.id}, [&] {
       if (run.record().stage != "running")
         throw Error(Code::state_refused, "erasure " + run.id.substr(0, 12) + " is " + run.record().stage);

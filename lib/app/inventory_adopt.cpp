@@ -31,8 +31,7 @@ class Adopter {
       at_place_[o.place] = o.object;
       place_of_[o.object] = o.place;
     }
-    for (const BatchRecord& b : batches_intended(dataset()))
-      for (const std::string& o : b.objects) intended_.insert(o);
+    intended_ = intended();
     for (const std::string& root : paths) {
       const std::string at = absolute_path(root);
       std::vector<std::string> files = sealed_files({at});
@@ -45,6 +44,12 @@ class Adopter {
  private:
   const DatasetRecord& dataset() const { return vault_.state().datasets.at(dataset_); }
 
+  // Objects of batches that are being sealed or adopted, or were when that was interrupted: 32 hex.
+  std::set<std::string> intended() const {
+    std::set<std::string> out;
+    for (const BatchRecord& b : batches_intended(dataset())) out.insert(b.objects.begin(), b.objects.end());
+    return out;
+  }
   void failed(const std::string& path, const Error& e) {
     result_.failed.push_back({path, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.code()});
   }
@@ -163,7 +168,9 @@ class Adopter {
     auto [key_id, key] = dataset_key();
     Json ids(Json::Array{});
     for (const SegmentObject& o : objects) ids.push(hex(o.object.bytes()));
-    vault_.decide({dataset_, version, vault_.state().vault.id}, [&, &key_name = key_id] {
+    // On the whole ledger: another adoption of the same objects may name neither this dataset's stream nor
+    // this version.
+    vault_.decide({std::string(kWholeLedger)}, [&, &key_name = key_id] {
       const DatasetRecord& d = dataset();
       if (d.state != "open")
         throw Error(d.state == "frozen" ? Code::frozen : Code::state_refused,
@@ -171,6 +178,11 @@ class Adopter {
       if (batches_sealed(d).size() != batches_)
         throw Error(Code::conflict, "another process sealed into dataset " + d.name)
             .next("run the same command again");
+      const std::set<std::string> taken = intended();
+      for (const SegmentObject& o : objects)
+        if (taken.contains(hex(o.object.bytes())))
+          throw Error(Code::conflict, "another process adopts the same objects into dataset " + d.name)
+              .next("run the same command again");
       refuse_to_process(vault_, *vault_.state().version(version), ProcessFor::moving);
       return std::vector<Event>{{.type = "seal-intended",
                                  .nodes = {{.id = id.str(),
@@ -211,7 +223,7 @@ class Adopter {
   std::optional<KeyHolder> holder_;
   std::map<std::string, ObjectId> at_place_;
   std::map<ObjectId, std::string> place_of_;
-  std::set<std::string> intended_;  // 32 hex
+  std::set<std::string> intended_;
   size_t batches_ = 0;
 };
 }  // namespace

@@ -196,7 +196,7 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
     // Decided again at the very append that begins it: a dataset added, sealed or re-wrapped meanwhile keeps
     // the key alive.
     auto append = [&](std::vector<Event> events) {
-      if (events.at(0).type != "destroy-intended") return void(vault.append(std::move(events), {v.id}));
+      if (events.at(0).type != "destroy-intended") return record_destruction_end(vault, std::move(events));
       vault.decide({v.id, vault.state().vault.id}, [&] {
         if (vault.state().version(v.id)->state != v.state)
           throw Error(Code::conflict, version_name(vault.state(), v) + " became " +

@@ -59,8 +59,9 @@ class RewrapFiles {
       : task_(task), lanes_(lanes), threads_(threads) {}
 
   // One candidate for each wanted, in their order. `there`: the directory that was sealed to is there. Where
-  // a slot says another version than the ledger, the provider is asked which slot opens. `beside`: move() runs
-  // in another thread, so this one looks alone. Errors: interrupted; those of a provider that does not answer.
+  // a slot says another version than the ledger, the provider is asked which slot opens. `beside`: move()
+  // runs in another thread, so this one looks alone. Errors: interrupted; those of a provider that does not
+  // answer.
   std::vector<RewrapCandidate> look(const std::vector<RewrapWanted>& wanted, bool there, bool beside);
   // Moves what is to be moved; what became of each stands in the candidates, also when it throws, and is
   // durable after `durable`. A file at fault is put to `failed`; a provider or disk at fault ends the work,

@@ -141,11 +141,25 @@ Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const
 }
 }  // namespace
 
+bool answer_rewrap(Vault& vault, const std::string& dataset, const BatchRecord& asked, Event answer) {
+  bool recorded = false;
+  vault.decide({asked.id}, [&] {
+    const BatchRecord* now = vault.state().datasets.at(dataset).batches.find_open(asked.id);
+    recorded = now && !now->rewrap.version.empty() &&
+               same_question(asked.rewrap.actor, asked.rewrap.since, now->rewrap.actor, now->rewrap.since);
+    return recorded ? std::vector<Event>{answer} : std::vector<Event>();
+  });
+  return recorded;
+}
+
 void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::string& batch_id,
                    const PlacesFound& found, bool location_lost) {
   KeyHolder holder(vault, dataset_id, "settle");
   const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
   const std::optional<BatchRecord> batch = dataset.batches.find(batch_id);
+  // Settled since it was listed; another process may be re-wrapping that batch now.
+  if (!batch || batch->rewrap.version.empty() || !may_settle(vault, batch->rewrap.actor, batch->rewrap.since))
+    return holder.end("returned");
   std::vector<SegmentObject> objects;
   {
     Secret key = open_dataset_key(vault, dataset, batch->dataset_key, ProcessFor::moving);
@@ -175,16 +189,17 @@ void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::strin
               " PATH with where the files are now, or kesu inventory settle " + dataset.name +
               " --location-lost REASON");
   durable.sync();
-  vault.append({{.type = "rewrap-done",
-                 .nodes = {{.id = batch_id, .n = static_cast<int64_t>(moved.size())}},
-                 .body = Json::object({{"version", batch->rewrap.version},
-                                       {"wrap_algorithm", "AES-256-GCM"},
-                                       {"objects", positions_json(ranges_of(moved))},
-                                       {"interrupted", true}})}},
-               {batch_id});
-  vault.env().notice("settled: " + std::to_string(moved.size()) + " of " +
-                     std::to_string(count_positions(batch->rewrap.objects)) +
-                     " objects of an interrupted re-wrap of " + dataset.name + " were moved");
+  const bool recorded = answer_rewrap(vault, dataset_id, *batch,
+                                      {.type = "rewrap-done",
+                                       .nodes = {{.id = batch_id, .n = static_cast<int64_t>(moved.size())}},
+                                       .body = Json::object({{"version", batch->rewrap.version},
+                                                             {"wrap_algorithm", "AES-256-GCM"},
+                                                             {"objects", positions_json(ranges_of(moved))},
+                                                             {"interrupted", true}})});
+  if (recorded)
+    vault.env().notice("settled: " + std::to_string(moved.size()) + " of " +
+                       std::to_string(count_positions(batch->rewrap.objects)) +
+                       " objects of an interrupted re-wrap of " + dataset.name + " were moved");
   holder.end("returned");
 }
 

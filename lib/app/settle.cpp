@@ -86,6 +86,8 @@ void demand_unborn(Vault& vault, const VersionRecord& v, const ProbeReport& seen
 
 void settle_birth(Vault& vault, const std::string& id) {
   const VersionRecord v = *vault.state().version(id);
+  // Settled, or begun anew, since it was listed.
+  if (v.state != "intended" || !may_settle(vault, v.actor, v.since)) return;
   KeyPurpose purpose = vault.state().key_of(id)->purpose;
   if (auto birth = vault.provider(v.provider).recover(v.version(), purpose)) {
     bool settled = false;
@@ -97,12 +99,16 @@ void settle_birth(Vault& vault, const std::string& id) {
   } else {
     auto probed = vault.probe(vault.state().providers.at(v.provider), {}, {});
     demand_unborn(vault, v, probed.report);
-    vault.append({{.type = "key-abandoned",
-                   .nodes = {{.id = id, .is = "absent"}},
-                   .body = Json::object({{"transcript", probed.evidence},
-                                         {"why", "interrupted before the provider made it"}})}},
-                 {id});
-    vault.env().notice("settled: " + v.version().brief() + " was never made");
+    bool settled = false;
+    vault.decide({id}, [&] {
+      settled = vault.state().version(id)->state == "intended";
+      if (!settled) return std::vector<Event>();
+      return std::vector<Event>{{.type = "key-abandoned",
+                                 .nodes = {{.id = id, .is = "absent"}},
+                                 .body = Json::object({{"transcript", probed.evidence},
+                                                       {"why", "interrupted before the provider made it"}})}};
+    });
+    if (settled) vault.env().notice("settled: " + v.version().brief() + " was never made");
   }
 }
 
@@ -116,6 +122,8 @@ void settle_births(Vault& vault) {
 
 void settle_destruction_of(Vault& vault, const std::string& id) {
   const VersionRecord v = *vault.state().version(id);
+  // Another process settled it since it was listed; it may be in the middle of destroying it now.
+  if (v.state != "destroying" || !may_settle(vault, v.actor, v.since)) return;
   auto probed = vault.probe(vault.state().providers.at(v.provider), {*v.ref}, {});
   ProbeAnswer answer = probed.key(v.version()).answer;
   std::optional<std::string> erasure;
@@ -126,12 +134,43 @@ void settle_destruction_of(Vault& vault, const std::string& id) {
                        " destroyed? The provider's answer is unknown: " + probed.key(v.version()).why);
     return;
   }
-  vault.append(std::move(events), {id});
+  bool settled = false;
+  vault.decide({id}, [&] {
+    const VersionRecord& now = *vault.state().version(id);
+    settled = now.state == "destroying" && same_question(v.actor, v.since, now.actor, now.since);
+    return settled ? events : std::vector<Event>();
+  });
+  if (!settled) return;
   vault.env().notice("settled: " + v.version().brief() +
                      (answer == ProbeAnswer::absent ? " is gone; its receipt was lost"
                                                     : " is still there; its destruction did not happen"));
 }
 
+}  // namespace
+
+void record_destruction_end(Vault& vault, std::vector<Event> events) {
+  const std::string id = events.at(0).nodes.at(0).id;
+  try {
+    vault.decide({id}, [&] { return events; });
+  } catch (const Error& e) {
+    if (e.code() != Code::conflict) throw;
+    const VersionRecord v = *vault.state().version(id);
+    const std::string detail = "another process recorded it as " + v.state + "; this one ended with " +
+                               events[0].type + " " + events[0].body.canonical();
+    vault.append(
+        {{.type = "finding-recorded",
+          .nodes = {{.id = id}},
+          .body = Json::object(
+              {{"what", "destruction-answered-by-another"}, {"detail", detail}, {"actor", this_process()}})}},
+        {});
+    throw Error(Code::outcome_unknown,
+                "how the destruction of " + v.version().brief() + " ended was recorded twice")
+        .cause(detail)
+        .next("kesu key show, kesu provider test: what the provider shows counts");
+  }
+}
+
+namespace {
 void settle_destructions(Vault& vault) {
   std::vector<std::string> open;
   for (auto& [id, key] : vault.state().keys)
@@ -144,16 +183,18 @@ void settle_processes(Vault& vault) {
   std::vector<std::string> open;
   for (auto& [id, p] : vault.state().processes)
     if (!is_this_process(p.actor) && may_settle(vault, p.actor, p.until - kUnseen)) open.push_back(id);
-  for (const std::string& id : open) {
-    bool seen = has_ended(vault.state().processes.at(id).actor).value_or(false);
-    vault.append(
-        {{.type = "process-ended",
-          .nodes = {{.id = id, .is = "ended"}},
-          .body = Json::object({{"how", seen ? "found-dead" : "lease-over"},
-                                {"detail", seen ? "no such process on its host any more"
-                                                : "it cannot be seen from here; its lease is over"}})}},
-        {id});
-  }
+  for (const std::string& id : open)
+    vault.decide({id}, [&] {
+      const auto it = vault.state().processes.find(id);
+      if (it == vault.state().processes.end()) return std::vector<Event>();  // another process was faster
+      const bool seen = has_ended(it->second.actor).value_or(false);
+      return std::vector<Event>{
+          {.type = "process-ended",
+           .nodes = {{.id = id, .is = "ended"}},
+           .body = Json::object({{"how", seen ? "found-dead" : "lease-over"},
+                                 {"detail", seen ? "no such process on its host any more"
+                                                 : "it cannot be seen from here; its lease is over"}})}};
+    });
 }
 // Temporary files of durable writes that a kill left behind.
 void sweep(Vault& vault) {
@@ -243,15 +284,15 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
     if (!b.rewrap.version.empty() && may_settle(vault, b.rewrap.actor, b.rewrap.since) && !same_place(b))
       unmoved.push_back(b);
   for (const BatchRecord& b : unmoved)
-    vault.append({{.type = "rewrap-done",
+    answer_rewrap(vault, dataset, b,
+                  {.type = "rewrap-done",
                    .nodes = {{.id = b.id, .n = 0}},
                    .body = Json::object({{"version", b.rewrap.version},
                                          {"wrap_algorithm", "AES-256-GCM"},
                                          {"objects", Json(Json::Array{})},
                                          {"interrupted", true},
                                          {"why", "declared lost: " + reason},
-                                         {"actor", this_process()}})}},
-                 {b.id});
+                                         {"actor", this_process()}})});
   return static_cast<int64_t>(lost.size() + unmoved.size()) + settle_hidden_seals(vault, dataset, reason);
 }
 

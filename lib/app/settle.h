@@ -33,6 +33,14 @@ void settle(Vault& vault);
 
 // Whether the process that opened a question has ended, or cannot be seen from here and has had its time.
 bool may_settle(Vault& vault, const Json& actor, Millis since);
+// Whether the question that was read as (actor, since) is the one open now, and not answered or asked anew by
+// another process meanwhile: settlers list, look for some time, then answer.
+inline bool same_question(const Json& actor, Millis since, const Json& actor_now, Millis since_now) {
+  return since == since_now && actor == actor_now;
+}
+// Records how a destruction ended, whatever was appended beside it. Where another process answered for this
+// one, a finding keeps what happened. Errors: outcome_unknown then.
+void record_destruction_end(Vault& vault, std::vector<Event> events);
 // One question that cannot be answered now neither hides the others nor stops the command.
 void attempt_to_settle(Vault& vault, const std::function<void()>& settle_one);
 // The directory that was sealed to, and not a copy, or what is seen there while it is not mounted.

@@ -32,8 +32,8 @@ class WrapShim(shim_world.ShimWorld):
                                       code=5, error="provider-failed").json["error"]
                 self.assertIn(f"{moved + 1:02}.csv.kesu", error["message"], error)
                 self.assertIn(f"moved {moved} data key", error["tried"])
-                done = [e for e in self.entries() if e["type"] == "rewrap-done"]
-                self.assertEqual(done[-1]["nodes"][0]["n"], moved)
+                self.assertEqual(sum(e["nodes"][0]["n"] for e in self.entries() if e["type"] == "rewrap-done"), moved)
+                self.assertEqual(self.types().count("rewrap-intended"), self.types().count("rewrap-done"))
                 self.box.kesu("key", "destroy", "loans", "--version", "1", "-y", code=3, error="in-use")
                 self.assertEqual(self.opened(self.out, name=f"half-{nth}"), self.expected)
                 self.assertEqual(self.old_version_goes()["already"], moved)
