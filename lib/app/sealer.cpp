@@ -81,8 +81,10 @@ bool Sealer::unchanged(const SealSource& s) {
   const std::string place = known_place(s);
   if (place.empty() || !in_place(place)) return false;
   const KnownObjects::Object& o = *known_.at_place(place);
-  if (o.bytes != s.file.size || o.mtime != s.file.mtime) return false;
-  if (o.inode) return o.ctime == s.file.ctime && o.inode == s.file.inode;
+  if (o.facts !=
+      KnownObjects::facts_of(s.file.size, s.file.mtime, s.file.ctime, o.adopted ? 0 : s.file.inode))
+    return false;
+  if (!o.adopted) return true;
   drain();  // lanes are asked
   // Adopted after an interruption: nothing else tells.
   record_opening({o.object}, "compare with its source");

@@ -33,6 +33,18 @@ class Attack(shim_world.ShimWorld):
                 self.untouched()
                 self.assertEqual(self.opened(self.out, name=act[0]), {"src/a.txt": b"one", "src/b.txt": b"two"})
 
+    def test_a_last_checkpoint_that_is_not_signed(self):
+        """Everything is destroyed and recorded by then: that is no failure, and the certificate signs one."""
+        erasure = self.approved("loans-2019")
+        self.box.snapshot("approved")
+        self.run_erasure(erasure, env=self.script("C_Sign * delay 0"))
+        last = self.counted("C_Sign")
+        self.box.restore("approved")
+        done = self.run_erasure(erasure, env=self.script(f"C_Sign {last}+ return CKR_DEVICE_REMOVED"))
+        self.assertIn("kesu certificate bundle", done.stderr)
+        self.assertEqual(self.stage(erasure), "destroyed")
+        self.box.kesu("certificate", "bundle", erasure, "-o", self.box.state / "bundle")
+
     # Registers that lie about people: what they let through once is not believed when it counts.
 
     def lie(self, kind, row, change):
