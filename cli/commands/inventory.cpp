@@ -210,12 +210,12 @@ void setup_remove(CLI::App& group, Context& c) {
               printable(f.why, false) + "\n";
     for (const LeftoverFile& f : found.keep)
       text += "keep    " + printable(f.path, false) + ": " + printable(f.why, false) + "\n";
-    std::vector<Skipped> failed;
+    std::vector<Skipped> failed = found.failed;
     if (!o->dry_run && !found.remove.empty()) {
       if (!c.json && !c.quiet) std::cout << text << std::flush;
       text.clear();
       c.confirm("Remove " + grouped(static_cast<int64_t>(found.remove.size())) + " files for ever?");
-      failed = remove_leftovers(v, found.remove, o->reason);
+      for (Skipped& s : remove_leftovers(v, found.remove, o->reason)) failed.push_back(std::move(s));
     }
     std::vector<LeftoverFile> gone = found.remove;
     std::erase_if(gone, [&](const LeftoverFile& f) {

@@ -52,7 +52,7 @@ BatchRecord Batches::unpacked(const Packed& p) {
   b.location = p.shape->location;
   b.content_algorithm = p.shape->content_algorithm;
   b.wrap_algorithm = p.shape->wrap_algorithm;
-  b.place_inode = p.shape->place_inode;
+  b.place = p.shape->place;
   b.on = p.shape->on;
   b.reached_by = p.shape->reached_by;
   if (b.state == "sealed") b.root = hex(p.root);
@@ -74,7 +74,7 @@ void Batches::put_at_rest(BatchRecord b) const {
               std::move(b.location),
               std::move(b.content_algorithm),
               std::move(b.wrap_algorithm),
-              std::move(b.place_inode),
+              std::move(b.place),
               std::move(b.on),
               std::move(b.reached_by)};
   if (!last_shape_ || *last_shape_ != shape)

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "app/place_id.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -43,7 +44,7 @@ struct BatchRecord {
   uint64_t seq = 0, done_seq = 0;  // of its seal-intended and seal-done
   Json actor;                      // who intended it
   Millis since = 0;                // when
-  std::string place_inode;         // of the location's directory then
+  PlaceMark place;                 // of the location's directory then
 
   // A process works on it, or left it as a question.
   bool is_open() const { return state == "intended" || !rewrap.version.empty(); }
@@ -105,7 +106,8 @@ class Batches {
  private:
   // What many batches have in common.
   struct Shape {
-    std::string state, version, dataset_key, location, content_algorithm, wrap_algorithm, place_inode;
+    std::string state, version, dataset_key, location, content_algorithm, wrap_algorithm;
+    PlaceMark place;
     std::map<std::string, Positions> on;
     std::vector<std::string> reached_by;
     auto operator<=>(const Shape&) const = default;

@@ -34,7 +34,7 @@ class Adopter {
     intended_ = intended();
     for (const std::string& root : paths) {
       const std::string at = absolute_path(root);
-      std::vector<std::string> files = sealed_files({at});
+      std::vector<std::string> files = sealed_files({at}, result_.failed);
       const bool single = files.size() == 1 && files[0] == at;
       adopt_below(single ? dir_name(at) : at, files, progress);
     }
@@ -184,18 +184,14 @@ class Adopter {
           throw Error(Code::conflict, "another process adopts the same objects into dataset " + d.name)
               .next("run the same command again");
       refuse_to_process(vault_, *vault_.state().version(version), ProcessFor::moving);
-      return std::vector<Event>{{.type = "seal-intended",
-                                 .nodes = {{.id = id.str(),
-                                            .is = "intended",
-                                            .of = dataset_,
-                                            .n = static_cast<int64_t>(objects.size())}},
-                                 .edges = {{version, id.str()}},
-                                 .body = Json::object({{"actor", this_process()},
-                                                       {"location", location},
-                                                       {"location_inode", inode_of(location)},
-                                                       {"objects", ids},
-                                                       {"version", version},
-                                                       {"dataset_key", key_name}})}};
+      return std::vector<Event>{
+          {.type = "seal-intended",
+           .nodes = {{.id = id.str(),
+                      .is = "intended",
+                      .of = dataset_,
+                      .n = static_cast<int64_t>(objects.size())}},
+           .edges = {{version, id.str()}},
+           .body = intended_body(location, place_mark_of(location), ids, version, key_name)}};
     });
     Durable durable;  // what is adopted together may lie on several file systems
     for (const SegmentObject& o : objects) {

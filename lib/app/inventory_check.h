@@ -69,8 +69,9 @@ struct NamedFile {
 };
 NamedFile name_says(const std::string& path);
 // Calls visit(path) for every regular file at or below `roots`, absolute, directory by directory in the order
-// of names, at any depth (open_path opens it); links are not followed. failed(path, why) where one cannot be
-// looked at. Errors: interrupted; those of visit and failed.
+// of names, at any depth (open_path opens it); links are not followed, what is the file system's own is
+// passed over. failed(path, why) where one cannot be looked at. Errors: interrupted; those of visit and
+// failed.
 void walk_files(const std::vector<std::string>& roots, const std::function<void(const std::string&)>& visit,
                 const std::function<void(const std::string&, const Error&)>& failed);
 

@@ -7,6 +7,7 @@
 
 #include "app/datasets.h"
 #include "app/inventory_check.h"
+#include "app/place_id.h"
 #include "base/below.h"
 #include "base/interrupt.h"
 
@@ -84,7 +85,7 @@ void walk_below(const std::string& root, const std::function<void(const std::str
     try {
       frames.push_back({name.size(), list_directory(below.directory(name), path_join(root, name))});
     } catch (const Error& e) {
-      failed(path_join(root, name), e);
+      failed(name.empty() ? root : path_join(root, name), e);
     }
   };
   enter();
@@ -105,6 +106,7 @@ void walk_below(const std::string& root, const std::function<void(const std::str
       failed(path_join(path_join(root, name), leaf), e);
       continue;
     }
+    if (S_ISDIR(st.st_mode) && is_of_the_filesystem(below.directory(name), leaf, st)) continue;
     if (f.length) name += '/';
     name += leaf;
     if (S_ISDIR(st.st_mode))

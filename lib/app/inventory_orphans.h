@@ -30,6 +30,7 @@ struct LeftoverFile {
 };
 struct LeftoverList {
   std::vector<LeftoverFile> remove, keep;  // keep: looked like leftovers, and why they stay
+  std::vector<Skipped> failed;             // could not be looked at
 };
 // What may go, of the files at or below `paths`. Never what an inventory of this vault counts, what an open
 // batch names, or what a process of this host has open. What still opens (`unrecorded`) only with `force`.

@@ -215,9 +215,22 @@ LeftoverList find_leftovers(Vault& vault, const std::vector<std::string>& paths,
   settle(vault);
   LeftoverList out;
   Finder finder(vault, paths, force, out);
+  const auto failed = [&](const std::string& path, const Error& e) {
+    const bool named = std::any_of(paths.begin(), paths.end(),
+                                   [&](const std::string& p) { return absolute_path(p) == path; });
+    if (named || (e.code() != Code::io_failed && e.code() != Code::not_found)) throw e;
+    out.failed.push_back({path, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.code()});
+  };
   walk_files(
-      paths, [&](const std::string& path) { finder.look(path); },
-      [&](const std::string&, const Error& e) { throw e; });
+      paths,
+      [&](const std::string& path) {
+        try {
+          finder.look(path);
+        } catch (const Error& e) {
+          failed(path, e);
+        }
+      },
+      failed);
   finder.end();
   return out;
 }

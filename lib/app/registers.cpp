@@ -238,7 +238,9 @@ std::string text_of(const BatchRecord& b) {
     for (auto& [version, positions] : b.on) on.set(version, positions_json(positions));
     json("on", on);
   }
-  text("place_inode", b.place_inode);
+  if (!b.place.born.empty()) text("place_born", b.place.born);
+  if (!b.place.filesystem.empty()) text("place_filesystem", b.place.filesystem);
+  text("place_inode", b.place.inode);
   texts("reached_by", b.reached_by);
   if (b.replaced) number("replaced", b.replaced);
   if (!b.rewrap.version.empty())
@@ -265,7 +267,7 @@ void read(const Json& j, BatchRecord& b) {
   b.bytes = j.num("bytes");
   b.seq = static_cast<uint64_t>(j.num("seq"));
   b.since = j.num("since");
-  b.place_inode = j.str("place_inode");
+  b.place = {j.str("place_inode"), j.str_or("place_born", ""), j.str_or("place_filesystem", "")};
   b.root = j.str_or("root", "");
   b.content_algorithm = j.str_or("content_algorithm", "");
   b.wrap_algorithm = j.str_or("wrap_algorithm", "");

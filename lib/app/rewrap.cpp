@@ -126,7 +126,7 @@ class Mover {
     for (const BatchRecord& b : open) {
       if (!may_settle(vault_, b.rewrap.actor, b.rewrap.since)) throw interrupted_by_others(b);
       try {
-        settle_rewrap(vault_, order_.dataset, b.id, found_, !order_.location_lost.empty());
+        settle_rewrap(vault_, order_.dataset, b.id, found_, order_.location_lost);
       } catch (const Error& e) {
         if (e.code() != Code::io_failed) throw;
         result_.failed.push_back({b.location, text_of(e), e.code()});
@@ -235,8 +235,9 @@ class Mover {
     std::map<std::string, std::vector<int64_t>> strays;
     {
       const std::vector<RewrapWanted> wanted = wanted_of(b);
+      const SealedPlace place(b.location, b.place);
       std::vector<RewrapCandidate> seen =
-          files_->look(wanted, same_place(b) || !order_.location_lost.empty(), moving_ != nullptr);
+          files_->look(wanted, order_.location_lost.empty() ? &place : nullptr, moving_ != nullptr);
       for (size_t i = 0; i < seen.size(); ++i) sort_in(wanted[i].on, seen[i], work, strays);
     }
     if (!strays.empty()) record_strays(id, work, strays);

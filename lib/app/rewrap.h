@@ -51,11 +51,11 @@ using PlacesFound = std::map<ObjectId, std::vector<std::string>>;
 PlacesFound find_objects(Vault& vault, const std::string& dataset, const std::vector<std::string>& paths,
                          std::vector<Skipped>& failed);
 // Ends an interrupted re-wrap of a batch: reads the slots of its objects at their places and at `found`,
-// makes durable what was moved, records it. With `location_lost` a place that cannot be looked at counts as
-// gone. Nothing, where the question is no longer open or belongs to a process that still runs. Errors:
+// makes durable what was moved, records it. `lost`: why places that cannot be looked at count as gone; "":
+// they do not. Nothing, where the question is no longer open or belongs to a process that still runs. Errors:
 // io_failed when places cannot be looked at (the question stays).
 void settle_rewrap(Vault& vault, const std::string& dataset, const std::string& batch,
-                   const PlacesFound& found, bool location_lost);
+                   const PlacesFound& found, const std::string& lost);
 // Records the answer to an interrupted re-wrap that was read as `asked`, unless another process answered it,
 // or re-wraps that batch anew: false then.
 bool answer_rewrap(Vault& vault, const std::string& dataset, const BatchRecord& asked, Event answer);

@@ -41,17 +41,17 @@ int64_t RewrapCandidate::wraps(const RewrapTask& task) const {
 
 Crew RewrapFiles::crew(size_t work) const { return Crew(work < kFew ? 1 : threads_); }
 
-std::vector<RewrapCandidate> RewrapFiles::look(const std::vector<RewrapWanted>& wanted, bool there,
-                                               bool beside) {
+std::vector<RewrapCandidate> RewrapFiles::look(const std::vector<RewrapWanted>& wanted,
+                                               const SealedPlace* place, bool beside) {
   std::vector<RewrapCandidate> out(wanted.size());
   (beside ? Crew(1) : crew(wanted.size())).each(wanted.size(), [&](unsigned lane, size_t i) {
-    out[i] = look_at_one(beside ? threads_ : lane, wanted[i], there);
+    out[i] = look_at_one(beside ? threads_ : lane, wanted[i], place);
   });
   check_interrupted();
   return out;
 }
 
-RewrapCandidate RewrapFiles::look_at_one(unsigned lane, const RewrapWanted& w, bool there) {
+RewrapCandidate RewrapFiles::look_at_one(unsigned lane, const RewrapWanted& w, const SealedPlace* sealed_to) {
   RewrapCandidate out{w.position, w.object, {}, false, {}, {}};
   std::set<std::pair<uint64_t, uint64_t>> files;  // one file may be reached by several paths
   for (const std::string& path : w.paths) {
@@ -70,9 +70,10 @@ RewrapCandidate RewrapFiles::look_at_one(unsigned lane, const RewrapWanted& w, b
     } else if (l.kind == FileLook::unreadable) {
       out.failed.push_back({path, l.why, l.code});
       out.out_of_reach |= place;
-    } else if (place && l.kind == FileLook::absent && !there && w.on != task_.to.str()) {
+    } else if (place && w.on != task_.to.str() && sealed_to &&
+               sealed_to->may_hide(path, l.kind == FileLook::other)) {
       out.missing.push_back({path,
-                             "its directory is not there: what lies in it opens with the older version alone",
+                             sealed_to->why_hidden(path) + "; there it opens with the older version alone",
                              Code::not_found});
       out.out_of_reach = true;
     } else if (!place) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/lanes.h"
+#include "app/place_id.h"
 #include "app/rewrap.h"
 #include "base/crew.h"
 
@@ -44,7 +45,7 @@ struct RewrapCandidate {
   int64_t position = 0;
   ObjectId object;
   std::vector<File> files;
-  bool out_of_reach = false;  // a file may lie at its place, which is not there now
+  bool out_of_reach = false;  // a file may lie at its place, which is not seen now
   std::vector<Skipped> missing, failed;
 
   // By what was written and what was seen.
@@ -58,11 +59,12 @@ class RewrapFiles {
   RewrapFiles(const RewrapTask& task, Lanes& lanes, unsigned threads)
       : task_(task), lanes_(lanes), threads_(threads) {}
 
-  // One candidate for each wanted, in their order. `there`: the directory that was sealed to is there. Where
-  // a slot says another version than the ledger, the provider is asked which slot opens. `beside`: move()
-  // runs in another thread, so this one looks alone. Errors: interrupted; those of a provider that does not
-  // answer.
-  std::vector<RewrapCandidate> look(const std::vector<RewrapWanted>& wanted, bool there, bool beside);
+  // One candidate for each wanted, in their order. `place`: what was sealed to; null: what is not seen
+  // is declared lost. Where a slot says another version than the ledger, the provider is asked which slot
+  // opens. `beside`: move() runs in another thread, so this one looks alone. Errors: interrupted; those of a
+  // provider that does not answer.
+  std::vector<RewrapCandidate> look(const std::vector<RewrapWanted>& wanted, const SealedPlace* place,
+                                    bool beside);
   // Moves what is to be moved; what became of each stands in the candidates, also when it throws, and is
   // durable after `durable`. A file at fault is put to `failed`; a provider or disk at fault ends the work,
   // and so does Ctrl-C, with Error interrupted. `done(n)`: n more objects were looked after; any thread, one
@@ -72,7 +74,7 @@ class RewrapFiles {
  private:
   struct Ready;
   Crew crew(size_t work) const;
-  RewrapCandidate look_at_one(unsigned lane, const RewrapWanted& wanted, bool there);
+  RewrapCandidate look_at_one(unsigned lane, const RewrapWanted& wanted, const SealedPlace* place);
   std::string opens_under(unsigned lane, const std::string& path);
   void move_group(Crew& crew, unsigned lane, std::span<RewrapCandidate> group, Durable& durable);
   Ready read(RewrapCandidate& candidate, RewrapCandidate::File& file) const;

@@ -83,7 +83,7 @@ FileLook look_at(const VaultId& vault, const std::string& dataset, const ObjectI
 PlacesFound find_objects(Vault& vault, const std::string& dataset, const std::vector<std::string>& paths,
                          std::vector<Skipped>& failed) {
   PlacesFound out;
-  for (const std::string& named : sealed_files(paths)) {
+  for (const std::string& named : sealed_files(paths, failed)) {
     std::string path = absolute_path(named);
     Fd fd(open_path(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
     try {
@@ -111,9 +111,9 @@ std::string opens_under(Vault& vault, const DatasetRecord& dataset, const std::s
 
 namespace {
 struct Seen {
-  bool any = false;    // a file of the object, or another one in its place, was looked at
-  bool place = false;  // something stands at the inventory's place
-  bool moved = false;  // every file of it opens by a slot of the new version
+  bool any = false;  // a file of the object, or another one in its place, was looked at
+  FileLook::Kind place = FileLook::absent;  // at the inventory's place
+  bool moved = false;                       // every file of it opens by a slot of the new version
 };
 
 Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const ObjectId& object,
@@ -123,7 +123,7 @@ Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const
   for (const std::string& path : paths) {
     FileLook look = look_at(vault.id(), d.id, object, path);
     out.any |= look.kind != FileLook::absent;
-    out.place |= look.kind != FileLook::absent && path == paths.front();
+    if (path == paths.front()) out.place = look.kind;
     if (look.kind == FileLook::absent || look.kind == FileLook::other) continue;
     ours = true;
     if (look.newest != version) {
@@ -153,7 +153,7 @@ bool answer_rewrap(Vault& vault, const std::string& dataset, const BatchRecord& 
 }
 
 void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::string& batch_id,
-                   const PlacesFound& found, bool location_lost) {
+                   const PlacesFound& found, const std::string& lost) {
   KeyHolder holder(vault, dataset_id, "settle");
   const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
   const std::optional<BatchRecord> batch = dataset.batches.find(batch_id);
@@ -167,7 +167,8 @@ void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::strin
   }
   std::vector<int64_t> moved;
   int64_t unseen = 0;
-  const bool there = same_place(*batch) || location_lost;
+  std::string why_hidden;
+  const SealedPlace place(batch->location, batch->place);
   Durable durable;
   for (auto [first, last] : batch->rewrap.objects)
     for (int64_t i = first; i <= last; ++i) {
@@ -176,26 +177,32 @@ void settle_rewrap(Vault& vault, const std::string& dataset_id, const std::strin
       if (auto it = found.find(o.object); it != found.end())
         paths.insert(paths.end(), it->second.begin(), it->second.end());
       Seen seen = see(vault, dataset, batch->rewrap.version, o.object, paths, durable);
-      unseen += !seen.any;
-      // A file that may still lie at a place that is not there now holds the old slot only.
-      if (seen.moved && (seen.place || there)) moved.push_back(i);
+      // In the directory that was sealed to, what is gone is gone, and counts as not moved. A file that may
+      // still lie at a place that is not seen now holds the old slot only.
+      const bool hidden = (seen.place == FileLook::absent || seen.place == FileLook::other) &&
+                          place.may_hide(o.place, seen.place == FileLook::other);
+      if (seen.moved && !(hidden && lost.empty())) moved.push_back(i);
+      if (seen.any || !hidden) continue;
+      ++unseen;
+      why_hidden = place.why_hidden(o.place);
     }
-  // In the directory that was sealed to, what is gone is gone, and counts as not moved; elsewhere nothing
-  // follows.
-  if (unseen && !there)
-    throw Error(Code::io_failed, "of an interrupted re-wrap " + std::to_string(unseen) + " objects lay in " +
-                                     batch->location + ", which is not there or is another directory")
-        .next("bring it back (mount it), or kesu rewrap " + dataset.name +
+  if (unseen && lost.empty())
+    throw Error(Code::io_failed, "of an interrupted re-wrap " + std::to_string(unseen) +
+                                     " objects are not found below " + batch->location)
+        .cause(why_hidden)
+        .next("bring it back (mount it, unmount what hides it), or kesu rewrap " + dataset.name +
               " PATH with where the files are now, or kesu inventory settle " + dataset.name +
               " --location-lost REASON");
   durable.sync();
+  Json body = Json::object({{"version", batch->rewrap.version},
+                            {"wrap_algorithm", "AES-256-GCM"},
+                            {"objects", positions_json(ranges_of(moved))},
+                            {"interrupted", true}});
+  if (!lost.empty()) body.set("why", "declared lost: " + lost);
   const bool recorded = answer_rewrap(vault, dataset_id, *batch,
                                       {.type = "rewrap-done",
                                        .nodes = {{.id = batch_id, .n = static_cast<int64_t>(moved.size())}},
-                                       .body = Json::object({{"version", batch->rewrap.version},
-                                                             {"wrap_algorithm", "AES-256-GCM"},
-                                                             {"objects", positions_json(ranges_of(moved))},
-                                                             {"interrupted", true}})});
+                                       .body = std::move(body)});
   if (recorded)
     vault.env().notice("settled: " + std::to_string(moved.size()) + " of " +
                        std::to_string(count_positions(batch->rewrap.objects)) +
@@ -210,7 +217,7 @@ void settle_rewraps(Vault& vault) {
       if (!b.rewrap.version.empty() && may_settle(vault, b.rewrap.actor, b.rewrap.since))
         open.emplace_back(id, b.id);
   for (auto& [dataset, batch] : open)
-    attempt_to_settle(vault, [&, &ds = dataset, &b = batch] { settle_rewrap(vault, ds, b, {}, false); });
+    attempt_to_settle(vault, [&, &ds = dataset, &b = batch] { settle_rewrap(vault, ds, b, {}, ""); });
 }
 
 }  // namespace kesu

@@ -117,6 +117,7 @@ FileSealer::FileSealer(const SealTarget& target, Lanes& lanes, unsigned lane, Ra
   const auto id = place_id(below_->directory(""));
   if (!id) throw file_error(errno, "look at", target.out);
   out_ = *id;
+  mark_ = place_mark(below_->directory(""));
 }
 
 namespace {

@@ -83,6 +83,9 @@ class FileSealer {
   void publish(const SealedPart& part);
   void discard(const SealedPart& part) noexcept;
 
+  // The directory that it seals to, whatever stands at its path now; none: standard output.
+  const PlaceMark& place() const { return mark_; }
+
  private:
   int directory_of(const std::string& place, std::string& leaf);
   const SealTarget& target_;
@@ -93,6 +96,7 @@ class FileSealer {
   std::optional<Below> below_;
   std::string directory_;  // known to lie on the file system of `out`
   PlaceId out_;
+  PlaceMark mark_;
 };
 
 }  // namespace kesu

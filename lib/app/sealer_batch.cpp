@@ -160,12 +160,7 @@ void Sealer::intend(const BatchId& batch, std::vector<Item>& items) {
          .nodes =
              {{.id = batch.str(), .is = "intended", .of = dataset_, .n = static_cast<int64_t>(items.size())}},
          .edges = {{version, batch.str()}},
-         .body = Json::object({{"actor", this_process()},
-                               {"location", target_.out},
-                               {"location_inode", target_.out == "-" ? "" : inode_of(target_.out)},
-                               {"objects", objects},
-                               {"version", version},
-                               {"dataset_key", key_id}})}};
+         .body = intended_body(target_.out, workers_.front()->place(), objects, version, key_id)}};
   });
 }
 

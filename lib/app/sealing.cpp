@@ -10,6 +10,7 @@
 #include <functional>
 #include <set>
 
+#include "app/actor.h"
 #include "app/inventory_check.h"
 #include "app/place_id.h"
 #include "app/seal_remove.h"
@@ -20,10 +21,17 @@
 
 namespace kesu {
 
-std::string inode_of(const std::string& directory) {
-  const Fd fd(open_path(directory, O_PATH));
-  struct stat st {};
-  return fd.ok() && ::fstat(fd.get(), &st) == 0 ? std::to_string(st.st_ino) : "";
+Json intended_body(const std::string& location, const PlaceMark& place, const Json& objects,
+                   const std::string& version, const std::string& dataset_key) {
+  Json out = Json::object({{"actor", this_process()},
+                           {"location", location},
+                           {"location_inode", place.inode},
+                           {"objects", objects},
+                           {"version", version},
+                           {"dataset_key", dataset_key}});
+  if (!place.born.empty()) out.set("location_born", place.born);
+  if (!place.filesystem.empty()) out.set("location_filesystem", place.filesystem);
+  return out;
 }
 
 Error quota_used_up(const State& state, const VersionRecord& v) {
@@ -341,7 +349,7 @@ SealForecast forecast_seal(Vault& vault, const DatasetRecord& dataset, const Sea
   return out;
 }
 
-std::vector<std::string> sealed_files(const std::vector<std::string>& roots) {
+std::vector<std::string> sealed_files(const std::vector<std::string>& roots, std::vector<Skipped>& failed) {
   std::vector<std::string> out;
   for (const std::string& named : roots) {
     const std::string root = absolute_path(named);
@@ -350,7 +358,10 @@ std::vector<std::string> sealed_files(const std::vector<std::string>& roots) {
         [&](const std::string& path) {
           if (path == root || path.ends_with(".kesu")) out.push_back(path);
         },
-        [](const std::string&, const Error& e) { throw e; });
+        [&](const std::string& path, const Error& e) {
+          if (path == root) throw e;
+          failed.push_back({path, text_of(e), e.code()});
+        });
   }
   return out;
 }

@@ -69,11 +69,13 @@ Error quota_used_up(const State& state, const VersionRecord& version);
 Exit exit_of_parts(int64_t done, const std::vector<Skipped>& failed);
 
 // The regular files below `roots` that end in .kesu, and those that are named themselves; absolute, sorted.
-std::vector<std::string> sealed_files(const std::vector<std::string>& roots);
+// What cannot be looked at below them is put to `failed`. Errors: of the roots themselves.
+std::vector<std::string> sealed_files(const std::vector<std::string>& roots, std::vector<Skipped>& failed);
 
-// Which directory it is, so that another one under the same name (a place that is not mounted) is noticed; ""
-// when it is not there.
-std::string inode_of(const std::string& directory);
+// The body of `seal-intended`. `place`: of the directory that is sealed to, so that another one at its path
+// is noticed later; none for standard output.
+Json intended_body(const std::string& location, const PlaceMark& place, const Json& objects,
+                   const std::string& version, const std::string& dataset_key);
 
 // Opens `slot` of an object of `dataset`; the version must be one that may process, for that end. Errors:
 // object_absent, and those of refuse_to_process and Provider::unwrap.

@@ -46,9 +46,7 @@ void attempt_to_settle(Vault& vault, const std::function<void()>& settle_one) {
   }
 }
 
-bool same_place(const BatchRecord& batch) {
-  return !batch.place_inode.empty() && inode_of(batch.location) == batch.place_inode;
-}
+bool same_place(const BatchRecord& batch) { return batch.place.is(place_mark_of(batch.location)); }
 
 namespace {
 // Whether nothing of that name was made. An empty list alone shows nothing, for who lost the login, or asks
@@ -279,10 +277,10 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
                                          {"actor", this_process()}})}},
                  {b.id});
   // Of a re-wrap: what nobody can look at counts as not moved, so that its old version stays.
-  std::vector<BatchRecord> unmoved;
+  std::vector<BatchRecord> unmoved, hidden;
   for (const BatchRecord& b : vault.state().datasets.at(dataset).batches.open())
-    if (!b.rewrap.version.empty() && may_settle(vault, b.rewrap.actor, b.rewrap.since) && !same_place(b))
-      unmoved.push_back(b);
+    if (!b.rewrap.version.empty() && may_settle(vault, b.rewrap.actor, b.rewrap.since))
+      (same_place(b) ? hidden : unmoved).push_back(b);
   for (const BatchRecord& b : unmoved)
     answer_rewrap(vault, dataset, b,
                   {.type = "rewrap-done",
@@ -293,7 +291,13 @@ int64_t give_up_batches(Vault& vault, const std::string& dataset, const std::str
                                          {"interrupted", true},
                                          {"why", "declared lost: " + reason},
                                          {"actor", this_process()}})});
-  return static_cast<int64_t>(lost.size() + unmoved.size()) + settle_hidden_seals(vault, dataset, reason);
+  int64_t settled = static_cast<int64_t>(lost.size() + unmoved.size());
+  for (const BatchRecord& b : hidden)
+    attempt_to_settle(vault, [&] {
+      settle_rewrap(vault, dataset, b.id, {}, reason);
+      ++settled;
+    });
+  return settled + settle_hidden_seals(vault, dataset, reason);
 }
 
 void settle(Vault& vault) {

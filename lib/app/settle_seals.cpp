@@ -25,29 +25,49 @@ constexpr std::string_view kPart = ".kesu-part", kAside = ".kesu-damaged";
 Error unexamined(const BatchRecord& batch) {
   return Error(Code::io_failed, "an interrupted batch of " + std::to_string(batch.objects.size()) +
                                     " objects lies in " + batch.location +
-                                    ", which is not there or is another directory")
+                                    ", which is not there, or not known to be that directory")
       .next("bring it back (mount it), or kesu inventory settle DATASET --location-lost REASON");
 }
 
-// Sealing goes through no mount point: one below the place was put there afterwards, over whatever lies
-// there.
-Error hidden(const BatchRecord& batch, const std::string& dataset, int64_t unseen, const std::string& mount) {
+// What keeps something below the place from being looked at. Sealing goes through no mount point: one below
+// the place was put there afterwards, over whatever lies there.
+struct Cover {
+  std::string place, why;
+};
+Cover mounted(const std::string& place, bool directory) {
+  return {place, directory ? "another file system is mounted there" : "another file is mounted over it"};
+}
+
+Error hidden(const BatchRecord& batch, const std::string& dataset, int64_t unseen, const Cover& by) {
   return Error(Code::io_failed, "of an interrupted batch of " + std::to_string(batch.objects.size()) +
                                     " objects " + std::to_string(unseen) + " are not found below " +
                                     batch.location)
-      .cause("another file system is mounted at " + mount + ", and may hide them")
-      .next("unmount it; or, where it hides nothing: kesu inventory settle " + dataset +
-            " --location-lost REASON");
+      .cause("they may lie at or below " + by.place + ": " + by.why)
+      .next("unmount it, or let this user read it; or, where nothing lies there: kesu inventory settle " +
+            dataset + " --location-lost REASON");
 }
 
 // What lies in a batch's place, by names below it: files of one command, by what their names say.
 struct Leftovers {
-  std::string mount;                         // a mount point below the place; "": none
+  std::optional<Cover> cover;                // the first that was met
   Durable durable;                           // the file systems
   std::vector<std::string> places;           // under final names, of whatever dataset
   std::map<std::string, std::string> parts;  // object (hex) -> name
   std::set<std::string> aside;               // objects that an earlier settling set aside
+  std::vector<std::string> odd;              // under names of kesu's, and no regular file
+
+  void covered(Cover by) {
+    if (!cover) cover = std::move(by);
+  }
 };
+
+// The disk, or the rights of this user, and not this process or another one at work there.
+bool is_of_the_place(const Error& e, int why) {
+  return e.code() == Code::io_failed && why != EMFILE && why != ENFILE && why != ENOMEM && why != EINTR;
+}
+bool is_kesus(const std::string& leaf) {
+  return leaf.ends_with(".kesu") || leaf.ends_with(kPart) || leaf.ends_with(kAside);
+}
 
 // Trees may be deeper than any path: by descriptors, without recursion.
 void look_below(Below& below, const std::set<std::string>& intended, Leftovers& out) {
@@ -57,23 +77,36 @@ void look_below(Below& below, const std::set<std::string>& intended, Leftovers& 
     const std::string directory = std::move(todo.back());
     todo.pop_back();
     const std::string shown = path_join(below.root(), directory);
-    const int fd = below.directory(directory);
+    int fd = -1;
+    std::vector<std::string> leaves;
+    try {
+      errno = 0;
+      fd = below.directory(directory);
+      leaves = list_directory(fd, shown);
+    } catch (const Error& e) {
+      if (directory.empty() || !is_of_the_place(e, errno)) throw;
+      out.covered({shown, e.cause()});
+      continue;
+    }
     const auto id = place_id(fd);
     if (!id) throw file_error(errno, "look at", shown);
     if (!top) top = id;
-    if (out.mount.empty() && !id->same_mount(*top)) out.mount = shown;
+    if (!id->same_mount(*top)) out.covered(mounted(shown, true));
     out.durable.wrote(fd, shown);
-    for (const std::string& leaf : list_directory(fd, shown)) {
+    for (const std::string& leaf : leaves) {
       std::string name = path_join(directory, leaf);
       struct stat st {};
       if (::fstatat(fd, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno == ENOENT) continue;  // another process took it away
-        throw file_error(errno, "look at", path_join(below.root(), name));
+        Error e = file_error(errno, "look at", path_join(below.root(), name));
+        if (!is_of_the_place(e, errno)) throw e;
+        out.covered({path_join(below.root(), name), e.cause()});
+        continue;
       }
       if (S_ISDIR(st.st_mode)) {
-        todo.push_back(std::move(name));
+        if (!is_of_the_filesystem(fd, leaf, st)) todo.push_back(std::move(name));
       } else if (!S_ISREG(st.st_mode)) {
-        continue;
+        if (is_kesus(leaf)) out.odd.push_back(std::move(name));
       } else if (leaf.ends_with(kPart) && leaf.size() == 33 + kPart.size() &&
                  intended.contains(leaf.substr(1, 32))) {
         out.parts[leaf.substr(1, 32)] = std::move(name);
@@ -85,6 +118,19 @@ void look_below(Below& below, const std::set<std::string>& intended, Leftovers& 
     }
   }
   std::sort(out.places.begin(), out.places.end());
+}
+
+// A single file may be mounted over another, too, as containers do. Asked only where an object is missing.
+void look_at_files(Below& below, Leftovers& out) {
+  const auto top = place_id(below.directory(""));
+  for (const auto* names : {&out.places, &out.odd})
+    for (const std::string& name : *names) {
+      std::string leaf;
+      const int directory = below.directory_of(name, leaf);
+      const auto id = place_id(directory, leaf);
+      if (top && id && !id->same_mount(*top))
+        return out.covered(mounted(path_join(below.root(), name), false));
+    }
 }
 
 // Errors: sealed_damaged where it does not open to its end, those of unwrap_slot.
@@ -109,13 +155,13 @@ SegmentObject open_whole(Vault& vault, const DatasetRecord& dataset, const Seale
 // One that does not open is tried once more, after the key has shown that it works: a token that answers
 // wrongly says nothing about a file. nullopt: it does not open under a key that does.
 std::optional<SegmentObject> open_twice(Vault& vault, const DatasetRecord& dataset, const BatchRecord& batch,
-                                        const SealedInput& in, const ObjectHeader& found,
+                                        bool same_place, const SealedInput& in, const ObjectHeader& found,
                                         const std::string& path, bool& manifest) {
   try {
     return open_whole(vault, dataset, in, found, manifest);
   } catch (const Error& e) {
     if (e.code() != Code::sealed_damaged) throw;
-    if (!same_place(batch)) throw;  // in a copy of the place, damage is the copy's
+    if (!same_place) throw;  // in a copy of the place, damage is the copy's
   }
   const VersionRecord v = *vault.state().version(batch.version);
   if (!v.ref || !opens_canary(vault.provider(v.provider), *v.ref))
@@ -160,7 +206,15 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   if (!written && !piped && !exists(batch.location)) throw unexamined(batch);
   Leftovers left;
   std::optional<Below> below;
-  if (!piped && exists(batch.location)) look_below(below.emplace(batch.location), intended, left);
+  bool same = false;
+  if (!piped && exists(batch.location)) try {
+      errno = 0;
+      look_below(below.emplace(batch.location), intended, left);
+      same = batch.place.is(place_mark(below->directory("")));
+    } catch (const Error& e) {
+      if (lost.empty() || !is_of_the_place(e, errno)) throw;
+      left.covered({batch.location, e.cause()});
+    }
 
   KeyHolder holder(vault, dataset_id, "settle");
   const DatasetRecord dataset = vault.state().datasets.at(dataset_id);
@@ -182,22 +236,44 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     std::string leaf;
     const int directory = below->directory_of(name, leaf);
     Fd fd(::openat(directory, leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd.ok()) throw file_error(errno, "open", path);
+    if (!fd.ok()) {
+      Error e = file_error(errno, "open", path);
+      if (!is_of_the_place(e, errno)) throw e;
+      left.covered({path, e.cause()});
+      continue;
+    }
     SealedInput in = file_input(fd.get());
+    bool unread = false;  // the disk, and not what is on it
+    in.read = [&unread, read = std::move(in.read)](uint64_t offset, std::span<uint8_t> to) {
+      try {
+        read(offset, to);
+      } catch (const Error& e) {
+        unread |= e.code() == Code::io_failed;
+        throw;
+      }
+    };
     ObjectHeader found;
     try {
       if (in.size < kImmutableBytes) continue;
       Bytes first(kImmutableBytes);
       in.read(0, first);
       found = parse_object_header(first);
-    } catch (const Error&) {
+    } catch (const Error& e) {
+      if (unread) left.covered({path, e.cause()});
       continue;  // no object of ours
     }
     const std::string object = hex(found.object.bytes());
     if (found.vault != vault.id() || found.dataset.str() != dataset_id || !intended.contains(object))
       continue;
     bool manifest = false;
-    auto whole = open_twice(vault, dataset, batch, in, found, path, manifest);
+    std::optional<SegmentObject> whole;
+    try {
+      whole = open_twice(vault, dataset, batch, same, in, found, path, manifest);
+    } catch (const Error& e) {
+      if (!unread) throw;
+      left.covered({path, e.cause()});
+      continue;
+    }
     if (!whole) {
       damaged[name] = object;
       continue;
@@ -214,12 +290,14 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     adopted.push_back(std::move(*whole));
   }
   // In a directory that is not the one sealed to, nothing found says nothing; a copy of it does.
-  if (adopted.empty() && !written && !piped && !same_place(batch)) throw unexamined(batch);
+  const bool unexplored = adopted.empty() && !written && !piped && !same;
+  if (unexplored && lost.empty()) throw unexamined(batch);
   const auto unseen =
       static_cast<int64_t>(intended.size()) -
       static_cast<int64_t>(adopted.size() + damaged.size() + left.parts.size() + left.aside.size());
-  const bool may_be_hidden = unseen > 0 && !written && !left.mount.empty();
-  if (may_be_hidden && lost.empty()) throw hidden(batch, dataset.name, unseen, left.mount);
+  if (unseen > 0 && !written && below && !left.cover) look_at_files(*below, left);
+  const bool may_be_hidden = unseen > 0 && !written && (left.cover || unexplored);
+  if (may_be_hidden && lost.empty()) throw hidden(batch, dataset.name, unseen, *left.cover);
 
   for (auto& [name, object] : damaged) {
     const std::string path = path_join(batch.location, name), to = set_aside(*below, name, object);
@@ -231,8 +309,10 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   for (auto& [object, name] : left.parts) {
     std::string leaf;  // never had its final name: its source was not done with
     const int directory = below->directory_of(name, leaf);
-    if (::unlinkat(directory, leaf.c_str(), 0) != 0 && errno != ENOENT)
-      throw file_error(errno, "remove", path_join(batch.location, name));
+    if (::unlinkat(directory, leaf.c_str(), 0) != 0 && errno != ENOENT) {
+      if (lost.empty()) throw file_error(errno, "remove", path_join(batch.location, name));
+      continue;  // it stays, for kesu inventory remove
+    }
     removed.push(object);
   }
   for (const std::string& object : left.aside) aside.push(object);

@@ -399,7 +399,8 @@ void State::evolve_seal(const Header& h, const Json& body, Json* own) {
     b.actor = own ? std::move(own->as_object().find("actor")->second) : actor;
     b.since = h.time;
     b.seq = h.seq;
-    b.place_inode = body.str("location_inode");
+    b.place = {body.str("location_inode"), body.str_or("location_born", ""),
+               body.str_or("location_filesystem", "")};
     add_reachers(b, h);
     count_wraps(b.version, b.n);
     dataset->second.batches.add(std::move(b));

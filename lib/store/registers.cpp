@@ -15,7 +15,7 @@ using sqlite::Statement;
 
 namespace {
 
-constexpr int64_t kRegistersVersion = 4;
+constexpr int64_t kRegistersVersion = 5;
 
 bool is_ours(Db& db) {
   return db.pragma("PRAGMA application_id") == kRegistersApplicationId &&

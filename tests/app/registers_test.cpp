@@ -105,6 +105,8 @@ class Story {
          {"dataset_key", id("dsk", d)},
          {"location", "/out/" + std::to_string(below(2))},
          {"location_inode", "5"},
+         {"location_born", "1700000000.00000000" + std::to_string(b.n)},
+         {"location_filesystem", "00000001deadbeef"},
          {"objects", objects},
          {"actor", actor()}});
     intended_.push_back(b);

@@ -249,6 +249,8 @@ class Maker {
          .body = Json::object({{"actor", actor_},
                                {"location", set.directory},
                                {"location_inode", "1234567"},
+                               {"location_born", "1700000000.123456789"},
+                               {"location_filesystem", "4f8423b62c8dfc40"},
                                {"objects", ids},
                                {"version", version},
                                {"dataset_key", set.dataset_key}})});

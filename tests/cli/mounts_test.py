@@ -4,47 +4,14 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
-import harness_kill
 import kill_world
 import places
 from kill_world import FILES
-
-
-class Mounted(kill_world.World):
-    def setUp(self):
-        super().setUp()
-        why = places.unusable()
-        if why:
-            self.skipTest(why)
-        self.prepare_vault()
-        self.command = ("seal", "loans-2019", self.source, "-o", self.out)
-
-    def mount(self, *words):
-        try:
-            places.run("mount", *words)
-        except places.Unusable as error:
-            self.skipTest(str(error))
-        self.addCleanup(places.unmount, words[-1])
-
-    def bind(self, directory, place):
-        for path in (directory, place):
-            path.mkdir(parents=True, exist_ok=True)
-        self.mount("--bind", directory, place)
-        return place
+from mounted import Mounted
 
 
 class Settling(Mounted):
     """An interrupted sealing, and then something is mounted below the place: what it hides is not gone."""
-
-    def interrupted(self, published):
-        harness_kill.kill_while_publishing(self.box.kesu_command(*self.command), self.out, published, env=self.box.env,
-                                           cwd=self.box.path)
-        self.standing = sorted(p.relative_to(self.out) for p in self.out.rglob("*.kesu"))
-        self.assertIn(len(self.standing), range(1, published + 1))  # another thread's may not have happened yet
-
-    def settle(self, *words, code=0):
-        result = self.box.kesu("inventory", "settle", "loans-2019", *words, code=code)
-        return result.json["open"], result
 
     def test_what_is_hidden_is_unknown(self):
         for kind in ("other", "same"):

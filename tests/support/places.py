@@ -34,8 +34,9 @@ def grow_tmpfs(place, size):
     run("mount", "-o", f"remount,size={size}", place)
 
 
-def ext4(place, image, size, inodes=None, project=None, block_limit=None, block=4096):
-    """Without a journal and reserved blocks. project: a project quota of block_limit bytes on everything in it."""
+def ext4(place, image, size, inodes=None, project=None, block_limit=None, block=4096, keep_own=False):
+    """Without a journal and reserved blocks. project: a project quota of block_limit bytes on everything in it. keep_own:
+    with lost+found."""
     with open(image, "wb") as file:
         file.truncate(size)
     features = ["-O", "^has_journal" + (",project,quota" if project else "")]
@@ -43,7 +44,8 @@ def ext4(place, image, size, inodes=None, project=None, block_limit=None, block=
         *(["-N", inodes] if inodes else []), image)
     run("mount", "-o", "loop" + (",prjquota" if project else ""), image, place)
     try:
-        os.rmdir(place / "lost+found")
+        if not keep_own:
+            os.rmdir(place / "lost+found")
         if project:
             run("chattr", "+P", "-p", project, place)
             set_quota(place, project, block_limit)
