@@ -299,6 +299,7 @@ void setup_inventory(CLI::App& app, Context& c) {
   cmd->add_option("--location-lost", *reason, "why its interrupted batches can never be examined");
   on_run(cmd, [&c, o, reason] {
     Vault& v = c.open(Access::write);
+    v.rebuild();  // a question that a register left out is one, too
     const std::string id = v.find_dataset(o->dataset).id;
     int64_t lost = 0;
     if (reason->empty())

@@ -132,8 +132,9 @@ void setup_status(CLI::App& app, Context& c) {
       "status", "what is due, pending, open, broken\n\n  kesu status --check || echo \"look at the vault\"");
   cmd->add_flag(
       "--check", o->check,
-      "for cron: also asks each provider; exit 0 nothing due, 4 waits for a person, 5 a provider is "
-      "silent, 8 overdue or drifting (the most serious, 8 first)");
+      "for cron: also reads the whole ledger (seconds where it has a million entries) and asks each "
+      "provider; exit 0 nothing due, 4 waits for a person, 5 a provider is silent, 8 overdue or "
+      "drifting (the most serious, 8 first)");
   cmd->add_flag("--due", o->due, "everything that is due, not the first 20 only");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::read);

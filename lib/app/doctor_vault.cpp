@@ -61,7 +61,10 @@ Check database(Vault& vault) {
 Check registers(Vault& vault) {
   auto r = vault.store().load_registers();
   const std::string heals = "nothing: the next command that writes makes them anew from the ledger";
-  if (!r) return {"registers", warn, "registers.db is missing or damaged", heals};
+  if (!r) {
+    const auto why = vault.store().registers_finding();
+    return {"registers", warn, why ? "registers.db: " + why->why : "there is no registers.db", heals};
+  }
   if (r->size > vault.store().size() || (r->size && hex(vault.store().entry(r->size - 1).leaf) != r->root))
     return {"registers", warn, "registers.db stands for another ledger", heals};
   return {"registers", ok,

@@ -227,6 +227,7 @@ class Adopter {
 AdoptResult adopt_objects(Vault& vault, const std::string& dataset, const std::vector<std::string>& paths,
                           const std::function<void(int64_t, int64_t)>& progress) {
   CatchInterrupts catching;
+  vault.rebuild();  // what a register left out would be counted twice, for ever
   settle(vault);
   AdoptResult result;
   Adopter(vault, dataset, result).run(paths, progress);

@@ -212,6 +212,7 @@ void record(Vault& vault, const char* what, const std::string& reason, const Jso
 
 LeftoverList find_leftovers(Vault& vault, const std::vector<std::string>& paths, bool force) {
   CatchInterrupts catching;
+  vault.rebuild();  // what a register left out would be removed
   settle(vault);
   LeftoverList out;
   Finder finder(vault, paths, force, out);

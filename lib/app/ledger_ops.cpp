@@ -31,13 +31,23 @@ void add_finding(LedgerReport& report, const std::string& kind, const std::strin
   report.findings.push_back({.what = "register " + kind + " " + id, .why = why});
 }
 
+void add(LedgerReport& report, LedgerFinding finding) {
+  (finding.severity == Severity::note ? report.notes : report.findings).push_back(std::move(finding));
+}
+
 // Rows of batches are as many as batches: compared one by one, as they are read.
 void check_batch_rows(Store& store, const State& then, LedgerReport& report) {
   const std::string kind(State::kAtRest);
   const size_t before = report.findings.size();
   size_t known = 0, batches = 0;
+  std::string last;
   bool whole = store.more_registers(kind, "", [&](std::string_view id, std::string_view text) {
     ++report.registers;
+    // One row each, in order, so that a count of them is one of batches, and a look-up finds what stands
+    // here.
+    if (id <= last)
+      return add_finding(report, kind, std::string(id), "stands there twice, or where it is not found");
+    last = id;
     const auto expected = then.row_at_rest(id);
     if (!expected) return add_finding(report, kind, std::string(id), "the ledger knows nothing of it");
     ++known;
@@ -53,8 +63,12 @@ void check_batch_rows(Store& store, const State& then, LedgerReport& report) {
           add_finding(report, kind, name, "is missing");
       });
   }
-  // Somebody has saved others meanwhile, or removed them: nothing was compared.
-  if (!whole) report.findings.resize(before);
+  if (whole) return;
+  // Somebody has saved others meanwhile, or removed them, or they cannot be read: what was seen says nothing.
+  report.findings.resize(before);
+  add(report, store.registers_finding().value_or(LedgerFinding{
+                  "registers.db", "another process saved it meanwhile: rows of batches were not compared",
+                  Severity::note}));
 }
 
 // What the registers say, as far as it is needed to compare it later: texts are many and long.
@@ -65,12 +79,16 @@ struct KeptRow {
 };
 struct KeptRegisters {
   uint64_t size = 0;
+  std::string root;           // of the last entry they stand for: its leaf
   std::vector<KeptRow> rows;  // but those of batches at rest; by kind and id
 };
-std::optional<KeptRegisters> load_kept(Store& store) {
+std::optional<KeptRegisters> load_kept(Store& store, LedgerReport& report) {
   auto loaded = store.load_registers(State::kAtRest);
-  if (!loaded) return std::nullopt;
-  KeptRegisters out{loaded->size, {}};
+  if (!loaded) {
+    if (auto why = store.registers_finding()) add(report, std::move(*why));
+    return std::nullopt;
+  }
+  KeptRegisters out{loaded->size, std::move(loaded->root), {}};
   out.rows.reserve(loaded->rows.size());
   for (auto& [kind, id, text] : loaded->rows)
     out.rows.push_back({std::move(kind), std::move(id), sha256(as_bytes(text))});
@@ -78,9 +96,13 @@ std::optional<KeptRegisters> load_kept(Store& store) {
   return out;
 }
 
-// `then`: the ledger folded as far as the registers stand for it.
-void check_registers(Store& store, const KeptRegisters& kept, const State& then, LedgerReport& report) {
+// `then`: the ledger folded as far as the registers stand for it; `leaf`: of the last entry of that.
+void check_registers(Store& store, const KeptRegisters& kept, const State& then, const Digest32& leaf,
+                     LedgerReport& report) {
   report.registers = kept.rows.size();
+  if (hex(leaf) != kept.root)
+    report.findings.push_back(
+        {"registers.db", "stands for another entry " + std::to_string(kept.size - 1) + " than the ledger's"});
   std::vector<bool> known(kept.rows.size());
   then.each_row_in_use([&](const std::string& kind, const std::string& id, const std::string& text) {
     const auto key = std::tie(kind, id);
@@ -131,7 +153,8 @@ void name_what_does_not_fold(Store& store, uint64_t size, LedgerReport& report) 
 LedgerReport verify_ledger(const std::string& directory, Environment& env) {
   auto store = open_sqlite_store(directory, env.clock, env.random, {.read_only = true});
   LedgerReport report;
-  auto kept = load_kept(*store);
+  LedgerReport registers;
+  auto kept = load_kept(*store, registers);
   std::optional<State> state(std::in_place);  // none: something does not fold
   try {
     report.size = store->size();
@@ -141,10 +164,10 @@ LedgerReport verify_ledger(const std::string& directory, Environment& env) {
   }
   const bool has_size = state.has_value();
   std::string vkey;
-  LedgerReport registers;
   bool folded = has_size && report.size == 0;
   auto fold = [&](StoredEntry* e) {
     if (!state) return;
+    const Digest32 leaf = e ? e->leaf : Digest32{};
     try {
       if (!e) throw Error(Code::ledger_damaged, "not whole");
       state->evolve(std::move(*e));
@@ -152,7 +175,7 @@ LedgerReport verify_ledger(const std::string& directory, Environment& env) {
     } catch (const Error&) {
       state.reset();
     }
-    if (state && kept && kept->size == state->size) check_registers(*store, *kept, *state, registers);
+    if (state && kept && kept->size == state->size) check_registers(*store, *kept, *state, leaf, registers);
     folded = state && state->size == report.size;
     if (folded) state.reset();  // not needed any more, and large
   };
@@ -171,12 +194,15 @@ LedgerReport verify_ledger(const std::string& directory, Environment& env) {
   LedgerCounts counts;
   std::vector<LedgerFinding> found =
       verify_store(*store, note_problem, blobs_named_by, segments_named_by, State::wants_body, fold, &counts);
-  for (LedgerFinding& f : found)
-    (f.severity == Severity::note ? report.notes : report.findings).push_back(std::move(f));
+  for (LedgerFinding& f : found) add(report, std::move(f));
+  if (counts.checkpoints == 0 && report.size > 0)
+    report.notes.push_back(
+        {"checkpoints", "there is none: no signature covers any of these entries", Severity::note});
   if (!folded && has_size) name_what_does_not_fold(*store, report.size, report);
   report.registers = registers.registers;
   for (LedgerFinding& f : registers.findings) report.findings.push_back(std::move(f));
-  if (kept && folded && kept->size > store->size())
+  for (LedgerFinding& f : registers.notes) report.notes.push_back(std::move(f));
+  if (kept && folded && (kept->size == 0 || kept->size > store->size()))
     report.findings.push_back({.what = "registers.db",
                                .why = "stands for " + std::to_string(kept->size) +
                                       " entries; the ledger has " + std::to_string(store->size())});

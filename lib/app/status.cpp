@@ -86,8 +86,9 @@ Json silent_providers(Vault& vault, StatusReport& report) {
 }
 }  // namespace
 
-StatusReport vault_status(Vault& vault, bool ask_providers) {
+StatusReport vault_status(Vault& vault, bool check) {
   StatusReport out;
+  if (check) vault.rebuild();  // its exit code is an answer: no register may leave a question out
   const State& s = vault.state();
   Json keys(Json::Object{}), datasets(Json::Object{}), questions(Json::Array{}), providers(Json::Array{}),
       due(Json::Array{});
@@ -129,7 +130,7 @@ StatusReport vault_status(Vault& vault, bool ask_providers) {
                                {"closed", s.vault.closed ? Json(utc_text(s.vault.closed)) : Json()},
                                {"ledger", Json::object({{"entries", s.size}, {"checkpoint", covered}})},
                                {"providers", providers},
-                               {"silent", ask_providers ? silent_providers(vault, out) : Json(Json::Array{})},
+                               {"silent", check ? silent_providers(vault, out) : Json(Json::Array{})},
                                {"key_versions", keys},
                                {"datasets", datasets},
                                {"objects", objects},

@@ -13,7 +13,7 @@ struct StatusReport {
   bool silent = false;   // a provider does not answer; only known when providers were asked
   bool overdue = false;  // something is overdue or drifts, or the next command would settle a question
 };
-// `ask_providers`: opens each of them, too. Writes nothing.
-StatusReport vault_status(Vault& vault, bool ask_providers);
+// `check`: folds the whole ledger, believing no register, and opens each provider, too. Writes nothing.
+StatusReport vault_status(Vault& vault, bool check);
 
 }  // namespace kesu

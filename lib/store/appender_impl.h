@@ -52,6 +52,7 @@ class Appender {
   std::mutex queue_mutex_;  // queue_, leading_
   std::deque<std::shared_ptr<Request>> queue_;
   bool leading_ = false;
+  size_t last_group_ = 0;
 
   std::mutex random_mutex_;
   std::mutex db_mutex_;  // db_, statements_, failed_

@@ -96,6 +96,22 @@ void fill_new_file(const std::string& path, Millis busy_wait) {
 
 }  // namespace
 
+std::vector<std::string> ledger_schema_problems(Db& db) {
+  const int64_t version = db.pragma("PRAGMA user_version");
+  if (version > kStoreVersion) return {};
+  std::vector<std::string> out = sqlite::schema_differences(db, kSchema);
+  if (version != kStoreVersion) out.push_back("its user_version is " + std::to_string(version));
+  return out;
+}
+
+Error foreign_schema(const std::string& path, const std::vector<std::string>& problems) {
+  std::string all;
+  for (const std::string& p : problems) all += (all.empty() ? "" : "; ") + p;
+  return Error(Code::ledger_damaged, "the tables of " + path + " are not those that kesu makes")
+      .cause(all)
+      .next("run: kesu ledger verify; put back what was changed, or restore the vault from a backup");
+}
+
 void create_ledger_file(const std::string& path, Millis busy_wait) {
   auto there = Error(Code::already_exists, "there is a vault already: " + path)
                    .next("open it, or choose another directory");
@@ -203,7 +219,9 @@ void LedgerFile::check_identity() {
 std::unique_ptr<Db> LedgerFile::connect_writing() const {
   ask_for_room(path_);
   auto db = std::make_unique<Db>(path_, Access::write, busy_wait_);
-  db->run("PRAGMA trusted_schema=OFF");
+  // Before anything is written: what is not kesu's might answer, count or refuse otherwise than the code
+  // thinks.
+  if (auto problems = ledger_schema_problems(*db); !problems.empty()) throw foreign_schema(path_, problems);
   db->run("PRAGMA journal_mode=WAL");
   touch(*db);
   take_room(path_);
@@ -214,7 +232,6 @@ std::unique_ptr<Db> LedgerFile::connect_writing() const {
 std::unique_ptr<Db> LedgerFile::connect_reading() const {
   if (access_ != Access::immutable) ask_for_room(path_);
   auto db = std::make_unique<Db>(path_, access_ == Access::write ? Access::read : access_, busy_wait_);
-  db->run("PRAGMA trusted_schema=OFF");
   touch(*db);
   if (access_ != Access::immutable) take_room(path_);
   return db;

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "store/sqlite_impl.h"
 #include "store/store.h"
@@ -10,6 +11,11 @@ namespace kesu {
 
 constexpr int64_t kLedgerApplicationId = 0x6b657375;  // "kesu"
 constexpr int64_t kStoreVersion = 1;                  // user_version
+
+// What of the tables in `db` is not as create_ledger_file makes it; nothing of a newer vault,
+// whose tables are others.
+std::vector<std::string> ledger_schema_problems(sqlite::Db& db);
+Error foreign_schema(const std::string& path, const std::vector<std::string>& problems);
 
 // Makes `path` with empty tables, durable: whole or not at all. Throws already_exists.
 void create_ledger_file(const std::string& path, Millis busy_wait);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "store/appender_impl.h"
+#include "store/ledger_file_impl.h"
 
 namespace kesu {
 
@@ -137,9 +138,39 @@ std::vector<SavedCheckpoint> LedgerReader::checkpoints() {
   return read_checkpoints(statements_->checkpoints);
 }
 
+namespace {
+// SQLite keeps values of any type in any column, compares those of one type only, and reads them as another
+// without a word: what has another type than its column is found by some statements and not by others.
+std::string_view odd_in(const Statement& row) {
+  if (row.type(1) != SQLITE_TEXT) return "its header is not stored as text";
+  if (row.type(2) != SQLITE_BLOB) return "its salt is not stored as bytes";
+  if (row.type(3) != SQLITE_BLOB) return "its leaf is not stored as bytes";
+  if (row.type(4) != SQLITE_TEXT) return "its body is not stored as text";
+  return {};
+}
+
+void look_for_odd(Db& db, RawState& out) {
+  for (std::string& problem : ledger_schema_problems(db))
+    out.odd.push_back({"ledger.db", std::move(problem)});
+  Statement head(db, "SELECT typeof(size), typeof(time), typeof(subtrees) FROM head WHERE one = 1");
+  if (head.step() && (head.text(0) != "integer" || head.text(1) != "integer" || head.text(2) != "blob"))
+    out.odd.push_back({"tree head", "its size and time are not stored as integers, its subtrees as bytes"});
+  Statement points(db,
+                   "SELECT id FROM checkpoints WHERE typeof(size) <> 'integer' OR typeof(note) <> 'text' "
+                   "ORDER BY id");
+  while (points.step())
+    out.odd.push_back({"checkpoint row " + std::to_string(points.integer(0)),
+                       "its size is not stored as an integer, or its note not as text"});
+  // Its index may name other rows than the table has.
+  Statement check(db, "PRAGMA integrity_check('checkpoints')");
+  while (check.step())
+    if (check.text(0) != "ok") out.odd.push_back({"checkpoints", std::string(check.text(0))});
+}
+}  // namespace
+
 void read_raw_state(Db& db, const std::function<void(const RawState&)>& state,
                     const std::function<void(const RawRow&)>& each,
-                    const std::function<void(std::string_view, int64_t)>& stream) {
+                    const std::function<void(const RawStream&)>& stream) {
   sqlite::Snapshot snapshot(db);
   std::optional<Error> torn;  // said after the entries, which may be readable still
   try {
@@ -153,17 +184,32 @@ void read_raw_state(Db& db, const std::function<void(const RawState&)>& state,
     }
     Statement checkpoints(db, kCheckpoints);
     out.checkpoints = read_checkpoints(checkpoints);
+    try {
+      look_for_odd(db, out);
+    } catch (const Error& e) {
+      torn = e;
+    }
     state(out);
   } catch (const Error& e) {
     torn = e;
   }
   {
     Statement rows(db, (std::string(kRow) + " ORDER BY seq").c_str());
-    while (rows.step()) each(row_of(rows));
+    while (rows.step()) {
+      const std::string_view odd = odd_in(rows);
+      RawRow row = row_of(rows);
+      row.odd = odd;
+      each(row);
+    }
   }
   if (torn) throw *torn;
   Statement streams(db, "SELECT id, version FROM streams ORDER BY id");
-  while (streams.step()) stream(streams.text(0), streams.integer(1));
+  while (streams.step()) {
+    std::string_view odd;
+    if (streams.type(0) != SQLITE_TEXT) odd = "its identifier is not stored as text";
+    if (streams.type(1) != SQLITE_INTEGER) odd = "its version is not stored as an integer";
+    stream({streams.text(0), streams.integer(1), odd});
+  }
 }
 
 }  // namespace kesu

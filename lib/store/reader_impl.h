@@ -36,6 +36,6 @@ class LedgerReader {
 
 void read_raw_state(sqlite::Db& db, const std::function<void(const RawState&)>& state,
                     const std::function<void(const RawRow&)>& each,
-                    const std::function<void(std::string_view, int64_t)>& stream);
+                    const std::function<void(const RawStream&)>& stream);
 
 }  // namespace kesu

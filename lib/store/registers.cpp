@@ -3,9 +3,11 @@
 #include "store/registers_impl.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+
+#include <memory>
 
 #include "base/files.h"
-#include "store/sqlite_impl.h"
 
 namespace kesu {
 
@@ -16,10 +18,31 @@ using sqlite::Statement;
 namespace {
 
 constexpr int64_t kRegistersVersion = 5;
+constexpr const char* kSchema =
+    "CREATE TABLE standing(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, root TEXT NOT "
+    "NULL);"
+    "CREATE TABLE rows(kind TEXT, id TEXT, json TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;";
 
-bool is_ours(Db& db) {
-  return db.pragma("PRAGMA application_id") == kRegistersApplicationId &&
-         db.pragma("PRAGMA user_version") == kRegistersVersion;
+struct NotOurs {
+  std::string why;
+  Severity severity = Severity::failure;
+};
+
+// Throws NotOurs for what no kesu of this version has written. In a transaction, so that it is one look.
+void demand_ours(Db& db) {
+  const int64_t application = db.pragma("PRAGMA application_id"), version = db.pragma("PRAGMA user_version");
+  if (application != kRegistersApplicationId)
+    throw NotOurs{"it is not kesu's: its application_id is " + std::to_string(application)};
+  if (version != kRegistersVersion)
+    throw NotOurs{"it is of version " + std::to_string(version) + ", written by another kesu",
+                  Severity::note};
+  // With a log beside it, it would say what the log says.
+  Statement mode(db, "PRAGMA journal_mode");
+  if (!mode.step() || mode.text(0) != "delete")
+    throw NotOurs{"a write-ahead log is in use, which kesu makes none"};
+  std::string all;
+  for (const std::string& d : sqlite::schema_differences(db, kSchema)) all += (all.empty() ? "" : "; ") + d;
+  if (!all.empty()) throw NotOurs{all};
 }
 
 std::optional<std::pair<uint64_t, std::string>> standing(Db& db) {
@@ -28,43 +51,84 @@ std::optional<std::pair<uint64_t, std::string>> standing(Db& db) {
   return std::pair(static_cast<uint64_t>(s.integer(0)), std::string(s.text(1)));
 }
 
+bool is_empty(const std::string& path) {
+  struct stat st {};
+  return ::stat(path.c_str(), &st) == 0 && st.st_size == 0;
+}
+
 }  // namespace
 
 RegisterFile::RegisterFile(const std::string& directory, bool writable, Millis busy_wait)
     : path_(path_join(directory, "registers.db")), writable_(writable), busy_wait_(busy_wait) {}
 
-std::optional<Store::Registers> RegisterFile::load(std::string_view without) noexcept {
+// For reading, also where it could be written: SQLite would otherwise put back what the journal of a killed
+// writer holds, and whoever may write such a journal writes the registers. Without one they are as they were,
+// with one they are not there.
+RegisterFile::Look RegisterFile::read(const std::function<void(Db&)>& use) {
+  finding_.reset();
+  const auto foreign = [&](const std::string& why, Severity severity = Severity::failure) {
+    finding_ = {"registers.db", "not compared, and no command goes by it: " + why, severity};
+    return Look::foreign;
+  };
+  // Nothing stands in an empty one: that is how it begins.
+  if (!exists(path_) || is_empty(path_)) return Look::absent;
+  std::unique_ptr<Db> db;
+  try {
+    db = std::make_unique<Db>(path_, Access::read, busy_wait_);
+    sqlite::Snapshot snapshot(*db);
+    demand_ours(*db);
+    use(*db);
+    return Look::done;
+  } catch (const NotOurs& e) {
+    return foreign(e.why, e.severity);
+  } catch (const Error& e) {
+    if (!exists(path_)) return Look::absent;
+    if (e.code() == Code::store_busy) {
+      finding_ = {"registers.db", "not compared: another process kept it locked"};
+      return Look::locked;
+    }
+    if (db && db->last_rc == SQLITE_READONLY_ROLLBACK)
+      return foreign("beside it lies the journal of a save that did not end", Severity::note);
+    return foreign(e.message() + (e.cause().empty() ? "" : ": " + e.cause()));
+  } catch (const std::exception& e) {
+    return foreign(e.what());
+  }
+}
+
+std::optional<LedgerFinding> RegisterFile::finding() {
+  std::lock_guard lock(mutex_);
+  return finding_;
+}
+
+std::optional<Store::Registers> RegisterFile::load(std::string_view without) noexcept try {
   std::lock_guard lock(mutex_);
   base_.reset();
-  try {
-    if (!exists(path_)) return std::nullopt;
-    // A journal left by a killed writer is rolled back, which takes a writing connection.
-    Db db(path_, writable_ ? Access::write : Access::read, busy_wait_);
-    if (!is_ours(db)) return std::nullopt;
-    sqlite::Snapshot snapshot(db);
-    auto stands_for = standing(db);
-    if (!stands_for) return std::nullopt;
-    Store::Registers out;
+  Store::Registers out;
+  std::optional<Standing> stands_for;
+  const Look look = read([&](Db& db) {
+    stands_for = standing(db);
+    if (!stands_for) throw NotOurs{"it does not say what it stands for"};
     std::tie(out.size, out.root) = *stands_for;
     Statement rows(db, "SELECT kind, id, json FROM rows WHERE kind < ?1 OR kind > ?1 ORDER BY kind, id");
     rows.bind(1, without);
     while (rows.step()) out.rows.emplace_back(rows.text(0), rows.text(1), rows.text(2));
-    base_ = stands_for;
-    return out;
-  } catch (...) {
-    return std::nullopt;
-  }
+  });
+  if (look != Look::done) return std::nullopt;
+  base_ = stands_for;
+  return out;
+} catch (...) {
+  return std::nullopt;
 }
 
 bool RegisterFile::visit(std::string_view kind, std::string_view prefix, const Visit& each) {
   std::lock_guard lock(mutex_);
   std::exception_ptr theirs;
-  try {
-    if (!base_ || !exists(path_)) return false;
-    Db db(path_, writable_ ? Access::write : Access::read, busy_wait_);
-    if (!is_ours(db)) return false;
-    sqlite::Snapshot snapshot(db);
-    if (standing(db) != base_) return false;
+  finding_.reset();
+  if (!base_) return false;
+  bool moved = false;
+  const Look look = read([&](Db& db) {
+    moved = standing(db) != base_;
+    if (moved) return;
     const std::string end = std::string(prefix) + '\x7f';  // behind every character of an identifier
     Statement rows(db, "SELECT id, json FROM rows WHERE kind = ?1 AND id >= ?2 AND id < ?3 ORDER BY id");
     rows.bind(1, kind).bind(2, prefix).bind(3, end);
@@ -73,11 +137,9 @@ bool RegisterFile::visit(std::string_view kind, std::string_view prefix, const V
       } catch (...) {
         theirs = std::current_exception();
       }
-  } catch (...) {
-    return false;
-  }
+  });
   if (theirs) std::rethrow_exception(theirs);
-  return true;
+  return look == Look::done && !moved;
 }
 
 void RegisterFile::recreate() {
@@ -97,12 +159,9 @@ void RegisterFile::write(const Store::Registers& changed, bool replace_all, cons
   if (db.pragma("SELECT count(*) FROM sqlite_master") == 0) {
     db.run(("PRAGMA application_id=" + std::to_string(kRegistersApplicationId)).c_str());
     db.run(("PRAGMA user_version=" + std::to_string(kRegistersVersion)).c_str());
-    db.run(
-        "CREATE TABLE standing(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, root TEXT NOT "
-        "NULL)");
-    db.run("CREATE TABLE rows(kind TEXT, id TEXT, json TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID");
-  } else if (!is_ours(db)) {
-    throw Error(Code::ledger_damaged, path_ + " is not kesu's");
+    db.run(kSchema);
+  } else {
+    demand_ours(db);
   }
   // Another process may have written rows for a later ledger; changes over an earlier one would spoil them.
   if (!replace_all && (!base_ || standing(db) != base_)) return;
@@ -128,16 +187,23 @@ void RegisterFile::write(const Store::Registers& changed, bool replace_all, cons
 void RegisterFile::save(const Store::Registers& changed, bool replace_all, const More& more) noexcept {
   if (!writable_) return;
   std::lock_guard lock(mutex_);
+  // Damaged, foreign, or with a journal that opening it for writing would put back: made anew, but only with
+  // everything in it.
+  const auto anew = [&] {
+    recreate();
+    if (replace_all) write(changed, true, more);
+  };
   try {
     if (!exists(path_)) recreate();
-    write(changed, replace_all, more);
-  } catch (const Error& e) {
-    // Damaged or foreign: made anew, but only with everything in it.
-    if (e.code() != Code::ledger_damaged) return;
+    const Look look = read([](Db&) {});
+    if (look == Look::foreign) return anew();
+    if (look == Look::locked) return;
     try {
-      recreate();
-      if (replace_all) write(changed, true, more);
-    } catch (...) {
+      write(changed, replace_all, more);
+    } catch (const NotOurs&) {
+      anew();
+    } catch (const Error& e) {
+      if (e.code() == Code::ledger_damaged) anew();
     }
   } catch (...) {
   }

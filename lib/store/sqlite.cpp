@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <thread>
+#include <tuple>
 
 #include "base/files.h"
 #include "store/sqlite_impl.h"
@@ -62,13 +64,14 @@ Error error_of(sqlite3* db, int rc, std::string_view doing, std::string_view pat
   else if (primary == SQLITE_NOMEM)
     code = Code::out_of_memory;
   else if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_CONSTRAINT ||
-           primary == SQLITE_SCHEMA || primary == SQLITE_MISMATCH)
+           primary == SQLITE_SCHEMA || primary == SQLITE_MISMATCH || rc == SQLITE_READONLY_ROLLBACK)
     code = Code::ledger_damaged;
   else if (primary == SQLITE_READONLY || primary == SQLITE_PERM)
     code = may_write(std::string(path)) ? Code::store_unavailable : Code::read_only;
   std::string cause = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
   if (system != 0 && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL))
     cause += std::string(": ") + std::strerror(system);
+  if (rc == SQLITE_READONLY_ROLLBACK) cause = "beside it lies the journal of a write that did not end";
   Error e(code, "cannot " + std::string(doing) + " " + std::string(path));
   e.cause(cause);
   if (primary == SQLITE_NOMEM) system = ENOMEM;
@@ -90,6 +93,9 @@ Db::Db(const std::string& path, Access access, Millis busy_wait) : path_(path), 
     sqlite3_close_v2(db_);
     throw e;
   }
+  for (int off :
+       {SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW, SQLITE_DBCONFIG_TRUSTED_SCHEMA})
+    sqlite3_db_config(db_, off, 0, nullptr);
   sqlite3_busy_handler(db_, &Db::wait, this);
 }
 
@@ -154,6 +160,37 @@ bool Statement::step() {
   Error e = error_of(db_.get(), rc, "use", db_.path());
   sqlite3_reset(stmt_);
   throw e;
+}
+
+namespace {
+using Schema = std::map<std::tuple<std::string, std::string, std::string>, std::string>;
+
+Schema schema_of(Db& db) {
+  Schema out;
+  Statement rows(db, "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master");
+  while (rows.step())
+    out[{std::string(rows.text(0)), std::string(rows.text(1)), std::string(rows.text(2))}] = rows.text(3);
+  return out;
+}
+}  // namespace
+
+std::vector<std::string> schema_differences(Db& db, const char* schema) {
+  Db made(":memory:", Access::write, 0);
+  made.run(schema);
+  Schema wanted = schema_of(made);
+  std::vector<std::string> out;
+  for (auto& [key, sql] : schema_of(db)) {
+    auto& [type, name, table] = key;
+    const std::string what = type + " " + name + (name == table ? "" : " of " + table);
+    auto it = wanted.find(key);
+    if (it == wanted.end())
+      out.push_back(what + " is not one that kesu makes");
+    else if (it->second != sql)
+      out.push_back(what + " is defined otherwise than kesu does");
+    if (it != wanted.end()) wanted.erase(it);
+  }
+  for (auto& [key, sql] : wanted) out.push_back(std::get<0>(key) + " " + std::get<1>(key) + " is missing");
+  return out;
 }
 
 std::string_view Statement::text(int column) const {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -20,7 +21,8 @@ enum class Access { write, read, immutable };
 
 class Db {
  public:
-  // Opens an existing file. Throws store_unavailable, ledger_damaged and the like.
+  // Opens an existing file. What its schema brings with it never runs: no trigger, no view, no function.
+  // Throws store_unavailable, ledger_damaged and the like.
   Db(const std::string& path, Access access, Millis busy_wait);
   Db(Db&&) = delete;
   ~Db();
@@ -63,6 +65,7 @@ class Statement {
   int64_t integer(int column) const { return sqlite3_column_int64(stmt_, column); }
   std::string_view text(int column) const;
   ByteView blob(int column) const;
+  int type(int column) const { return sqlite3_column_type(stmt_, column); }  // before it is read as another
 
  private:
   Db& db_;
@@ -74,6 +77,10 @@ struct ResetAtEnd {
   Statement& statement;
   ~ResetAtEnd() { statement.reset(); }
 };
+
+// How the tables of `db` differ from those that `schema` makes: each table, index, trigger or view that is
+// missing, defined otherwise, or nobody's. Values are not looked at.
+std::vector<std::string> schema_differences(Db& db, const char* schema);
 
 // A read transaction; ends with the scope.
 class Snapshot {

@@ -26,6 +26,7 @@ class SqliteStore final : public Store {
         appender_ = std::make_unique<Appender>(ledger_.connect_writing(), clock, random);
     } catch (const Error&) {
       if (ledger_.version() > kStoreVersion) throw newer_vault(ledger_.version());  // its tables are others
+      if (auto problems = schema_problems(); !problems.empty()) throw foreign_schema(ledger_path(), problems);
       throw;
     }
   }
@@ -60,7 +61,7 @@ class SqliteStore final : public Store {
   std::vector<SavedCheckpoint> checkpoints() override { return reader_->checkpoints(); }
   void read_raw(const std::function<void(const RawState&)>& state,
                 const std::function<void(const RawRow&)>& each,
-                const std::function<void(std::string_view, int64_t)>& stream) override {
+                const std::function<void(const RawStream&)>& stream) override {
     read_raw_state(*ledger_.connect_reading(), state, each, stream);
   }
 
@@ -91,6 +92,7 @@ class SqliteStore final : public Store {
                       const std::function<void(std::string_view id, std::string_view json)>& each) override {
     return registers_.visit(kind, prefix, each);
   }
+  std::optional<LedgerFinding> registers_finding() override { return registers_.finding(); }
   void save_registers(const Registers& changed, bool replace_all,
                       const std::function<void(const RowSink&)>& more) override {
     registers_.save(changed, replace_all, more);
@@ -101,7 +103,10 @@ class SqliteStore final : public Store {
       auto db = ledger_.connect_reading();
       sqlite::Statement check(*db, "PRAGMA quick_check(1)");
       std::string said = check.step() ? std::string(check.text(0)) : "no answer";
-      return said == "ok" ? "" : said;
+      if (said != "ok") return said;
+      said.clear();
+      for (const std::string& p : ledger_schema_problems(*db)) said += (said.empty() ? "" : "; ") + p;
+      return said;
     } catch (const Error& e) {
       return e.message() + (e.cause().empty() ? "" : ": " + e.cause());
     }
@@ -111,6 +116,15 @@ class SqliteStore final : public Store {
   const std::string& directory() const override { return directory_; }
 
  private:
+  std::string ledger_path() const { return path_join(directory_, "ledger.db"); }
+  // Asked after something failed: what cannot be looked at is no problem of the tables.
+  std::vector<std::string> schema_problems() const {
+    try {
+      return ledger_schema_problems(*ledger_.connect_reading());
+    } catch (const Error&) {
+      return {};
+    }
+  }
   void require_writable() const {
     if (appender_) return;
     if (ledger_.version() > kStoreVersion) throw newer_vault(ledger_.version());

@@ -39,6 +39,20 @@ struct SavedCheckpoint {
   bool operator==(const SavedCheckpoint&) const = default;
 };
 
+// What a full check found: every entry, link, blob and segment that is changed, missing, inserted or out of
+// order.
+enum class Severity {
+  failure,  // the vault is not what it was
+  note,     // harmless, and worth knowing: what an interrupted command left
+};
+struct LedgerFinding {
+  std::string what;  // "entry 17", "entries 3 to 9", "blob 3f9a…", "segment ds-… bat-…", "checkpoint 42",
+                     // "stream key-….1", "tree head", "ledger", "ledger.db", "registers.db"
+  std::string why;
+  Severity severity = Severity::failure;
+  bool operator==(const LedgerFinding&) const = default;
+};
+
 // The ledger as it lies in the database, unchecked: for verify_store.
 struct RawEntry {
   int64_t row = 0;  // the row's number, which should be the header's seq
@@ -50,6 +64,7 @@ struct RawRow {
   int64_t row = 0;
   std::string_view header, body;
   ByteView salt, leaf;
+  std::string_view odd = {};  // which column is stored as another type than the table's; lives for ever
   operator RawEntry() const {
     return {row, std::string(header), std::string(body), to_bytes(salt), to_bytes(leaf)};
   }
@@ -59,6 +74,12 @@ struct RawState {
   int64_t size = 0, time = 0;
   Bytes subtrees;  // 32 bytes each, as TreeHead::subtrees()
   std::vector<SavedCheckpoint> checkpoints;
+  std::vector<LedgerFinding> odd;  // tables, triggers and the like that are not kesu's; types, as above
+};
+struct RawStream {
+  std::string_view id;
+  int64_t version = 0;
+  std::string_view odd = {};  // as in RawRow
 };
 
 class Store {
@@ -90,16 +111,17 @@ class Store {
   // Leaf hashes [0, size), as stored. Throws bad_input when the ledger is smaller.
   virtual std::vector<Digest32> leaves(uint64_t size) = 0;
 
-  // Several notes for one size are kept (cosignatures come later); the same note again is harmless.
+  // Several notes for one size are kept (cosignatures come later); the same note again is harmless. Durable
+  // on return, and read back: ledger_damaged when the table did not take it.
   virtual void save_checkpoint(const SavedCheckpoint& checkpoint) = 0;
   virtual std::vector<SavedCheckpoint> checkpoints() = 0;  // by size, then as they were saved
 
   // One consistent reading of everything in the database: `state` for what is no row of the two others, then
-  // `each` for all entries in order, then `stream` for all rows of the stream table by identifier. Views live
-  // until the function returns.
+  // `each` for all entries in order, then `stream` for all rows of the stream table, in the table's own
+  // order, which should be that of identifiers. Views live until the function returns.
   virtual void read_raw(const std::function<void(const RawState&)>& state,
                         const std::function<void(const RawRow&)>& each,
-                        const std::function<void(std::string_view id, int64_t version)>& stream) = 0;
+                        const std::function<void(const RawStream&)>& stream) = 0;
 
   // Evidence, by SHA-256; durable on return. Putting what is there is harmless.
   virtual std::string put_blob(ByteView content) = 0;  // hex digest
@@ -124,8 +146,9 @@ class Store {
     std::string root;                                                     // hex
     std::vector<std::tuple<std::string, std::string, std::string>> rows;  // kind, id, canonical JSON
   };
-  // nullopt when they are missing, damaged or not kesu's; never an error. Whether size and root fit the
-  // ledger is the caller's to see. Rows of the kind `without` are left where they are, for more_registers().
+  // nullopt when they are missing, damaged, not kesu's, or beside the journal of a save that did not end;
+  // never an error. Whether size and root fit the ledger is the caller's to see. Rows of the kind `without`
+  // are left where they are, for more_registers().
   virtual std::optional<Registers> load_registers(std::string_view without = {}) = 0;
   // Calls `each` for the rows of `kind` whose id begins with `prefix`, in the order of ids. false when they
   // could not be had to the end, or when the file stands for something else than what was last loaded or
@@ -133,6 +156,10 @@ class Store {
   virtual bool more_registers(
       std::string_view kind, std::string_view prefix,
       const std::function<void(std::string_view id, std::string_view json)>& each) = 0;
+  // Why the last of the two calls above did not give all: nothing where it did, where there is no file, and
+  // where another process has saved since; a note for what an interrupted save or another version of kesu
+  // leaves; a failure for what kesu leaves never, and for a file that is kept locked.
+  virtual std::optional<LedgerFinding> registers_finding() = 0;
   // Replaces the given rows, removes those with an empty JSON text, and sets size and root, atomically. Never
   // an error: what cannot be saved is lost, harmlessly. Without `replace_all` the rows build on what this
   // Store last loaded or saved; when the file stands for something else by now, they are not saved. After
@@ -143,7 +170,8 @@ class Store {
   virtual void save_registers(const Registers& changed, bool replace_all,
                               const std::function<void(const RowSink&)>& more = nullptr) = 0;
 
-  // Whether the database file itself is sound, by its own quick check: "" or what is wrong. The ledger's
+  // Whether the database file itself is sound, by its own quick check, and its tables are kesu's: "" or what
+  // is wrong. The ledger's
   // meaning is verify_store's matter.
   virtual std::string database_problem() = 0;
 
@@ -162,26 +190,14 @@ constexpr size_t kMaxBodyBytes = 16u << 20;
 // `directory` is the vault's; `clock` and `random` must outlive the store. Creating makes the directory when
 // needed and an empty ledger in it, whole or not at all. A vault of a newer version opens read-only when its
 // tables can be read (append then throws vault_newer). Throws vault_absent, vault_newer, network_filesystem,
-// store_unavailable, ledger_damaged (no ledger of kesu's), already_exists.
+// store_unavailable, ledger_damaged (no ledger of kesu's; for writing, also when its tables are not those
+// that kesu makes), already_exists.
 std::unique_ptr<Store> open_sqlite_store(const std::string& directory, Clock& clock, Random& random,
                                          const StoreOptions& options);
 
 // The version of the SQLite in use.
 std::string sqlite_library();
 
-// What a full check found: every entry, link, blob and segment that is changed, missing, inserted or out of
-// order.
-enum class Severity {
-  failure,  // the vault is not what it was
-  note,     // harmless, and worth knowing: what an interrupted command left
-};
-struct LedgerFinding {
-  std::string what;  // "entry 17", "entries 3 to 9", "blob 3f9a…", "segment ds-… bat-…", "checkpoint 42",
-                     // "stream key-….1", "tree head", "ledger"
-  std::string why;
-  Severity severity = Severity::failure;
-  bool operator==(const LedgerFinding&) const = default;
-};
 using BlobsOf =
     std::function<std::vector<std::string>(const StoredEntry&)>;  // hex SHA-256 of each blob that it names
 // Each segment that it names: ("<dataset>/<batch>", hex SHA-256; empty when the entry does not state it).
@@ -192,19 +208,19 @@ struct LedgerCounts {
   uint64_t checkpoints = 0, blobs = 0, segments = 0;
 };
 
-// Recomputes everything from the bytes on disk: headers, bodies, leaves, order, times, tree head, tree
-// against every saved checkpoint (signature check by `verify_note`, which says "" or what is wrong), blobs
-// and segments against the digests that entries name, stream table. Reads one state of the database, other
-// processes may append meanwhile. An entry whose leaf was recomputed after a change is caught by the first
-// checkpoint over it, which names the range. Registers are compared by the caller, who can rebuild them.
-// Throws only when the disk cannot be read, and what Ctrl-C throws.
-// Entries are checked by all processors: `named_blobs`, `named_segments` and `wants_body` are called by
-// several threads at once, `wants_body` says whether the others need an entry's body (all are checked; where
-// it says no, they find it null). `each` and `verify_note` are called by the caller's thread; `each` in the
-// order of the ledger, with each entry that is whole, which it may take apart (header, body and leaf: texts
-// and salt stay empty), and nullptr for each that is not or that is missing. Memory: nothing is kept of an
-// entry but what it names of segments and blobs; the ledger is read a second time when the stream table is
-// wrong, to name the streams.
+// Recomputes everything from the bytes on disk: tables and types of their values, headers, bodies, leaves,
+// order, times, tree head, tree against every saved checkpoint (signature check by `verify_note`, which says
+// "" or what is wrong), blobs and segments against the digests that entries name, stream table. Reads one
+// state of the database, other processes may append meanwhile. An entry whose leaf was recomputed after a
+// change is caught by the first checkpoint over it, which names the range. Registers are compared by the
+// caller, who can rebuild them. Throws only when the disk cannot be read, and what Ctrl-C throws. Entries are
+// checked by all processors: `named_blobs`, `named_segments` and `wants_body` are called by several threads
+// at once, `wants_body` says whether the others need an entry's body (all are checked; where it says no, they
+// find it null). `each` and `verify_note` are called by the caller's thread; `each` in the order of the
+// ledger, with each entry that is whole, which it may take apart (header, body and leaf: texts and salt stay
+// empty), and nullptr for each that is not or that is missing. Memory: nothing is kept of an entry but what
+// it names of segments and blobs; the ledger is read a second time when the stream table is wrong, to name
+// the streams.
 std::vector<LedgerFinding> verify_store(Store& store,
                                         const std::function<std::string(const SavedCheckpoint&)>& verify_note,
                                         const BlobsOf& named_blobs, const SegmentsOf& named_segments,

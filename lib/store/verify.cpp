@@ -36,7 +36,7 @@ class Check {
 
   void begin(const RawState& state);
   void entry(Decoded& entry);
-  void stream(std::string_view id, int64_t version);
+  void stream(const RawStream& stream);
   void ledger_end();
   void checkpoints(const std::function<std::string(const SavedCheckpoint&)>& verify_note);
   void head();
@@ -75,6 +75,7 @@ class Check {
   std::map<uint64_t, Digest32> roots_;  // of the sizes that have checkpoints
   std::map<uint64_t, Digest32>::iterator next_root_ = roots_.end();
   Tally streams_by_entries_, streams_by_table_;
+  std::optional<std::string> last_stream_;       // of the table
   std::map<Digest32, uint64_t> blobs_;           // digest → first entry that names it
   std::deque<Segment> segments_;                 // moves nothing as it grows
   std::map<std::string, uint64_t> no_segments_;  // names that cannot be a segment's → entry
@@ -82,6 +83,7 @@ class Check {
 
 void Check::begin(const RawState& state) {
   state_ = state;
+  for (LedgerFinding& odd : state_.odd) findings_.push_back(std::move(odd));
   for (const SavedCheckpoint& saved : state_.checkpoints) roots_.try_emplace(saved.size);
   next_root_ = roots_.begin();
   if (next_root_ != roots_.end() && next_root_->first == 0) (next_root_++)->second = tree_.root();
@@ -199,7 +201,13 @@ void Check::head() {
 }
 
 // A row of the table, after all entries.
-void Check::stream(std::string_view id, int64_t version) {
+void Check::stream(const RawStream& stream) {
+  const auto& [id, version, odd] = stream;
+  if (!odd.empty()) note("stream " + std::string(id), std::string(odd));
+  // One row each, in order: only so is what a look-up finds the same as what stands here.
+  if (last_stream_ && id <= *last_stream_)
+    note("stream " + std::string(id), "the table has it twice, or at a place where it is not found");
+  last_stream_ = id;
   if (version == 0)
     streams_by_table_ += rules_.tally("");  // no entry names that: such a row is always wrong
   else
@@ -223,7 +231,8 @@ void Check::streams() {
                       } catch (const Error&) {
                       }
                     },
-                    [&](std::string_view id, int64_t version) {
+                    [&](const RawStream& row) {
+                      const auto& [id, version, odd] = row;
                       const std::string table = "the table says " + std::to_string(version);
                       auto key = PackedId::of(id);
                       auto it = key ? named.find(*key) : named.end();
@@ -367,9 +376,9 @@ std::vector<LedgerFinding> verify_store(Store& store,
                 check.begin(state);
               },
               take,
-              [&](std::string_view id, int64_t version) {
+              [&](const RawStream& row) {
                 line.finish();
-                check.stream(id, version);
+                check.stream(row);
               });
         } catch (const Error& e) {
           if (e.code() != Code::ledger_damaged) throw;

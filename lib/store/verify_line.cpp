@@ -45,6 +45,7 @@ void decode(const RawRow& r, const EntryRules& rules, Decoded& out) {
     where = std::move(why);
     out.whole = false;
   };
+  if (!r.odd.empty()) out.before.emplace_back(r.odd);  // its bytes may still be whole
   out.entry.leaf = leaf_hash(r.header, body_hash(r.salt, r.body));
   if (r.leaf.size() != 32)
     wrong(out.before.emplace_back(), "its stored leaf has " + std::to_string(r.leaf.size()) + " bytes");
@@ -105,7 +106,7 @@ void Line::add(const RawRow& row) {
   }
   std::string& bytes = filling_->bytes;
   filling_->rows.push_back(
-      {row.row, bytes.size(), row.header.size(), row.body.size(), row.salt.size(), row.leaf.size()});
+      {row.row, bytes.size(), row.header.size(), row.body.size(), row.salt.size(), row.leaf.size(), row.odd});
   bytes.append(row.header).append(row.body).append(as_text(row.salt)).append(as_text(row.leaf));
 }
 
@@ -158,6 +159,7 @@ void Line::check(Chunk& chunk, std::unique_lock<std::mutex>& lock) {
       };
       RawRow row;
       row.row = p.row;
+      row.odd = p.odd;
       row.header = next(p.header);
       row.body = next(p.body);
       row.salt = as_bytes(next(p.salt));

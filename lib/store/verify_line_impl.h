@@ -66,6 +66,7 @@ class Line {
   struct Place {  // of a row in a chunk's bytes: where it begins, and how long its parts are
     int64_t row;
     size_t at, header, body, salt, leaf;
+    std::string_view odd;
   };
   struct Chunk {
     std::string bytes;  // of all rows, one after the other

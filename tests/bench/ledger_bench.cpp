@@ -135,7 +135,7 @@ Bytes3 read_all(const std::string& vault) {
                     e.end = out.bytes.size();
                     out.entries.push_back(e);
                   },
-                  [](std::string_view, int64_t) {});
+                  [](const RawStream&) {});
   return out;
 }
 

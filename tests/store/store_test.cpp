@@ -287,6 +287,69 @@ TEST_F(StoreBasics, RegistersMayVanishAtAnyTime) {
   EXPECT_EQ(store->size(), 1u) << "the ledger does not care";
 }
 
+// What stands there instead is told, so that a full check does not pass over it.
+TEST_F(StoreBasics, RegistersThatCannotBeReadAreTold) {
+  create()->save_registers({1, "aa", {{"batch", "d/b", "{}"}, {"key", "k1", "{}"}}}, true);
+  const std::string file = path_join(vault, "registers.db");
+  const Bytes good = read_file(file);
+  auto store = open({.read_only = true, .busy_wait = 50});
+  auto why = [&]() -> std::string {
+    if (store->load_registers("batch")) {
+      EXPECT_FALSE(store->registers_finding());
+      return "readable";
+    }
+    auto finding = store->registers_finding();
+    return finding ? (finding->severity == Severity::note ? "note " : "") + finding->why : "nothing";
+  };
+  auto expect = [&](std::string_view part) {
+    EXPECT_NE(why().find(part), std::string::npos) << part << why();
+  };
+  EXPECT_EQ(why(), "readable");
+
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(file.c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(why(), "not compared: another process kept it locked");
+  // Whoever keeps it locked keeps it, whatever it says.
+  auto writer = open({.busy_wait = 50});
+  writer->save_registers({2, "bb", {}}, true);
+  ASSERT_EQ(sqlite3_exec(other, "COMMIT", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  EXPECT_EQ(why(), "readable");
+  EXPECT_TRUE(store->more_registers("batch", "", [](std::string_view, std::string_view) {}));
+
+  for (auto& [sql, said] : {std::pair("PRAGMA user_version = 3", "note not compared"),
+                            std::pair("PRAGMA application_id = 7", "application_id is 7"),
+                            std::pair("CREATE TABLE more(x)", "table more is not one that kesu makes"),
+                            std::pair("DELETE FROM standing", "does not say what it stands for"),
+                            std::pair("PRAGMA journal_mode = WAL", "write-ahead log")}) {
+    tamper(sql, "registers.db");
+    expect(said);
+    // More than what was loaded before is not believed either, and says why.
+    EXPECT_FALSE(store->more_registers("batch", "", [](std::string_view, std::string_view) {}));
+    write_file_durable(file, good);
+  }
+  EXPECT_EQ(why(), "readable");
+  tamper("PRAGMA user_version = 3", "registers.db");
+  EXPECT_FALSE(store->more_registers("batch", "", [](std::string_view, std::string_view) {}));
+  EXPECT_TRUE(store->registers_finding());
+  tamper("PRAGMA user_version = 5; UPDATE standing SET size = 2", "registers.db");
+  EXPECT_FALSE(store->more_registers("batch", "", [](std::string_view, std::string_view) {}));
+  EXPECT_FALSE(store->registers_finding()) << "another process saved: that is nothing wrong";
+  write_file_durable(file, as_bytes("rubbish of some length, which is no database at all"));
+  expect("not compared, and no command goes by it");
+  write_file_durable(file, {});
+  EXPECT_EQ(why(), "nothing") << "empty, as a kill leaves it";
+  remove_file(file);
+  EXPECT_EQ(why(), "nothing");
+  // Whatever stood there, saving all makes them anew.
+  write_file_durable(file, good);
+  tamper("CREATE TRIGGER t AFTER INSERT ON rows BEGIN DELETE FROM rows; END", "registers.db");
+  writer->save_registers({2, "bb", {{"key", "k2", "{}"}}}, true);
+  ASSERT_EQ(why(), "readable");
+  EXPECT_EQ(store->load_registers()->rows.size(), 1u);
+}
+
 // Changes over an older state must not be laid on a newer one.
 TEST_F(StoreBasics, ChangesThatDoNotFitTheFileAreNotSaved) {
   auto a = create(), b = open();

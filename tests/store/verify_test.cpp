@@ -42,7 +42,7 @@ class Verify : public StoreTest {
                         body = raw.body;
                         salt = to_bytes(raw.salt);
                       },
-                      [](std::string_view, int64_t) {});
+                      [](const RawStream&) {});
     }
     tamper("UPDATE entries SET leaf = x'" + hex(leaf_hash(header, body_hash(salt, body))) +
            "' WHERE seq = " + std::to_string(seq));
@@ -59,7 +59,7 @@ class Verify : public StoreTest {
                         tree.add(leaf);
                         last = Header::parse(raw.header).time;
                       },
-                      [](std::string_view, int64_t) {});
+                      [](const RawStream&) {});
     }
     Bytes subtrees;
     for (const auto& d : tree.subtrees()) subtrees.insert(subtrees.end(), d.begin(), d.end());
@@ -188,6 +188,49 @@ TEST_F(Verify, TheTablesThatStandForTheEntries) {
   EXPECT_EQ(code_of([&] { open()->append({seal_intended(99)}); }), Code::ledger_damaged);
 }
 
+TEST_F(Verify, TablesThatAreNotKesus) {
+  for (auto& [sql, undo, what] :
+       {std::tuple("CREATE TRIGGER t BEFORE INSERT ON checkpoints BEGIN SELECT RAISE(IGNORE); END",
+                   "DROP TRIGGER t", "trigger t of checkpoints is not one that kesu makes"),
+        std::tuple("CREATE TABLE x(a)", "DROP TABLE x", "table x is not one that kesu makes"),
+        std::tuple("PRAGMA user_version = 0", "PRAGMA user_version = 1", "user_version is 0")}) {
+    tamper(sql);
+    EXPECT_EQ(code_of([&] { open(); }), Code::ledger_damaged) << "for writing";
+    auto store = open({.read_only = true});
+    EXPECT_NE(text_of(verify(*store)).find(what), std::string::npos) << text_of(verify(*store));
+    EXPECT_NE(store->database_problem().find(what), std::string::npos);
+    tamper(undo);
+  }
+  EXPECT_EQ(text_of(verify(*open())), "");
+  EXPECT_EQ(open()->database_problem(), "");
+  tamper("DROP TABLE checkpoints");
+  EXPECT_EQ(code_of([&] { open({.read_only = true}); }), Code::ledger_damaged);
+}
+
+// Appeared after the vault was opened: it never runs, and what it would have kept out is there.
+TEST_F(Verify, ATriggerNeverRuns) {
+  auto store = open();
+  tamper("CREATE TRIGGER t BEFORE INSERT ON checkpoints BEGIN SELECT RAISE(IGNORE); END");
+  append(*store, seal_intended(60));
+  const SavedCheckpoint point = checkpoint_of(*store);
+  store->save_checkpoint(point);
+  EXPECT_EQ(store->checkpoints().back(), point);
+}
+
+TEST_F(Verify, ValuesOfAnotherType) {
+  tamper("UPDATE streams SET id = CAST(id AS BLOB) WHERE id = '" + kBat + "'");
+  expect_named("stream " + kBat, "identifier is not stored as text");
+  EXPECT_EQ(open()->stream_version(kBat), 0u) << "that is why it matters";
+  tamper("UPDATE streams SET version = version + 0.5 WHERE id = '" + id_of("bat", 2) + "'");
+  expect_named("stream " + id_of("bat", 2), "version is not stored as an integer");
+  tamper("UPDATE head SET time = time + 0.4");
+  expect_named("tree head", "not stored as integers");
+  tamper("UPDATE entries SET body = CAST(body AS BLOB) WHERE seq = 3");
+  expect_named("entry 3", "body is not stored as text");
+  tamper("UPDATE checkpoints SET size = 5.5 WHERE size = 5");
+  expect_named("checkpoint row 1", "not stored as an integer");
+}
+
 TEST_F(Verify, Blobs) {
   std::string path = path_join(vault, "evidence/" + blob_sha);
   write_file_durable(path, as_bytes("Evidence"));
@@ -238,7 +281,7 @@ TEST_F(Verify, ATornDatabase) {
 TEST_F(Verify, AnyByteOfAnyEntry) {
   std::vector<RawEntry> rows;
   open()->read_raw([](const RawState&) {}, [&](const RawRow& raw) { rows.push_back(raw); },
-                   [](std::string_view, int64_t) {});
+                   [](const RawStream&) {});
   unsigned dice = 12345;
   auto roll = [&](size_t n) { return (dice = dice * 1664525u + 1013904223u) / 65536u % n; };
   for (int round = 0; round < 40; ++round) {
