@@ -49,7 +49,7 @@ class Appender {
   Random& random_;
   std::unique_ptr<Transaction> statements_;
 
-  std::mutex queue_mutex_;  // queue_, leading_
+  std::mutex queue_mutex_;  // of the next three
   std::deque<std::shared_ptr<Request>> queue_;
   bool leading_ = false;
   size_t last_group_ = 0;
