@@ -171,6 +171,7 @@ void look_for_odd(Db& db, RawState& out) {
 void read_raw_state(Db& db, const std::function<void(const RawState&)>& state,
                     const std::function<void(const RawRow&)>& each,
                     const std::function<void(const RawStream&)>& stream) {
+  db.run("PRAGMA cache_size = -256");  // KiB: each page is read once, in order
   sqlite::Snapshot snapshot(db);
   std::optional<Error> torn;  // said after the entries, which may be readable still
   try {
