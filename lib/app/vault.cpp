@@ -140,7 +140,7 @@ std::vector<BatchRecord> Vault::batches_of(const std::string& dataset, uint64_t 
 }
 
 void Vault::rebuild() {
-  if (registers_whole_) return refresh();  // nothing in it is a register's: it was folded from the first entry
+  if (registers_whole_) return refresh();  // nothing in it is a register's
   state_ = State();
   then_ = State();
   graph_.reset();

@@ -34,7 +34,7 @@ void demand_ours(Db& db) {
   if (application != kRegistersApplicationId)
     throw NotOurs{"it is not kesu's: its application_id is " + std::to_string(application)};
   if (version != kRegistersVersion)
-    throw NotOurs{"it is of version " + std::to_string(version) + ", written by another kesu",
+    throw NotOurs{"another version of kesu wrote it: it is of version " + std::to_string(version),
                   Severity::note};
   // With a log beside it, it would say what the log says.
   Statement mode(db, "PRAGMA journal_mode");
