@@ -78,7 +78,9 @@ class WrapShim(shim_world.ShimWorld):
         self.assertEqual(self.opened(self.out), self.expected)
 
     def test_token_that_does_not_answer_when_asked_to_open(self):
-        self.seal_all(env=self.script("C_Decrypt 12+ remove"), code=5, error="token-absent")
+        result = self.seal_all(env=self.script("C_Decrypt 12+ remove"), code=5)
+        # The thread whose call it was, or another that found no token any more.
+        self.assertIn(result.error_code, ("provider-unavailable", "token-absent"))
         self.seal_all()
         self.assertEqual(self.opened(self.out), self.expected)
 
