@@ -96,14 +96,17 @@ class Rewrap(kill_world.World):
         """A slot that is half written counts for nothing: the other opens, and the next run writes it anew."""
         self.box.snapshot()
         harness_kill.traced(self.box.kesu_command(*self.command), at=1, only=("--call", "syncfs"), env=self.box.env, cwd=self.box.path)
-        self.assertEqual(slots.by_version(self.out), {self.first: 1, self.second: ALL - 1})  # the manifest is a batch of its own
+        # The manifest is a batch of its own, which is moved while the files' is made durable.
+        waiting = slots.by_version(self.out).get(self.first, 0)
+        self.assertIn(waiting, (0, 1))
         files = sorted(p for p in self.out.rglob("*.kesu") if not p.name.startswith(".kesu-tree-"))
         for path in files[:3]:                     # a power cut before the sync
             slots.tear(path, slots.slots_of(path)[0].index)
-        self.assertEqual(slots.by_version(self.out), {self.first: 4, self.second: 2})
+        now = {self.first: 3 + waiting, self.second: ALL - 3 - waiting}
+        self.assertEqual(slots.by_version(self.out), now)
         self.opens_to(self.out, self.wanted(1))
-        self.assertEqual(self.agree(), {self.first: 4, self.second: 2})
-        self.assertEqual(self.box.kesu(*self.command).json["moved"], 4)
+        self.assertEqual(self.agree(), now)
+        self.assertEqual(self.box.kesu(*self.command).json["moved"], 3 + waiting)
         self.assertEqual(self.agree(), {self.second: ALL})
         self.settled()
 

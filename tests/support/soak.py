@@ -50,11 +50,14 @@ class Hand(threading.Thread):
 
     def kesu(self, *words, may=(), codes=(0,)):
         """Runs a command. `may`: error codes that are an answer here; being in somebody's way is tried again."""
-        for attempt in range(6):
+        end = time.monotonic() + LIMIT
+        while True:
             result = self.box.kesu(*words, code=None, timeout=LIMIT)
             self.soak.count(words, result)
             if result.code in codes or result.error_code in may:
                 return result
+            if time.monotonic() > end:
+                break
             if kill_world.disturbed(result):
                 continue
             if result.error_code not in IN_THE_WAY:
