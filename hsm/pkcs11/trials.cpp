@@ -337,9 +337,20 @@ std::vector<Trial> Pkcs11Provider::try_keys(const WrappedKey& wrapped, ByteView 
     std::vector<Trial> out;
     auto found = session().find(what);
     demand_login("listing the keys to try");  // who is not logged in sees no keys
-    for (CK_OBJECT_HANDLE object : found) {
-      ObjectSeen object_seen = seen(object);
-      for (Trial& trial : Trier(session(), object, object_seen, wrapped, aad).all())
+    for (size_t i = 0; i < found.size(); ++i) {
+      ObjectSeen object_seen;
+      try {
+        object_seen = seen(found[i]);
+      } catch (const Error& e) {
+        if (e.code() != Code::session_lost) throw;
+        // A failed trial took a new session. What does not say that it is the token's, as an object whose
+        // making was cut off, has gone by its handle with the old one, and has another now.
+        const auto again = session().find(what);
+        if (again.size() != found.size()) throw;
+        found = again;
+        object_seen = seen(found[i]);
+      }
+      for (Trial& trial : Trier(session(), found[i], object_seen, wrapped, aad).all())
         out.push_back(std::move(trial));
     }
     return out;
