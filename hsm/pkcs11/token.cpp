@@ -46,7 +46,9 @@ CK_RV token_info(const Module& module, CK_SLOT_ID slot, CK_TOKEN_INFO& info, Cal
     rv = P11_CALL(module, log, C_GetTokenInfo, slot, &info);
     const bool blank = rv == CKR_OK && (info.flags & CKF_TOKEN_INITIALIZED) != 0 &&
                        padded_text(info.label).empty() && padded_text(info.serialNumber).empty();
-    if (rv != CKR_GENERAL_ERROR && !blank) break;
+    const bool without_pin = rv == CKR_OK && (info.flags & CKF_TOKEN_INITIALIZED) != 0 &&
+                             (info.flags & CKF_USER_PIN_INITIALIZED) == 0;
+    if (rv != CKR_GENERAL_ERROR && !blank && !without_pin) break;
   }
   return rv;
 }

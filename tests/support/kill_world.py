@@ -285,7 +285,8 @@ DISTURBED = ("token-absent", "provider-failed", "provider-unavailable", "session
 
 
 def disturbed(result):
-    return token_being_rewritten(result) or (result.code == 5 and result.error_code in DISTURBED)
+    return (token_being_rewritten(result) or (result.code == 5 and result.error_code in DISTURBED) or
+            result.error_code == "pin-missing")
 
 
 def token_being_rewritten(result):
