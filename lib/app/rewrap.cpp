@@ -244,6 +244,9 @@ class Mover {
     while (!work.empty()) {
       std::vector<RewrapCandidate> some = intend(id, work);
       move(id, std::move(some));
+      // What the quota cut off waits for the answer: a batch has one open question at a time.
+      if (work.empty()) break;
+      if (auto ends = end_moving()) std::rethrow_exception(ends);
     }
   }
   // Files of a batch whose question stays open are not files that no batch holds.

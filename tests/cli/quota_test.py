@@ -1,5 +1,6 @@
 """The number of wraps under one key version: reserved in the ledger before they are made, never exceeded."""
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -50,6 +51,17 @@ class Quota(scenario.World):
         self.box.kesu("key", "rotate", "loans", "--wrap-quota", "100")
         self.assertEqual(self.box.kesu("rewrap", "loans-2019").json["moved"], 13)  # and the tree's manifest
         self.assertEqual(len(self.opened(self.out)), 12)
+
+    def test_rewrap_of_an_object_whose_files_take_more_than_is_left(self):
+        self.seal("loans-2019", {f"f{i:02}": b"%d" % i for i in range(12)})
+        copy = self.box.state / "copy"
+        shutil.copytree(self.out, copy)
+        # Canary, dataset key, two objects of two files each, and one that no object can use.
+        self.box.kesu("key", "rotate", "loans", "--wrap-quota", "7")
+        error = self.box.kesu("rewrap", "loans-2019", self.out, copy, code=3, error="wrap-quota").json["error"]
+        self.assertIn("moved 4 data keys", error["tried"])
+        self.assertEqual(self.version("loans", 2)["wraps"], 6)
+        self.assertEqual(self.box.kesu("status").json["questions"], [])
 
     def test_two_processes_at_the_last_wraps(self):
         self.box.kesu("seal", "few", self.files("first", 1), "-o", self.out / "first")   # the dataset key is there
