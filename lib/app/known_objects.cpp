@@ -52,14 +52,14 @@ std::optional<ObjectId> KnownObjects::named(std::string_view name) const {
   return number ? std::optional(all_[number - 1].object) : std::nullopt;
 }
 
-uint32_t& KnownObjects::Index::slot(const std::deque<Object>& all, const Key& key) {
+size_t KnownObjects::Index::slot(const std::deque<Object>& all, const Key& key) const {
   size_t i = hash_of(key) & (slots_.size() - 1);
   while (slots_[i] && all[slots_[i] - 1].*key_ != key) i = (i + 1) & (slots_.size() - 1);
-  return slots_[i];
+  return i;
 }
 
 uint32_t KnownObjects::Index::find(const std::deque<Object>& all, const Key& key) const {
-  return slots_.empty() ? 0 : const_cast<Index*>(this)->slot(all, key);
+  return slots_.empty() ? 0 : slots_[slot(all, key)];
 }
 
 void KnownObjects::Index::put(const std::deque<Object>& all, uint32_t number) {
@@ -67,9 +67,9 @@ void KnownObjects::Index::put(const std::deque<Object>& all, uint32_t number) {
     std::vector<uint32_t> before(std::max<size_t>(64, 2 * slots_.size()));
     before.swap(slots_);
     for (uint32_t n : before)
-      if (n) slot(all, all[n - 1].*key_) = n;
+      if (n) slots_[slot(all, all[n - 1].*key_)] = n;
   }
-  uint32_t& at = slot(all, all[number - 1].*key_);
+  uint32_t& at = slots_[slot(all, all[number - 1].*key_)];
   used_ += at == 0;
   at = number;
 }

@@ -44,7 +44,7 @@ class KnownObjects {
     void put(const std::deque<Object>& all, uint32_t number);  // in place of an earlier one of the same key
 
    private:
-    uint32_t& slot(const std::deque<Object>& all, const Key& key);
+    size_t slot(const std::deque<Object>& all, const Key& key) const;  // its own, or the free one for it
     Key Object::*key_;
     std::vector<uint32_t> slots_;
     size_t used_ = 0;
