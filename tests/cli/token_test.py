@@ -1,5 +1,6 @@
 """What a token does behind kesu's back: keys swapped, deleted, changed, the token away. Never opened, never certified."""
 import pathlib
+import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -138,6 +139,33 @@ class Token(scenario.World):
         self.back()
         self.assertEqual(self.opened(self.out), {"src/a": b"one", "src/b": b"two"})
         self.run_erasure(erasure)
+
+    def half_made(self):
+        """What a kill inside SoftHSM's key generation leaves: an AES key without name and value, that is not the token's."""
+        def key(data):
+            return data[8:].find(struct.pack(">QQQ", 0, 2, 4)) >= 0        # CKA_CLASS: CKO_SECRET_KEY
+        whole = next(p for p in self.box.state.rglob("*.object") if p.name != "token.object" and key(p.read_bytes()))
+        data = whole.read_bytes()
+        at = data.index(struct.pack(">QQ", 1, 1)) + 16                          # CKA_TOKEN
+        data = data[:at] + b"\0" + data[at + 1:]
+        for kind in (3, 0x11, 0x90, 0x102):                                     # label, value, check value, id
+            at = data.index(struct.pack(">QQ", kind, 3)) + 16
+            data = data[:at] + bytes(8) + data[at + 8 + struct.unpack_from(">Q", data, at)[0]:]
+        path = whole.with_name("00000000-0000-4000-8000-000000000000.object")
+        path.write_bytes(data)
+        path.with_suffix(".lock").touch()
+        return path
+
+    def test_a_key_object_that_is_half_made(self):
+        erasure = self.approved("loans-2019")
+        path = self.half_made()
+        # Not a lost login: what cannot be tried is named, and nothing is called gone before it is removed.
+        error = self.run_erasure(erasure, code=5, error="outcome-unknown").json["error"]
+        self.assertIn("CKO_SECRET_KEY label ''", error["cause"])
+        self.assertEqual(self.stage(erasure), "running")
+        path.unlink()
+        self.run_erasure(erasure)
+        self.assertEqual(self.stage(erasure), "destroyed")
 
     def test_token_away_in_the_middle_of_a_destruction(self):
         erasure = self.approved("loans-2019")
