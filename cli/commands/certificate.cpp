@@ -17,9 +17,9 @@ void setup_certificate(CLI::App& app, Context& c) {
   group->require_subcommand(1);
   CLI::App* cmd = group->add_subcommand("bundle",
                                         "issue the certificate of an erasure and write its evidence "
-                                        "bundle\n\n  kesu certificate bundle era-7c1e90b4 -o exit-2026");
+                                        "bundle\n\n  kesu certificate bundle era-7c1e90b4 -o exit-2026.zip");
   cmd->add_option("ERASURE", o->what, "erasure or certificate")->required();
-  cmd->add_option("-o,--out", o->out, "a new directory")->required();
+  cmd->add_option("-o,--out", o->out, "a new directory, or a new file whose name ends in .zip")->required();
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::write);
     std::string erasure = o->what.starts_with("cer-") ? v.find_certificate(o->what).erasure : o->what;
@@ -54,7 +54,7 @@ void setup_certificate(CLI::App& app, Context& c) {
   cmd = app.add_subcommand("verify",
                            "check an evidence bundle; needs no vault and no network\n\n  kesu verify "
                            "exit-2026 --trust bank-trust --object /mnt/old/0001.csv.kesu");
-  cmd->add_option("BUNDLE", o->verify.bundle)->required();
+  cmd->add_option("BUNDLE", o->verify.bundle, "directory or zip file")->required();
   cmd->add_option("--trust", o->verify.trust_file,
                   "whom you trust (default: kesu/trust in your configuration directory)");
   cmd->add_option("--require", o->verify.required_profile, "the bar: low, standard or high (default)");
@@ -73,7 +73,7 @@ void setup_certificate(CLI::App& app, Context& c) {
   cmd = group->add_subcommand(
       "propose",
       "what a bundle offers, as lines of a trust file: compare them with what you know from elsewhere");
-  cmd->add_option("BUNDLE", o->verify.bundle)->required();
+  cmd->add_option("BUNDLE", o->verify.bundle, "directory or zip file")->required();
   on_run(cmd, [&c, o] {
     std::string text = trust_proposal(o->verify.bundle);
     c.show(Json::object({{"trust", text}}), text);

@@ -152,12 +152,12 @@ void rehearse_certificate(Vault& vault, const std::string& erasure, const SavedC
   rehearse_bundle(source, erasure, vault.state().vault.vkey, head.note);
 }
 
-std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& directory) {
-  std::string id = found.id, path = absolute_path(directory);
+std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& where) {
+  std::string id = found.id, path = absolute_path(where);
   vault.rebuild();
   settle(vault);
   if (exists(path))
-    throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR");
+    throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR or FILE.zip");
   const ErasureRecord& e = vault.state().erasures.at(id);
   if (e.stage != "destroyed" && e.certificate.empty())
     throw Error(Code::state_refused,
@@ -182,7 +182,7 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   VaultSource source(vault.store(), b.size);
   finish_bundle(files, source, b.note);
   make_directories(dir_name(path));
-  write_bundle_directory(path, files);
+  write_bundle(path, files);
   return vault.state().erasures.at(id).certificate;
 }
 
@@ -202,10 +202,10 @@ std::string default_trust_file() {
 }
 
 namespace {
-// What cannot be a bundle is an invalid one, not a wrong command; a directory that is not there is.
-BundleFiles read_bundle(const std::string& directory) {
+// What cannot be a bundle is an invalid one, not a wrong command; a path where nothing is is one.
+BundleFiles bundle_at(const std::string& path) {
   try {
-    return read_bundle_directory(directory);
+    return read_bundle(path);
   } catch (const Error& e) {
     if (e.code() != Code::bad_input) throw;
     throw Error(Code::bundle_invalid, e.message())
@@ -230,9 +230,9 @@ VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {
     if (!open.back().ok()) throw file_error(errno, "open", path);
     options.objects.push_back({path, file_input(open.back().get())});
   }
-  return verify_bundle(read_bundle(request.bundle), trust, options);
+  return verify_bundle(bundle_at(request.bundle), trust, options);
 }
 
-std::string trust_proposal(const std::string& bundle) { return propose_trust(read_bundle(bundle)); }
+std::string trust_proposal(const std::string& bundle) { return propose_trust(bundle_at(bundle)); }
 
 }  // namespace kesu

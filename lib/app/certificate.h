@@ -8,11 +8,11 @@
 
 namespace kesu {
 
-// Issues the certificate when the erasure has none yet, then writes its bundle to `directory`. Interrupted,
-// the same command goes on: what was signed is kept and never signed twice. Returns the certificate's
-// identifier. Errors: state_refused (not destroyed yet), already_exists (something is at `directory`),
-// provider errors.
-std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const std::string& directory);
+// Issues the certificate when the erasure has none yet, then writes its bundle to `path`: a directory, or one
+// zip file where it ends in ".zip". Interrupted, the same command goes on: what was signed is kept and never
+// signed twice. Returns the certificate's identifier. Errors: state_refused (not destroyed yet),
+// already_exists (something is at `path`), provider errors.
+std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const std::string& path);
 
 // Before anything is destroyed, at `head`: would the ledger's reader count the request and the approvals, and
 // is every file there that the bundle will carry? Errors: approvals_missing; ledger_damaged, not_found naming

@@ -45,6 +45,15 @@ BundleFiles read_bundle_directory(const std::string& path);
 // is there, bad_input for a name that a bundle may not have, and what files throw.
 void write_bundle_directory(const std::string& path, const BundleFiles& files);
 
+// The same as one zip file: members stored, sorted by bytes, nothing that varies. A reader refuses, with
+// bad_input naming the part, what is not byte for byte what write_bundle_zip would write from its members.
+BundleFiles read_bundle_zip(const std::string& path);
+BundleFiles parse_bundle_zip(ByteView zip);
+void write_bundle_zip(const std::string& path, const BundleFiles& files);
+// Of either form: a path that ends in ".zip" is written as a zip file, a regular file is read as one.
+BundleFiles read_bundle(const std::string& path);
+void write_bundle(const std::string& path, const BundleFiles& files);
+
 // One line per file but MANIFEST and ledger/*: SHA-512, two spaces, path; sorted by path.
 std::string make_manifest(const BundleFiles& files);
 struct ManifestProblem {

@@ -10,22 +10,15 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "certificate/bundle.h"
+#include "certificate/bundle_impl.h"
 
 namespace kesu {
+
+using namespace bundle_place;
 
 namespace {
 
 constexpr std::string_view kFolders[] = {"approvals", "evidence", "inventory", "ledger", "trust"};
-
-Error refused(const std::string& name, const std::string& why) {
-  return Error(Code::bad_input, "bundle: " + name + " " + why);
-}
-
-std::string shown(std::string_view name) {
-  std::string out;
-  for (unsigned char c : name.substr(0, 200)) out += c >= 0x20 && c < 0x7f ? static_cast<char>(c) : '?';
-  return out;
-}
 
 struct Reading {
   BundleFiles files;
@@ -63,28 +56,6 @@ bool is_folder(std::string_view name) {
   for (std::string_view folder : kFolders)
     if (name == folder) return true;
   return false;
-}
-
-void remove_quietly(const std::string& path) {
-  std::error_code ignored;
-  std::filesystem::remove_all(path, ignored);
-}
-
-// Where the file system cannot refuse to replace by itself: a rename replaces no directory that has anything
-// in it.
-bool rename_new(const std::string& from, const std::string& to) {
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  return (errno == EINVAL || errno == ENOSYS) && rename(from.c_str(), to.c_str()) == 0;
-}
-
-// What a process that was killed left of the same bundle.
-void remove_parts_of_the_dead(const std::string& directory, const std::string& begin) {
-  for (const std::string& name : list_directory(directory)) {
-    if (!name.starts_with(begin)) continue;
-    std::string pid = name.substr(begin.size());
-    if (!pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos && !exists("/proc/" + pid))
-      remove_quietly(path_join(directory, name));
-  }
 }
 
 // All files, durable on return. They are below a directory that has no final name yet, so none needs a
@@ -130,32 +101,80 @@ BundleFiles read_bundle_directory(const std::string& path) {
 }
 
 void write_bundle_directory(const std::string& path, const BundleFiles& files) {
-  std::string target = absolute_path(path);
-  while (target.size() > 1 && target.back() == '/') target.pop_back();
-  if (exists(target))
-    throw Error(Code::already_exists, target + " is there already").next("give another name");
+  std::string target = new_target(path);
   for (const auto& [name, content] : files)
     if (std::string why = bundle_name_problem(name); !why.empty()) throw refused(shown(name), "is " + why);
-  std::string begin = "." + base_name(target) + ".part-";
-  std::string part = path_join(dir_name(target), begin + std::to_string(getpid()));
-  remove_parts_of_the_dead(dir_name(target), begin);
-  remove_quietly(part);
+  std::string part = part_of(target);
   try {
     make_directories(part);
     for (std::string_view folder : kFolders) make_directories(path_join(part, folder));
     write_files(part, files);
     for (std::string_view folder : kFolders) sync_directory(path_join(part, folder));
     sync_directory(part);
-    if (!rename_new(part, target)) {
-      if (errno == EEXIST || errno == ENOTEMPTY)
-        throw Error(Code::already_exists, target + " is there already").next("give another name");
-      throw file_error(errno, "rename", target);
-    }
+    settle(part, target);
   } catch (...) {
     remove_quietly(part);
     throw;
   }
+}
+
+namespace bundle_place {
+
+Error refused(const std::string& name, const std::string& why) {
+  return Error(Code::bad_input, "bundle: " + name + " " + why);
+}
+
+std::string shown(std::string_view name) {
+  std::string out;
+  for (unsigned char c : name.substr(0, 200)) out += c >= 0x20 && c < 0x7f ? static_cast<char>(c) : '?';
+  return out;
+}
+
+void remove_quietly(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+}
+
+std::string new_target(const std::string& path) {
+  std::string target = absolute_path(path);
+  while (target.size() > 1 && target.back() == '/') target.pop_back();
+  if (exists(target))
+    throw Error(Code::already_exists, target + " is there already").next("give another name");
+  return target;
+}
+
+std::string part_of(const std::string& target) {
+  std::string begin = "." + base_name(target) + ".part-", directory = dir_name(target);
+  for (const std::string& name : list_directory(directory)) {
+    if (!name.starts_with(begin)) continue;
+    std::string pid = name.substr(begin.size());
+    if (!pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos && !exists("/proc/" + pid))
+      remove_quietly(path_join(directory, name));
+  }
+  std::string part = path_join(directory, begin + std::to_string(getpid()));
+  remove_quietly(part);
+  return part;
+}
+
+void settle(const std::string& part, const std::string& target) {
+  bool renamed = renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0;
+  // Where the file system cannot refuse to replace by itself. A rename replaces no directory that has
+  // anything in it; a file it would replace, so that one is given a second name first.
+  if (!renamed && (errno == EINVAL || errno == ENOSYS)) {
+    struct stat st {};
+    if (lstat(part.c_str(), &st) == 0 && S_ISREG(st.st_mode))
+      renamed = link(part.c_str(), target.c_str()) == 0 && unlink(part.c_str()) == 0;
+    else
+      renamed = rename(part.c_str(), target.c_str()) == 0;
+  }
+  if (!renamed) {
+    if (errno == EEXIST || errno == ENOTEMPTY)
+      throw Error(Code::already_exists, target + " is there already").next("give another name");
+    throw file_error(errno, "rename", target);
+  }
   sync_directory(dir_name(target));
 }
+
+}  // namespace bundle_place
 
 }  // namespace kesu

@@ -4,6 +4,7 @@ import pathlib
 import re
 import shutil
 import sys
+import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
@@ -76,6 +77,26 @@ class Certificate(scenario.World):
         for claim in report["claims"]:
             self.assertEqual(sorted(claim), ["detail", "id", "least", "level", "rests_on"])
         self.assertTrue(report["limits"] and report["premises"])
+
+    def test_one_zip_file_is_the_same_bundle(self):
+        directory, one = self.verify(*LOW), self.elsewhere / "issued.zip"
+        one.unlink(missing_ok=True)
+        made = self.box.kesu("certificate", "bundle", self.certificate, "-o", one).json
+        self.assertEqual(made, {"certificate": self.certificate, "bundle": str(one)})
+        self.assertEqual(self.verify(*LOW, bundle=one) | {"as_of": 0}, directory | {"as_of": 0})
+        self.assertEqual(self.box.kesu("trust", "propose", one).json["trust"], self.trust.read_text())
+        before = one.read_bytes()
+        self.assertEqual(self.box.kesu("certificate", "bundle", self.certificate, "-o", one, code=3).json["error"]["code"], "already-exists")
+        self.assertEqual(one.read_bytes(), before)
+        with zipfile.ZipFile(one) as z:
+            self.assertEqual(z.namelist(), self.files())
+            for name in self.files():
+                if not name.startswith("ledger/"):  # which another checkpoint may have made longer
+                    self.assertEqual(z.read(name), (self.bundle / name).read_bytes(), name)
+        for bad in (before + b"\0", before[:-1], b"PK" + before, before.replace(b"plan.json", b"../an.txt")):
+            (self.elsewhere / "bad.zip").write_bytes(bad)
+            refused = self.verify(*LOW, bundle=self.elsewhere / "bad.zip", code=6)
+            self.assertEqual(refused["error"]["code"], "bundle-invalid")
 
     def test_seven_where_it_falls_short(self):
         for words, why in (((), "profile high asks"), (("--require", "low"), "TEST GRADE"),
