@@ -195,10 +195,16 @@ class Trier {
  public:
   Trier(Session& session, CK_OBJECT_HANDLE key, const ObjectSeen& seen, const WrappedKey& wrapped,
         ByteView aad)
-      : session_(session), key_(key), seen_(seen), wrapped_(wrapped), aad_(aad) {}
+      : session_(session), key_(key), seen_(seen), wrapped_(wrapped), aad_(aad) {
+    // All of it before the first trial: one that fails may take a new session, and the handle of what is not
+    // the token's goes with the old one.
+    aes_ = session_.number(key_, CKA_KEY_TYPE) == CKK_AES;
+    for (CK_ATTRIBUTE_TYPE flag : {CKA_DECRYPT, CKA_ENCRYPT, CKA_DERIVE, CKA_WRAP, CKA_UNWRAP})
+      if (session_.flag(key_, flag) == false) denied_.push_back(flag);
+  }
 
   std::vector<Trial> all() {
-    if (session_.number(key_, CKA_KEY_TYPE) != CKK_AES) {
+    if (!aes_) {
       note("").result = "not an AES key";
     } else if (wrapped_.algorithm != WrapAlg::aes256_gcm || wrapped_.nonce.size() != kNonce ||
                wrapped_.blob.size() <= kTag) {
@@ -213,7 +219,9 @@ class Trier {
 
  private:
   // What the token does not say of a key is tried.
-  bool may(CK_ATTRIBUTE_TYPE flag) { return session_.flag(key_, flag) != false; }
+  bool may(CK_ATTRIBUTE_TYPE flag) const {
+    return std::find(denied_.begin(), denied_.end(), flag) == denied_.end();
+  }
 
   Trial& note(std::string mechanism) {
     Trial& trial = trials_.emplace_back();
@@ -325,6 +333,8 @@ class Trier {
   const ObjectSeen& seen_;
   const WrappedKey& wrapped_;
   ByteView aad_;
+  bool aes_ = false;
+  std::vector<CK_ATTRIBUTE_TYPE> denied_;
   std::vector<Trial> trials_;
 };
 }  // namespace
@@ -339,8 +349,13 @@ std::vector<Trial> Pkcs11Provider::try_keys(const WrappedKey& wrapped, ByteView 
     demand_login("listing the keys to try");  // who is not logged in sees no keys
     for (size_t i = 0; i < found.size(); ++i) {
       ObjectSeen object_seen;
-      try {
+      const auto look = [&] {
         object_seen = seen(found[i]);
+        return Trier(session(), found[i], object_seen, wrapped, aad);
+      };
+      std::optional<Trier> trier;
+      try {
+        trier.emplace(look());
       } catch (const Error& e) {
         if (e.code() != Code::session_lost) throw;
         // A failed trial took a new session. What does not say that it is the token's, as an object whose
@@ -348,10 +363,9 @@ std::vector<Trial> Pkcs11Provider::try_keys(const WrappedKey& wrapped, ByteView 
         const auto again = session().find(what);
         if (again.size() != found.size()) throw;
         found = again;
-        object_seen = seen(found[i]);
+        trier.emplace(look());
       }
-      for (Trial& trial : Trier(session(), found[i], object_seen, wrapped, aad).all())
-        out.push_back(std::move(trial));
+      for (Trial& trial : trier->all()) out.push_back(std::move(trial));
     }
     return out;
   });

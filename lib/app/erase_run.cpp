@@ -11,6 +11,7 @@
 #include "app/clock_watch.h"
 #include "app/datasets.h"
 #include "app/erase.h"
+#include "app/inspection.h"
 #include "app/settle.h"
 #include "app/work_lock.h"
 #include "base/files.h"
@@ -185,19 +186,9 @@ void start(Run& run) {
   for (const std::string& p : run.providers()) {
     const ProviderRecord& provider = run.vault.state().providers.at(p);
     auto probed = run.vault.probe(provider, run.keys_at(p), samples_of(run, samples, p));
-    if (probed.report.control != ProbeAnswer::usable)
-      throw Error(Code::provider_unavailable,
-                  "provider " + provider.name +
-                      "'s control key does not answer: nothing can be shown about the others")
-          .cause(probed.report.error_message)
-          .next("kesu provider test " + provider.name);
-    for (const KeyRef& ref : run.keys_at(p))
-      if (const ProbeKey& k = probed.key(ref.version); k.answer != ProbeAnswer::usable)
-        throw Error(Code::key_mismatch,
-                    ref.version.brief() +
-                        " is not usable before its destruction, so its destruction could not be shown")
-            .cause(std::string(probe_text(k.answer)) + ": " + k.why)
-            .next("find out who touched it: kesu provider test " + provider.name);
+    std::vector<VersionRef> keys;
+    for (const KeyRef& ref : run.keys_at(p)) keys.push_back(ref.version);
+    demand_clear_before(run.vault, provider, probed, keys);
     inspections.push(Json::object({{"provider", p}, {"transcript", probed.evidence}}));
   }
   const Millis looked = run.vault.env().clock.now();  // the erasure starts after that, whoever sets the clock

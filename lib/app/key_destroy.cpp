@@ -4,6 +4,7 @@
 #include "app/actor.h"
 #include "app/census.h"
 #include "app/clock_watch.h"
+#include "app/inspection.h"
 #include "app/key_states.h"
 #include "app/keys.h"
 #include "app/settle.h"
@@ -65,19 +66,7 @@ Vault::Probed inspect(Vault& vault, const VersionRecord& v) {
 // It works, and so does the control key: only then is an absence afterwards a difference.
 std::string inspect_before(Vault& vault, const VersionRecord& v) {
   Vault::Probed probed = inspect(vault, v);
-  const ProviderRecord& provider = vault.state().providers.at(v.provider);
-  if (probed.report.control != ProbeAnswer::usable)
-    throw Error(
-        Code::provider_unavailable,
-        "provider " + provider.name + "'s control key does not answer: nothing can be shown about others")
-        .cause(probed.report.error_message)
-        .next("kesu provider test " + provider.name);
-  if (const ProbeKey& k = probed.key(v.version()); k.answer != ProbeAnswer::usable)
-    throw Error(Code::key_mismatch,
-                version_name(vault.state(), v) +
-                    " is not usable before its destruction, so its destruction could not be shown")
-        .cause(std::string(probe_text(k.answer)) + ": " + k.why)
-        .next("find out who touched it: kesu provider test " + provider.name);
+  demand_clear_before(vault, vault.state().providers.at(v.provider), probed, {v.version()});
   return probed.evidence;
 }
 

@@ -357,7 +357,9 @@ Vault::Probed Vault::probe(const ProviderRecord& record, const std::vector<KeyRe
     report = read_probe(transcript);
   }
   if (tracing()) trace_probe(transcript, std::chrono::steady_clock::now() - began);
-  Probed out{std::move(report), store_->put_blob(as_bytes(transcript.to_json().canonical()))};
+  std::string remains = would_remain(request, report);
+  Probed out{std::move(report), std::move(remains),
+             store_->put_blob(as_bytes(transcript.to_json().canonical()))};
   if (auto refusal = refusal_in(out.report, record.name)) remember_refusal(record.id, *refusal);
   return out;
 }

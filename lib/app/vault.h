@@ -76,6 +76,7 @@ class Vault {
   // Runs kesu-probe for one provider and keeps the transcript as evidence.
   struct Probed {
     ProbeReport report;    // judged from what the transcript recorded
+    std::string remains;   // of an inspection before: what would_remain() says
     std::string evidence;  // hex SHA-256 of the transcript
     const ProbeKey& key(const VersionRef& version) const;
   };

@@ -76,6 +76,11 @@ void judge_key(const ProbeRequest& request, const ProbeReport& report, const Key
 std::string judge_sample(const ProbeRequest& request, const ProbeReport& report, const ProbeSample& sample,
                          const std::vector<Trial>& by);
 
+// What would keep the keys of the request (those that wrap) from being shown absent afterwards if exactly
+// they were destroyed now: another object that opens what they protect, or that cannot be told from one of
+// them. "": nothing. `before`: the inspection before.
+std::string would_remain(const ProbeRequest& request, ProbeReport before);
+
 // Opens the provider, looks, tries, judges. Whatever goes wrong stands in the report: this never throws
 // Error. The fields about process and time are the caller's.
 ProbeReport inspect(ProviderFactory& factory, const ProbeRequest& request);

@@ -278,6 +278,37 @@ std::string judge_sample(const ProbeRequest& request, const ProbeReport& report,
   return "failed";
 }
 
+std::string would_remain(const ProbeRequest& request, ProbeReport report) {
+  const auto going = [&request](const ObjectSeen& object) {
+    return std::any_of(request.keys.begin(), request.keys.end(),
+                       [&object](const KeyRef& ref) { return carries(object, ref); });
+  };
+  for (const KeyRef& ref : request.keys)
+    if (int64_t n = count_carrying(report.enumeration, ref); n > 1)
+      return std::to_string(n) + " objects carry the label and id of " + ref.version.brief();
+  if (report.enumeration) std::erase_if(report.enumeration->objects, going);
+  const auto forget = [&going](std::vector<Trial>& by) {
+    std::erase_if(by, [&going](const Trial& trial) { return going(trial.object); });
+  };
+  for (ProbeKey& key : report.keys) forget(key.by);
+  for (ProbeSampleResult& sample : report.samples) forget(sample.by);
+  for (size_t i = 0; i < request.keys.size() && i < report.keys.size(); ++i) {
+    ProbeKey& key = report.keys[i];
+    if (signs(request.keys[i])) continue;
+    key.found = 0;
+    key.canary = "not-tried";
+    judge_key(request, report, request.keys[i], key);
+    if (key.answer != ProbeAnswer::absent) return key.version.brief() + ": " + key.why;
+  }
+  for (size_t i = 0; i < request.samples.size() && i < report.samples.size(); ++i) {
+    if (const std::string answer = judge_sample(request, report, request.samples[i], report.samples[i].by);
+        answer != "failed")
+      return "sample " + request.samples[i].id + " of " + request.samples[i].key.brief() + " would be " +
+             answer;
+  }
+  return "";
+}
+
 ProbeReport inspect(ProviderFactory& factory, const ProbeRequest& request) {
   ProbeReport report;
   report.program = kProbeProgram;

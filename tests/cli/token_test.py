@@ -159,9 +159,27 @@ class Token(scenario.World):
     def test_a_key_object_that_is_half_made(self):
         erasure = self.approved("loans-2019")
         path = self.half_made()
-        # Not a lost login: what cannot be tried is named, and nothing is called gone before it is removed.
-        error = self.run_erasure(erasure, code=5, error="outcome-unknown").json["error"]
+        # What cannot be tried would keep the end from being shown: it is named before anything is destroyed.
+        error = self.run_erasure(erasure, code=3, error="object-ambiguous").json["error"]
         self.assertIn("CKO_SECRET_KEY label ''", error["cause"])
+        self.assertEqual(self.stage(erasure), "approved")
+        self.assertEqual(self.opened(self.out), {"src/a": b"one", "src/b": b"two"})
+        path.unlink()
+        self.run_erasure(erasure)
+        self.assertEqual(self.stage(erasure), "destroyed")
+
+    def test_a_key_object_that_is_half_made_meanwhile(self):
+        erasure = self.approved("loans-2019")
+        command = self.box.kesu_command("erase", "run", erasure, "-y")
+        self.box.snapshot("approved")
+        calls, _, _ = harness_kill.traced(command, env=self.box.env)
+        unlink = next(c.ordinal for c in calls if c.name.startswith("unlink") and c.target.endswith(".object"))
+        self.box.restore("approved")
+        self.assertTrue(harness_kill.traced(command, at=unlink + 1, env=self.box.env)[1])
+        path = self.half_made()
+        # Not a lost login: what cannot be tried is named, and nothing is called gone before it is removed.
+        looked = self.run_erasure(erasure, code=5, error="outcome-unknown")
+        self.assertIn("CKO_SECRET_KEY label ''", looked.stderr)
         self.assertEqual(self.stage(erasure), "running")
         path.unlink()
         self.run_erasure(erasure)

@@ -299,6 +299,37 @@ TEST_F(ProbeRules, PresentUsableRefusedOrAnother) {
   EXPECT_EQ(answer(), ProbeAnswer::usable);  // needs no control
 }
 
+// What is told before a destruction is what would be told after it.
+TEST_F(ProbeRules, WhatWouldRemain) {
+  world_.keys.push_back(fake(1));
+  const auto remains = [this] { return would_remain(request_, report()); };
+  EXPECT_EQ(report().keys.at(0).answer, ProbeAnswer::usable);
+  EXPECT_EQ(remains(), "");
+  const World clear = world_;
+
+  const auto refused = [&](const std::string& why, const std::function<void()>& change) {
+    change();
+    EXPECT_EQ(report().keys.at(0).answer, ProbeAnswer::usable) << why;
+    EXPECT_NE(remains().find(why), std::string::npos) << why << " / " << remains();
+    world_ = clear;
+  };
+  refused("could not be tried", [this] {
+    world_.keys[0].otherwise = TrialOutcome::not_tried;
+    world_.keys[0].object.check_value = "";
+  });
+  refused("relabelled", [this] { world_.keys[0].material = 1; });
+  refused("its label is on another object", [this] {
+    world_.keys.push_back({{"CKO_DATA", "", wrap_ref(1).label, {}, ""}, 0});
+  });
+  refused("2 objects carry", [this] { world_.keys.push_back(fake(1)); });
+  refused("not all objects", [this] { world_.complete = false; });
+  EXPECT_EQ(remains(), "");
+
+  // Of two that go, neither is in the other's way.
+  request_.keys.push_back(wrap_ref(2));
+  EXPECT_EQ(remains(), "");
+}
+
 TEST_F(ProbeRules, AReaderBelievesTheRecordNotTheWord) {
   ProbeTranscript transcript{request_.to_json(), report().to_json(), 0, "", false};
   EXPECT_EQ(read_probe(transcript).keys.at(0).answer, ProbeAnswer::absent);
