@@ -45,7 +45,9 @@ Sealer::Sealer(Vault& vault, const SealTarget& target, SealResult& result, Progr
       remove_file(path_join(target_.out, hex(o.bytes()) + ".kesu"));
 }
 
-Sealer::~Sealer() { wait(); }
+Sealer::~Sealer() {
+  if (running_.thread.joinable()) running_.thread.join();
+}
 
 void Sealer::end() {
   drain();

@@ -1,6 +1,7 @@
 // Batches of files into a dataset: intended, sealed by all processors, made durable, recorded. For lib/app
 // itself; the use case stands in sealing.h.
 #pragma once
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -64,6 +65,7 @@ class Sealer {
     std::shared_ptr<const Secret> key;
     std::string key_id;
     std::exception_ptr ends;  // what ended it early
+    std::chrono::steady_clock::time_point began;
     std::thread thread;
   };
   DatasetRecord& dataset();
@@ -74,13 +76,14 @@ class Sealer {
   void make_dataset_key();
   void begin();
   size_t begin_batch(std::vector<Item> items);
-  Running wait();
-  [[noreturn]] void finish_and_throw(Running& batch);
+  std::exception_ptr wait();
+  [[noreturn]] void finish_and_throw(const std::exception_ptr& ends);
   void intend(const BatchId& batch, std::vector<Item>& items);
   void seal_items(std::vector<Item>& items, const VersionRef& version);
   void seal_item(Item& item, const VersionRef& version, unsigned worker, Crew& crew,
                  std::vector<std::vector<Item*>>& by_lane);
-  void finish(Running& batch);
+  void finish();
+  void record(Running& batch);
 
   Vault& vault_;
   const SealTarget& target_;
@@ -96,6 +99,7 @@ class Sealer {
   std::vector<Item> batch_;
   uint64_t batch_bytes_ = 0;
   Running running_;
+  std::vector<Running> sealed_;  // under their final names, not known to be durable
   VersionRef version_;
   KeyRef ref_;
   Provider* provider_ = nullptr;

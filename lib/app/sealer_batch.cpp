@@ -16,6 +16,9 @@ namespace kesu {
 namespace {
 // From here on all processors work at one file; below, each has its own.
 constexpr uint64_t kLarge = 8u << 20;
+// So many batches share one sync, unless the first of them began so long ago.
+constexpr size_t kTogether = 8;
+constexpr std::chrono::seconds kAtTheLatest(1);
 }  // namespace
 
 void Sealer::begin() {
@@ -72,10 +75,9 @@ void Sealer::make_dataset_key() {
 }
 
 // Begins to seal as many of them as the key version may still wrap, one at least; returns how many. Meanwhile
-// the batch before is made durable and recorded.
+// the batches before are made durable and recorded, when there are enough of them.
 size_t Sealer::begin_batch(std::vector<Item> items) {
-  Running before = wait();
-  if (before.ends) finish_and_throw(before);
+  if (const std::exception_ptr ends = wait()) finish_and_throw(ends);
   holder_.keep();
   Running now;
   now.batch = vault_.env().random.id<BatchId>();
@@ -90,8 +92,7 @@ size_t Sealer::begin_batch(std::vector<Item> items) {
       }
     }
   } catch (const Error&) {
-    before.ends = std::current_exception();
-    finish_and_throw(before);
+    finish_and_throw(std::current_exception());
   }
   const VersionRecord& version = *vault_.state().version(version_.str());
   lanes_->allow(version, ProcessFor::opening);
@@ -100,6 +101,7 @@ size_t Sealer::begin_batch(std::vector<Item> items) {
   now.key = key_;
   now.key_id = key_id_;
   now.items = std::move(items);
+  now.began = std::chrono::steady_clock::now();
   running_ = std::move(now);
   const size_t taken = running_.items.size();
   const auto work = [this] {
@@ -114,28 +116,32 @@ size_t Sealer::begin_batch(std::vector<Item> items) {
   } catch (const std::system_error&) {  // no thread to be had: one after the other, then
     work();
   }
-  finish(before);
+  if (sealed_.size() >= kTogether ||
+      (!sealed_.empty() && std::chrono::steady_clock::now() - sealed_.front().began >= kAtTheLatest))
+    finish();
   return taken;
 }
 
-// The batch under work, when all its files are sealed; empty where there is none. After it no lane runs.
-Sealer::Running Sealer::wait() {
+// Until the batch under work is sealed, where there is one; what ended it early, if anything. After it no lane
+// runs.
+std::exception_ptr Sealer::wait() {
   if (running_.thread.joinable()) running_.thread.join();
-  return std::exchange(running_, Running());
+  Running last = std::exchange(running_, Running());
+  const std::exception_ptr ends = last.ends;
+  if (!last.items.empty()) sealed_.push_back(std::move(last));
+  return ends;
 }
 
 void Sealer::drain() {
-  Running last = wait();
-  if (last.ends) finish_and_throw(last);
-  finish(last);
+  if (const std::exception_ptr ends = wait()) finish_and_throw(ends);
+  finish();
 }
 
 // What was sealed is recorded; what ended the sealing is the error, also where recording fails, too: then the
-// batch stays a question that is settled later.
-void Sealer::finish_and_throw(Running& batch) {
-  const std::exception_ptr ends = batch.ends;
+// batches stay questions that are settled later.
+void Sealer::finish_and_throw(const std::exception_ptr& ends) {
   try {
-    finish(batch);
+    finish();
   } catch (const Error&) {
   }
   std::rethrow_exception(ends);
@@ -229,10 +235,21 @@ void Sealer::seal_item(Item& item, const VersionRef& version, unsigned worker, C
   ++progress_.files;
 }
 
-// Durable first, then said: one sync for the whole batch, the segment, the entry.
-void Sealer::finish(Running& batch) {
+// Durable first, then said: one sync for all of them, then each one's segment and entry.
+void Sealer::finish() {
+  std::vector<Running> batches = std::exchange(sealed_, {});
+  const auto has_objects = [](const Running& b) {
+    return std::any_of(b.items.begin(), b.items.end(), [](const Item& i) { return i.done; });
+  };
+  if (target_.out != "-" && std::any_of(batches.begin(), batches.end(), has_objects)) {
+    const Fd out(::open(target_.out.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", target_.out);
+  }
+  for (Running& b : batches) record(b);
+}
+
+void Sealer::record(Running& batch) {
   std::vector<Item>& items = batch.items;
-  if (items.empty()) return;
   std::vector<SegmentObject> done;
   int64_t bytes = 0;
   for (Item& i : items) {
@@ -257,10 +274,6 @@ void Sealer::finish(Running& batch) {
                         {{"why", "none of its files could be sealed"}, {"removed", Json(Json::Array{})}})}},
                   {batch.batch.str()});
     return;
-  }
-  if (target_.out != "-") {
-    const Fd out(::open(target_.out.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", target_.out);
   }
   const SegmentHeader header{vault_.id(), target_.dataset, batch.batch, *DatasetKeyId::parse(batch.key_id)};
   Event event = seal_done(vault_, header, done, *batch.key, bytes, batch.version.str(), dataset(), false);
