@@ -11,7 +11,9 @@ inline constexpr std::string_view kContentType = "1.2.840.113549.1.9.3";
 inline constexpr std::string_view kMessageDigest = "1.2.840.113549.1.9.4";
 inline constexpr std::string_view kSigningTime = "1.2.840.113549.1.9.5";
 inline constexpr std::string_view kSigningCertificateV2 = "1.2.840.113549.1.9.16.2.47";
+inline constexpr std::string_view kSigningCertificate = "1.2.840.113549.1.9.16.2.12";
 inline constexpr std::string_view kTimeStampToken = "1.2.840.113549.1.9.16.2.14";
+inline constexpr std::string_view kTstInfo = "1.2.840.113549.1.9.16.1.4";
 
 inline constexpr size_t kMaxCertificates = 32;
 inline constexpr size_t kMaxAttributes = 32;
@@ -19,6 +21,7 @@ inline constexpr size_t kMaxAttributes = 32;
 // Views into the DER that it was read from; each is a whole element unless said otherwise.
 struct Signed {
   ByteView digest_algorithms;  // content of the SET
+  ByteView content;            // of a time-stamp token: the TSTInfo, whole
   std::vector<ByteView> certificates;
   ByteView before_signers;  // from the version to just before the signerInfos, as they stand
   int signers = 0;
@@ -30,8 +33,11 @@ struct Signed {
   ByteView unsigned_attributes;  // content of [1], empty if absent
 };
 
+// detached: version 1, id-data, content absent (RFC 5652 §5.1). token: version 3, a TSTInfo inside (RFC 3161
+// §2.4.2).
+enum class Kind { detached, token };
 // Throws Error bad_input naming the field. With other than one signer only what stands before them is filled.
-Signed read_signed(ByteView der);
+Signed read_signed(ByteView der, Kind kind = Kind::detached);
 
 struct Attribute {
   std::string oid;
@@ -40,5 +46,12 @@ struct Attribute {
 };
 // Throws Error bad_input for more than kMaxAttributes.
 std::vector<Attribute> read_attributes(ByteView content, std::string_view field);
+// The one value of a signed attribute; nullptr when absent. Twice, or with other than one value: Error
+// bad_input.
+const der::Element* single(const std::vector<Attribute>& attributes, std::string_view oid,
+                           std::string_view name);
+// Whether a signing certificate attribute names `cert` first: SigningCertificateV2 (RFC 5035 §3), or `v1`
+// SigningCertificate (RFC 2634 §5.4), whose hash is SHA-1.
+bool names_certificate(const der::Element& value, const Certificate& cert, bool v1 = false);
 
 }  // namespace kesu::cms

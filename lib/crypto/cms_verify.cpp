@@ -1,9 +1,12 @@
-// Reading and verifying detached signatures.
+// Reading and verifying detached signatures, and what time-stamp tokens share with them.
+#include <openssl/evp.h>
+
 #include <algorithm>
 
 #include "base/error.h"
 #include "crypto/algid_impl.h"
 #include "crypto/cms_impl.h"
+#include "crypto/openssl_impl.h"
 
 namespace kesu {
 
@@ -40,9 +43,22 @@ void read_signer(Signed& out, der::Reader set) {
   if (in.at(der::context(1))) out.unsigned_attributes = in.next(der::context(1), "unsigned attributes");
   in.end("SignerInfo");
 }
+
+ByteView encapsulated(const der::Element& info) {
+  der::Reader outer(info.whole, kWhat);
+  der::Reader in = outer.enter(der::kSequence, "encapsulated content");
+  must_be(in.next("encapsulated content").whole, der::oid(kTstInfo), in, "encapsulated content",
+          "is no time-stamp's (id-ct-TSTInfo)");
+  der::Reader explicit_ = in.enter(der::context(0), "encapsulated content");
+  in.end("encapsulated content");
+  const ByteView content = explicit_.next(der::kOctetString, "encapsulated content");
+  explicit_.end("encapsulated content");
+  return content;
+}
 }  // namespace
 
-Signed read_signed(ByteView der) {
+Signed read_signed(ByteView der, Kind kind) {
+  const bool token = kind == Kind::token;
   Signed out;
   der::Reader all(der, kWhat);
   if (der.size() > kMaxCms) all.bad("the signature", "is larger than 1 MiB");
@@ -55,12 +71,16 @@ Signed read_signed(ByteView der) {
   explicit_.end("SignedData");
 
   const der::Element version = in.next("version");
-  must_be(version.whole, der::integer(1), in, "version", "is not 1");
+  must_be(version.whole, der::integer(token ? 3 : 1), in, "version", token ? "is not 3" : "is not 1");
   out.digest_algorithms = in.next(der::kSet, "digest algorithms");
   der::Element last = in.next("encapsulated content");
-  // Nothing may stand behind the type: the content is detached.
-  must_be(last.whole, der::seq({der::oid(kData)}), in, "encapsulated content",
-          "is not id-data with its content absent");
+  if (token) {
+    out.content = encapsulated(last);
+  } else {
+    // Nothing may stand behind the type: the content is detached.
+    must_be(last.whole, der::seq({der::oid(kData)}), in, "encapsulated content",
+            "is not id-data with its content absent");
+  }
   if (in.at(der::context(0))) {
     last = in.next("certificates");
     for (der::Reader certs(last.content, kWhat); !certs.done();) {
@@ -96,13 +116,6 @@ std::vector<Attribute> read_attributes(ByteView content, std::string_view field)
   return out;
 }
 
-}  // namespace cms
-
-using namespace cms;
-
-namespace {
-// The one value of a signed attribute; nullptr when absent. Twice, or with other than one value: Error
-// bad_input.
 const der::Element* single(const std::vector<Attribute>& attributes, std::string_view oid,
                            std::string_view name) {
   const der::Element* found = nullptr;
@@ -115,19 +128,28 @@ const der::Element* single(const std::vector<Attribute>& attributes, std::string
   return found;
 }
 
-// SigningCertificateV2 (RFC 5035 §3): the first certificate named must be the signer's.
-bool names_certificate(const der::Element& value, const Certificate& cert) {
+namespace {
+Bytes sha1(ByteView data) {
+  Bytes out(20);
+  unsigned size = 0;
+  ossl::check(EVP_Digest(data.data(), data.size(), out.data(), &size, EVP_sha1(), nullptr), "SHA-1");
+  return out;
+}
+}  // namespace
+
+bool names_certificate(const der::Element& value, const Certificate& cert, bool v1) {
   der::Reader outer(value.whole, "CMS");
   der::Reader in = outer.enter(der::kSequence, "signing-certificate-v2");
   der::Reader list = in.enter(der::kSequence, "signing-certificate-v2");
   der::Reader id = list.enter(der::kSequence, "signing-certificate-v2");
   HashAlg alg = HashAlg::sha256;
-  if (id.at(der::kSequence)) {
+  if (!v1 && id.at(der::kSequence)) {
     const auto named = algid::parse_digest(id.next("signing-certificate-v2 hash algorithm").whole);
     if (!named) return false;
     alg = *named;
   }
-  if (!std::ranges::equal(id.next(der::kOctetString, "signing-certificate-v2 hash"), hash(alg, cert.der)))
+  if (!std::ranges::equal(id.next(der::kOctetString, "signing-certificate-v2 hash"),
+                          v1 ? sha1(cert.der) : hash(alg, cert.der)))
     return false;
   if (id.done()) return true;
   der::Reader issuer_serial = id.enter(der::kSequence, "signing-certificate-v2 issuer");
@@ -139,6 +161,11 @@ bool names_certificate(const der::Element& value, const Certificate& cert) {
                             cert.serial_der);
 }
 
+}  // namespace cms
+
+using namespace cms;
+
+namespace {
 // Fills `out`; gives the reason for refusing, empty if there is none.
 std::string refusal(ByteView content, ByteView der, CmsCheck& out) {
   const Signed parts = read_signed(der);

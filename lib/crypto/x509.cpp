@@ -95,7 +95,7 @@ std::optional<uint32_t> key_usage_of(X509* cert) {
   return out;
 }
 
-std::vector<std::string> extended_usage(X509* cert) {
+std::vector<std::string> extended_usage(X509* cert, bool& is_critical) {
   std::vector<std::string> out;
   int critical = 0;
   auto* list =
@@ -110,6 +110,7 @@ std::vector<std::string> extended_usage(X509* cert) {
     out.emplace_back(text);
   }
   EXTENDED_KEY_USAGE_free(list);
+  is_critical = critical == 1;
   return out;
 }
 
@@ -152,7 +153,7 @@ Certificate Certificate::parse(ByteView der) {
   out.self_signed = signed_by_itself(cert.get());
   out.is_ca = (X509_get_extension_flags(cert.get()) & EXFLAG_CA) != 0;
   out.key_usage = key_usage_of(cert.get());
-  out.extended_key_usage = extended_usage(cert.get());
+  out.extended_key_usage = extended_usage(cert.get(), out.extended_key_usage_critical);
   return out;
 }
 

@@ -33,6 +33,7 @@ struct Certificate {
   bool is_ca = false;
   std::optional<uint32_t> key_usage;            // bits as above; absent: any
   std::vector<std::string> extended_key_usage;  // dotted OIDs; empty: any
+  bool extended_key_usage_critical = false;
 
   // Exactly one certificate in DER. Throws Error bad_input.
   static Certificate parse(ByteView der);
