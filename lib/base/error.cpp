@@ -72,6 +72,8 @@ constexpr Row kRows[] = {
     {Code::out_of_memory, "out-of-memory", Exit::failed},
     {Code::memory_lock, "memory-lock", Exit::failed},
     {Code::not_covered, "not-covered", Exit::incomplete},
+    {Code::network_unavailable, "network-unavailable", Exit::unavailable},
+    {Code::time_unavailable, "time-unavailable", Exit::unavailable},
     {Code::partial, "partial", Exit::partial},
 };
 const Row& row(Code code) {

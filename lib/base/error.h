@@ -86,6 +86,8 @@ enum class Code {
   out_of_memory,
   memory_lock,  // a secret could not be kept out of swap
   not_covered,  // a file that no inventory lists
+  network_unavailable,
+  time_unavailable,  // no time-stamp authority gave an answer that counts
   partial,
 };
 
