@@ -27,6 +27,11 @@ constexpr std::string_view kCheckpointB = "ledger/checkpoint-b";
 constexpr std::string_view kConsistency = "ledger/consistency";
 constexpr std::string_view kSigner = "trust/signer.pem";
 constexpr std::string_view kLedgerKey = "trust/ledger.vkey";
+// Time-stamps and what authorities' chains they bring. What is over checkpoint B came after MANIFEST.
+constexpr std::string_view kSignatureStamp = "time/certificate.json.p7s.tsr";
+constexpr std::string_view kCheckpointStamp = "time/checkpoint-b.tsr";
+constexpr std::string_view kCheckpointStampChain = "time/checkpoint-b.pem";
+constexpr std::string_view kStampChain = "trust/tsa.pem";
 constexpr std::string_view kManifest = "MANIFEST";
 constexpr std::string_view kReadme = "README.txt";
 }  // namespace bundle
@@ -54,7 +59,8 @@ void write_bundle_zip(const std::string& path, const BundleFiles& files);
 BundleFiles read_bundle(const std::string& path);
 void write_bundle(const std::string& path, const BundleFiles& files);
 
-// One line per file but MANIFEST and ledger/*: SHA-512, two spaces, path; sorted by path.
+// One line per file but MANIFEST, ledger/* and time/checkpoint-b.*: SHA-512, two spaces, path; sorted by
+// path.
 std::string make_manifest(const BundleFiles& files);
 struct ManifestProblem {
   std::string path, what;

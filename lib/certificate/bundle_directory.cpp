@@ -18,7 +18,7 @@ using namespace bundle_place;
 
 namespace {
 
-constexpr std::string_view kFolders[] = {"approvals", "evidence", "inventory", "ledger", "trust"};
+constexpr std::string_view kFolders[] = {"approvals", "evidence", "inventory", "ledger", "time", "trust"};
 
 struct Reading {
   BundleFiles files;
@@ -100,6 +100,13 @@ BundleFiles read_bundle_directory(const std::string& path) {
   return std::move(reading.files);
 }
 
+namespace {
+bool has_folder(const BundleFiles& files, std::string_view folder) {
+  auto it = files.lower_bound(std::string(folder) + "/");
+  return it != files.end() && it->first.starts_with(std::string(folder) + "/");
+}
+}  // namespace
+
 void write_bundle_directory(const std::string& path, const BundleFiles& files) {
   std::string target = new_target(path);
   for (const auto& [name, content] : files)
@@ -107,9 +114,12 @@ void write_bundle_directory(const std::string& path, const BundleFiles& files) {
   std::string part = part_of(target);
   try {
     make_directories(part);
-    for (std::string_view folder : kFolders) make_directories(path_join(part, folder));
+    std::vector<std::string_view> folders;  // `time` only where there is something in it
+    for (std::string_view folder : kFolders)
+      if (folder != "time" || has_folder(files, folder)) folders.push_back(folder);
+    for (std::string_view folder : folders) make_directories(path_join(part, folder));
     write_files(part, files);
-    for (std::string_view folder : kFolders) sync_directory(path_join(part, folder));
+    for (std::string_view folder : folders) sync_directory(path_join(part, folder));
     sync_directory(part);
     settle(part, target);
   } catch (...) {

@@ -28,7 +28,10 @@ bool is_statement(std::string_view name) {
   return (action == "request" || action == "approve") && OperatorId::parse(name.substr(dot + 1));
 }
 
-bool in_manifest(std::string_view path) { return path != bundle::kManifest && !path.starts_with("ledger/"); }
+bool in_manifest(std::string_view path) {
+  return path != bundle::kManifest && path != bundle::kCheckpointStamp &&
+         path != bundle::kCheckpointStampChain && !path.starts_with("ledger/");
+}
 
 }  // namespace
 
@@ -36,7 +39,8 @@ std::string bundle_name_problem(std::string_view path) {
   using namespace bundle;
   for (std::string_view known :
        {kCertificate, kSignature, kPlan, kGenesis, kAllowedSigners, kHeaders, kBodies, kCheckpointA,
-        kCheckpointB, kConsistency, kSigner, kLedgerKey, kManifest, kReadme})
+        kCheckpointB, kConsistency, kSigner, kLedgerKey, kManifest, kReadme, kSignatureStamp,
+        kCheckpointStamp, kCheckpointStampChain, kStampChain})
     if (path == known) return {};
   size_t slash = path.find('/');
   std::string_view folder = path.substr(0, slash);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "certificate/dossier_impl.h"
+#include "crypto/cms.h"
 
 namespace kesu::dossier {
 
@@ -13,9 +14,10 @@ namespace kesu::dossier {
 constexpr std::string_view kSoftKind = "soft";
 
 // `witnesses`: how many cosignatures of checkpoint B verify to keys that the reader trusts; `witness_quorum`
-// how many the reader wants.
+// how many the reader wants. Stamped: by authorities whom the reader trusts.
 struct ReaderEvidence {
   int64_t witnesses = 0, witness_quorum = 1;
+  bool signature_stamped = false, checkpoint_b_stamped = false;
 };
 std::set<std::string> conditions_of(const Dossier& d, const ReaderEvidence& reader = {});
 
@@ -24,6 +26,16 @@ void scope_conditions(const Dossier& d, std::set<std::string>& out);
 void key_conditions(const Dossier& d, std::set<std::string>& out);
 void inspection_conditions(const Dossier& d, std::set<std::string>& out);
 void people_conditions(const Dossier& d, std::set<std::string>& out);
+
+// Reads the time-stamps, holds the host's times against theirs (findings for what is wrong), and says which
+// the reader's `anchors` (DER) bear out. `cms`: what verify_detached said of the signature; `issued` of the
+// certificate, where it has one.
+void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
+                 const std::vector<Bytes>& anchors, ReaderEvidence& reader);
+// Host times may be later than a token's time by its accuracy and this; more contradicts it.
+constexpr Millis kStampSlack = 60'000;
+// The time of the trusted token over certificate.json.p7s, if both tokens over the signature are trusted.
+std::optional<Millis> stamped_at(const Dossier& d);
 
 // Why a version that was destroyed before this erasure began does not count as shown to be gone; empty when
 // its own two inspections show it. `key` was destroyed before.

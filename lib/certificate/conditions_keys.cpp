@@ -163,6 +163,8 @@ std::set<std::string> conditions_of(const Dossier& d, const ReaderEvidence& read
   people_conditions(d, out);
   if (reader.witness_quorum > 0 && reader.witnesses >= reader.witness_quorum)
     out.insert("checkpoint-b-witnessed");
+  if (reader.signature_stamped) out.insert("signature-stamped");
+  if (reader.checkpoint_b_stamped) out.insert("checkpoint-b-stamped");
   return out;
 }
 

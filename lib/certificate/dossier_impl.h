@@ -16,6 +16,7 @@
 #include "certificate/grade.h"
 #include "crypto/note.h"
 #include "crypto/sshsig.h"
+#include "crypto/timestamp.h"
 #include "crypto/x509.h"
 #include "erasure/kill_set.h"
 #include "erasure/statement.h"
@@ -167,6 +168,16 @@ struct Inspection {
   std::optional<Probe> before, after;
 };
 
+// A good time-stamp of the bundle; what is wrong with others is a finding.
+struct StampFacts {
+  enum class Over { signature, signature_file, checkpoint_b };
+  Over over = Over::signature;
+  std::string part;  // the file that it lies in
+  TimestampCheck token;
+  bool trusted = false;  // its authority's chain ends at an anchor of the reader
+  std::string why;       // else why not
+};
+
 struct Dossier {
   const BundleFiles* files = nullptr;
   Findings findings;
@@ -216,6 +227,7 @@ struct Dossier {
   std::set<std::string>
       removed_by_others;  // objects that the enumeration after does not show though kesu left them
   int64_t samples = 0;
+  std::vector<StampFacts> stamps;  // of a whole bundle, by the verifier (conditions_time.cpp)
 
   std::optional<ByteView> file(std::string_view path) const;
   const Json* body(uint64_t seq) const;

@@ -11,6 +11,7 @@
 #include "certificate/verify.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
+#include "crypto/timestamp.h"
 #include "ledger/tree.h"
 
 namespace kesu {
@@ -175,6 +176,24 @@ void add_signature(BundleFiles& files, ByteView cms) {
   files[std::string(bundle::kSignature)] = to_bytes(cms);
 }
 
+void add_stamp(BundleFiles& files, ByteView answer, std::string_view chain) {
+  const Bytes& signature = file_of(files, bundle::kSignature);
+  const TimestampAnswer got = parse_timestamp_answer(answer);
+  const TimestampCheck check = verify_timestamp(got.token, {.data = signature});
+  if (!check.ok)
+    throw Error(Code::bad_input, "the time-stamp over certificate.json.p7s is not good").cause(check.reason);
+  if (verify_detached(file_of(files, bundle::kCertificate), signature).timestamps.empty())
+    throw Error(Code::bad_input, "certificate.json.p7s has no time-stamp inside");
+  files[std::string(bundle::kSignatureStamp)] = to_bytes(answer);
+  put_text(files, bundle::kStampChain, chain);
+  put_text(files, bundle::kReadme, to_text(file_of(files, bundle::kReadme)) + readme_stamps());
+}
+
+void add_checkpoint_stamp(BundleFiles& files, ByteView answer, std::string_view chain) {
+  files[std::string(bundle::kCheckpointStamp)] = to_bytes(answer);
+  put_text(files, bundle::kCheckpointStampChain, chain);
+}
+
 Event seal_manifest(BundleFiles& files) {
   const Bytes& certificate = file_of(files, bundle::kCertificate);
   const Bytes& signature = file_of(files, bundle::kSignature);
@@ -192,6 +211,9 @@ Event seal_manifest(BundleFiles& files) {
   event.body = Json::object({{"certificate", hex(sha256(certificate))},
                              {"signature", hex(sha256(signature))},
                              {"manifest", hex(sha256(as_bytes(manifest)))}});
+  if (auto stamp = files.find(std::string(bundle::kSignatureStamp)); stamp != files.end())
+    event.body.set("time", Json::object({{"signature", hex(sha256(stamp->second))},
+                                         {"authority", hex(sha256(file_of(files, bundle::kStampChain)))}}));
   return event;
 }
 

@@ -1,5 +1,6 @@
 // Making a bundle (docs/spec/certificate.md). Order, without circles: draft → sign certificate.json →
-// MANIFEST → append certificate-issued → checkpoint B → finish. Pure but for what the source reads.
+// time-stamp the signature inside, then its file → MANIFEST → append certificate-issued → checkpoint B →
+// time-stamp that → finish. Pure but for what the source reads.
 #pragma once
 #include <string>
 
@@ -34,6 +35,12 @@ BundleFiles draft_bundle(LedgerSource& source, const IssueRequest& request);
 
 // The detached CMS over certificate.json (crypto/cms.h). Throws signature_bad when it does not verify.
 void add_signature(BundleFiles& files, ByteView cms);
+// Before MANIFEST: the authority's answer (TimeStampResp) over certificate.json.p7s, which has a time-stamp
+// inside already, and the chains of both authorities as PEM. Throws bad_input where it is not good or no
+// token is inside.
+void add_stamp(BundleFiles& files, ByteView answer, std::string_view chain);
+// After it, with checkpoint B in its place by finish_bundle: the answer over B, and its authority's chain.
+void add_checkpoint_stamp(BundleFiles& files, ByteView answer, std::string_view chain);
 // Writes MANIFEST and gives the entry to append: certificate-issued with its SHA-512.
 Event seal_manifest(BundleFiles& files);
 // Replaces the draft's ledger files by those of the ledger with that entry; `checkpoint` is B. What a reader

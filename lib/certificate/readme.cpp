@@ -30,4 +30,17 @@ std::string readme_text(const std::string& certificate, const std::string& organ
          "know from elsewhere that they are the organisation's.\n";
 }
 
+std::string readme_stamps() {
+  return "\nThe signature is time-stamped (RFC 3161), inside and as a file; so is ledger/checkpoint-b where "
+         "time/checkpoint-b.tsr is.\n"
+         "With the root certificate of an authority that you trust in ROOT.pem:\n\n"
+         "    openssl ts -verify -data certificate.json.p7s -in time/certificate.json.p7s.tsr \\\n"
+         "        -CAfile ROOT.pem -untrusted trust/tsa.pem\n"
+         "    openssl ts -verify -data ledger/checkpoint-b -in time/checkpoint-b.tsr \\\n"
+         "        -CAfile ROOT.pem -untrusted time/checkpoint-b.pem\n"
+         "    openssl ts -reply -text -in time/certificate.json.p7s.tsr         # when, and by whom\n\n"
+         "Once the authority's own certificate has ended, add -attime with the token's time as seconds "
+         "since 1970.\n";
+}
+
 }  // namespace kesu

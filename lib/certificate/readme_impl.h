@@ -5,5 +5,7 @@
 namespace kesu {
 
 std::string readme_text(const std::string& certificate, const std::string& organisation);
+// What is added where there are time-stamps.
+std::string readme_stamps();
 
 }  // namespace kesu

@@ -158,6 +158,29 @@ Reason origin(const Dossier& d) {
   return out;
 }
 
+// "2026-11-21T09:12:00.000Z, by CN=…" of the first trusted token over that.
+std::string stamp_text(const Dossier& d, StampFacts::Over over) {
+  for (const StampFacts& s : d.stamps)
+    if (s.over == over && s.trusted) return utc_text(s.token.time) + ", by " + s.token.authority->subject;
+  return "";
+}
+
+// The issuer, who has no reader's anchors, says neither: a level that is higher here may say more
+// (docs/spec).
+Reason logged(const Dossier& d, const std::set<std::string>& conditions) {
+  Reason out{{"checkpoints of " + d.a.origin}, ""};
+  if (conditions.contains("headers-complete") && conditions.contains("checkpoints-signed") &&
+      conditions.contains("checkpoint-b-stamped"))
+    out.detail = "checkpoint B stamped at " + stamp_text(d, StampFacts::Over::checkpoint_b);
+  return out;
+}
+
+Reason dated(const Dossier& d, const std::set<std::string>& conditions) {
+  if (!conditions.contains("signature-stamped")) return {};
+  return {{"time-stamps over the signature"},
+          "stamped at " + stamp_text(d, StampFacts::Over::signature_file)};
+}
+
 }  // namespace
 
 Reason reason_for(const Dossier& d, const std::string& claim, const std::set<std::string>& conditions) {
@@ -175,7 +198,8 @@ Reason reason_for(const Dossier& d, const std::string& claim, const std::set<std
   if (claim == "irreversible") return {{"the provider's answers after destruction"}, ""};
   if (claim == "verified-gone") return inspected(d);
   if (claim == "authorised") return authorised(d);
-  if (claim == "logged") return {{"checkpoints of " + d.a.origin}, ""};
+  if (claim == "logged") return logged(d, conditions);
+  if (claim == "dated") return dated(d, conditions);
   return {};
 }
 

@@ -31,6 +31,13 @@ std::string exception_line(const DisclosedException& e) {
   return out + ": " + plain(e.reason) + " (approved by " + plain(e.approver) + ")";
 }
 
+std::string stamp_line(const StampResult& s) {
+  std::string out = s.over + "   " + local_text(s.at);
+  if (s.accuracy) out += " ± " + std::to_string((s.accuracy + 999) / 1000) + " s";
+  out += "   " + plain(s.authority);
+  return out + (s.trusted ? "" : "   (not counted: " + plain(s.why) + ")");
+}
+
 // People's names stand in it: made plain line by line.
 std::string evidence_lines(const std::vector<EvidenceLink>& chain) {
   std::vector<EvidenceLink> clean = chain;
@@ -104,6 +111,17 @@ Json to_json(const VerifyReport& report) {
                                {"why", o.why}}));
   for (const VerifyError& e : report.errors)
     errors.push(Json::object({{"part", name_to_json(e.part)}, {"what", name_to_json(e.what)}}));
+  Json stamps((Json::Array()));
+  for (const StampResult& s : report.stamps)
+    stamps.push(Json::object({{"over", s.over},
+                              {"at", utc_text(s.at)},
+                              {"accuracy_ms", s.accuracy ? Json(s.accuracy) : Json()},
+                              {"authority", s.authority},
+                              {"policy", s.policy},
+                              {"algorithm", s.algorithm},
+                              {"certificate_until", utc_text(s.certificate_until)},
+                              {"trusted", s.trusted},
+                              {"why", s.why}}));
   Json exceptions((Json::Array()));
   for (const DisclosedException& e : report.exceptions)
     exceptions.push(Json::object({{"what", e.what},
@@ -132,6 +150,7 @@ Json to_json(const VerifyReport& report) {
                        {"exceptions", exceptions},
                        {"evidence_chain", evidence_json(report.evidence_chain)},
                        {"objects", objects},
+                       {"time", stamps},
                        {"shortfalls", strings(report.shortfalls)},
                        {"errors", errors}});
 }
@@ -189,6 +208,8 @@ std::string render_report(const VerifyReport& report, bool ja) {
   for (const Premise& p : report.premises) out += "    " + in(p.text) + "\n";
   if (!report.limits.empty()) out += "  limits\n";
   for (const Limit& l : report.limits) out += "    " + in(l.text) + "\n";
+  if (!report.stamps.empty()) out += ja ? "  タイムスタンプ\n" : "  time-stamps\n";
+  for (const StampResult& s : report.stamps) out += "    " + stamp_line(s) + "\n";
   if (!report.exceptions.empty()) out += ja ? "  例外（記録されたもの）\n" : "  exceptions on record\n";
   for (const DisclosedException& e : report.exceptions) out += "    " + exception_line(e) + "\n";
   if (!report.evidence_chain.empty())

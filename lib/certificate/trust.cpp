@@ -224,6 +224,19 @@ std::string propose_trust(const BundleFiles& files) {
   with(bundle::kLedgerKey, [&](std::string_view vkey) {
     out += "log " + plain(NoteKey::parse(trimmed(vkey.substr(0, vkey.find('\n')))).vkey()) + "\n";
   });
+  for (std::string_view path : {bundle::kStampChain, bundle::kCheckpointStampChain}) {
+    if (!files.contains(std::string(path))) continue;
+    with(path, [&](std::string_view pem) {
+      std::vector<Certificate> all = Certificate::parse_pem(pem);
+      for (const Certificate& c : all)
+        if (std::none_of(all.begin(), all.end(), [&](const Certificate& o) {
+              return !c.self_signed && o.subject_der == c.issuer_der;
+            }))
+          out += "# time-stamps lead to " + plain(c.subject) + ", sha256:" + hex(c.fingerprint()) +
+                 ": save its certificate (it is in " + std::string(path) +
+                 ") as FILE and add a line: tsa-ca FILE\n";
+    });
+  }
   with(bundle::kGenesis, [&](std::string_view text) {
     for (const GenesisOfficer& o : Genesis::parse(text).officers) {
       SshPublicKey key = SshPublicKey::parse_line(o.public_key);

@@ -31,7 +31,7 @@ struct TrustAnchors {
   std::vector<NoteKey> witnesses;
   int64_t witness_quorum = 1;
   std::vector<TrustedOfficer> officers;
-  std::vector<Bytes> tsa_cas;  // DER; no bundle of version 1 holds a token to check with them
+  std::vector<Bytes> tsa_cas;  // DER: of time-stamp authorities
 
   bool empty() const {
     return signers.empty() && signer_cas.empty() && logs.empty() && officers.empty() && witnesses.empty();

@@ -139,14 +139,14 @@ void check_document(Dossier& d, const Json& stored, const std::set<std::string>&
   }
 }
 
-void check_signature(Dossier& d, const Json& stored) {
+CmsCheck check_signature(Dossier& d, const Json& stored) {
   auto content = d.file(bundle::kCertificate), signature = d.file(bundle::kSignature);
-  if (!content || !signature) return;
+  if (!content || !signature) return {};
   std::string part(bundle::kSignature);
   CmsCheck check = verify_detached(*content, *signature);
   if (!check.ok) {
     d.findings.bad(part, check.reason);
-    return;
+    return {};
   }
   if (d.signer && d.signer->key && check.digest && *check.digest != certificate_digest(*d.signer->key))
     d.findings.bad(part, "its digest is " + hash_algorithm(*check.digest) +
@@ -155,11 +155,12 @@ void check_signature(Dossier& d, const Json& stored) {
     d.findings.bad(part, "does not name its certificate (signing-certificate-v2)");
   if (!d.signer || check.signer->der != d.signer->der) {
     d.findings.bad(part, "is not made with the certificate in trust/signer.pem");
-    return;
+    return check;
   }
   auto issued = parse_utc(stored.str_or("issued", ""));
   if (issued && (*issued < d.signer->not_before || *issued > d.signer->not_after))
     d.findings.bad(std::string(bundle::kSigner), "was not valid when the certificate was issued");
+  return check;
 }
 
 // The entry between the checkpoints that makes MANIFEST part of the ledger, and a later withdrawal.
@@ -235,9 +236,12 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
     report.as_of = static_cast<int64_t>(d.b.size);
     Json stored = read_certificate(d);
     if (!stored.is_null() && !d.plan.is_null() && !d.headers.empty()) {
-      check_signature(d, stored);
+      const CmsCheck cms = check_signature(d, stored);
       d.findings.guard(std::string(bundle::kHeaders), [&] { check_entry(d, stored, report); });
       dossier::ReaderEvidence reader{count_witnesses(d, trust), trust.witness_quorum};
+      d.findings.guard("time", [&] {
+        read_stamps(d, cms, parse_utc(stored.str_or("issued", "")), trust.tsa_cas, reader);
+      });
       std::set<std::string> conditions;
       d.findings.guard("claims", [&] { conditions = dossier::conditions_of(d, reader); });
       check_document(d, stored, conditions, report);

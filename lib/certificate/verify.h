@@ -51,6 +51,17 @@ struct ObjectResult {
   std::string dataset, name;  // identifier and name, where covered
   std::string why;            // where it cannot be said, or a key that lives could open the object
 };
+// A good time-stamp, whoever's it is.
+struct StampResult {
+  std::string over;     // signature (inside certificate.json.p7s), certificate.json.p7s, ledger/checkpoint-b
+  Millis at = 0;        // the token's time
+  Millis accuracy = 0;  // in milliseconds, either way; 0: it says none
+  std::string authority;  // subject of its certificate
+  std::string policy, algorithm;
+  Millis certificate_until = 0;  // when the authority's certificate ends
+  bool trusted = false;          // to an anchor of the reader
+  std::string why;               // else why not
+};
 struct VerifyError {
   std::string part, what;
 };
@@ -76,6 +87,7 @@ struct VerifyReport {
   std::vector<DisclosedException> exceptions;
   std::vector<EvidenceLink> evidence_chain;  // weakest first, by this program's policy
   std::vector<ObjectResult> objects;
+  std::vector<StampResult> stamps;
   std::vector<VerifyError> errors;      // what is wrong, the part named first
   std::vector<std::string> shortfalls;  // why a genuine bundle is not complete
 };

@@ -16,7 +16,9 @@ bool signer_known(const dossier::Dossier& d, const TrustAnchors& trust) {
   std::vector<Bytes> others;
   if (auto pem = d.file(bundle::kSigner))
     for (const Certificate& c : Certificate::parse_pem(as_text(*pem))) others.push_back(c.der);
-  return verify_chain(d.signer->der, others, trust.signer_cas, d.last_done_at).ok;
+  return verify_chain(d.signer->der, others, trust.signer_cas,
+                      dossier::stamped_at(d).value_or(d.last_done_at))
+      .ok;
 }
 
 // Everybody who asked for or approved this erasure.
@@ -84,6 +86,27 @@ ObjectResult check_object(const dossier::Dossier& d, const ObjectToCheck& object
   return out;
 }
 
+std::string_view stamp_over(const dossier::StampFacts& s) {
+  using enum dossier::StampFacts::Over;
+  return s.over == signature      ? "signature"
+         : s.over == checkpoint_b ? bundle::kCheckpointB
+                                  : bundle::kSignature;
+}
+
+// Where a stamp is missing to the reader's bar, what there is and why it does not count.
+void name_stamps(const dossier::Dossier& d, VerifyReport& report) {
+  auto below = [&](std::string_view id) {
+    return std::any_of(report.claims.begin(), report.claims.end(),
+                       [&](const ClaimResult& c) { return c.id == id && c.level < c.least; });
+  };
+  for (const dossier::StampFacts& s : d.stamps) {
+    const bool matters = s.over == dossier::StampFacts::Over::checkpoint_b ? below("logged") : below("dated");
+    if (matters && !s.trusted)
+      report.shortfalls.push_back("the time-stamp over " + std::string(stamp_over(s)) + " is of " +
+                                  s.token.authority->subject + " and does not count: " + s.why);
+  }
+}
+
 }  // namespace
 
 void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report) {
@@ -98,6 +121,10 @@ void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& 
   report.evidence_chain = dossier::evidence_of(d);
   for (const dossier::ExceptionFacts& e : d.exceptions)
     report.exceptions.push_back({e.what, e.subject, e.detail, e.until, e.reason, e.approver, e.seq, e.shown});
+  for (const dossier::StampFacts& s : d.stamps)
+    report.stamps.push_back({std::string(stamp_over(s)), s.token.time, s.token.accuracy,
+                             s.token.authority->subject, s.token.policy, s.token.algorithm,
+                             s.token.authority->not_after, s.trusted, s.why});
   std::set<std::string> used;
   for (const ClaimResult& c : report.claims) {
     used.insert(c.premises.begin(), c.premises.end());
@@ -131,6 +158,7 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& 
     if (c.level < c.least)
       report.shortfalls.push_back(c.id + " is " + std::string(level_text(c.level)) + "; profile " + bar.name +
                                   " asks for " + std::string(level_text(c.least)));
+  name_stamps(d, report);
   auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
   if (report.claims.empty()) missing("no claim could be computed");
   if (d.plan.num_or("quorum", 0) < bar.quorum)

@@ -13,7 +13,7 @@ from scenario import CHUNK
 
 LOW = ("--require", "low", "--allow-test-grade")
 REPORT = ["as_of", "certificate", "claimed_profile", "claims", "erased", "errors", "evidence_chain", "exceptions", "issued", "limits", "log_known", "objects",
-          "officers_known", "organisation", "premises", "required_profile", "shortfalls", "signer_known", "test_grade",
+          "officers_known", "organisation", "premises", "required_profile", "shortfalls", "signer_known", "test_grade", "time",
           "verdict", "withdrawn"]
 
 

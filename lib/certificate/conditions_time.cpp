@@ -1,0 +1,97 @@
+// Time-stamps of a bundle: over the signature, over the whole signature file, over checkpoint B.
+#include <algorithm>
+
+#include "certificate/conditions_impl.h"
+
+namespace kesu::dossier {
+
+namespace {
+using Over = StampFacts::Over;
+constexpr size_t kMaxInside = 8, kMaxChain = 64;
+
+// The certificates that a file offers for chains; a file that is no list of them is a finding.
+std::vector<Bytes> chain_in(Dossier& d, std::string_view path, std::string_view stamp) {
+  std::vector<Bytes> out;
+  auto file = d.file(path);
+  if (!file) return out;
+  d.findings.guard(std::string(path), [&] {
+    if (!d.file(stamp)) throw Error(Code::bad_input, "is there, and " + std::string(stamp) + " is not");
+    for (const Certificate& c : Certificate::parse_pem(as_text(*file))) out.push_back(c.der);
+    if (out.size() > kMaxChain) throw Error(Code::bad_input, "holds more than 64 certificates");
+  });
+  return out;
+}
+
+struct Reading {
+  Dossier& d;
+  const std::vector<Bytes>& anchors;
+  const std::vector<Bytes>& others;
+
+  void token(Over over, std::string_view part, ByteView token, ByteView data) {
+    StampFacts s{over, std::string(part), verify_timestamp(token, {.data = data}), false, ""};
+    if (!s.token.ok) {
+      d.findings.bad(s.part, (over == Over::signature ? "its time-stamp: " : "") + s.token.reason);
+      return;
+    }
+    const ChainCheck chain = timestamp_chain(s.token, others, anchors);
+    s.trusted = chain.ok;
+    if (!chain.ok)
+      s.why = anchors.empty() ? "the trust file names no time-stamp authority (tsa-ca)" : chain.reason;
+    d.stamps.push_back(std::move(s));
+  }
+
+  void file(Over over, std::string_view part, std::string_view of) {
+    auto answer = d.file(part), data = d.file(of);
+    if (!answer || !data) return;
+    d.findings.guard(std::string(part), [&] {
+      const TimestampAnswer a = parse_timestamp_answer(*answer);
+      if (!a.granted) throw Error(Code::bad_input, "holds a refusal: " + a.refusal);
+      token(over, part, a.token, *data);
+    });
+  }
+};
+
+bool contradicts(Millis host, const StampFacts& s) {
+  return host > s.token.time + s.token.accuracy + kStampSlack;
+}
+
+bool trusted(const Dossier& d, Over over) {
+  return std::any_of(d.stamps.begin(), d.stamps.end(),
+                     [&](const StampFacts& s) { return s.over == over && s.trusted; });
+}
+}  // namespace
+
+void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
+                 const std::vector<Bytes>& anchors, ReaderEvidence& reader) {
+  std::vector<Bytes> others = chain_in(d, bundle::kStampChain, bundle::kSignatureStamp);
+  for (Bytes& c : chain_in(d, bundle::kCheckpointStampChain, bundle::kCheckpointStamp))
+    others.push_back(std::move(c));
+  Reading reading{d, anchors, others};
+  if (cms.timestamps.size() > kMaxInside)
+    d.findings.bad(std::string(bundle::kSignature), "holds more than 8 time-stamps");
+  else
+    for (const Bytes& token : cms.timestamps)
+      reading.token(Over::signature, bundle::kSignature, token, cms.signature);
+  reading.file(Over::signature_file, bundle::kSignatureStamp, bundle::kSignature);
+  reading.file(Over::checkpoint_b, bundle::kCheckpointStamp, bundle::kCheckpointB);
+
+  // An honest host may be a little ahead; one that is further ahead than that wrote times that were not.
+  for (const StampFacts& s : d.stamps) {
+    if (s.over == Over::checkpoint_b ? contradicts(d.as_of, s) : issued && contradicts(*issued, s))
+      d.findings.bad(s.over == Over::checkpoint_b ? std::string(bundle::kHeaders) : "certificate.json",
+                     (s.over == Over::checkpoint_b ? "the last entry's time, " + utc_text(d.as_of)
+                                                   : "issued: " + utc_text(*issued)) +
+                         ", is later than its time-stamp of " + utc_text(s.token.time));
+  }
+  reader.signature_stamped = trusted(d, Over::signature) && trusted(d, Over::signature_file);
+  reader.checkpoint_b_stamped = trusted(d, Over::checkpoint_b);
+}
+
+std::optional<Millis> stamped_at(const Dossier& d) {
+  if (!trusted(d, Over::signature)) return std::nullopt;
+  for (const StampFacts& s : d.stamps)
+    if (s.over == Over::signature_file && s.trusted) return s.token.time;
+  return std::nullopt;
+}
+
+}  // namespace kesu::dossier
