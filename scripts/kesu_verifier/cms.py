@@ -1,0 +1,139 @@
+# CMS SignedData (RFC 5652) with one signer, signed attributes and signing-certificate (RFC 5035), detached or with
+# its content inside: certificate.json.p7s, and time-stamp tokens.
+import hashlib
+
+from . import der, x509
+from .der import DerError
+from .x509 import X509Error
+
+SIGNED_DATA, DATA, TST_INFO = "1.2.840.113549.1.7.2", "1.2.840.113549.1.7.1", "1.2.840.113549.1.9.16.1.4"
+CONTENT_TYPE, MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
+SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.12", "1.2.840.113549.1.9.16.2.47"
+SIGNATURE_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
+MAX_BYTES = 1 << 20
+
+
+class SignedData:
+    """Parsed; nothing is verified before verify()."""
+
+    def __init__(self, data):
+        if len(data) > MAX_BYTES:
+            raise X509Error(f"is longer than {MAX_BYTES} bytes")
+        try:
+            self._parse(data)
+        except DerError as error:
+            raise X509Error(f"is not CMS in DER: {error}") from None
+
+    def _parse(self, data):
+        r = der.parse(data).reader("a ContentInfo")
+        if r.next(der.OID).oid() != SIGNED_DATA:
+            raise X509Error("is not CMS SignedData")
+        holder = r.next(0xa0, "the content").items()
+        r.end()
+        if len(holder) != 1:
+            raise X509Error("is not CMS SignedData")
+        s = holder[0].reader("SignedData")
+        self.version = s.next(der.INTEGER).integer()
+        digests = s.next(der.SET).items()
+        e = s.next(der.SEQUENCE).reader("the encapsulated content")
+        self.content_type = e.next(der.OID).oid()
+        inside = e.optional(0xa0)
+        e.end()
+        self.content = None
+        if inside:
+            parts = inside.items()
+            if len(parts) != 1:
+                raise X509Error("the content inside is not one OCTET STRING")
+            self.content = parts[0].expect(der.OCTET_STRING, "the content inside").content
+        certificates, crls = s.optional(0xa0), s.optional(0xa1)
+        self.certificates = [x509.Certificate(c.expect(der.SEQUENCE, "a certificate").whole)
+                             for c in (certificates.items() if certificates else [])]
+        self.crls = [c.whole for c in (crls.items() if crls else [])]
+        signers = s.next(der.SET).items()
+        s.end()
+        if len(signers) != 1 or len(self.certificates) > 20:
+            raise X509Error("has not exactly one signer, or more than 20 certificates")
+        self._signer(signers[0])
+        if self.digest not in [x509.digest_algorithm(d, "the digests") for d in digests]:
+            raise X509Error("the signer's digest is not among those it names")
+
+    def _signer(self, value):
+        r = value.reader("a SignerInfo")
+        if r.next(der.INTEGER).integer() != 1:
+            raise X509Error("the signer is not named by issuer and serial number")
+        who = r.next(der.SEQUENCE).reader("the signer's name")
+        self.issuer, self.serial = who.next(der.SEQUENCE).whole, who.next(der.INTEGER).whole
+        who.end()
+        self.digest = x509.digest_algorithm(r.next(der.SEQUENCE), "the signer's digest")
+        signed = r.next(0xa0, "the signed attributes")
+        self.algorithm = x509.signature_algorithm(r.next(der.SEQUENCE), self.digest)
+        self.signature = r.next(der.OCTET_STRING).content
+        unsigned = r.optional(0xa1)
+        r.end()
+        # What is signed is the SET, not the tag it has here (RFC 5652, 5.4); DER has it in order.
+        encodings = [item.whole for item in signed.items()]
+        if encodings != sorted(encodings):
+            raise X509Error("the signed attributes are not in DER's order")
+        self.to_sign = der.wrap(der.SET, signed.content)
+        self.signed, self.unsigned = self._attributes(signed), self._attributes(unsigned) if unsigned else {}
+
+    @staticmethod
+    def _attributes(value):
+        out = {}
+        for item in value.items():
+            r = item.reader("an attribute")
+            oid = r.next(der.OID).oid()
+            values = r.next(der.SET).items()
+            r.end()
+            if oid in out or not values:
+                raise X509Error(f"the attribute {oid} stands twice, or is empty")
+            out[oid] = values
+        return out
+
+    def _one(self, oid, what):
+        values = self.signed.get(oid)
+        if not values or len(values) != 1:
+            raise X509Error(f"the signed attribute {what} is not there once")
+        return values[0]
+
+    def _named_certificate(self, allow_v1):
+        """(digest's name, digest) of the certificate that the signer binds."""
+        if SIGNING_CERTIFICATE_V2 in self.signed:
+            item = self._one(SIGNING_CERTIFICATE_V2, "signing-certificate-v2").reader()
+            first = item.next(der.SEQUENCE).items()[0].reader("an ESSCertIDv2")
+            algorithm = first.optional(der.SEQUENCE)
+            name = x509.digest_algorithm(algorithm, "ESSCertIDv2") if algorithm else "sha256"
+            return name, first.next(der.OCTET_STRING).content
+        if allow_v1 and SIGNING_CERTIFICATE in self.signed:
+            item = self._one(SIGNING_CERTIFICATE, "signing-certificate").reader()
+            return "sha1", item.next(der.SEQUENCE).items()[0].reader("an ESSCertID").next(der.OCTET_STRING).content
+        raise X509Error("the signed attribute signing-certificate-v2 is not there once")
+
+    def verify(self, content=None, content_type=DATA, allow_v1=False):
+        """The signer's certificate, when the signature is good over `content` (else over what is inside)."""
+        try:
+            return self._verify(content, content_type, allow_v1)
+        except DerError as error:
+            raise X509Error(f"is malformed: {error}") from None
+        except IndexError:
+            raise X509Error("an attribute is empty") from None
+
+    def _verify(self, content, content_type, allow_v1):
+        if (content is None) == (self.content is None):
+            raise X509Error("the content is inside where it was to be beside, or the other way round")
+        content = self.content if content is None else content
+        if self.content_type != content_type or self._one(CONTENT_TYPE, "contentType").oid() != content_type:
+            raise X509Error("the content is of another type")
+        digest = self._one(MESSAGE_DIGEST, "messageDigest").expect(der.OCTET_STRING, "messageDigest").content
+        if digest != hashlib.new(self.digest, content).digest():
+            raise X509Error("the content is not what was signed")
+        signer = next((c for c in self.certificates if (c.issuer, c.serial) == (self.issuer, self.serial)), None)
+        if signer is None:
+            raise X509Error("the signer's certificate is not in it")
+        name, named = self._named_certificate(allow_v1)
+        if hashlib.new(name, signer.der).digest() != named:
+            raise X509Error("signing-certificate-v2 names another certificate")
+        if not signer.key.verify(self.signature, self.to_sign, self.algorithm):
+            raise X509Error("the signature does not verify")
+        self.named_with = name
+        return signer

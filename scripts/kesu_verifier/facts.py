@@ -1,0 +1,418 @@
+# What a bundle shows of one erasure, before any claim: plan, scope, kill set, keys, inventory.
+from .base import Bad, is_id, is_kind, is_version, maybe, parse_json, sha256_hex
+from .bundle import BODIES
+from .ledger import version_order
+from .notes import Tree
+
+PLAN = "plan.json"
+_PLAN = {"type": "text", "vault": "text", "organisation": "text", "erasure": "text", "created": "time",
+         "ledger": "object", "profile": "text", "profile_digest": "digest", "policy_digest": "digest",
+         "quorum": "number", "waiting_seconds": "number", "datasets": "objects", "key_versions": "objects",
+         "providers": "objects", "copies": "objects", "order": "objects", "exceptions": "list", "windows": "list"}
+NEVER = "1970-01-01T00:00:00.000Z"  # the time of what did not happen
+DESTROYED = ("destroyed", "destroyed-compromised")
+
+
+class Facts:
+    """Reads everything through the opened bodies of a usable ledger. `bad(part, what)` takes what is wrong."""
+
+    def __init__(self, files, ledger, tables, bad):
+        self.files, self.ledger, self.tables, self.bad = files, ledger, tables, bad
+        self.graph = ledger.graph
+        self.now = self.graph.last
+        self.plan, self.plan_digest, self.erasure, self.scope = {}, "", "", []
+        self.versions, self.copies, self.processes = [], [], []
+        self.leaf_datasets, self.inventory_good, self.roots = {}, True, {}
+        self._evidence, self._missing = {}, set()
+        self._read_plan()
+        reach = self.graph.reachers(self.scope)
+        self.versions, self.copies, self.processes = reach["key"], reach["cpy"], reach["prc"]
+        # Who was told to do what, and when.
+        self.order = [s["version"] for s in self.plan.get("order", [])]
+        self.requested = next(iter(ledger.about(self.erasure, "erasure-requested")), None)
+        self.started = self._started_that_counts()
+        self.done = {v: self._last(v, "destroy-done") for v in self.versions}
+        self.earlier = [v for v in self.versions if v not in self.order and self.done[v] is not None]
+        self._check_evidence_names()
+
+    # Bodies and evidence.
+
+    def body(self, header):
+        return self.ledger.bodies.get(header.seq) if header is not None else None
+
+    def opened(self, node, kind):
+        """The last entry of that type about a node, and its body; None, {} where it is not shown."""
+        header = self._last(node, kind)
+        return header, self.body(header) or {}
+
+    def need(self, header):
+        """The body of an entry; where it is not opened, that is said."""
+        body = self.body(header)
+        if body is None and header is not None:
+            self.bad(BODIES, f"entry {header.seq} ({header.type}) is not opened")
+        return body
+
+    def _last(self, node, kind):
+        found = self.ledger.about(node, kind)
+        return found[-1] if found else None
+
+    def evidence(self, digest, what):
+        """An evidence file's bytes; None where it is not there, which is said."""
+        if not is_kind(digest, "digest"):
+            return None
+        path = f"evidence/{digest}"
+        if path not in self.files:
+            if path not in self._missing:
+                self._missing.add(path)
+                self.bad(path, f"is missing: {what}")
+            return None
+        if digest not in self._evidence:
+            try:
+                data = self.files.read(path)
+            except Bad as error:
+                self.bad(error.part, error.what)
+                return None
+            self._evidence[digest] = data
+        return self._evidence[digest] if digest not in self.wrong_names else None
+
+    def evidence_json(self, digest, what):
+        data = self.evidence(digest, what)
+        if data is None:
+            return None
+        try:
+            value = parse_json(data, f"evidence/{digest}")
+            return value if isinstance(value, dict) else None
+        except Bad as error:
+            self.bad(error.part, error.what)
+            return None
+
+    def _check_evidence_names(self):
+        self.wrong_names = set()
+        for path in self.files.paths():
+            if path.startswith("evidence/"):
+                digest = path.partition("/")[2]
+                try:
+                    if sha256_hex(self.files.read(path, 1 << 30)) != digest:
+                        self.wrong_names.add(digest)
+                        self.bad(path, "is not what its name says")
+                except Bad as error:
+                    self.bad(error.part, error.what)
+
+    # The plan.
+
+    def _read_plan(self):
+        try:
+            data = self.files.read(PLAN)
+            plan = parse_json(data, PLAN, canonical=True)
+            self._plan_form(plan)
+        except Bad as error:
+            self.bad(error.part, error.what)
+            return
+        self.plan, self.plan_digest, self.erasure = plan, sha256_hex(data), plan["erasure"]
+        self.scope = [d["id"] for d in plan["datasets"]]
+
+    @staticmethod
+    def _plan_form(plan):
+        if not isinstance(plan, dict) or set(plan) != set(_PLAN):
+            raise Bad(PLAN, "its members are not those of a plan")
+        for name, kind in _PLAN.items():
+            if not is_kind(plan[name], kind):
+                raise Bad(PLAN, f"{name} is not a {kind}")
+        if plan["type"] != "kesu-plan-v1" or not is_id(plan["vault"], "vlt") or not is_id(plan["erasure"], "era"):
+            raise Bad(PLAN, "is no plan of an erasure")
+        if plan["exceptions"] or plan["windows"]:
+            raise Bad(PLAN, "exceptions or windows are not empty")
+        lists = (("datasets", "id", lambda t: is_id(t, "ds")), ("key_versions", "version", is_version),
+                 ("providers", "id", lambda t: is_id(t, "prv")), ("copies", "id", lambda t: is_id(t, "cpy")),
+                 ("order", "version", is_version))
+        for name, member, good in lists:
+            ids = [item.get(member) for item in plan[name]]
+            if not all(map(good, ids)) or len(set(ids)) != len(ids):
+                raise Bad(PLAN, f"{name} is malformed")
+        texts = (("datasets", {"name": "text", "objects": "number", "bytes": "number", "inventory_root": "digest",
+                               "batches": "number"}),
+                 ("key_versions", {"name": "text", "provider": "text", "label": "text", "canary": "text"}),
+                 ("providers", {"name": "text", "kind": "text", "serial": "text", "label": "text", "manufacturer": "text",
+                                "control": "text"}), ("order", {"step": "text"}))
+        for name, members in texts:
+            for item in plan[name]:
+                for member, kind in members.items():
+                    if not is_kind(item.get(member), kind):
+                        raise Bad(PLAN, f"{name}: {member} is missing, or is not a {kind}")
+        if [d["id"] for d in plan["datasets"]] != sorted(d["id"] for d in plan["datasets"]) or not plan["datasets"]:
+            raise Bad(PLAN, "datasets are not in order, or none")
+        if any(s["step"] != "destroy" for s in plan["order"]) or plan["quorum"] < 0 or plan["waiting_seconds"] < 0:
+            raise Bad(PLAN, "a step, the quorum or the waiting period is not possible")
+        if not is_kind(plan["ledger"].get("size"), "number") or not is_kind(plan["ledger"].get("root"), "digest"):
+            raise Bad(PLAN, "ledger is malformed")
+
+    def summary(self):
+        """What every statement says that the plan does."""
+        p, lines = self.plan, []
+        names = {k["version"]: f"{k['name']}.{k['version'].rpartition('.')[2]}" for k in p["key_versions"]}
+        where = {k["version"]: k["provider"] for k in p["key_versions"]}
+        places = []
+        for v in self.order:
+            if where.get(v) not in places:
+                places.append(where.get(v))
+        providers = {q["id"]: q for q in p["providers"]}
+        for place in places:
+            mine = [names.get(v, v) for v in self.order if where.get(v) == place]
+            q = providers.get(place, {})
+            lines.append(f"Destroys {len(mine)} key version{'s' if len(mine) != 1 else ''}: {', '.join(mine)} in "
+                         f"{q.get('name', '')} (token {q.get('label', '')}, serial {q.get('serial', '')})")
+        for d in p["datasets"]:
+            lines.append(f"Makes unreadable for ever: dataset {d['name']}, {d['objects']} object{'s' if d['objects'] != 1 else ''}, "
+                         f"{d['bytes']} byte{'s' if d['bytes'] != 1 else ''}")
+        return lines + ["Cannot be undone once it has run"]
+
+    def check_plan(self):
+        """Every member against what the ledger shows."""
+        p = self.plan
+        if not p:
+            return
+        first = self.ledger.headers.get(0)
+        if first is not None and p["vault"] != first.nodes[0]["id"]:
+            self.bad(PLAN, f"the ledger is of vault {first.nodes[0]['id']}, the plan of {p['vault']}")
+        size = p["ledger"]["size"]
+        if size > self.ledger.a.size:
+            self.bad(PLAN, "ledger: size is not what the ledger shows")
+        elif size in self.ledger.roots and self.ledger.roots[size].hex() != p["ledger"]["root"]:
+            self.bad(PLAN, "ledger: root is not what the ledger shows")
+        if self.requested is None:
+            self.bad(PLAN, "no entry of the ledger requests this erasure")
+        else:
+            body = self.body(self.requested) or {}
+            said = {next(i.get("d") for i in self.requested.nodes if i["id"] == self.erasure), body.get("plan",
+                                                                                                  self.plan_digest)}
+            if said != {self.plan_digest}:
+                self.bad(PLAN, "is not the plan that was requested")
+        if self.tables.profile(p["profile"]) is None:
+            self.bad(PLAN, "profile: is not known")
+        self._plan_datasets()
+        self._plan_keys()
+
+    def _plan_datasets(self):
+        for d in self.plan["datasets"]:
+            shown = {"name": self.dataset(d["id"])["name"], "objects": self.objects(d["id"]), "bytes": self.bytes(d["id"]),
+                     "batches": len(self.sealed(d["id"])), "inventory_root": self.roots.get(d["id"], "")}
+            for name, value in shown.items():
+                if d[name] != value:
+                    self.bad(PLAN, f"datasets: {name} of {d['id']} is not what the ledger shows")
+
+    def _plan_keys(self):
+        p = self.plan
+        planned = [k["version"] for k in p["key_versions"]]
+        for v in self.versions:
+            if v not in planned:
+                self.bad(PLAN, f"key_versions: {v} reaches the data and is not in the plan")
+            before = self.done[v] is not None and self.requested is not None and self.done[v].seq < self.requested.seq
+            if v not in self.order and not before:
+                self.bad(PLAN, f"order: {v} is not destroyed by the plan")
+        for k in p["key_versions"]:
+            if k["version"] not in self.versions:
+                self.bad(PLAN, f"key_versions: {k['version']} does not reach the data")
+                continue
+            ref = self.reference(k["version"])
+            node = self.graph.nodes[k["version"]]
+            canary = ref.get("canary") if isinstance(ref.get("canary"), dict) else {}
+            shown = {"provider": node.provider, "label": ref.get("label"), "canary": canary.get("digest"),
+                     "name": self.created(k["version"]).get("name")}
+            for name, value in shown.items():
+                if (ref or name == "provider") and k[name] != value:
+                    self.bad(PLAN, f"key_versions: {name} of {k['version']} is not what the ledger shows")
+        for v in self.order:
+            if v not in planned:
+                self.bad(PLAN, f"order: {v} is not among key_versions")
+        if {c["id"] for c in p["copies"]} != set(self.copies):
+            self.bad(PLAN, "copies: are not those from which the data was ever reachable")
+        self._plan_providers()
+
+    def _plan_providers(self):
+        holding = set(self.providers())
+        for q in self.plan["providers"]:
+            if q["id"] not in holding:
+                self.bad(PLAN, f"providers: {q['id']} holds none of the keys")
+                continue
+            shown = self.provider(q["id"])
+            if shown is None:
+                continue
+            control = self.created(q["control"]) if is_version(q["control"]) else {}
+            node = self.graph.nodes.get(q["control"])
+            values = {"name": shown["name"], **{n: shown["identity"].get(n, "") for n in ("kind", "serial", "label",
+                                                                                       "manufacturer")}}
+            for name, value in values.items():
+                if q[name] != value:
+                    self.bad(PLAN, f"providers: {name} of {q['id']} is not what the ledger shows")
+            if control.get("purpose") != "control" or node is None or node.provider != q["id"]:
+                self.bad(PLAN, f"providers: control of {q['id']} is not what the ledger shows")
+        for place in holding - {q["id"] for q in self.plan["providers"]}:
+            self.bad(PLAN, f"providers: {place} holds keys and is not in the plan")
+
+    # The graph's nodes, as their bodies describe them.
+
+    def created(self, version):
+        return self.opened(version, "key-created")[1]
+
+    def reference(self, version):
+        ref = self.created(version).get("ref")
+        return ref if isinstance(ref, dict) else {}
+
+    def name(self, version):
+        """As people write it, loans.2; the version itself where its name is not shown."""
+        name = maybe(self.created(version), "name", "text") or maybe(self.opened(version, "key-intended")[1], "name", "text")
+        return f"{name}.{version.rpartition('.')[2]}" if name else version
+
+    def providers(self):
+        """Those that hold versions of the kill set."""
+        out = {self.graph.nodes[v].provider for v in self.versions if self.graph.nodes[v].provider}
+        return sorted(out)
+
+    def provider(self, place):
+        """Its provider-added body, or None where it is not shown."""
+        body = self.opened(place, "provider-added")[1]
+        identity = maybe(body, "identity", "object")
+        return {"name": maybe(body, "name", "text", ""), "identity": identity} if identity else None
+
+    def dataset(self, ds):
+        """dataset-added with the changes of every dataset-updated."""
+        out = {"name": ds, "class": "", "region": "", "owner": "", "contract": "", "locations": [],
+               "unreadable_until": "open-ended", "plaintext_history": {"by": "", "detail": "", "statement": "unknown"},
+               "shown": False}
+        body = self.opened(ds, "dataset-added")[1]
+        out["shown"] = bool(body)
+        out.update({k: v for k, v in body.items() if k in out and k != "shown" or k in ("protection",)})
+        for header in self.ledger.about(ds, "dataset-updated"):
+            out.update({k: v for k, v in (maybe(self.body(header), "changes", "object") or {}).items() if k in out})
+        return out
+
+    def batches(self, ds):
+        return [n for n in self.graph.nodes.values() if n.kind == "bat" and ds in n.datasets]
+
+    def sealed(self, ds):
+        """Sealed batches in the order of their seal-done entries."""
+        found = [(self._last(n.id, "seal-done").seq, n) for n in self.batches(ds)
+                 if n.state == "sealed" and self._last(n.id, "seal-done")]
+        return [n for _, n in sorted(found, key=lambda pair: pair[0])]
+
+    def objects(self, ds):
+        return sum(n.n or 0 for n in self.sealed(ds))
+
+    def bytes(self, ds):
+        return sum(n.b or 0 for n in self.sealed(ds))
+
+    def replaced(self, ds):
+        """Objects that were sealed over by newer ones at the same place."""
+        return sum(maybe(self.body(self._last(n.id, "seal-done")), "replaced", "number", 0) for n in self.sealed(ds))
+
+    def abandoned(self, ds):
+        out = []
+        for node in self.batches(ds):
+            if node.state == "abandoned":
+                header = self._last(node.id, "seal-intended")
+                n = next((i.get("n", 0) for i in header.nodes if i["id"] == node.id), 0) if header else 0
+                out.append({"batch": node.id, "n": n})
+        return sorted(out, key=lambda item: item["batch"])
+
+    # Inventory.
+
+    def read_inventories(self):
+        for path in self.files.paths():
+            if path.startswith("inventory/") and path[10:-7] not in self.scope:
+                self.bad(path, "is of a dataset that is not in the plan")
+        for ds in self.scope:
+            try:
+                self._inventory(ds, f"inventory/{ds}.leaves")
+            except Bad as error:
+                self.inventory_good = False
+                self.bad(error.part, error.what)
+            if any(n.state == "intended" for n in self.batches(ds)):
+                self.inventory_good = False
+
+    def _inventory(self, ds, part):
+        if part not in self.files:
+            raise Bad(part, "is missing")
+        wanted = {n.id: n for n in self.sealed(ds)}
+        whole, left, batch, tree, seen = Tree(), 0, None, None, []
+        for line in self.files.lines(part, 128):
+            if left:
+                leaf = bytes.fromhex(line.decode()) if len(line) == 64 and not line.strip(b"0123456789abcdef") else None
+                if leaf is None:
+                    raise Bad(part, f"a leaf of {batch} is malformed")
+                tree.add(leaf)
+                whole.add(leaf)
+                self.leaf_datasets[leaf] = ds
+                left -= 1
+            else:
+                name, _, count = line.partition(b" ")
+                batch = name.decode("latin-1")
+                if not is_id(batch, "bat") or not count.isdigit() or str(int(count[:9])).encode() != count or count == b"0":
+                    raise Bad(part, "a batch's line is malformed")
+                if batch not in wanted or batch in seen:
+                    raise Bad(part, f"{batch} is no sealed batch of this dataset")
+                left, tree = int(count), Tree()
+                seen.append(batch)
+            if batch and not left and (tree.root().hex(), tree.size) != (wanted[batch].d, wanted[batch].n):
+                raise Bad(part, f"the leaves of {batch} do not give the root and count in the ledger")
+        if left or seen != list(wanted):
+            raise Bad(part, "not every sealed batch is there, in the order of the ledger")
+        root = self.roots[ds] = whole.root().hex()
+        erased = [i for h in self.ledger.about(ds, "dataset-erased") for i in h.nodes
+                  if i["id"] == ds and i.get("of") == self.erasure]
+        if not erased:
+            raise Bad(part, f"the ledger does not say that {ds} is erased by this erasure")
+        if any((i["n"], i["b"], i["d"]) != (whole.size, self.bytes(ds), root) for i in erased):
+            raise Bad(part, "count, bytes or root are not those of dataset-erased")
+
+    # Times that decide.
+
+    def _started_that_counts(self):
+        """The last erasure-started before the last destroy-intended of the first version to go."""
+        started = self.ledger.about(self.erasure, "erasure-started")
+        ends = [h for v in self.order for h in self.ledger.about(v, "destroy-done")]
+        if not started or not ends:
+            return started[-1] if started else None
+        first = min(ends, key=lambda h: h.seq)
+        version = next(i["id"] for i in first.nodes if i["id"] in self.order)
+        begun = [h for h in self.ledger.about(version, "destroy-intended") if h.seq < first.seq]
+        limit = begun[-1].seq if begun else first.seq
+        return next((h for h in reversed(started) if h.seq < limit), None)
+
+    def first_intended(self):
+        found = [h for v in self.order for h in self.ledger.about(v, "destroy-intended")
+                 if self.requested is None or h.seq > self.requested.seq]
+        return min(found, key=lambda h: h.seq) if found else None
+
+    def last_done(self):
+        found = [self.done[v] for v in self.order if self.done.get(v) is not None]
+        return max(found, key=lambda h: h.seq) if found else None
+
+    def erased_at(self):
+        found = [h for h in self.done.values() if h is not None]
+        return max(found, key=lambda h: h.seq).time if found else NEVER
+
+    def stage(self):
+        """The erasure's state as of checkpoint A."""
+        state = ""
+        for header in self.ledger.headers.values():
+            if header.seq < self.ledger.a.size:
+                for item in header.nodes:
+                    if item["id"] == self.erasure and "is" in item:
+                        state = item["is"]
+        return state
+
+    def living(self):
+        return sorted((n for n in self.versions + self.copies + self.processes if self.graph.living(n, self.now)),
+                      key=version_order)
+
+    def other_datasets(self):
+        """Datasets out of scope that the kill set reached and that were not erased."""
+        reached = self.graph.reached_datasets(self.versions + self.copies) - set(self.scope)
+        return sorted(ds for ds in reached if self.graph.state(ds) != "erased")
+
+    def destroyed(self, version):
+        return self.graph.state(version) in DESTROYED and self.body(self.done.get(version)) is not None
+
+
+
+

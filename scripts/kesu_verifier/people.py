@@ -1,0 +1,287 @@
+# Officers and what they signed: the genesis statement, request and approvals (docs/spec/erasure.md).
+import re
+
+from . import ssh
+from .base import (Bad, is_id, is_kind, millis_or_none, parse_json, readable_json, sha256_hex)
+
+GENESIS = "approvals/genesis.json"
+ROLES = ("operator", "approver", "verifier", "validator", "auditor")
+ROLE_OF = {"request": "operator", "approve": "approver"}
+MONTH = 31 * 86400 * 1000
+_GENESIS = {"officers": "objects", "organisation": "text", "origin": "text", "profile": "text", "quorum": "number",
+            "type": "text", "vault": "text"}
+_STATEMENT = {"action": "text", "erasure": "text", "expires": "time", "name": "text", "operator": "text",
+              "organisation": "text", "plan": "text", "role": "text", "summary": "texts", "type": "text", "vault": "text"}
+
+
+class Officer:
+    """One officer of the genesis statement. `signed`: his signature under it is good."""
+
+    def __init__(self, name, title, roles, line, key):
+        self.name, self.title, self.roles, self.line, self.key = name, title, roles, line, key
+        self.operator, self.signed, self.signature = None, False, None
+
+
+class DoesNotCount(Exception):
+    """A statement that is genuine, and of somebody who could not make it, or not then."""
+
+
+class Act:
+    """A request or approval that counts."""
+
+    def __init__(self, action, officer, header, signature):
+        self.action, self.officer, self.header, self.signature = action, officer, header, signature
+        self.namespace = f"kesu-{action}-v1"
+
+
+def _document(files, path, members, optional=()):
+    data = files.read(path, 4 << 20)
+    value = parse_json(data, path)
+    if not isinstance(value, dict) or not set(members) <= set(value) <= set(members) | set(optional):
+        raise Bad(path, "its members are not those of a statement")
+    for name, kind in members.items():
+        if not is_kind(value[name], kind):
+            raise Bad(path, f"{name} is not a {kind}")
+    if readable_json(value) != data:
+        raise Bad(path, "is not in the one form of a statement")
+    return data, value
+
+
+def _plain(text):
+    return not re.search("[\x00-\x1f\x7f-\x9f]", text)
+
+
+def read_genesis(files):
+    """The statement, its bytes, and its officers (not yet checked against anything)."""
+    data, value = _document(files, GENESIS, _GENESIS, ("waiting_seconds",))
+    if value["type"] != "kesu-genesis-v1" or not is_id(value["vault"], "vlt"):
+        raise Bad(GENESIS, "is no genesis statement")
+    if value["quorum"] < 1 or not is_kind(value.get("waiting_seconds", 0), "number") or value.get("waiting_seconds", 0) < 0:
+        raise Bad(GENESIS, "its quorum or waiting period is not possible")
+    if not value["officers"] or not all(_plain(value[n]) and value[n] for n in ("organisation", "origin")):
+        raise Bad(GENESIS, "has no officers, or a text with a control character")
+    officers, seen = [], set()
+    for n, item in enumerate(value["officers"], 1):
+        good = (set(item) == {"name", "public_key", "roles", "title"} and is_kind(item["roles"], "texts")
+                and all(is_kind(item[m], "text") for m in ("name", "public_key", "title")))
+        if not good or not item["name"] or not item["roles"] or not set(item["roles"]) <= set(ROLES):
+            raise Bad(GENESIS, f"officer {n} is malformed")
+        if not all(_plain(item[m]) for m in ("name", "public_key", "title")):
+            raise Bad(GENESIS, f"officer {n}'s name has a control character, or his title or key")
+        try:
+            key = ssh.PublicKey.line(item["public_key"])
+        except ssh.SshError as error:
+            raise Bad(GENESIS, f"officer {n}: {error}") from None
+        if item["name"] in seen or key.blob in seen or len(set(item["roles"])) != len(item["roles"]):
+            raise Bad(GENESIS, f"officer {n}: a name, key or role stands twice")
+        seen |= {item["name"], key.blob}
+        officers.append(Officer(item["name"], item["title"], item["roles"], item["public_key"], key))
+    return data, value, officers
+
+
+class People:
+    """Everything that persons signed. `bad(part, what)` takes what is wrong."""
+
+    def __init__(self, files, ledger, plan, plan_digest, bad, note):
+        self.files, self.ledger, self.plan, self.plan_digest = files, ledger, plan, plan_digest
+        self.bad, self.note = bad, note
+        self.officers, self.genesis, self.by_operator, self.acts = [], None, {}, []
+        self.request, self.approvals, self.seen = None, [], set()
+        try:
+            data, self.genesis, self.officers = read_genesis(files)
+        except Bad as error:
+            bad(error.part, error.what)
+        else:
+            self._genesis(data)
+        self._strange_signatures()
+        self.known = bool(self.officers) and all(o.signed for o in self.officers)
+
+    # Genesis.
+
+    def _genesis(self, data):
+        first = self.ledger.headers.get(0)
+        body = self.ledger.bodies.get(0)
+        if body is None:
+            self.bad("ledger/bodies.jsonl", "entry 0 (genesis) is not opened")
+        if first is None:
+            return
+        digest = sha256_hex(data)
+        if first.nodes[0].get("d") != digest or body is not None and body.get("statement") != digest:
+            self.bad(GENESIS, "is not the statement that the ledger's first entry names")
+        if self.genesis["vault"] != first.nodes[0]["id"] or self.plan and self.genesis["vault"] != self.plan.get("vault"):
+            self.bad(GENESIS, "vault is not that of the ledger or the plan")
+        if self.plan and self.genesis["organisation"] != self.plan.get("organisation"):
+            self.bad(GENESIS, "organisation is not that of the ledger or the plan")
+        origin = f"{self.genesis['origin']}/kesu/{self.genesis['vault']}"
+        if origin != self.ledger.key.name or body is not None and body.get("origin") != origin:
+            self.bad(GENESIS, "origin is not that of the ledger or the plan")
+        for name in ("organisation", "profile"):
+            if body is not None and body.get(name) != self.genesis[name]:
+                self.bad(GENESIS, f"{name} is not that of the ledger's first entry")
+        self._enrolled()
+        self._genesis_signatures(data, body)
+        self._allowed_signers()
+
+    def _enrolled(self):
+        for seq, officer in enumerate(self.officers, 1):
+            header, body = self.ledger.headers.get(seq), self.ledger.bodies.get(seq)
+            if header is None or header.type != "operator-enrolled":
+                self.bad(GENESIS, f"{officer.name} is not enrolled at entry {seq}")
+                continue
+            officer.operator = header.nodes[0]["id"]
+            self.by_operator[officer.operator] = officer
+            if body is None:
+                self.bad(GENESIS, f"{officer.name} is not enrolled at entry {seq}: it is not opened")
+                continue
+            said = {"name": officer.name, "title": officer.title, "roles": officer.roles, "public_key": officer.line,
+                    "fingerprint": officer.key.fingerprint}
+            if any(body.get(name) != value for name, value in said.items()):
+                self.bad(GENESIS, f"{officer.name} is enrolled with another name, title, key or roles")
+
+    def _genesis_signatures(self, data, body):
+        listed = {}
+        for item in body.get("signatures", []) if body and is_kind(body.get("signatures"), "objects") else []:
+            if is_kind(item.get("operator"), "text") and is_kind(item.get("signature"), "digest"):
+                listed[item["operator"]] = item["signature"]
+        for officer in self.officers:
+            if officer.operator is None:
+                continue
+            path = f"approvals/genesis.{officer.operator}.sig"
+            self.seen.add(path)
+            if path not in self.files:
+                self.bad(path, f"is missing: {officer.name}'s signature under the genesis statement")
+                continue
+            try:
+                armoured = self.files.read(path, ssh.MAX_SIGNATURE)
+                if body is not None and listed.get(officer.operator) != sha256_hex(armoured):
+                    raise ssh.SshError("is not the signature that the ledger's first entry names")
+                officer.signature = signature = ssh.Signature(armoured)
+                signature.check(data, "kesu-genesis-v1")
+                if signature.key.blob != officer.key.blob:
+                    raise ssh.SshError(f"is made with another key than {officer.name}'s")
+                officer.signed = True
+            except (Bad, ssh.SshError) as error:
+                self.bad(path, getattr(error, "what", str(error)))
+
+    def _allowed_signers(self):
+        path = "approvals/allowed_signers"
+        lines = []
+        for officer in self.officers:
+            spaces = ["kesu-genesis-v1"] + [f"kesu-{action}-v1" for action, role in ROLE_OF.items() if role in officer.roles]
+            lines.append(f'{officer.operator} namespaces="{",".join(spaces)}" {officer.line}\n')
+        if path in self.files and self.files.read(path) != "".join(lines).encode():
+            self.bad(path, "does not name the officers of the genesis statement, and only them")
+
+    def _strange_signatures(self):
+        for path in self.files.paths():
+            if re.fullmatch(r"approvals/genesis\.opr-[0-9a-f]{32}\.sig", path) and path not in self.seen:
+                self.bad(path, "is of no officer of the genesis statement")
+
+    # Request and approvals.
+
+    def read_acts(self, erasure, summary, started):
+        """`started`: the entry erasure-started that counts, or None; `summary`: what every statement has to say."""
+        self.summary, self.started, self.erasure = summary, started, erasure
+        for header in self.ledger.about(erasure, "erasure-requested"):
+            act = self._act(header, "request")
+            if act and self.request is None:
+                self.request = act
+        for header in self.ledger.about(erasure, "erasure-approved"):
+            act = self._act(header, "approve")
+            if act and self._may_count(act):
+                self.approvals.append(act)
+        for path in self.files.paths():
+            if re.fullmatch(r"approvals/(request|approve)\..*", path) and path not in self.seen:
+                self.bad(path, "no entry of the ledger names it")
+        self.acts = ([self.request] if self.request else []) + self.approvals
+
+    def _act(self, header, action):
+        body = self.ledger.bodies.get(header.seq)
+        if body is None:
+            self.bad("ledger/bodies.jsonl", f"entry {header.seq} ({header.type}) is not opened")
+            return None
+        operator = body.get("operator")
+        if not is_id(operator, "opr"):
+            self.bad("ledger/bodies.jsonl", f"entry {header.seq}: operator is no person")
+            return None
+        path = f"approvals/{action}.{operator}.json"
+        self.seen |= {path, path + ".sig"}
+        try:
+            return self._statement(header, body, action, operator, path)
+        except DoesNotCount as error:
+            self.note(path, str(error))
+        except Bad as error:
+            self.bad(error.part, error.what)
+        except ssh.SshError as error:
+            self.bad(path + ".sig", str(error))
+        return None
+
+    def _statement(self, header, body, action, operator, path):
+        for name in (path, path + ".sig"):
+            if name not in self.files:
+                raise Bad(name, f"is missing; entry {header.seq} names it")
+        armoured = self.files.read(path + ".sig", ssh.MAX_SIGNATURE)
+        data = self.files.read(path, 4 << 20)
+        if sha256_hex(data) != body.get("statement") or sha256_hex(armoured) != body.get("signature"):
+            raise Bad(path, f"statement or signature is not what entry {header.seq} names")
+        _, s = _document(self.files, path, _STATEMENT)
+        officer, key = self.by_operator.get(operator), None
+        if officer is None:
+            key = self._enrolled_later(operator, header, path)
+        name = officer.name if officer else key[0]
+        self._says(header, path, s, action, operator, name)
+        signature = ssh.Signature(armoured)
+        signature.check(data, f"kesu-{action}-v1")
+        if signature.key.blob != (officer.key if officer else key[1]).blob:
+            raise Bad(path + ".sig", f"is made with another key than {name}'s")
+        self._counts(header, s, action, operator, officer, name)
+        return Act(action, officer, header, signature)
+
+    def _enrolled_later(self, operator, header, path):
+        """Name and key of somebody enrolled by an entry, who is no officer of the genesis statement."""
+        for h in self.ledger.about(operator, "operator-enrolled"):
+            body = self.ledger.bodies.get(h.seq)
+            if h.seq < header.seq and body and is_kind(body.get("name"), "text") and is_kind(body.get("public_key"), "text"):
+                return body["name"], ssh.PublicKey.line(body["public_key"])
+        raise Bad(path, f"{operator} is not enrolled")
+
+    def _says(self, header, path, s, action, operator, name):
+        if s["type"] != "kesu-statement-v1" or s["action"] != action:
+            raise Bad(path, f"its action is {s['action'][:20]}")
+        if s["erasure"] != self.erasure:
+            raise Bad(path, f"it is for another erasure, {s['erasure'][:40]}")
+        if not self.genesis or (s["vault"], s["organisation"]) != (self.genesis["vault"], self.genesis["organisation"]):
+            raise Bad(path, "it is for another vault or organisation")
+        if s["plan"] != self.plan_digest:
+            raise Bad(path, "it is for another plan")
+        if s["operator"] != operator or s["name"] != name:
+            raise Bad(path, f"the name is not that of {operator}")
+        if s["role"] != ROLE_OF[action]:
+            raise Bad(path, f"its role is {s['role'][:20]}")
+        if s["summary"] != self.summary:
+            raise Bad(path, "its summary, which the officer read, is not that of the plan")
+        if millis_or_none(s["expires"]) > header.millis + MONTH:
+            raise Bad(path, f"it expires more than 31 days after entry {header.seq}, which carries it")
+
+    def _counts(self, header, s, action, operator, officer, name):
+        if officer is None or not officer.signed:
+            raise DoesNotCount(f"{name} is not an officer of the genesis statement, or did not sign it")
+        if s["role"] not in officer.roles:
+            raise DoesNotCount(f"{name} does not have the role")
+        revoked = self.ledger.about(operator, "operator-revoked")
+        if any(h.seq < header.seq for h in revoked):
+            raise DoesNotCount(f"{name} was revoked before")
+        if self.started is not None and any(h.seq < self.started.seq for h in revoked):
+            raise DoesNotCount(f"{name} was revoked before the erasure ran")
+        expires = millis_or_none(s["expires"])
+        if expires <= header.millis or self.started is not None and expires <= self.started.millis:
+            raise DoesNotCount("had expired when the erasure ran")
+
+    def _may_count(self, act):
+        others = ([self.request] if self.request else []) + self.approvals
+        mine = act.officer
+        if any(o.officer is mine or o.officer.name == mine.name or o.officer.key.blob == mine.key.blob for o in others):
+            self.note(f"approvals/approve.{mine.operator}.json",
+                      f"does not count: {mine.name} or the same key requested it, or approved it already")
+            return False
+        return True

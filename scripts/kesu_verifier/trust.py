@@ -1,0 +1,132 @@
+# The reader's trust file and tables: what he believes, never read from a bundle.
+import json
+import os
+import re
+
+from . import notes, ssh, x509
+from .base import HEX64, Usage
+from .policy import Policy
+
+MAX_TRUST = 4 << 20
+LEVELS = ("absent", "asserted", "recorded", "attested", "proven")
+
+
+class Trust:
+    def __init__(self):
+        self.signers, self.signer_cas, self.logs, self.witnesses = set(), [], [], []
+        self.officers, self.tsa_cas, self.quorum = [], [], 1
+
+    def knows_officer(self, key, namespace, millis):
+        return any(o.key.blob == key.blob and o.serves(namespace, millis) for o in self.officers)
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_TRUST + 1)
+    except OSError as error:
+        raise Usage(f"{path}: {error.strerror}") from None
+    if len(data) > MAX_TRUST:
+        raise Usage(f"{path} is longer than {MAX_TRUST} bytes")
+    return data
+
+
+def _certificates(path):
+    return [x509.Certificate(der) for der in x509.pem_certificates(_read(path), path)]
+
+
+def _item(trust, word, value, where):
+    if word == "signer":
+        if not value.startswith("sha256:") or not HEX64.fullmatch(value[7:]):
+            raise ValueError("signer is sha256:<64 hex digits>")
+        trust.signers.add(bytes.fromhex(value[7:]))
+    elif word in ("signer-ca", "tsa-ca"):
+        (trust.signer_cas if word == "signer-ca" else trust.tsa_cas).extend(_certificates(where(value)))
+    elif word == "log":
+        trust.logs.append(notes.VerifierKey(value, (notes.ED25519,)))
+    elif word == "witness":
+        trust.witnesses.append(notes.VerifierKey(value, (notes.COSIGNATURE,)))
+    elif word == "officer":
+        trust.officers.append(ssh.Officer(ssh.PublicKey.line(value)))
+    elif word == "officers":
+        text = _read(where(value)).decode("utf-8")
+        for n, line in enumerate(text.split("\n"), 1):
+            line = line.rstrip("\r").strip(" \t")
+            if line and not line.startswith("#"):
+                try:
+                    trust.officers.append(ssh.allowed_signer(line))
+                except ssh.SshError as error:
+                    raise ValueError(f"{value} line {n}: {error}") from None
+    elif word == "quorum":
+        if not re.fullmatch("[1-9][0-9]{0,5}", value):
+            raise ValueError("quorum is a number from 1")
+        trust.quorum = int(value)
+    else:
+        raise ValueError(f'"{word[:40]}" is no item of a trust file')
+
+
+def read_trust(path):
+    """The trust file; Usage names the line that is wrong."""
+    trust = Trust()
+    directory = os.path.dirname(os.path.abspath(path))
+    try:
+        text = _read(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise Usage(f"{path} is not UTF-8") from None
+    for n, line in enumerate(text.split("\n"), 1):
+        line = line.strip(" \t\r")
+        if not line or line.startswith("#"):
+            continue
+        word, _, value = line.partition(" ")
+        try:
+            _item(trust, word, value.strip(), lambda name: os.path.join(directory, name))
+        except (ValueError, UnicodeDecodeError, Usage, notes.NoteError, ssh.SshError, x509.X509Error) as error:
+            raise Usage(f"{path} line {n}: {error}") from None
+    return trust
+
+
+class Tables:
+    """docs/spec/claims.json, profiles.json, providers.json and the policy's lines, as the reader has them."""
+
+    NAMES = ("claims.json", "profiles.json", "providers.json", "policy.jsonl")
+
+    def __init__(self, directory=None):
+        found = {name: self._read(name, directory) for name in self.NAMES}
+        try:
+            self.claims, self.profiles, self.providers = (json.loads(found[n]) for n in self.NAMES[:3])
+            self.versions = {"claims": self.claims["version"], "profiles": self.profiles["version"],
+                             "providers": self.providers["version"]}
+            assert all(isinstance(v, int) for v in self.versions.values())
+            assert all(c["rows"] and not c["rows"][-1]["when"] for c in self.claims["claims"])
+        except (ValueError, KeyError, TypeError, AssertionError) as error:
+            raise Usage(f"the tables cannot be read: {error!r}") from None
+        self.policy = Policy(found["policy.jsonl"])
+
+    @staticmethod
+    def _read(name, directory):
+        """Beside the script, in the repository that the script lies in, or in the directory that was named."""
+        scripts = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        root = os.path.dirname(scripts)
+        places = [directory] if directory else [scripts, os.path.join(root, "docs", "spec"),
+                                                os.path.join(root, "lib", "policy", "data")]
+        for place in places:
+            if os.path.isfile(os.path.join(place, name)):
+                return _read(os.path.join(place, name))
+        raise Usage(f"{name} is in none of {', '.join(places)}; say --tables DIR")
+
+    def profile(self, name):
+        return self.profiles["profiles"].get(name)
+
+    def evaluate(self, claim, conditions):
+        """The first row whose conditions hold."""
+        return next(row for row in claim["rows"] if set(row["when"]) <= conditions)
+
+    def grade(self, identity):
+        """(test grade, reason) of a provider with this identity."""
+        for row in self.providers["validated"]:
+            if all(identity.get(n) == row["match"][n] for n in ("manufacturer", "model", "firmware")):
+                return False, f"{row['certificate']}, {row['level']}"
+        for row in self.providers["known_test_grade"]:
+            if all(identity.get(n, "").startswith(text) for n, text in row["match"].items()):
+                return True, row["reason"]
+        return True, "no validation certificate is known for this module"

@@ -1,0 +1,270 @@
+# The verification of one bundle, from its files to the report (docs/spec/certificate.md, "Verification").
+import time
+
+from . import certificate, cms, x509
+from .base import Bad, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
+from .bundle import BODIES, HEADERS, Files, check_manifest, check_names, read_ledger
+from .claims import Claims
+from .facts import Facts
+from .gone import Gone
+from .objects import cover
+from .people import People
+from .trust import LEVELS
+
+P7S, PEM = "certificate.json.p7s", "trust/signer.pem"
+COMPLETE, INCOMPLETE, INVALID = "complete", "incomplete", "invalid"
+EXITS = {COMPLETE: 0, INVALID: 6, INCOMPLETE: 7}
+
+
+class Case:
+    """One bundle under verification."""
+
+    def __init__(self, files, trust, tables, require="high", allow_test_grade=False, objects=(), now=None):
+        self.files, self.trust, self.tables = files, trust, tables
+        self.require, self.allow_test_grade, self.object_paths, self.now = require, allow_test_grade, objects, now
+        self.errors, self.shortfalls, self.results, self.chain, self.object_rows = [], [], [], [], []
+        self.notes = 0
+        self.stored, self.signer, self.signed, self.signer_version = {}, None, None, ""
+        self.ledger = self.facts = self.gone = self.claims = None
+        self.signer_known = self.log_known = self.officers_known = False
+
+    def bad(self, part, what):
+        if {"part": part, "what": what} not in self.errors and len(self.errors) < 1000:
+            self.errors.append({"part": part, "what": what})
+
+    def note(self, part, what):
+        """What is wrong and honestly so: an act that does not count. It lowers claims, and alters nothing."""
+        self.bad(part, what)
+        self.notes += {"part": part, "what": what} in self.errors
+
+    def guarded(self, part, step, *words):
+        """One step; whatever goes wrong in it is an error that names the part."""
+        try:
+            return step(*words)
+        except Bad as error:
+            self.bad(error.part, error.what)
+        except x509.X509Error as error:
+            self.bad(part, str(error))
+        except (RecursionError, MemoryError) as error:
+            self.bad(part, f"is more than this reader can hold ({type(error).__name__})")
+        except Exception as error:  # a bundle must not be able to end the reader in any other way
+            self.bad(part, f"cannot be read ({type(error).__name__}: {str(error)[:120]})")
+        return None
+
+    def run(self):
+        self.guarded("bundle", check_names, self.files, self.bad)
+        self.guarded("MANIFEST", check_manifest, self.files, self.bad)
+        self.guarded(P7S, self._signature)
+        self.guarded("certificate.json", self._stored)
+        self.ledger = self.guarded(HEADERS, read_ledger, self.files, self.bad)
+        if self.ledger is not None and self.ledger.usable and self.stored is not None:
+            self.guarded("bundle", self._facts)
+        return self.report()
+
+    # The certificate's own files.
+
+    def _signature(self):
+        pem = self.files.read(PEM, 1 << 20)
+        try:
+            chain = [x509.Certificate(der) for der in x509.pem_certificates(pem, "it")]
+        except x509.X509Error as error:
+            raise Bad(PEM, str(error)) from None
+        self.signer = chain[0]
+        if len(chain) != 1:
+            raise Bad(PEM, "has more than one certificate")
+        signed = cms.SignedData(self.files.read(P7S, cms.MAX_BYTES))
+        if signed.unsigned:
+            raise Bad(P7S, "has unsigned attributes, which version 1 does not know")
+        signer = signed.verify(self.files.read("certificate.json"))
+        if signer.der != self.signer.der:
+            raise Bad(P7S, "is not made with the certificate in trust/signer.pem")
+        self.signed = signed
+        self.signer_algorithm = signer.key.name
+
+    def _stored(self):
+        self.stored = None
+        value = parse_json(self.files.read("certificate.json"), "certificate.json", canonical=True)
+        if not isinstance(value, dict):
+            raise Bad("certificate.json", "is no JSON object")
+        if value.get("type") != "kesu-certificate-v1":
+            self.bad("certificate.json", f"type: {str(value.get('type'))[:60]}")
+            raise Bad("certificate.json", "cannot be read, so nothing can be shown")
+        self.stored = value
+
+    # Facts, claims, comparison.
+
+    def _facts(self):
+        self.facts = facts = Facts(self.files, self.ledger, self.tables, self.bad)
+        facts.read_inventories()
+        facts.check_plan()
+        people = People(self.files, self.ledger, facts.plan, facts.plan_digest, self.bad, self.note)
+        if facts.plan:
+            people.read_acts(facts.erasure, facts.summary(), facts.started)
+        self.gone = Gone(facts)
+        algorithm = self.signer_algorithm if self.signed else ""
+        self.claims = Claims(facts, self.gone, people, algorithm, self.trust, self.tables)
+        self._named_bodies()
+        self._signer_of_ledger()
+        self._issued()
+        self.results = self.claims.results()
+        self.chain = certificate.evidence_chain(self.claims, self.signed, self.tables.policy)
+        certificate.compare(self, self.stored)
+        self._future()
+        self._known(people)
+        self._objects()
+        self._shortfalls()
+
+    def _named_bodies(self):
+        """Bodies that every bundle shows of its erasure, whether or not a claim rests on them."""
+        facts = self.facts
+        for ds in facts.scope:
+            facts.need(facts._last(ds, "dataset-added"))
+        for place in facts.providers():
+            facts.need(facts._last(place, "provider-added"))
+
+    def _signer_of_ledger(self):
+        if self.signer is None:
+            return
+        for header in self.ledger.of_type("key-created"):
+            body = self.ledger.bodies.get(header.seq) or {}
+            ref = maybe(body, "ref", "object") or {}
+            if body.get("purpose") == "sign-certificate" and ref.get("public_key") == self.signer.spki.hex():
+                self.signer_version = header.nodes[0]["id"]
+                self.claims._birth(self.signer_version)
+        if not self.signer_version:
+            self.bad(PEM, "its key is no certificate key of this ledger")
+
+    def _issued(self):
+        mine = self.stored.get("id")
+        found = [h for h in self.ledger.of_type("certificate-issued")
+                 if any(i["id"] == mine and i.get("of") == self.facts.erasure for i in h.nodes)]
+        if not found:
+            self.bad(HEADERS, "no entry says that this certificate was issued")
+            return
+        manifest = self.files.read("MANIFEST", 1 << 30) if "MANIFEST" in self.files else b""
+        if not any(i.get("d") == sha512_hex(manifest) for h in found for i in h.nodes if i["id"] == mine):
+            self.bad("MANIFEST", "is not the one that the ledger names")
+        header = found[0]
+        if header.seq < self.ledger.a.size:
+            self.bad(HEADERS, "the certificate was issued before the checkpoint that it cites")
+        body = self.ledger.bodies.get(header.seq)
+        if body is None:
+            self.bad(BODIES, "certificate-issued is not opened")
+            return
+        names = (("certificate", "certificate.json"), ("signature", P7S), ("manifest", "MANIFEST"))
+        if any(path in self.files and body.get(name) != sha256_hex(self.files.read(path, 1 << 30)) for name, path in names):
+            self.bad(BODIES, "certificate-issued names another certificate, signature or MANIFEST")
+
+    def _future(self):
+        issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
+        if issued is not None and self.now is not None and issued > self.now + 86400000:
+            self.shortfalls.append("the certificate is from the future: issued after this reader's clock")
+
+    def _known(self, people):
+        trust = self.trust
+        if self.signed and self.signer.digest in trust.signers:
+            self.signer_known = True
+        elif self.signed and trust.signer_cas and is_kind(self.stored.get("issued"), "time"):
+            try:
+                x509.find_chain(self.signer, self.signed.certificates, trust.signer_cas,
+                                millis_or_none(self.stored["issued"]))
+                self.signer_known = True
+            except x509.X509Error:
+                self.signer_known = False
+        self.log_known = any((k.name, k.key) == (self.ledger.key.name, self.ledger.key.key) for k in trust.logs)
+        self.officers_known = bool(people.request and people.approvals) and all(
+            trust.knows_officer(a.officer.key, a.namespace, a.header.millis) for a in people.acts)
+
+    def _objects(self):
+        destroyed = {v for v in self.facts.versions if self.facts.destroyed(v)}
+        for path in self.object_paths:
+            result, dataset, why = cover(path, self.facts.leaf_datasets, destroyed)
+            self.object_rows.append({"path": path, "result": result, "dataset": dataset, "why": why})
+
+    # What is not enough.
+
+    @property
+    def withdrawn(self):
+        return bool(self.ledger and self.stored and self.ledger.graph.state(self.stored.get("id")) == "withdrawn")
+
+    @property
+    def test_grade(self):
+        return bool(self.stored and self.stored.get("test_grade") is True) or any(
+            p["test_grade"] for p in (certificate._providers(self.facts, self.tables) if self.facts else ()))
+
+    def _shortfalls(self):
+        add, bar, name = self.shortfalls.append, self.tables.profile(self.require), self.require
+        if not self.signer_known:
+            add("the signer of the certificate is not identified: no line of the trust file names it")
+        if not self.log_known:
+            add("the ledger's key is not identified: no log line of the trust file names it")
+        if not self.officers_known:
+            add("the officers who signed are not identified: the trust file does not have all of their keys for what they "
+                "signed, and when")
+        for r in self.results:
+            least = bar["claims"][r["id"]]
+            if LEVELS.index(r["level"]) < LEVELS.index(least):
+                add(f"{r['id']} is {r['level']}; profile {name} asks for {least}")
+        quorum, waiting = self.claims.bars()
+        if quorum < bar["quorum"]:
+            add(f"approved by a quorum of {quorum}; profile {name} asks for {bar['quorum']}")
+        if waiting < bar["waiting_seconds"]:
+            add(f"waiting period of {waiting} seconds; profile {name} asks for {bar['waiting_seconds']}")
+        if self.claims.witnesses() < bar["witness_quorum"]:
+            add(f"{self.claims.witnesses()} trusted witnesses; profile {name} asks for {bar['witness_quorum']}")
+        if bar.get("restart") and not self._restarted():
+            add(f"no restart of the machine is shown between destruction and inspection; profile {name} asks for it")
+        if not self.ledger.complete:
+            add("not all headers of the ledger are there")
+        if self.test_grade and not self.allow_test_grade:
+            add("TEST GRADE: a provider without a validation certificate held the keys")
+        if self.withdrawn:
+            add("the certificate was withdrawn")
+        for row in self.object_rows:
+            if row["result"] != "covered":
+                add(f"{row['path']}: {row['result']}")
+
+    def _restarted(self):
+        facts = self.facts
+        before = set()
+        for v in facts.versions:
+            for header in self.ledger.about(v, "destroy-intended"):
+                before.add(maybe(maybe(facts.body(header), "actor", "object"), "boot_id", "text", ""))
+        after = {i.after.boot_id if i.after is not None and i.after.readable else "" for i in self.gone.inspections}
+        return bool(after) and bool(before) and "" not in before | after and not before & after
+
+    # The report.
+
+    def report(self):
+        bar = self.tables.profile(self.require)
+        stored = self.stored if self.facts and self.stored else {}
+        verdict = INVALID if len(self.errors) > self.notes or self.claims is None else INCOMPLETE if self.shortfalls else COMPLETE
+        if verdict == INVALID and not self.errors:
+            self.bad("bundle", "cannot be read")
+        claims = [{"id": r["id"], "level": r["level"], "least": bar["claims"][r["id"]], "rests_on": r["rests_on"],
+                   "detail": r["detail"]} for r in self.results]
+        done = bool(self.results)
+        return {
+            "verdict": verdict, "certificate": maybe(stored, "id", "text", ""),
+            "organisation": maybe(stored, "organisation", "text", ""), "erased": maybe(stored, "erased", "text", ""),
+            "issued": maybe(stored, "issued", "text", ""), "claimed_profile": maybe(stored, "profile", "text", ""),
+            "required_profile": self.require, "as_of": self.ledger.b.size if self.facts else 0,
+            "withdrawn": self.withdrawn, "test_grade": self.test_grade, "signer_known": self.signer_known,
+            "log_known": self.log_known, "officers_known": self.officers_known, "claims": claims,
+            "premises": certificate.premises(self.tables, self.results),
+            "limits": certificate.limits(self.facts, self.claims, self.tables) if done else [],
+            "exceptions": self.claims.facts_exceptions() if done else [], "evidence_chain": self.chain,
+            "objects": self.object_rows, "shortfalls": self.shortfalls, "errors": self.errors}
+
+
+def verify(files, trust, tables, **options):
+    """The report of a bundle (a Files, a directory's path, or a dict of contents)."""
+    options.setdefault("now", int(time.time() * 1000))
+    try:
+        if not isinstance(files, Files):
+            files = Files(contents=files) if isinstance(files, dict) else Files(directory=files)
+    except Bad as error:
+        case = Case(None, trust, tables, **options)
+        case.bad(error.part, error.what)
+        return case.report()
+    return Case(files, trust, tables, **options).run()
