@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "app/certificate_time.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "certificate/issue.h"
@@ -117,7 +118,10 @@ BundleFiles issue(Vault& vault, const std::string& erasure) {
   BundleFiles files = draft_bundle(source, request_for(vault, erasure, id, issued, signer, a.note));
   const Bytes& document = files.at(std::string(bundle::kCertificate));
   add_signature(files, build_detached_cades(document, signer, {}, issued, signer_of(vault, key)));
+  const Stamped stamped = stamp_signature(vault, files, issued);
   Event event = seal_manifest(files);
+  // That it was asked for is recorded: what is missing is due.
+  if (stamped == Stamped::none) event.body.set("time", Json());
   for (std::string_view part : {bundle::kCertificate, bundle::kSignature, bundle::kManifest})
     vault.store().put_blob(files.at(std::string(part)));
   vault.append({event}, {erasure});
@@ -139,6 +143,7 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
                                        cms.signer->der, note_of_size(vault, size)));
   files[std::string(bundle::kCertificate)] = document;
   files[std::string(bundle::kSignature)] = signature;
+  restore_signature_stamp(vault, record, files);
   seal_manifest(files);
   if (files.at(std::string(bundle::kManifest)) != vault.store().blob(record.manifest))
     throw Error(Code::ledger_damaged, "the bundle of " + record.id + " cannot be made again as it was issued")
@@ -178,12 +183,13 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   }
   BundleFiles files =
       e.certificate.empty() ? issue(vault, id) : reissue(vault, vault.state().certificates.at(e.certificate));
-  SavedCheckpoint b = vault.checkpoint();
+  const std::string certificate = vault.state().erasures.at(id).certificate;
+  SavedCheckpoint b = stamped_checkpoint(vault, files, vault.state().certificates.at(certificate).seq);
   VaultSource source(vault.store(), b.size);
   finish_bundle(files, source, b.note);
   make_directories(dir_name(path));
   write_bundle(path, files);
-  return vault.state().erasures.at(id).certificate;
+  return certificate;
 }
 
 Json certificate_document(Vault& vault, const CertificateRecord& certificate) {

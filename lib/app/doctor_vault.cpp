@@ -250,6 +250,7 @@ std::vector<Check> examine_vault(Environment& env, const std::string& directory,
       else
         provider_answers(vault, p, out);
     }
+    for (Check& c : examine_time(vault, offline)) out.push_back(std::move(c));
   } catch (const Error& e) {
     out.push_back({"vault", fail, said(e) + " [" + std::string(code_text(e.code())) + "]",
                    e.next().empty() ? "kesu ledger verify" : e.next()});

@@ -223,6 +223,11 @@ class List {
   void certificate(const CertificateRecord& c) {
     auto e = state_.erasures.find(c.erasure);
     if (c.state != "issued" || e == state_.erasures.end()) return;
+    if (c.stamp_asked && state_.vault.stamped_size <= c.seq)
+      add({"certificate", c.id, c.id.substr(0, 12), c.issued, false,
+           std::string("has no time-stamp over the checkpoint that covers it yet") +
+               (c.stamp.empty() ? "; its signature has none either, and gets none any more" : ""),
+           "kesu certificate bundle " + e->second.id.substr(0, 12) + " -o DIR fetches it"});
     for (const std::string& id : e->second.versions)
       if (const VersionRecord* v = state_.version(id); v && v->compromised > c.issued)
         add({"certificate", c.id, c.id.substr(0, 12), v->compromised, true,

@@ -15,7 +15,7 @@ namespace {
 // Members of bodies that hold the SHA-256 of a blob (docs/spec/events.md).
 const std::set<std::string, std::less<>> kBlobMembers = {
     "statement",   "signature", "birth",    "transcript", "receipt", "plan",
-    "certificate", "manifest",  "document", "before",     "after"};
+    "certificate", "manifest",  "document", "before",     "after",   "authority"};
 
 void collect(const Json& value, std::string_view member, std::vector<std::string>& out) {
   if (value.is_object()) {

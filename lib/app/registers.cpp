@@ -34,7 +34,10 @@ Json row(const VaultRecord& v) {
                        {"signer_certificate", v.signer_certificate},
                        {"closed", v.closed},
                        {"boot_id", v.boot_id},
-                       {"clock", v.clock}});
+                       {"clock", v.clock},
+                       {"stamped_size", v.stamped_size},
+                       {"stamp", v.stamp},
+                       {"stamp_chain", v.stamp_chain}});
 }
 void read(const Json& j, VaultRecord& v) {
   v = {j.str("id"),
@@ -50,7 +53,10 @@ void read(const Json& j, VaultRecord& v) {
        j.str("signer_certificate"),
        j.num("closed"),
        j.str("boot_id"),
-       j.num("clock")};
+       j.num("clock"),
+       static_cast<uint64_t>(j.num("stamped_size")),
+       j.str("stamp"),
+       j.str("stamp_chain")};
 }
 
 Json row(const OperatorRecord& o) {
@@ -407,7 +413,10 @@ Json row(const CertificateRecord& c) {
                        {"signature", c.signature},
                        {"manifest", c.manifest},
                        {"seq", c.seq},
-                       {"issued", c.issued}});
+                       {"issued", c.issued},
+                       {"stamp_asked", c.stamp_asked},
+                       {"stamp", c.stamp},
+                       {"stamp_chain", c.stamp_chain}});
 }
 void read(const Json& j, CertificateRecord& c) {
   c = {j.str("id"),
@@ -417,7 +426,10 @@ void read(const Json& j, CertificateRecord& c) {
        j.str("signature"),
        j.str("manifest"),
        static_cast<uint64_t>(j.num("seq")),
-       j.num("issued")};
+       j.num("issued"),
+       j.flag("stamp_asked"),
+       j.str("stamp"),
+       j.str("stamp_chain")};
 }
 
 Json row(const CopyRecord& c) {

@@ -209,6 +209,11 @@ void State::evolve_vault(const Header& h, const Json& body) {
     vault.signer_version = body.str("detail");
     vault.signer_certificate = body.str("document");
     touch("vault", vault.id);
+  } else if (h.type == "document-attached" && body.str("what") == "checkpoint-token") {
+    vault.stamped_size = static_cast<uint64_t>(body.num("size"));
+    vault.stamp = body.str("document");
+    vault.stamp_chain = body.str("authority");
+    touch("vault", vault.id);
   }
 }
 
@@ -492,9 +497,22 @@ void State::evolve_remark(const Header& h, const Json& body) {
 void State::evolve_erasure(const Header& h, const Json& body) {
   if (h.type == "certificate-issued") {
     const NodeMention& node = need(h, "cer");
-    certificates[node.id] = {
-        node.id, node.of, "issued", body.str("certificate"), body.str("signature"), body.str("manifest"),
-        h.seq,   h.time};
+    certificates[node.id] = {node.id,
+                             node.of,
+                             "issued",
+                             body.str("certificate"),
+                             body.str("signature"),
+                             body.str("manifest"),
+                             h.seq,
+                             h.time,
+                             false,
+                             "",
+                             ""};
+    if (const Json* stamps = body.find("time")) {
+      CertificateRecord& c = certificates[node.id];
+      c.stamp_asked = true;
+      if (stamps->is_object()) c.stamp = stamps->str("signature"), c.stamp_chain = stamps->str("authority");
+    }
     erasures[node.of].certificate = node.id;
     touch("certificate", node.id);
     touch("erasure", node.of);

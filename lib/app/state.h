@@ -28,6 +28,9 @@ struct VaultRecord {
   // clock minus its time since boot, in milliseconds (app/clock_watch.h).
   std::string boot_id;
   int64_t clock = 0;
+  // The newest checkpoint that has a time-stamp: its size (0: none has), and the blobs of answer and chain.
+  uint64_t stamped_size = 0;
+  std::string stamp, stamp_chain;
 };
 
 struct OperatorRecord {
@@ -144,6 +147,8 @@ struct CertificateRecord {
   std::string id, erasure, state, document, signature, manifest;
   uint64_t seq = 0;
   Millis issued = 0;
+  bool stamp_asked = false;        // a time authority was configured when it was issued
+  std::string stamp, stamp_chain;  // blobs of the answer over its signature, and of the chains; empty: none
 };
 
 class State {

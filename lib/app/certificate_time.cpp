@@ -1,0 +1,107 @@
+#include "app/certificate_time.h"
+
+#include "app/time_authority.h"
+#include "certificate/claims.h"
+#include "certificate/issue.h"
+#include "crypto/cms.h"
+
+namespace kesu {
+
+namespace {
+constexpr std::string_view kCheckpointToken = "checkpoint-token";
+
+std::string why_of(const Error& e) { return e.message() + (e.cause().empty() ? "" : ": " + e.cause()); }
+
+bool no_stamp(const Error& e) { return e.code() == Code::time_unavailable || e.code() == Code::waiting; }
+
+bool asks_for_stamps(Vault& vault) {
+  const Profile* profile = find_profile(vault.state().vault.profile);
+  return profile && profile->timestamp;
+}
+
+// Whether nothing but stamps of checkpoints was recorded from entry `from` on.
+bool only_stamps_since(Vault& vault, uint64_t from) {
+  bool only = true;
+  vault.store().read(from, vault.state().size, [&](const StoredEntry& e) {
+    only = e.entry.header.type == "document-attached" && e.entry.body.str_or("what", "") == kCheckpointToken;
+    return only;
+  });
+  return only;
+}
+
+std::string note_of(Vault& vault, uint64_t size) {
+  for (const SavedCheckpoint& c : vault.store().checkpoints())
+    if (c.size == size) return c.note;
+  return "";
+}
+
+// The stamp, and the entry that names it; under a checkpoint at once, so that nothing is left open.
+void keep(Vault& vault, uint64_t size, const Stamp& stamp, const std::string& chain) {
+  const std::string answer = vault.store().put_blob(stamp.answer),
+                    pem = vault.store().put_blob(as_bytes(chain));
+  const std::string id = vault.env().random.id<DocumentId>().str();
+  vault.append({{.type = "document-attached",
+                 .nodes = {{.id = id, .is = "attached", .d = answer}},
+                 .body = Json::object({{"what", kCheckpointToken},
+                                       {"detail", "time-stamp of a checkpoint"},
+                                       {"size", size},
+                                       {"document", answer},
+                                       {"authority", pem}})}},
+               {vault.state().vault.id, id});
+  vault.checkpoint();
+}
+}  // namespace
+
+Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued) {
+  const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
+  if (authorities.empty()) return Stamped::not_asked;
+  Bytes& signature = files.at(std::string(bundle::kSignature));
+  const Bytes& document = files.at(std::string(bundle::kCertificate));
+  try {
+    const Stamp inside = fetch_stamp(vault, authorities, verify_detached(document, signature).signature,
+                                     issued, "the certificate's signature");
+    Bytes stamped = add_signature_timestamp(signature, inside.token);
+    const Stamp beside = fetch_stamp(vault, authorities, stamped, issued, "the certificate's signature file");
+    signature = std::move(stamped);
+    add_stamp(files, beside.answer, chain_pem({inside.chain, beside.chain}));
+  } catch (const Error& e) {
+    if (!no_stamp(e) || asks_for_stamps(vault)) throw;
+    vault.env().notice("the certificate has no time-stamp: " + why_of(e));
+    return Stamped::none;
+  }
+  for (std::string_view part : {bundle::kSignatureStamp, bundle::kStampChain})
+    vault.store().put_blob(files.at(std::string(part)));
+  return Stamped::yes;
+}
+
+void restore_signature_stamp(Vault& vault, const CertificateRecord& certificate, BundleFiles& files) {
+  if (certificate.stamp.empty()) return;
+  add_stamp(files, vault.store().blob(certificate.stamp),
+            as_text(vault.store().blob(certificate.stamp_chain)));
+}
+
+SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t covers) {
+  const VaultRecord& v = vault.state().vault;
+  if (v.stamped_size > covers && only_stamps_since(vault, v.stamped_size))
+    if (std::string note = note_of(vault, v.stamped_size); !note.empty()) {
+      add_checkpoint_stamp(files, vault.store().blob(v.stamp), as_text(vault.store().blob(v.stamp_chain)));
+      return {v.stamped_size, note};
+    }
+  const SavedCheckpoint b = vault.checkpoint();
+  const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
+  if (authorities.empty()) return b;
+  try {
+    const Stamp stamp =
+        fetch_stamp(vault, authorities, as_bytes(b.note), vault.state().time, "the ledger's checkpoint");
+    const std::string chain = chain_pem({stamp.chain});
+    add_checkpoint_stamp(files, stamp.answer, chain);
+    if (!vault.state().vault.closed) keep(vault, b.size, stamp, chain);
+  } catch (const Error& e) {
+    if (!no_stamp(e)) throw;
+    vault.env().notice("the checkpoint that covers the certificate has no time-stamp yet: " + why_of(e) +
+                       "; the next kesu certificate bundle of it fetches one");
+  }
+  return b;
+}
+
+}  // namespace kesu

@@ -1,0 +1,24 @@
+// The time-stamps of a certificate's bundle: fetched when it is issued, kept, and given again
+// (docs/spec/certificate.md, "Time-stamps").
+#pragma once
+#include "app/vault.h"
+#include "certificate/bundle.h"
+
+namespace kesu {
+
+// The time-stamps of certificate.json.p7s, which is in `files`: one inside it, one beside it, with what
+// belongs to them; `issued` is the time that the certificate bears. False where kesu.toml names no authority,
+// or none answered and the vault's profile does not ask for one (then a notice says so). Errors: of
+// fetch_stamp where the profile does; nothing is recorded then.
+enum class Stamped { not_asked, none, yes };
+Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued);
+
+// The same from what was kept, into a bundle that is made again.
+void restore_signature_stamp(Vault& vault, const CertificateRecord& certificate, BundleFiles& files);
+
+// Checkpoint B of a bundle whose entry `covers` is certificate-issued. With a stamp in `files` where there is
+// one: that of the newest checkpoint, if nothing but stamps was recorded since, or one fetched now, which is
+// kept and recorded. Where no authority answers: without, and a notice says so.
+SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t covers);
+
+}  // namespace kesu

@@ -1,0 +1,56 @@
+// kesu doctor, time: do the authorities of kesu.toml answer, do their answers count, and is this clock
+// theirs?
+#include "app/clock_watch.h"
+#include "app/doctor.h"
+#include "app/time_authority.h"
+#include "certificate/claims.h"
+
+namespace kesu {
+
+namespace {
+using enum CheckResult;
+
+Check ask(Environment& env, const TimeAuthority& authority) {
+  const std::string check = "time-authority " + authority.url;
+  try {
+    const Stamp stamp = ask_authority(env, authority, env.random.bytes(32));
+    const std::string who = stamp.check.authority->subject + ", policy " + stamp.check.policy;
+    if (const Millis off = stamp.clock_off())
+      return {check, fail,
+              who + ": this clock is " + std::to_string((std::llabs(off) + 30'000) / 60'000) + " min " +
+                  (off > 0 ? "ahead of" : "behind") + " it",
+              "set the clock right; times that contradict a time-stamp are no evidence"};
+    constexpr Millis kSoon = 90 * 86'400'000LL;
+    const Millis ends = stamp.check.authority->not_after;
+    const std::string until = who + ", its certificate ends " + utc_text(ends).substr(0, 10);
+    return {check, ends - stamp.check.time < kSoon ? warn : ok, until,
+            ends - stamp.check.time < kSoon ? "ask the authority when it changes its certificate" : ""};
+  } catch (const Error& e) {
+    return {check, fail, e.message() + (e.cause().empty() ? "" : ": " + e.cause()),
+            e.next().empty() ? "correct [[time.authority]] in kesu.toml, or ask the authority" : e.next()};
+  }
+}
+}  // namespace
+
+std::vector<Check> examine_time(Vault& vault, bool offline) {
+  std::vector<Check> out;
+  try {
+    const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
+    const Profile* profile = find_profile(vault.state().vault.profile);
+    if (authorities.empty() && profile && profile->timestamp)
+      out.push_back({"time-authorities", warn,
+                     "profile " + profile->name +
+                         " asks for time-stamps, and kesu.toml names no authority: "
+                         "certificates of this vault cannot reach it",
+                     "add [[time.authority]] with url and ca to kesu.toml"});
+    for (const TimeAuthority& a : authorities)
+      out.push_back(offline ? Check{"time-authority " + a.url, ok, "not asked (--offline)", ""}
+                            : ask(vault.env(), a));
+  } catch (const Error& e) {
+    out.push_back(
+        {"time-authorities", fail, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.next()});
+  }
+  return out;
+}
+
+}  // namespace kesu
