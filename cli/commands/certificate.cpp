@@ -1,6 +1,7 @@
 // kesu certificate, verify, trust
 #include "app/certificate.h"
 #include "../context.h"
+#include "app/certificate_render.h"
 #include "base/files.h"
 
 namespace kesu::cli {
@@ -8,6 +9,7 @@ namespace kesu::cli {
 void setup_certificate(CLI::App& app, Context& c) {
   struct Options {
     std::string what, out, language;
+    std::vector<std::string> languages;
     VerifyRequest verify;
   };
   auto o = std::make_shared<Options>();
@@ -27,6 +29,32 @@ void setup_certificate(CLI::App& app, Context& c) {
     c.show(Json::object({{"certificate", id}, {"bundle", absolute_path(o->out)}}),
            "Certificate " + brief(id) + " in " + o->out + "\nnext   kesu verify " + o->out +
                " --trust FILE; kesu trust propose " + o->out + " prints what to put into it\n");
+  });
+  cmd = group->add_subcommand(
+      "render",
+      "a certificate as certificate.pdf and certificate.html, for people: they prove "
+      "nothing by themselves\n\n  kesu certificate render exit-2026.zip -o pages --lang ja");
+  cmd->add_option("BUNDLE", o->what, "a bundle, or a certificate or erasure of the vault")->required();
+  cmd->add_option("-o,--out", o->out, "a directory; nothing in it is replaced")->required();
+  cmd->add_option("--lang", o->languages, "ja or en; repeated. Without: both, Japanese first");
+  on_run(cmd, [&c, o] {
+    ReportLanguages languages = report_languages(o->languages);
+    bool here = (o->what.starts_with("cer-") || o->what.starts_with("era-")) && !exists(o->what);
+    std::vector<std::string> paths;
+    if (here) {
+      Vault& v = c.open(Access::read);
+      std::string id = o->what.starts_with("cer-") ? o->what : v.find_erasure(o->what).certificate;
+      if (id.empty())
+        throw Error(Code::state_refused, "erasure " + o->what + " has no certificate yet")
+            .next("kesu certificate bundle " + o->what + " -o BUNDLE.zip");
+      paths = render_certificate(v, v.find_certificate(id), o->out, languages);
+    } else {
+      paths = render_bundle(o->what, o->out, languages);
+    }
+    Json list((Json::Array()));
+    std::string text;
+    for (const std::string& path : paths) list.push(path), text += path + "\n";
+    c.show(Json::object({{"files", list}}), text);
   });
   cmd = group->add_subcommand("show", "what a certificate says");
   cmd->add_option("CERTIFICATE", o->what)->required();

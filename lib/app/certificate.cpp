@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "app/certificate_time.h"
+#include "app/certificate_render.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "certificate/issue.h"
@@ -119,13 +120,20 @@ BundleFiles issue(Vault& vault, const std::string& erasure) {
   const Bytes& document = files.at(std::string(bundle::kCertificate));
   add_signature(files, build_detached_cades(document, signer, {}, issued, signer_of(vault, key)));
   const Stamped stamped = stamp_signature(vault, files, issued);
+  Json renderings = add_renderings(vault, files);
   Event event = seal_manifest(files);
+  event.body.set("renderings", std::move(renderings));
   // That it was asked for is recorded: what is missing is due.
   if (stamped == Stamped::none) event.body.set("time", Json());
   for (std::string_view part : {bundle::kCertificate, bundle::kSignature, bundle::kManifest})
     vault.store().put_blob(files.at(std::string(part)));
   vault.append({event}, {erasure});
   return files;
+}
+
+Json issued_body(Vault& vault, const CertificateRecord& record) {
+  VaultSource source(vault.store(), record.seq + 1);
+  return parse_json(source.body(record.seq).canonical, "ledger body");
 }
 
 // The same files again, from what was signed.
@@ -144,6 +152,7 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
   files[std::string(bundle::kCertificate)] = document;
   files[std::string(bundle::kSignature)] = signature;
   restore_signature_stamp(vault, record, files);
+  restore_renderings(vault, issued_body(vault, record), files);
   seal_manifest(files);
   if (files.at(std::string(bundle::kManifest)) != vault.store().blob(record.manifest))
     throw Error(Code::ledger_damaged, "the bundle of " + record.id + " cannot be made again as it was issued")
@@ -192,6 +201,10 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   return certificate;
 }
 
+BundleFiles issued_files(Vault& vault, const CertificateRecord& certificate) {
+  return reissue(vault, certificate);
+}
+
 Json certificate_document(Vault& vault, const CertificateRecord& certificate) {
   return parse_canonical_json(to_text(vault.store().blob(certificate.document)), "certificate.json");
 }
@@ -207,9 +220,8 @@ std::string default_trust_file() {
   return exists(path) ? path : "";
 }
 
-namespace {
 // What cannot be a bundle is an invalid one, not a wrong command; a path where nothing is is one.
-BundleFiles bundle_at(const std::string& path) {
+BundleFiles open_bundle(const std::string& path) {
   try {
     return read_bundle(path);
   } catch (const Error& e) {
@@ -219,7 +231,6 @@ BundleFiles bundle_at(const std::string& path) {
         .next("ask the issuer for the bundle again, whole and as it was issued");
   }
 }
-}  // namespace
 
 VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {
   TrustAnchors trust;
@@ -236,9 +247,9 @@ VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {
     if (!open.back().ok()) throw file_error(errno, "open", path);
     options.objects.push_back({path, file_input(open.back().get())});
   }
-  return verify_bundle(bundle_at(request.bundle), trust, options);
+  return verify_bundle(open_bundle(request.bundle), trust, options);
 }
 
-std::string trust_proposal(const std::string& bundle) { return propose_trust(bundle_at(bundle)); }
+std::string trust_proposal(const std::string& bundle) { return propose_trust(open_bundle(bundle)); }
 
 }  // namespace kesu

@@ -19,6 +19,11 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const
 // the part.
 void rehearse_certificate(Vault& vault, const std::string& erasure, const SavedCheckpoint& head);
 
+// Its bundle's files as they were when it was issued, without the final ledger files. Errors: ledger_damaged.
+BundleFiles issued_files(Vault& vault, const CertificateRecord& certificate);
+// The files of a bundle, directory or zip file. What cannot be a bundle at all is bundle_invalid.
+BundleFiles open_bundle(const std::string& path);
+
 // certificate.json of an issued certificate.
 Json certificate_document(Vault& vault, const CertificateRecord& certificate);
 

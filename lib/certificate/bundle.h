@@ -32,6 +32,9 @@ constexpr std::string_view kSignatureStamp = "time/certificate.json.p7s.tsr";
 constexpr std::string_view kCheckpointStamp = "time/checkpoint-b.tsr";
 constexpr std::string_view kCheckpointStampChain = "time/checkpoint-b.pem";
 constexpr std::string_view kStampChain = "trust/tsa.pem";
+// Renderings for people (docs/spec/certificate.md, "Renderings"): listed in MANIFEST, and never evidence.
+constexpr std::string_view kPdf = "certificate.pdf";
+constexpr std::string_view kHtml = "certificate.html";
 constexpr std::string_view kManifest = "MANIFEST";
 constexpr std::string_view kReadme = "README.txt";
 }  // namespace bundle

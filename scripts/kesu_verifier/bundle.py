@@ -12,7 +12,7 @@ from .ledger import BODIES, HEADERS, MAX_BODY, MAX_HEADER, Graph, Header, body_h
 MAX_FILES, MAX_FILE, MAX_ALL, MAX_HEADERS = 20_000, 1 << 30, 2 << 30, 20_000_000
 _OPR, _DS = "opr-[0-9a-f]{32}", "ds-[0-9a-f]{32}"
 NAMES = re.compile(
-    r"certificate\.json(\.p7s)?|plan\.json|MANIFEST|README\.txt|approvals/(genesis\.json|allowed_signers"
+    r"certificate\.(json(\.p7s)?|pdf|html)|plan\.json|MANIFEST|README\.txt|approvals/(genesis\.json|allowed_signers"
     rf"|genesis\.{_OPR}\.sig|(request|approve)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
     rf"|inventory/{_DS}\.leaves|ledger/(headers\.gz|bodies\.jsonl|checkpoint-[ab]|consistency)"
     r"|trust/(signer\.pem|ledger\.vkey)")

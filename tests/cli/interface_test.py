@@ -164,6 +164,7 @@ class Interface(scenario.World):
         prints("erase status", "erase", "status", erasure)
         bundle = box.state / "bundle"
         prints("certificate bundle", "certificate", "bundle", erasure, "-o", bundle)
+        prints("certificate render", "certificate", "render", bundle, "-o", box.state / "pages")
         prints("certificate list", "certificate", "list")
         prints("trust propose", "trust", "propose", bundle)
         prints("ledger show", "ledger", "show")

@@ -1,0 +1,88 @@
+#include "app/certificate_render.h"
+
+#include "app/certificate.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "certificate/verify.h"
+
+namespace kesu {
+
+namespace {
+
+constexpr std::string_view kRenderings[] = {bundle::kHtml, bundle::kPdf};
+
+Bytes rendered(std::string_view name, const BundleFiles& files, const ReportLanguages& languages) {
+  return name == bundle::kPdf ? certificate_pdf(files, languages) : certificate_html(files, languages);
+}
+
+std::vector<std::string> write_renderings(const BundleFiles& files, const std::string& directory,
+                                          const ReportLanguages& languages) {
+  std::vector<std::string> out;
+  for (std::string_view name : kRenderings) {
+    out.push_back(path_join(absolute_path(directory), name));
+    if (exists(out.back()))
+      throw Error(Code::already_exists, out.back() + " is there already").next("choose another -o DIR");
+  }
+  // Both are made before either is written.
+  std::vector<Bytes> content;
+  for (std::string_view name : kRenderings) content.push_back(rendered(name, files, languages));
+  make_directories(absolute_path(directory));
+  for (size_t i = 0; i < out.size(); ++i) write_file_durable(out[i], content[i], 0644, false);
+  return out;
+}
+
+}  // namespace
+
+Json add_renderings(Vault& vault, BundleFiles& files) {
+  Json out((Json::Object()));
+  for (std::string_view name : kRenderings) {
+    try {
+      Bytes content = rendered(name, files, report_languages({}));
+      out.set(name, vault.store().put_blob(content));
+      files[std::string(name)] = std::move(content);
+    } catch (const Error& e) {
+      // A certificate waits for no fonts: it can be rendered at any time.
+      if (e.code() != Code::module_absent) throw;
+    }
+  }
+  return out;
+}
+
+void restore_renderings(Vault& vault, const Json& issued, BundleFiles& files) {
+  const Json* renderings = issued.find("renderings");
+  if (!renderings) return;
+  for (std::string_view name : kRenderings)
+    if (const Json* digest = renderings->find(name))
+      files[std::string(name)] = vault.store().blob(digest->as_string());
+}
+
+ReportLanguages report_languages(const std::vector<std::string>& names) {
+  ReportLanguages out;
+  for (const std::string& name : names) {
+    if (name != "ja" && name != "en")
+      throw Error(Code::usage, "there is no rendering in the language \"" + name + "\"")
+          .next("--lang ja or --lang en");
+    ReportLanguage language = name == "ja" ? ReportLanguage::ja : ReportLanguage::en;
+    if (std::find(out.begin(), out.end(), language) == out.end()) out.push_back(language);
+  }
+  if (out.empty()) out = {ReportLanguage::ja, ReportLanguage::en};
+  return out;
+}
+
+std::vector<std::string> render_bundle(const std::string& path, const std::string& directory,
+                                       const ReportLanguages& languages) {
+  BundleFiles files = open_bundle(path);
+  VerifyReport report = verify_bundle(files, {}, {.required_profile = "low"});
+  if (report.verdict == Verdict::invalid)
+    throw Error(Code::bundle_invalid, "the bundle is forged, altered or inconsistent: it is not rendered")
+        .cause(report.errors.empty() ? "" : report.errors.front().part + ": " + report.errors.front().what)
+        .next("kesu verify " + path);
+  return write_renderings(files, directory, languages);
+}
+
+std::vector<std::string> render_certificate(Vault& vault, const CertificateRecord& certificate,
+                                            const std::string& directory, const ReportLanguages& languages) {
+  return write_renderings(issued_files(vault, certificate), directory, languages);
+}
+
+}  // namespace kesu
