@@ -390,14 +390,13 @@ class Clocks(Timed):
 
 
 class Standard(Timed):
-    """A vault whose profile asks for time-stamps: a day's waiting, under a clock that goes on by itself (both of the
-    kernel's clocks are faked together, so that nothing jumps)."""
+    """A vault whose profile asks for time-stamps: it was made and its erasure approved a day ago. Both of the kernel's
+    clocks are faked together, so that nothing jumps; kesu-probe lives in the present."""
     quorum = 2
-    LATER = "+25h"
 
     @classmethod
     def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
-        cls.box.env.update({"LD_PRELOAD": library(), "FAKETIME": "+0", "NO_FAKE_STAT": "1", "FAKETIME_DONT_RESET": "1"})
+        cls.box.env.update({"LD_PRELOAD": library(), "FAKETIME": "-25h", "NO_FAKE_STAT": "1"})
         return super().write_genesis(path, officers, quorum, sign, ("--profile", "standard", *words))
 
     @classmethod
@@ -414,12 +413,8 @@ class Standard(Timed):
         case.request(cls.erasure)
         case.approve(cls.erasure, scenario.APPROVER)
         case.approve(cls.erasure, scenario.SECOND)
-        box.env["FAKETIME"] = cls.LATER
+        box.env["FAKETIME"] = "+0"
         case.run_erasure(cls.erasure)
-
-    def setUp(self):
-        super().setUp()
-        self.tsa.offset = dict(self.box.env)
 
     def test_nothing_is_issued_without(self):
         with socket.socket() as closed:
@@ -437,8 +432,8 @@ class Standard(Timed):
         self.assertEqual((report["verdict"], report["shortfalls"]), ("complete", []))
 
     def test_a_waiting_period_that_only_the_clock_passed(self):
-        """The authority lives in the real time, and the host a day ahead: nothing is certified."""
-        self.tsa.offset = None
+        """The authority lives a day earlier: the host's clock was set, nothing is certified."""
+        self.tsa.offset = {**self.box.env, "FAKETIME": "-25h"}
         self.configure(self.server.url)
         error = self.issue(code=4, error="waiting").json["error"]
         self.assertIn("1 day", error["cause"])

@@ -106,8 +106,7 @@ class Tsa:
         (self.dir / "serial").write_text("1000\n")
         for key in ("root", "intermediate", "tsa"):
             self._openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", f"{key}.key")
-        self._openssl("req", "-x509", "-new", "-key", "root.key", "-subj", f"/O={name}/CN={name} Root", "-days", "7300",
-                      "-config", "config", "-extensions", "v3_root", "-out", "root.pem")
+        self.certify("root", "root", f"/O={name}/CN={name} Root", "v3_root", "root")
         self.certify("intermediate", "intermediate", f"/O={name}/CN={name} Time CA", "v3_ca", "root")
         self.certify("tsa", "tsa", f"/O={name}/CN={name} Time", "v3_tsa")
         self.certify("expired", "tsa", f"/O={name}/CN={name} Former Time", "v3_tsa", dates=("20200101000000Z", "20210101000000Z"))
@@ -120,8 +119,9 @@ class Tsa:
         day = time.strftime("%Y%m%d000000Z", time.gmtime(time.time() - 86400))
         start, end = dates or (day, str(int(day[:4]) + 19) + day[4:])
         self._openssl("req", "-new", "-key", f"{key}.key", "-subj", subject, "-config", "config", "-out", f"{name}.csr")
-        self._openssl("ca", "-batch", "-notext", "-config", "config", "-in", f"{name}.csr", "-cert", f"{issuer}.pem", "-keyfile",
-                      f"{issuer}.key", "-extensions", extensions, "-startdate", start, "-enddate", end, "-out", f"{name}.pem")
+        by = ["-selfsign"] if issuer == name else ["-cert", f"{issuer}.pem"]
+        self._openssl("ca", "-batch", "-notext", "-config", "config", "-in", f"{name}.csr", *by, "-keyfile", f"{issuer}.key", "-extensions",
+                      extensions, "-startdate", start, "-enddate", end, "-out", f"{name}.pem")
 
     def _openssl(self, *words, stdin=b"", env=None):
         done = subprocess.run(["openssl", *words], input=stdin, capture_output=True, cwd=self.dir, check=False, env=env)
