@@ -1,0 +1,266 @@
+// Which conditions of docs/spec/certificate.md hold, and what each claim says besides its level.
+import { count, label_of, key_id } from './facts.js';
+import { equal } from './json.js';
+import { kind_of } from './header.js';
+import { note_cosigned_by } from './note.js';
+
+const kWraps = { 1: 'AES-256-GCM', 2: 'RSA-OAEP-SHA256' };
+
+// → {holds: Set, rests: claim → [text], detail: claim → text, limits: [], waited_from, witnesses, restart}
+export async function find_conditions(f, people, inspection, trust, cms_names) {
+  const c = { holds: new Set(['headers-complete', 'checkpoints-signed']), rests: {}, detail: {}, limits: [], f, people, inspection,
+    // Claims whose words the specification does not fix in this case: they are shown, and not compared.
+    unsure: new Set() };
+  scope(c);
+  history(c);
+  algorithms(c, cms_names);
+  origin(c);
+  graph(c);
+  copies(c);
+  destroyed(c);
+  gone(c);
+  authorised(c);
+  await logged(c, trust);
+  return c;
+}
+
+function hold(c, name, when) {
+  if (when) c.holds.add(name);
+}
+
+function scope(c) {
+  const { f } = c;
+  let good = f.datasets.length > 0, objects = 0, bytes = 0, batches = 0, bracketed = true;
+  for (const ds of f.datasets) {
+    const inv = f.inventory.get(ds), b = f.batches.get(ds);
+    good &&= inv.good && inv.erased && b.open.length === 0;
+    objects += inv.objects, bytes += inv.bytes, batches += b.sealed.length;
+    const added = f.graph.about(ds, 'dataset-added')[0];
+    bracketed &&= !!added && b.sealed.every((x) => x.intended && x.intended.seq < x.done.seq && added.seq < x.intended.seq);
+    const given_up = b.abandoned.length;
+    if (given_up) c.limits.push({ id: 'abandoned-batches', dataset: ds, batches: given_up,
+      n: b.abandoned.reduce((n, x) => n + (f.graph.item(x.intended, x.id)?.n ?? 0), 0) });
+  }
+  let readable = 0;
+  for (const ds of f.datasets) for (const b of f.batches.get(ds).sealed) if (f.body(b.done)?.opaque_names === false) readable += b.item.n;
+  if (readable) c.limits.push({ id: 'file-names-readable', n: readable });
+  const kills = [...f.versions, ...f.copies];
+  const others = [...f.graph.reached(kills)].filter((ds) => !f.datasets.includes(ds) && f.graph.node(ds).is !== 'erased').sort();
+  if (others.length) c.limits.push({ id: 'other-data-lost', datasets: others });
+  hold(c, 'inventory-complete', good);
+  hold(c, 'no-other-data', others.length === 0);
+  hold(c, 'sealed-in-brackets', bracketed && f.datasets.length > 0);
+  c.detail.scope = count(objects, 'object') + ', ' + count(bytes, 'byte');
+  c.rests.scope = ['inventory roots of ' + count(f.datasets.length, 'dataset'), count(batches, 'batch') + ' in the ledger'];
+  c.rests['sealed-before-placed'] = ['seal-intended and seal-done entries'];
+}
+
+function history(c) {
+  const { f } = c;
+  const said = f.datasets.map((ds) => [f.dataset_body(ds)?.name ?? ds, f.dataset_body(ds)?.plaintext_history?.statement ?? 'unknown']);
+  hold(c, 'history-none', said.every(([, s]) => s === 'none'));
+  hold(c, 'history-disposed', said.every(([, s]) => s === 'none' || s === 'disposed'));
+  c.detail['plaintext-history'] = said.map(([name, s]) => name + ': ' + s).join('; ');
+}
+
+function algorithms(c, cms_names) {
+  const { f, people } = c;
+  let known = true;
+  const used = new Map();  // text → verdict
+  const add = (name, purpose, until) => {
+    if (typeof name !== 'string' || name === '') return void (known = false);
+    const end = until === undefined ? '' : ', until ' + until;
+    const year = until === undefined || until === 'open-ended' ? null : Number(until);
+    used.set(name + ' (' + purpose + end + ')', { ...f.policy.judge(name, purpose, year), end });
+  };
+  for (const ds of f.datasets) {
+    const until = f.dataset_body(ds)?.unreadable_until;
+    if (until === undefined) known = false;
+    for (const id of f.graph.node(ds).data) {
+      if (kind_of(id) === 'dsk') {
+        for (const h of f.graph.about(id, 'dataset-key-created', 'dataset-key-rewrapped')) {
+          const a = f.body(h)?.wrapped?.algorithm;
+          add(kWraps[a] ?? a, 'wrap', until);
+        }
+        continue;
+      }
+      for (const h of f.graph.about(id, 'rewrap-done')) add(f.body(h)?.wrap_algorithm, 'wrap', until);
+    }
+    for (const b of f.batches.get(ds).sealed) {
+      const body = f.body(b.done);
+      add(body?.content_algorithm, 'payload', until);
+      add(body?.wrap_algorithm, 'wrap', until);
+    }
+  }
+  // The digest within CMS is the signature's own; it stands in the evidence chain.
+  for (const [name, purpose] of cms_names) if (purpose === 'signature') add(name, purpose);
+  for (const name of ['SHA-256', 'SHA-512']) add(name, 'hash');
+  add('Ed25519', 'signature');
+  for (const o of [...people.officers.values()].filter((x) => x.signed)) add(o.key.algorithm, 'signature');
+  const all = [...used.values()];
+  hold(c, 'algorithms-known', known && f.datasets.length > 0);
+  hold(c, 'algorithms-listed', all.every((v) => v.listed));
+  hold(c, 'algorithms-strong', all.every((v) => v.end === '' || v.strong));
+  c.detail.algorithms = [...used.keys()].sort().join(', ');
+  c.rests.algorithms = ['policy ' + f.policy.digest.slice(0, 16)];
+}
+
+// Attributes of a key that was generated inside and could not leave, under its own name.
+function never_outside(a, ref) {
+  return a && a.CKA_LOCAL === true && a.CKA_SENSITIVE === true && a.CKA_ALWAYS_SENSITIVE === true && a.CKA_EXTRACTABLE === false &&
+    a.CKA_NEVER_EXTRACTABLE === true && a.CKA_LABEL === ref.label && a.CKA_ID === ref.id;
+}
+function origin(c) {
+  const { f } = c;
+  let inside = f.versions.length > 0, software = inside, stated = inside;
+  const said = [];
+  for (const v of f.versions) {
+    const one = f.version.get(v), ref = one.ref, birth = one.birth, ends = one.intended_body;
+    const of_it = !!ref && !!birth && !!ends && equal(birth.ref, ref) && equal(ends.ref, ref) && f.canary_digest_matches(v) &&
+      birth.attributes?.CKA_LABEL === ref.label && birth.attributes?.CKA_ID === ref.id &&
+      ends.attributes?.CKA_LABEL === ref.label && ends.attributes?.CKA_ID === ref.id;
+    const shown = f.body(one.key_intended) && one.created_body;
+    const kind = one.provider_body?.identity?.kind;
+    const brought = one.origins.some((o) => o !== undefined && o !== 'generated');
+    const own_name = !!ref && ref.label === label_of(v) && ref.id === key_id(v);
+    const recorded = of_it && shown && !brought && own_name && kind !== undefined && kind !== 'soft' && never_outside(birth.attributes, ref) &&
+      never_outside(ends.attributes, ref);
+    const in_software = of_it && shown && !brought && kind === 'soft';
+    if (brought) said.push(f.name_of(v) + ' was ' + one.origin);
+    else if (in_software) said.push(f.name_of(v) + ' lay in a software keystore and could leave with its file');
+    inside &&= recorded;
+    software &&= recorded || in_software;
+    stated &&= recorded || in_software || (of_it && brought);
+  }
+  hold(c, 'birth-recorded', inside);
+  hold(c, 'birth-in-software', software);
+  hold(c, 'origin-stated', stated);
+  c.detail['key-origin'] = [count(f.versions.length, 'key version'), ...said].join('; ');
+  c.rests['key-origin'] = ['attributes at birth and before destruction'];
+}
+
+function graph(c) {
+  const { f } = c;
+  const hurt = [...f.versions, ...f.copies].filter((id) => {
+    const n = f.graph.node(id);
+    return n.findings.length || n.states.some(([, s]) => s === 'compromised' || s === 'destroyed-compromised') ||
+      f.graph.of_type('finding-recorded').some((h) => h.edges.flat().includes(id));
+  });
+  hold(c, 'never-compromised', f.versions.length > 0 && hurt.length === 0);
+  c.detail.uncompromised = hurt.map((id) => (f.version.has(id) ? f.name_of(id) : id)).join(', ');
+  c.rests.uncompromised = ['every header of the ledger'];
+  const living = f.reachers.filter((id) => f.graph.living(id)).sort();
+  hold(c, 'all-reachers-dead', f.versions.length > 0 && living.length === 0);
+  c.detail.exclusivity = living.length === 0 ? '0 living paths' : count(living.length, 'living path') + ': ' + living.join(', ');
+  c.rests.exclusivity = ['disclosure graph: ' + [count(f.versions.length, 'key version'), count(f.copies.length, 'copy'),
+    count(f.processes.length, 'process')].join(', ')];
+}
+
+function copies(c) {
+  const { f } = c;
+  const of_copy = (id) => ({ id, body: f.last_body(id, 'copy-registered'), end: f.last_body(id, 'copy-ended'), is: f.graph.node(id).is });
+  const all = f.copies.map(of_copy);
+  const origins = f.versions.every((v) => {
+    const o = f.version.get(v).origin;
+    return !o || o === 'adopted' || all.some((x) => x.body?.kind === 'import-origin' && f.graph.node(x.id).to.has(v));
+  });
+  hold(c, 'no-copies', all.length === 0 && origins);
+  hold(c, 'copies-ended', all.length > 0 && origins && all.every((x) => x.is === 'ended'));
+  hold(c, 'copies-documented', all.length > 0 && all.every((x) => x.end?.document && f.bundle.has('evidence/' + x.end.document)));
+  const left = all.filter((x) => x.is !== 'ended');
+  c.detail.copies = all.length === 0 ? 'none registered' : (all.length - left.length) + ' of ' + count(all.length, 'registered copy').replace('copys', 'copies') + ' ended';
+  c.copies = all;
+  if (all.length) c.unsure.add('copies');
+}
+
+function destroyed(c) {
+  const { f } = c;
+  let all = f.versions.length > 0, receipts = all, settled = all, n = 0, lost = 0, got = 0;
+  for (const v of f.versions) {
+    const one = f.version.get(v), is = f.graph.node(v).is;
+    const gone = (is === 'destroyed' || is === 'destroyed-compromised') && !!one.done_body;
+    if (gone) ++n;
+    all &&= gone;
+    const a = one.receipt?.before ?? {};
+    const accepted = one.receipt?.accepted === true && one.ref && a.CKA_LABEL === one.ref.label && a.CKA_ID === one.ref.id;
+    if (accepted) ++got;
+    receipts &&= accepted;
+    let end = accepted;
+    if (!accepted && one.done_body?.receipt_lost === true) {
+      const t = f.transcripts.get(one.done_body.transcript);
+      end = !!t && t.keys.get(v) === 'absent' && equal(t.refs.get(v), one.ref);
+      if (end) ++lost;
+    }
+    settled &&= end;
+  }
+  hold(c, 'all-destroyed', all);
+  hold(c, 'receipts', receipts);
+  hold(c, 'receipts-or-settled', settled);
+  if (lost) c.unsure.add('destroyed');
+  c.detail.destroyed = n + ' of ' + count(f.versions.length, 'key version') + ' destroyed';
+  c.rests.destroyed = [count(got, 'provider receipt'), ...(lost ? [count(lost, 'receipt') + ' lost and settled by an inspection'] : [])];
+}
+
+function gone(c) {
+  const { f, inspection: i } = c;
+  hold(c, 'final-state-absent', i.pairs.length > 0 && i.absent);
+  hold(c, 'enumeration-pair', i.pairs.length > 0 && i.complete);
+  hold(c, 'canaries-dead', i.pairs.length > 0 && i.canaries);
+  hold(c, 'samples-dead', i.pairs.length > 0 && i.samples);
+  c.limits.push(...i.limits);
+  c.rests.irreversible = ['the provider\'s answers after destruction'];
+  c.rests['verified-gone'] = i.pairs.map((p) => 'enumerations of ' + p.provider + ' before and after');
+  c.rests['verified-gone'].push(...i.earlier.filter(([, why]) => !why).map(([v]) => 'inspections of ' + f.name_of(v) + ' before and after'));
+  const earlier = i.earlier.filter(([, why]) => !why).map(([v]) => f.name_of(v) + ' was destroyed before this erasure, and inspected then');
+  c.detail['verified-gone'] = [count(f.versions.length, 'canary').replace('canarys', 'canaries') + ', ' + count(i.sampled, 'sample'), ...earlier, ...i.why].join('; ');
+}
+
+function authorised(c) {
+  const { f, people: p } = c;
+  const profile = f.tables.profiles.profiles[f.certificate.profile] ?? { quorum: 1, waiting_seconds: 0 };
+  const quorum = Math.max(f.plan.quorum ?? 1, p.genesis?.quorum ?? 1, profile.quorum);
+  const waiting = Math.max(f.plan.waiting_seconds ?? 0, p.genesis?.waiting_seconds ?? 0, profile.waiting_seconds);
+  const stopped = f.graph.about(f.era, 'erasure-rejected', 'erasure-cancelled').length > 0;
+  hold(c, 'requested-signed', p.request !== null && p.genesis !== null);
+  hold(c, 'quorum-approved', p.genesis !== null && p.approvals.length >= quorum && !stopped);
+  hold(c, 'officers-known', p.genesis_good);
+  const reached = p.approvals[quorum - 1]?.entry, first = f.first_intended;
+  let waited = !!reached && !!first && reached.seq < first.seq, tail = '';
+  if (waited && waiting > 0) {
+    const clock = f.graph.about(f.vault, 'finding-recorded').filter((h) => h.seq > reached.seq && h.seq < first.seq &&
+      (!f.body(h) || ['clock-jumped', 'clock-behind'].includes(f.body(h).what))).pop();
+    const from = clock ?? reached;
+    waited = Date.parse(first.time) - Date.parse(from.time) >= waiting * 1000;
+    if (clock) {
+      const named = ' entry ' + clock.seq + ' (' + (f.body(clock)?.what ?? 'a finding that is not shown') + ')';
+      tail = waited ? ', counted from' + named : '; ' + named.trim() + ', after which it did not pass';
+    }
+  }
+  hold(c, 'waited', waited);
+  const ends = f.last_done?.seq ?? Infinity;
+  const held = f.graph.of_type('hold-placed').some((h) => h.nodes.some((x) => {
+    if (x.is !== 'placed' || !(f.datasets.includes(x.of) || f.versions.includes(x.of))) return false;
+    const released = f.graph.about(x.id, 'hold-released')[0];
+    return h.seq < ends && (!released || released.seq > f.requested.seq);
+  }));
+  hold(c, 'no-hold', !held);
+  c.quorum = quorum;
+  c.waiting = waiting;
+  c.detail.authorised = count(p.approvals.length, 'approval') + ', quorum ' + quorum + ', waiting period ' + count(waiting, 'second') + tail + (held ? '; under a hold' : '');
+  c.rests.authorised = p.counted.map((one) => 'signature of ' + one.officer.name + ' (' + one.action + ')');
+}
+
+async function logged(c, trust) {
+  const { f } = c;
+  const seen = new Set();
+  for (const w of trust.witnesses) if (!seen.has(w.text) && (await note_cosigned_by(f.checkpoints.b, w))) seen.add(w.text);
+  c.witnesses = seen.size;
+  hold(c, 'checkpoint-b-witnessed', seen.size >= (trust.quorum ?? 1));
+  if (seen.size) c.unsure.add('logged');
+  c.rests.logged = ['checkpoints of ' + f.checkpoints.vkey.name, ...(seen.size ? [count(seen.size, 'trusted witness').replace('witnesss', 'witnesses')] : [])];
+}
+
+// The first row whose conditions hold.
+export function judge_claim(definition, holds) {
+  return definition.rows.find((r) => r.when.every((w) => holds.has(w)));
+}

@@ -1,0 +1,176 @@
+// Who signed what: the genesis statement and its officers, the request and the approvals (docs/spec/erasure.md).
+import { from_utf8, hex, same, Refused, refuse } from './bytes.js';
+import { sha256 } from './hash.js';
+import { equal, is_time, list_of, members, parse_json, text_of } from './json.js';
+import { count } from './facts.js';
+import { officer_line_covers, parse_key_line, parse_sshsig, ssh_fingerprint, verify_sshsig } from './ssh.js';
+
+const kMonth = 31 * 86400000;
+const kControl = /[\u0000-\u001f\u007f]/;
+const kSpaces = { operator: 'kesu-request-v1', approver: 'kesu-approve-v1' };
+
+export class People {
+  constructor(facts) {
+    this.f = facts;
+    this.officers = new Map();  // operator → {id, name, title, roles, key, line, signed, hash}
+    this.counted = [];
+    this.approvals = [];
+    this.request = null;
+    this.genesis_good = false;
+    this.genesis = null;
+  }
+
+  async read_genesis() {
+    const f = this.f, path = 'approvals/genesis.json', entry = f.graph.of_type('genesis')[0], body = f.body(entry);
+    if (!body) return f.error('ledger/bodies.jsonl', 'entry 0 (genesis) is not opened');
+    const raw = await f.bundle.bytes(path);
+    try {
+      const g = parse_json(raw, true);
+      members(g, ['officers', 'organisation', 'origin', 'profile', 'quorum', 'type', 'vault'], ['waiting_seconds']);
+      if (g.type !== 'kesu-genesis-v1' || g.vault !== f.vault) refuse('is not the genesis statement of this vault');
+      const sum = hex(sha256(raw));
+      if (sum !== f.graph.item(entry, f.vault).d || sum !== body.statement) refuse('is not what entry 0 names');
+      for (const name of ['organisation', 'quorum', 'profile']) if (!equal(g[name], body[name])) refuse(name + ' is not that of entry 0');
+      if (body.origin !== g.origin + '/kesu/' + f.vault) refuse('origin is not that of entry 0');
+      for (const t of [g.organisation, g.origin]) if (kControl.test(t)) refuse('has a control character');
+      this.genesis = { ...g, waiting_seconds: body.waiting_seconds };
+      this.enrol(g);
+    } catch (e) {
+      if (!(e instanceof Refused)) throw e;
+      return f.error(path, e.message);
+    }
+    await this.check_genesis_signatures(raw, body);
+    await this.check_allowed_signers();
+  }
+  enrol(g) {
+    const f = this.f, entries = f.graph.of_type('operator-enrolled');
+    for (const [i, o] of g.officers.entries()) {
+      members(o, ['name', 'public_key', 'roles', 'title']);
+      const h = entries[i], b = f.body(h);
+      if (!h || h.seq !== i + 1) refuse('the first officers\' entries do not follow it');
+      if (!b) refuse('entry ' + h.seq + ' (operator-enrolled) is not opened');
+      for (const name of ['name', 'title', 'roles', 'public_key']) if (!equal(o[name], b[name])) refuse(name + ' of officer ' + (i + 1) + ' is not that of entry ' + h.seq);
+      if ([o.name, o.title, o.public_key].some((t) => kControl.test(t))) refuse('has a control character');
+      const key = parse_key_line(o.public_key), id = h.nodes[0].id;
+      if (b.fingerprint !== ssh_fingerprint(key)) refuse('the fingerprint of officer ' + (i + 1) + ' is another in entry ' + h.seq);
+      this.officers.set(id, { id, name: o.name, title: o.title, roles: o.roles, line: o.public_key, key, signed: false });
+    }
+  }
+  async check_genesis_signatures(raw, body) {
+    const f = this.f;
+    let good = true;
+    const bad = (id, what) => (f.error('approvals/genesis.' + id + '.sig', what), (good = false));
+    for (const o of this.officers.values()) {
+      const path = 'approvals/genesis.' + o.id + '.sig', named = (body.signatures ?? []).find((s) => s.operator === o.id);
+      if (!f.bundle.has(path)) {
+        bad(o.id, 'is missing');
+        continue;
+      }
+      const text = await f.bundle.bytes(path);
+      try {
+        const sig = parse_sshsig(from_utf8(text));
+        if (!named || named.signature !== hex(sha256(text))) bad(o.id, 'is not the signature that entry 0 names');
+        else if (!same(sig.key.blob, o.key.blob)) bad(o.id, 'is by another key than that of ' + o.name);
+        else if (!(await verify_sshsig(sig, 'kesu-genesis-v1', raw))) bad(o.id, 'is no good signature of ' + o.name);
+        else o.signed = true, o.hash = sig.hash;
+      } catch (e) {
+        if (!(e instanceof Refused)) throw e;
+        bad(o.id, e.message);
+      }
+    }
+    for (const path of f.bundle.paths('approvals/genesis.opr-'))
+      if (!this.officers.has(path.slice(18, -4))) f.error(path, 'is of no officer of the genesis statement');
+    this.genesis_good = good && this.officers.size > 0;
+  }
+  async check_allowed_signers() {
+    let text = '';
+    for (const o of this.officers.values()) {
+      const spaces = ['kesu-genesis-v1', ...['operator', 'approver'].filter((r) => o.roles.includes(r)).map((r) => kSpaces[r])];
+      text += o.id + ' namespaces="' + spaces.join(',') + '" ' + o.line + '\n';
+    }
+    if (from_utf8(await this.f.bundle.bytes('approvals/allowed_signers')) !== text)
+      this.f.error('approvals/allowed_signers', 'is not what the genesis statement gives');
+  }
+
+  summary() {
+    const p = this.f.plan, out = [];
+    const names = p.order.map((step) => p.key_versions.find((k) => k.version === step.version)).map((v) => (v ? v.name + v.version.slice(v.version.lastIndexOf('.')) : ''));
+    const where = p.providers.map((q) => q.name + ' (token ' + q.label + ', serial ' + q.serial + ')');
+    out.push('Destroys ' + count(p.order.length, 'key version') + ': ' + names.join(', ') + ' in ' + where.join(', '));
+    for (const d of p.datasets) out.push('Makes unreadable for ever: dataset ' + d.name + ', ' + count(d.objects, 'object') + ', ' + count(d.bytes, 'byte'));
+    out.push('Cannot be undone once it has run');
+    return out;
+  }
+
+  // One statement; what is wrong with it is told, and null given back.
+  async statement(entry, action, role) {
+    const f = this.f, body = f.body(entry);
+    if (!body) return f.error('ledger/bodies.jsonl', 'entry ' + entry.seq + ' (' + entry.type + ') is not opened'), null;
+    const path = 'approvals/' + action + '.' + body.operator + '.json';
+    try {
+      if (!f.bundle.has(path)) refuse('is missing');
+      if (!f.bundle.has(path + '.sig')) refuse('its signature is missing');
+      const raw = await f.bundle.bytes(path), raw_sig = await f.bundle.bytes(path + '.sig');
+      this.seen.add(path).add(path + '.sig');
+      if (hex(sha256(raw)) !== body.statement) refuse('is not the statement that entry ' + entry.seq + ' names');
+      if (hex(sha256(raw_sig)) !== body.signature) refuse('its signature is not the one that entry ' + entry.seq + ' names');
+      const s = parse_json(raw, true);
+      members(s, ['action', 'erasure', 'expires', 'name', 'operator', 'organisation', 'plan', 'role', 'summary', 'type', 'vault']);
+      list_of(s, 'summary');
+      const officer = this.officers.get(body.operator);
+      if (s.type !== 'kesu-statement-v1') refuse('is no statement of version 1');
+      if (s.action !== action) refuse('its action is ' + s.action);
+      if (s.role !== role) refuse('its role is ' + s.role);
+      if (s.vault !== f.vault) refuse('it is for another vault');
+      if (s.erasure !== f.era) refuse('it is for another erasure');
+      if (s.plan !== f.plan_digest) refuse('it is for another plan');
+      if (s.operator !== body.operator) refuse('it is of another officer than entry ' + entry.seq + ' says');
+      if (!f.graph.about(body.operator, 'operator-enrolled').some((h) => h.seq < entry.seq)) refuse(text_of(s, 'name') + ' is not enrolled');
+      if (!officer || !officer.signed) refuse(s.name + ' is not an officer of the genesis statement, or did not sign it');
+      if (s.name !== officer.name) refuse('the name is not that of ' + officer.name);
+      if (!officer.roles.includes(role)) refuse(officer.name + ' does not have the role ' + role);
+      if (this.genesis && s.organisation !== this.genesis.organisation) refuse('it is of another organisation');
+      if (!equal(s.summary, this.summary())) refuse('its summary is not what the plan does');
+      if (!is_time(s.expires) || Date.parse(s.expires) > Date.parse(entry.time) + kMonth) refuse('it expires more than 31 days after it was recorded');
+      const revoked = f.graph.about(body.operator, 'operator-revoked')[0];
+      if (revoked && (!f.started || revoked.seq < f.started.seq)) refuse(officer.name + ' was revoked (entry ' + revoked.seq + ')');
+      if (f.started && s.expires < f.started.time) refuse('it had expired when the erasure ran');
+      const sig = parse_sshsig(from_utf8(raw_sig));
+      if (!same(sig.key.blob, officer.key.blob)) refuse('it is signed by another key than that of ' + officer.name);
+      if (!(await verify_sshsig(sig, 'kesu-' + action + '-v1', raw))) refuse('its signature is not good');
+      return { officer, entry, action, role, hash: sig.hash, statement: s };
+    } catch (e) {
+      if (!(e instanceof Refused)) throw e;
+      return f.error(path, e.message), null;
+    }
+  }
+
+  async read_approvals() {
+    const f = this.f;
+    this.seen = new Set();
+    this.request = await this.statement(f.requested, 'request', 'operator');
+    for (const entry of f.graph.about(f.era, 'erasure-approved')) {
+      const one = await this.statement(entry, 'approve', 'approver');
+      if (!one) continue;
+      const path = 'approvals/approve.' + one.officer.id + '.json', r = this.request;
+      if (r && (r.officer.name === one.officer.name || same(r.officer.key.blob, one.officer.key.blob))) f.error(path, one.officer.name + ' requested it, too');
+      else if (this.approvals.some((a) => a.officer.name === one.officer.name || same(a.officer.key.blob, one.officer.key.blob)))
+        f.error(path, one.officer.name + ' has approved it already');
+      else if (!entry.nodes.some((x) => x.id === one.officer.id)) f.error(path, 'entry ' + entry.seq + ' names another officer');
+      else this.approvals.push(one);
+    }
+    for (const path of f.bundle.paths('approvals/'))
+      if (/^approvals\/(request|approve)\./.test(path) && !this.seen.has(path)) f.error(path, 'belongs to no entry of this erasure');
+    this.counted = [...(this.request ? [this.request] : []), ...this.approvals];
+  }
+
+  // Each person who asked for or approved it, by a line of the reader's.
+  known(trust) {
+    return this.request !== null && this.approvals.length > 0 && this.counted.every((one) =>
+      trust.officers.some((l) => officer_line_covers(l, one.officer.key, 'kesu-' + one.action + '-v1', Date.parse(one.entry.time))));
+  }
+  to_certificate() {
+    return this.counted.map((one) => ({ operator: one.officer.id, name: one.officer.name, title: one.officer.title, role: one.role, action: one.action,
+      fingerprint: ssh_fingerprint(one.officer.key), signed: one.entry.time }));
+  }
+}

@@ -1,0 +1,222 @@
+// Keys, signatures, X.509 certificates and the detached CMS over certificate.json. A closed set of algorithms: ECDSA on
+// P-256, P-384 and P-521, Ed25519, RSA (PSS and PKCS #1 v1.5) from 2048 bits; anything else is refused by name.
+import { hex, refuse, same, Refused, Unsupported, concat, pem_blocks } from './bytes.js';
+import { Der, der } from './der.js';
+import { digest } from './hash.js';
+
+export const kCurves = { '1.2.840.10045.3.1.7': ['P-256', 32], '1.3.132.0.34': ['P-384', 48], '1.3.132.0.35': ['P-521', 66] };
+const kHashes = { '2.16.840.1.101.3.4.2.1': 'SHA-256', '2.16.840.1.101.3.4.2.2': 'SHA-384', '2.16.840.1.101.3.4.2.3': 'SHA-512' };
+const kEcdsa = { '1.2.840.10045.4.3.2': 'SHA-256', '1.2.840.10045.4.3.3': 'SHA-384', '1.2.840.10045.4.3.4': 'SHA-512' };
+const kRsa = { '1.2.840.113549.1.1.11': 'SHA-256', '1.2.840.113549.1.1.12': 'SHA-384', '1.2.840.113549.1.1.13': 'SHA-512' };
+const kPss = '1.2.840.113549.1.1.10', kMgf1 = '1.2.840.113549.1.1.8', kEd25519 = '1.3.101.112';
+const kRsaKey = '1.2.840.113549.1.1.1', kEcKey = '1.2.840.10045.2.1';
+
+// SubjectPublicKeyInfo → {kind, spki, curve?, bits?}.
+export function parse_spki(bytes) {
+  const [algorithm, key] = Der.whole(bytes).items();
+  const parts = algorithm.items();
+  const oid = parts[0].oid();
+  if (oid === kEcKey) {
+    const curve = kCurves[parts[1].oid()] ?? refuse('a curve that is not supported');
+    if (key.bits().length !== 1 + 2 * curve[1]) refuse('a public key of the wrong length');
+    return { kind: 'EC', spki: bytes, curve: curve[0], size: curve[1] };
+  }
+  if (oid === kEd25519) {
+    if (key.bits().length !== 32) refuse('a public key of the wrong length');
+    return { kind: 'Ed25519', spki: bytes, raw: key.bits() };
+  }
+  if (oid === kRsaKey || oid === kPss) {
+    const [n] = Der.whole(key.bits()).items();
+    const modulus = n.unsigned();
+    const bits = 8 * (modulus.length - 1) + modulus[0].toString(2).length;
+    if (bits < 2048) refuse('an RSA key of fewer than 2048 bits');
+    return { kind: 'RSA', spki: oid === kPss ? as_plain_rsa(key) : bytes, bits };
+  }
+  return refuse('a public key of a kind that is not supported (' + oid + ')');
+}
+function as_plain_rsa(key) {
+  const oid = Uint8Array.of(6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1);
+  return der(0x30, concat(der(0x30, concat(oid, Uint8Array.of(5, 0))), key.raw));
+}
+
+// AlgorithmIdentifier of a signature → {scheme, hash, salt?}; `hash` of a bare key algorithm from elsewhere.
+export function signature_algorithm(element, hash_named = null) {
+  const parts = element.items();
+  const oid = parts[0].oid();
+  if (oid in kEcdsa) return { scheme: 'ECDSA', hash: kEcdsa[oid] };
+  if (oid in kRsa) return { scheme: 'RSA-PKCS1', hash: kRsa[oid] };
+  if (oid === kRsaKey && hash_named) return { scheme: 'RSA-PKCS1', hash: hash_named };
+  if (oid === kEd25519) return { scheme: 'Ed25519', hash: null };
+  if (oid !== kPss) return refuse('a signature algorithm that is not supported (' + oid + ')');
+  let hash = null, mgf = null, salt = 20;
+  for (const p of parts[1].items()) {
+    const inner = Der.whole(p.body);
+    if (p.tag === 0xa0) hash = hash_of(inner);
+    else if (p.tag === 0xa1) {
+      const [name, of] = inner.items();
+      if (name.oid() !== kMgf1) refuse('RSA-PSS with another mask generation');
+      mgf = hash_of(of);
+    } else if (p.tag === 0xa2) salt = inner.small();
+    else refuse('RSA-PSS with parameters that are not supported');
+  }
+  if (!hash || hash !== mgf) refuse('RSA-PSS with SHA-1 or with two hashes');
+  return { scheme: 'RSA-PSS', hash, salt };
+}
+export function hash_of(element) {
+  const oid = element.items()[0].oid();
+  return kHashes[oid] ?? refuse('a digest that is not supported (' + oid + ')');
+}
+
+function ecdsa_raw(signature, size) {
+  const parts = Der.whole(signature).items();
+  if (parts.length !== 2) refuse('DER: a signature out of form');
+  const out = new Uint8Array(2 * size);
+  for (const [i, p] of parts.entries()) {
+    const n = p.unsigned();
+    if (n.length > size) refuse('DER: a signature out of range');
+    out.set(n, size * (i + 1) - n.length);
+  }
+  return out;
+}
+
+async function subtle_verify(import_as, spki, use, signature, message, format = 'spki') {
+  let key;
+  try {
+    key = await crypto.subtle.importKey(format, spki, import_as, false, ['verify']);
+  } catch (e) {
+    if (e.name === 'NotSupportedError') throw new Unsupported('this browser cannot check ' + import_as.name + ' signatures');
+    return false;
+  }
+  return crypto.subtle.verify(use, key, signature, message);
+}
+
+// `signature` as X.509 and CMS have it (ECDSA: DER).
+export async function verify_signature(key, algorithm, signature, message) {
+  const { scheme, hash } = algorithm;
+  try {
+    if (scheme === 'ECDSA' && key.kind === 'EC')
+      return await subtle_verify({ name: 'ECDSA', namedCurve: key.curve }, key.spki, { name: 'ECDSA', hash },
+        ecdsa_raw(signature, key.size), message);
+    if (scheme === 'Ed25519' && key.kind === 'Ed25519') return await verify_ed25519(key.raw, signature, message);
+    if (scheme === 'RSA-PSS' && key.kind === 'RSA')
+      return await subtle_verify({ name: 'RSA-PSS', hash }, key.spki, { name: 'RSA-PSS', saltLength: algorithm.salt }, signature, message);
+    if (scheme === 'RSA-PKCS1' && key.kind === 'RSA')
+      return await subtle_verify({ name: 'RSASSA-PKCS1-v1_5', hash }, key.spki, { name: 'RSASSA-PKCS1-v1_5' }, signature, message);
+  } catch (e) {
+    if (!(e instanceof Refused)) throw e;
+  }
+  return false;
+}
+
+export async function verify_ed25519(raw_key, signature, message) {
+  if (signature.length !== 64) return false;
+  return subtle_verify({ name: 'Ed25519' }, raw_key, { name: 'Ed25519' }, signature, message, 'raw');
+}
+
+// X.509 certificate.
+export function parse_certificate(bytes) {
+  const [tbs, algorithm, signature, ...more] = Der.whole(bytes).items();
+  if (more.length) refuse('X.509: more than a certificate has');
+  const f = tbs.items();
+  let at = 0;
+  const version = f[0].tag === 0xa0 ? Der.whole(f[at++].body).small() + 1 : 1;
+  const serial = f[at++];
+  if (!same(f[at++].raw, algorithm.raw)) refuse('X.509: two signature algorithms');
+  const issuer = f[at++], validity = f[at++].items(), subject = f[at++], spki = f[at++];
+  const out = { der: bytes, tbs: tbs.raw, algorithm, signature: signature.bits(), version, serial: serial.raw, issuer: issuer.raw,
+    subject: subject.raw, not_before: validity[0].time(), not_after: validity[1].time(), key: parse_spki(spki.raw), spki: spki.raw,
+    ca: false, usage: null, extended: null, critical: [] };
+  for (const e of f.slice(at)) {
+    if (e.tag !== 0xa3) continue;
+    for (const x of Der.whole(e.body).items()) {
+      const parts = x.items();
+      const oid = parts[0].oid(), critical = parts.length === 3, value = parts[parts.length - 1].is(4).body;
+      if (oid === '2.5.29.19') {
+        const flags = Der.whole(value).items();
+        out.ca = flags.length > 0 && flags[0].tag === 1 && flags[0].body[0] === 255;
+        if (flags[1]) out.path_length = flags[1].small();
+      } else if (oid === '2.5.29.15') out.usage = Der.whole(value).is(3).body;
+      else if (oid === '2.5.29.37') out.extended = Der.whole(value).items().map((o) => o.oid());
+      else if (critical) out.critical.push(oid);
+    }
+  }
+  return out;
+}
+
+export function certificate_from_pem(text) {
+  const all = pem_blocks(text, 'CERTIFICATE');
+  if (all.length !== 1) refuse('is not one certificate in PEM');
+  return parse_certificate(all[0]);
+}
+
+export async function issued_by(certificate, issuer) {
+  return same(certificate.issuer, issuer.subject) &&
+    verify_signature(issuer.key, signature_algorithm(certificate.algorithm), certificate.signature, certificate.tbs);
+}
+
+export async function fingerprint(certificate) {
+  return hex(await digest('SHA-256', certificate.der));
+}
+
+// What an anchor must be, and what a signer: closed rules, at one time (milliseconds).
+export async function chains_to(certificate, anchors, time) {
+  const valid = (c) => c.critical.length === 0 && c.not_before <= time && time <= c.not_after;
+  if (!valid(certificate) || (certificate.usage && !(certificate.usage[1] & 0xc0))) return false;
+  for (const anchor of anchors) {
+    if (same(anchor.der, certificate.der)) return true;
+    if (valid(anchor) && anchor.ca && (!anchor.usage || anchor.usage[1] & 4) && (await issued_by(certificate, anchor))) return true;
+  }
+  return false;
+}
+
+// CMS SignedData, detached, one signer (RFC 5652), with signing-certificate-v2 (RFC 5035) → what it says.
+export function parse_cms(bytes) {
+  const [type, content] = Der.whole(bytes).items();
+  if (type.oid() !== '1.2.840.113549.1.7.2') refuse('CMS: no signed data');
+  const f = Der.whole(content.is(0xa0).body).items();
+  if (f[2].items().length !== 1) refuse('CMS: the content is inside');
+  const certificates = f.filter((e) => e.tag === 0xa0).flatMap((e) => Der.sequence_of(e.body)).filter((e) => e.tag === 0x30);
+  const signers = f[f.length - 1].items(0x31);
+  if (signers.length !== 1) refuse('CMS: not one signer');
+  const s = signers[0].items();
+  const sid = s[1], hash = hash_of(s[2]);
+  const attributes = s[3].is(0xa0);
+  const out = { certificates: certificates.map((c) => c.raw), hash, algorithm: signature_algorithm(s[4], hash), signature: s[5].is(4).body,
+    signed: concat(Uint8Array.of(0x31), attributes.raw.subarray(1)), sid, attributes: new Map(), unsigned: new Map() };
+  const read = (list, into) => {
+    for (const a of list) {
+      const [name, values] = a.items();
+      const oid = name.oid(), all = values.items(0x31);
+      if (into.has(oid) || all.length !== 1) refuse('CMS: an attribute twice');
+      into.set(oid, all[0]);
+    }
+  };
+  read(Der.sequence_of(attributes.body), out.attributes);
+  if (s[6]) read(Der.sequence_of(s[6].is(0xa1).body), out.unsigned);
+  return out;
+}
+
+// → the reasons why the signature is not good; none: good.
+export async function check_cms(cms, content, certificate) {
+  const out = [];
+  const type = cms.attributes.get('1.2.840.113549.1.9.3'), sum = cms.attributes.get('1.2.840.113549.1.9.4');
+  const signing = cms.attributes.get('1.2.840.113549.1.9.16.2.47');
+  if (!type || type.oid() !== '1.2.840.113549.1.7.1') out.push('the content type is not signed');
+  if (!sum || !same(sum.is(4).body, await digest(cms.hash, content))) out.push('the signature is over other content');
+  if (!signing) out.push('signing-certificate-v2 is missing');
+  else {
+    const id = signing.items()[0].items()[0].items();
+    const named = id[0].tag === 0x30 ? hash_of(id[0]) : 'SHA-256';
+    const value = id[0].tag === 0x30 ? id[1] : id[0];
+    cms.certificate_hash = named;
+    if (!same(value.is(4).body, await digest(named, certificate.der))) out.push('signing-certificate-v2 names another certificate');
+  }
+  if (cms.sid.tag === 0x30) {
+    const [issuer, serial] = cms.sid.items();
+    if (!same(issuer.raw, certificate.issuer) || !same(serial.raw, certificate.serial)) out.push('the signer is another certificate');
+  }
+  for (const c of cms.certificates) if (!same(c, certificate.der)) out.push('it carries another certificate than trust/signer.pem');
+  if (cms.algorithm.hash && cms.algorithm.hash !== cms.hash) out.push('two digests');
+  if (!(await verify_signature(certificate.key, cms.algorithm, cms.signature, cms.signed))) out.push('the signature is not that of trust/signer.pem');
+  return out;
+}

@@ -1,0 +1,245 @@
+// The verification of one bundle, from files to the report (docs/spec/certificate.md, "Verification").
+import { hex, refuse, Refused, unhex, utf8 } from './bytes.js';
+import { Bundle } from './bundle.js';
+import { check_certificate, evidence_chain, expected_certificate, exceptions_of, fixed_limits, grade } from './recompute.js';
+import { check_cms, certificate_from_pem, chains_to, fingerprint, issued_by, parse_cms, parse_spki } from './pki.js';
+import { check_plan, read_plan } from './plan.js';
+import { Facts, count } from './facts.js';
+import { find_conditions, judge_claim } from './conditions.js';
+import { fold_headers, read_bodies, read_checkpoints } from './fold.js';
+import { inspect } from './inspect.js';
+import { judge_object } from './objects.js';
+import { parse_json, is_object, is_time, text_of } from './json.js';
+import { People } from './people.js';
+import { Policy } from './policy.js';
+import { self_test, sha256 } from './hash.js';
+
+const kOrderOfVerify = ['absent', 'asserted', 'recorded', 'attested', 'proven'];
+
+// `texts`: the built-in data, as it stands in the repository: {claims, profiles, providers, policy}.
+export function load_tables(texts) {
+  return { claims: JSON.parse(texts.claims), profiles: JSON.parse(texts.profiles), providers: JSON.parse(texts.providers), policy: new Policy(texts.policy),
+    profiles_digest: hex(sha256(utf8(texts.profiles))) };
+}
+
+// `input`: {files: Map path → Blob, objects: [[name, Blob]], trust, profile, allow_test_grade}; `progress(text, n)`.
+export async function verify(input, tables, progress = () => {}) {
+  await self_test();
+  const report = { verdict: 'invalid', certificate: '', organisation: '', erased: '', issued: '', claimed_profile: '', required_profile: input.profile, as_of: 0,
+    withdrawn: false, test_grade: true, signer_known: false, log_known: false, officers_known: false, claims: [], premises: [], limits: [], exceptions: [],
+    evidence_chain: [], objects: [], time: [], shortfalls: [], errors: [] };
+  const error = (part, what) => {
+    if (!report.errors.some((e) => e.part === part && e.what === what)) report.errors.push({ part, what });
+  };
+  const bundle = new Bundle(input.files, error);
+  bundle.check_layout();
+  const f = await guarded(error, 'bundle', () => read_all(bundle, tables, error, report, progress));
+  if (f) await guarded(error, 'certificate.json', () => judge(f, input, tables, report, progress));
+  const bar = tables.profiles.profiles[input.profile];
+  if (f?.done) shortfalls(f, input, bar, report);
+  else if (report.errors.length === 0) error('bundle', 'cannot be read, so nothing can be shown');
+  report.verdict = report.errors.length ? 'invalid' : report.shortfalls.length ? 'incomplete' : 'complete';
+  return { report, view: f?.done ? f.view : null };
+}
+
+async function guarded(error, part, call) {
+  try {
+    return await call();
+  } catch (e) {
+    if (e instanceof Refused) error(e.part ?? part, e.message);
+    else if (e instanceof TypeError || e instanceof RangeError) error(part, 'is not in the form that it should have (' + e.message + ')');
+    else throw e;
+    return null;
+  }
+}
+async function of_part(part, call) {
+  try {
+    return await call();
+  } catch (e) {
+    if (e instanceof Refused && !e.part) e.part = part;
+    throw e;
+  }
+}
+
+// Everything that must be read before anything can be shown: null where it cannot.
+async function read_all(bundle, tables, error, report, progress) {
+  if (bundle.has('MANIFEST')) await guarded(error, 'MANIFEST', () => bundle.check_manifest());
+  const give_up = (part) => (error(part, 'cannot be read, so nothing can be shown'), null);
+  const checkpoints = await read_checkpoints(bundle, error);
+  if (!checkpoints) return give_up('ledger/headers.gz');
+  report.as_of = checkpoints.b.size;
+  const bodies = await guarded(error, 'ledger/bodies.jsonl', () => read_bodies(bundle));
+  const plan = await guarded(error, 'plan.json', () => read_plan(bundle));
+  if (!bodies) return give_up('ledger/bodies.jsonl');
+  const sizes = [checkpoints.a.size, plan?.plan.ledger?.size, ...[...bodies.values()].map((b) => b.body?.head?.size)].filter(Number.isInteger);
+  const folded = await guarded(error, 'ledger/headers.gz', () => fold_headers(bundle, checkpoints, bodies, sizes, (n) => progress('headers', n)));
+  if (!folded) return give_up('ledger/headers.gz');
+  for (const n of folded.body_wrong) error('ledger/bodies.jsonl', 'the body of entry ' + n + ' is not what its header\'s hash says');
+  for (const [n, b] of bodies) if (!b.header) error('ledger/bodies.jsonl', 'has a body of entry ' + n + ', which is not there');
+  if (folded.body_wrong.length) return give_up('ledger/bodies.jsonl');
+  const certificate = await guarded(error, 'certificate.json', async () => {
+    const c = parse_json(await bundle.bytes('certificate.json'));
+    if (!is_object(c)) refuse('is no JSON object');
+    for (const name of ['type', 'id', 'erasure', 'issued', 'organisation', 'profile', 'program']) text_of(c, name);
+    if (c.type !== 'kesu-certificate-v1') refuse('type is not what the bundle gives');
+    if (!is_time(c.issued)) refuse('issued is no time');
+    return c;
+  });
+  if (!certificate) return give_up('certificate.json');
+  if (!plan) return give_up('certificate.json');
+  progress('claims', 0);
+  return new Facts({ bundle, error, graph: folded.graph, roots: folded.roots, bodies, checkpoints, certificate, plan: plan.plan, plan_digest: plan.digest, tables,
+    policy: tables.policy });
+}
+
+async function judge(f, input, tables, report, progress) {
+  const { certificate: c, error, bundle } = f;
+  Object.assign(report, { certificate: c.id, organisation: c.organisation, issued: c.issued, claimed_profile: c.profile });
+  await f.gather();
+  f.providers_of_run = [...new Set(f.by_run.map((v) => f.version.get(v).provider))].sort();
+  f.providers = [...new Set(f.versions.map((v) => f.version.get(v).provider))].sort();
+  for (const path of bundle.paths('evidence/'))
+    if (hex(sha256(await bundle.bytes(path))) !== path.slice(9)) error(path, 'is not what its name says');
+  const known_inventories = new Set(f.datasets.map((ds) => 'inventory/' + ds + '.leaves'));
+  for (const path of bundle.paths('inventory/')) if (!known_inventories.has(path)) error(path, 'is of no dataset of this erasure');
+  const people = new People(f);
+  await people.read_genesis();
+  await people.read_approvals();
+  check_plan(f, people);
+  const signer = await read_signer(f);
+  await check_issued(f);
+  await check_ledger_key(f);
+  for (const v of f.versions) {
+    const done = f.version.get(v).done_body;
+    if (done?.receipt_lost && done.transcript) await f.transcript(done.transcript);
+    if (f.version.get(v).ref && !f.canary_digest_matches(v)) error('entry ' + f.version.get(v).created.seq, 'the key reference is not the one of its header');
+  }
+  const inspection = await inspect(f);
+  const found = await find_conditions(f, people, inspection, input.trust, signer.names);
+  const claims = tables.claims.claims.map((d) => {
+    const row = judge_claim(d, found.holds), absent = row.level === 'absent';
+    return { id: d.id, level: row.level, rests_on: absent ? [] : found.rests[d.id] ?? [], detail: found.detail[d.id] ?? '', premises: row.premises, says: row.says,
+      title: d.title, sure: !absent && !found.unsure.has(d.id) };
+  });
+  f.premises_of = (list) => [...new Set((list ?? []).flatMap((x) => (Array.isArray(x?.premises) ? x.premises : [])))].filter((id) => tables.claims.premises[id]);
+  const chain = evidence_chain(f, people, signer.names);
+  const expected = expected_certificate(f, people, inspection, found, signer.certificate);
+  delete expected.times;
+  check_certificate(f, expected, claims, chain, found);
+  fill(f, input, report, { people, inspection, found, claims, chain, signer, tables });
+  report.signer_known = await signer_known(f, input.trust);
+  for (const [i, [name, file]] of input.objects.entries())
+    report.objects.push(await judge_object(f, name, file, (part) => progress('objects', i + part)));
+  f.done = true;
+  f.view = { claims, certificate: c, datasets: expected.datasets, keys: expected.keys, people: expected.people, holds: [...found.holds], stage: expected.stage };
+}
+
+// The certificate's signature and who made it.
+async function read_signer(f) {
+  const { bundle, error } = f, c = f.certificate;
+  const out = { names: [], certificate: undefined, x509: null };
+  const x509 = await guarded(error, 'trust/signer.pem', async () => of_part('trust/signer.pem', async () => certificate_from_pem(await bundle.text('trust/signer.pem'))));
+  if (!x509) return out;
+  out.x509 = x509;
+  const cms = await guarded(error, 'certificate.json.p7s', async () => parse_cms(await bundle.bytes('certificate.json.p7s')));
+  if (cms) {
+    const wrong = await guarded(error, 'certificate.json.p7s', async () => check_cms(cms, await bundle.bytes('certificate.json'), x509));
+    for (const what of wrong ?? []) error('certificate.json.p7s', what);
+    const k = x509.key, curve = { 'P-256': 'ECDSA-P256', 'P-384': 'ECDSA-P384', 'P-521': 'ECDSA-P521' }[k.curve];
+    const name = k.kind === 'EC' ? curve : k.kind === 'Ed25519' ? 'Ed25519' : (cms.algorithm.scheme === 'RSA-PSS' ? 'RSA-PSS' : 'RSASSA-PKCS1-v1_5') + '-' +
+      cms.hash.replace('-', '') + ':bits=' + k.bits;
+    out.names = [[name, 'signature', 'certificate signature'], [cms.hash, 'hash', 'certificate digest (CMS)'],
+      [cms.certificate_hash ?? 'SHA-256', 'hash', 'signer\'s certificate, named in CMS']];
+  }
+  const sum = await fingerprint(x509);
+  const said = is_object(c.signer) ? c.signer.version : '';
+  const created = f.body(f.graph.about(said, 'key-created').pop());
+  if (!created || created.purpose !== 'sign-certificate' || created.ref?.public_key !== hex(x509.spki)) error('certificate.json', 'signer.version is not what the bundle gives');
+  if (!f.graph.of_type('document-attached').some((h) => h.nodes.some((x) => x.d === sum))) error('trust/signer.pem', 'is a certificate that the ledger does not name');
+  out.certificate = { certificate: sum, self_signed: await issued_by(x509, x509), version: undefined };
+  out.sum = sum;
+  return out;
+}
+
+// certificate-issued binds MANIFEST, which binds everything else.
+async function check_issued(f) {
+  const { certificate: c, error, bundle } = f;
+  const h = f.graph.about(c.id, 'certificate-issued').pop();
+  if (!h) return error('ledger/headers.gz', 'no entry says that this certificate was issued');
+  const item = f.graph.item(h, c.id), raw = await bundle.bytes('MANIFEST');
+  if (h.seq < f.checkpoints.a.size) error('ledger/headers.gz', 'certificate-issued stands before checkpoint A');
+  if (item.of !== f.era) error('ledger/headers.gz', 'certificate-issued is of another erasure');
+  if (item.d !== hex(new Uint8Array(await crypto.subtle.digest('SHA-512', raw)))) error('MANIFEST', 'is not what certificate-issued says');
+  const b = f.body(h);
+  if (!b) return error('ledger/bodies.jsonl', 'certificate-issued is not opened');
+  const sums = { certificate: 'certificate.json', signature: 'certificate.json.p7s', manifest: 'MANIFEST' };
+  for (const [name, path] of Object.entries(sums))
+    if (b[name] !== hex(sha256(await bundle.bytes(path)))) return error('ledger/bodies.jsonl', 'certificate-issued names another certificate, signature or MANIFEST');
+}
+
+async function check_ledger_key(f) {
+  const entry = f.graph.of_type('ledger-key-set').filter((h) => h.seq < f.checkpoints.a.size).pop(), b = entry && f.body(entry);
+  if (!b || b.vkey !== f.checkpoints.vkey.text) return f.error('trust/ledger.vkey', 'is not the key that the ledger names (ledger-key-set)');
+  const created = f.body(f.graph.about(entry.nodes[0].id, 'key-created').pop());
+  const key = created && (await guarded(f.error, 'ledger/bodies.jsonl', () => parse_spki(unhex(created.ref.public_key))));
+  if (!key || key.kind !== 'Ed25519' || hex(key.raw) !== hex(f.checkpoints.vkey.key)) f.error('trust/ledger.vkey', 'is not the key whose birth the ledger shows');
+  const origin = f.body(f.graph.of_type('genesis')[0])?.origin;
+  if (origin !== undefined && origin !== f.checkpoints.vkey.name) f.error('trust/ledger.vkey', 'is of another origin than entry 0 says');
+}
+
+function fill(f, input, report, { people, inspection, found, claims, chain, signer, tables }) {
+  const bar = tables.profiles.profiles[input.profile];
+  const graded = f.providers.map((id) => grade(f.last_body(id, 'provider-added')?.identity ?? {}, tables.providers));
+  report.erased = f.last_done?.time ?? '';
+  report.test_grade = graded.length === 0 || graded.some((g) => g.test);
+  report.withdrawn = f.graph.node(f.certificate.id).is === 'withdrawn';
+  report.claims = claims.map((x) => ({ id: x.id, level: x.level, least: bar.claims[x.id], rests_on: x.rests_on, detail: x.detail }));
+  const ids = [...new Set(claims.flatMap((x) => x.premises))].sort();
+  report.premises = ids.map((id) => ({ id, ...tables.claims.premises[id] }));
+  report.limits = [...fixed_limits(f), ...found.limits.map((l) => dynamic_limit(f, l))];
+  report.exceptions = exceptions_of(f);
+  report.evidence_chain = chain;
+  report.log_known = input.trust.logs.some((k) => k.text === f.checkpoints.vkey.text);
+  report.officers_known = people.known(input.trust);
+  f.signer = signer;
+  f.people = people;
+  f.inspection = inspection;
+  f.found = found;
+}
+
+// The words that the certificate has for it; the specification does not fix them.
+function dynamic_limit(f, l) {
+  const said = (Array.isArray(f.certificate.limits) ? f.certificate.limits : []).find((x) => x?.id === l.id);
+  return said && typeof said.en === 'string' && typeof said.ja === 'string' ? { id: l.id, en: said.en, ja: said.ja } : { id: l.id, en: l.id, ja: l.id };
+}
+
+async function signer_known(f, trust) {
+  const s = f.signer;
+  if (!s.x509) return false;
+  return trust.signers.includes(s.sum) || chains_to(s.x509, trust.signer_cas, Date.parse(f.certificate.issued));
+}
+
+function shortfalls(f, input, bar, report) {
+  const out = report.shortfalls, profile = 'profile ' + input.profile;
+  if (!report.signer_known) out.push('the signer of the certificate is not identified: no line of the trust file names it');
+  if (!report.log_known) out.push('the ledger\'s key is not identified: no log line of the trust file names it');
+  if (!report.officers_known)
+    out.push('the officers who signed are not identified: the trust file does not have all of their keys for what they signed, and when');
+  if (report.withdrawn) out.push('the certificate was withdrawn');
+  for (const c of report.claims)
+    if (kOrderOfVerify.indexOf(c.level) < kOrderOfVerify.indexOf(c.least)) out.push(c.id + ' is ' + c.level + '; ' + profile + ' asks for ' + c.least);
+  if (f.found.quorum < bar.quorum) out.push('approved by a quorum of ' + f.found.quorum + '; ' + profile + ' asks for ' + bar.quorum);
+  if (f.found.waiting < bar.waiting_seconds) out.push('waiting period of ' + count(f.found.waiting, 'second') + '; ' + profile + ' asks for ' + bar.waiting_seconds);
+  if (f.found.witnesses < bar.witness_quorum)
+    out.push(f.found.witnesses + ' trusted witness' + (f.found.witnesses === 1 ? '' : 'es') + '; ' + profile + ' asks for ' + bar.witness_quorum);
+  if (bar.bind_payload)
+    for (const ds of f.datasets) {
+      const b = f.dataset_body(ds);
+      if (b?.bind_payload !== true) out.push('the payloads of ' + (b?.name ?? ds) + ' are not bound to the inventory; ' + profile + ' asks for it');
+    }
+  const boots = f.by_run.map((v) => f.version.get(v).intended_body?.actor?.boot_id ?? '');
+  const restarted = f.inspection.boots.length > 0 && boots.every((b) => b) && f.inspection.boots.every((a) => a && !boots.includes(a));
+  if (bar.restart && !restarted) out.push('no restart of the machine is shown between destruction and inspection; ' + profile + ' asks for it');
+  if (report.test_grade && !input.allow_test_grade) out.push('TEST GRADE: a provider without a validation certificate held the keys');
+  for (const o of report.objects) if (o.result !== 'covered') out.push(o.path + ' is ' + o.result + (o.why ? ': ' + o.why : ''));
+}
