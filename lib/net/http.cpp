@@ -105,7 +105,6 @@ bool exchange(const HttpRequest& request, HttpAnswer& out, std::string& why, boo
   option(CURLOPT_URL, request.url.c_str());
   option(CURLOPT_PROTOCOLS_STR, "http,https");
   option(CURLOPT_FOLLOWLOCATION, 0L);
-  option(CURLOPT_NOSIGNAL, 1L);
   option(CURLOPT_POST, 1L);
   option(CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(request.body.data()));
   option(CURLOPT_POSTFIELDSIZE, static_cast<long>(request.body.size()));
