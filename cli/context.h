@@ -73,6 +73,7 @@ void setup_demo(CLI::App& app, Context& context);
 void setup_provider(CLI::App& app, Context& context);
 void setup_key(CLI::App& app, Context& context);
 void setup_copy(CLI::App& app, Context& context);
+void setup_hold(CLI::App& app, Context& context);
 void setup_dataset(CLI::App& app, Context& context);
 void setup_seal(CLI::App& app, Context& context);
 void setup_open(CLI::App& app, Context& context);       // seal, open

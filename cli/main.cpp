@@ -54,6 +54,7 @@ int run(int argc, char** argv) {
   setup_provider(app, context);
   setup_key(app, context);
   setup_copy(app, context);
+  setup_hold(app, context);
   setup_dataset(app, context);
   setup_seal(app, context);
   setup_open(app, context);

@@ -1,6 +1,7 @@
 #include "app/close.h"
 
 #include "app/actor.h"
+#include "app/holds.h"
 #include "app/key_states.h"
 #include "app/settle.h"
 
@@ -48,6 +49,9 @@ std::vector<CloseBlocker> close_blockers(Vault& vault) {
       out.push_back({"erasure " + brief + " has no certificate, and none could be issued later",
                      "kesu certificate bundle " + brief + " -o DIR"});
   }
+  for (auto& [id, hold] : s.holds)
+    if (!hold.released && !s.datasets.contains(hold.subject) && exists_still(*s.version(hold.subject)))
+      out.push_back({hold_text(s, hold), "kesu hold release " + id.substr(0, 12)});
   for (const Question& q : open_questions(vault))
     out.push_back({"an open question: " + q.what, "kesu status"});
   for (auto& [id, c] : s.copies)

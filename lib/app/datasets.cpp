@@ -2,6 +2,7 @@
 
 #include "app/actor.h"
 #include "app/exceptions.h"
+#include "app/holds.h"
 #include "app/key_states.h"
 #include "app/settle.h"
 #include "base/plain_text.h"
@@ -182,7 +183,7 @@ Json dataset_json(const State& state, const DatasetRecord& d) {
                        {"objects", d.objects()},
                        {"bytes", d.bytes()},
                        {"protection", "sealed"},
-                       {"state", d.state}});
+                       {"state", d.state == "open" && !holds_on(state, {d.id}).empty() ? "held" : d.state}});
 }
 
 KeyHolder::KeyHolder(Vault& vault, const std::string& dataset, const std::string& purpose,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/clock_watch.h"
+#include "app/holds.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "crypto/hash.h"
@@ -153,6 +154,7 @@ ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const Operator
           .next("another approver has to, where more are needed");
   }
   Json old = load_plan(vault, id);
+  refuse_held_erasure(vault.state(), e, old, false);
   Plan plan = recompute_plan(vault, old);
   Statement s = statement_for(vault, plan.document, plan.digest(), "approve", person);
   std::string armored = obtain_signature(

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/datasets.h"
+#include "app/holds.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "certificate/claims.h"
@@ -68,6 +69,15 @@ void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const
     plan.blockers.push_back(
         {"the same keys also reach dataset " + name + ", which would be kept",
          "include it (kesu erase plan … " + name + "), or seal it anew under a key of its own first"});
+  }
+  std::set<std::string> under(kill.versions.begin(), kill.versions.end());
+  under.insert(datasets.begin(), datasets.end());
+  for (const std::string& id : holds_on(state, under)) {
+    const HoldRecord& hold = state.holds.at(id);
+    std::string next = "kesu hold release " + id.substr(0, 12) + " --reason TEXT --as APPROVER";
+    if (state.datasets.contains(hold.subject))
+      next += "; or leave it out: --except " + state.datasets.at(hold.subject).name;
+    plan.blockers.push_back({hold_text(state, hold), next});
   }
   for (const Question& q : open_questions(vault)) {
     bool touches = std::find(kill.versions.begin(), kill.versions.end(), q.node) != kill.versions.end();

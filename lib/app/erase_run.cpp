@@ -11,6 +11,7 @@
 #include "app/clock_watch.h"
 #include "app/datasets.h"
 #include "app/erase.h"
+#include "app/holds.h"
 #include "app/inspection.h"
 #include "app/settle.h"
 #include "app/work_lock.h"
@@ -81,6 +82,7 @@ void check_permission(Run& run) {
   if (e.stage != "approved" && e.stage != "running")
     throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " is " + e.stage)
         .next("plan anew: kesu erase plan …");
+  refuse_held_erasure(run.vault.state(), e, run.plan, run.begun());
   if (run.begun()) return;  // what is begun is finished
   if (static_cast<int64_t>(e.approvals.size()) < run.vault.state().vault.quorum)
     throw Error(Code::ledger_damaged,

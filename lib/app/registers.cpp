@@ -3,22 +3,16 @@
 #include <algorithm>
 #include <charconv>
 
-#include "app/state.h"
+#include "app/registers_impl.h"
 #include "base/error.h"
 
 namespace kesu {
 
 namespace {
-Json list(const std::vector<std::string>& items) {
-  Json out(Json::Array{});
-  for (const std::string& s : items) out.push(s);
-  return out;
-}
-std::vector<std::string> strings(const Json& v) {
-  std::vector<std::string> out;
-  for (const Json& item : v.as_array()) out.push_back(item.as_string());
-  return out;
-}
+using registers::list;
+using registers::read;
+using registers::row;
+using registers::strings;
 
 Json row(const VaultRecord& v) {
   return Json::object({{"id", v.id},
@@ -432,47 +426,6 @@ void read(const Json& j, CertificateRecord& c) {
        j.str("stamp_chain")};
 }
 
-Json row(const CopyRecord& c) {
-  return Json::object({{"id", c.id},
-                       {"state", c.state},
-                       {"kind", c.kind},
-                       {"place", c.place},
-                       {"custodian", c.custodian},
-                       {"medium", c.medium},
-                       {"provider", c.provider},
-                       {"how", c.how},
-                       {"generation", c.generation},
-                       {"versions", list(c.versions)},
-                       {"registered", c.registered},
-                       {"ended", c.ended}});
-}
-void read(const Json& j, CopyRecord& c) {
-  c = {j.str("id"),         j.str("state"),    j.str("kind"), j.str("place"),      j.str("custodian"),
-       j.str("medium"),     j.str("provider"), j.str("how"),  j.num("generation"), strings(j.at("versions")),
-       j.num("registered"), j.num("ended")};
-}
-
-Json row(const FindingRecord& f) {
-  return Json::object({{"node", f.node}, {"what", f.what}, {"detail", f.detail}, {"time", f.time}});
-}
-void read(const Json& j, FindingRecord& f) {
-  f = {j.str("node"), j.str("what"), j.str("detail"), j.num("time")};
-}
-
-Json row(const ExceptionRecord& e) {
-  return Json::object({{"what", e.what},
-                       {"subject", e.subject},
-                       {"detail", e.detail},
-                       {"reason", e.reason},
-                       {"approver", e.approver},
-                       {"time", e.time},
-                       {"until", e.until}});
-}
-void read(const Json& j, ExceptionRecord& e) {
-  e = {j.str("what"),     j.str("subject"), j.str("detail"), j.str("reason"),
-       j.str("approver"), j.num("time"),    j.num("until")};
-}
-
 // Calls visit(kind, id, record) for every record but batches.
 template <class S, class F>
 void each_record(S& s, F visit) {
@@ -485,6 +438,7 @@ void each_record(S& s, F visit) {
   for (auto& [id, r] : s.erasures) visit("erasure", id, r);
   for (auto& [id, r] : s.certificates) visit("certificate", id, r);
   for (auto& [id, r] : s.copies) visit("copy", id, r);
+  for (auto& [id, r] : s.holds) visit("hold", id, r);
   for (auto& [id, r] : s.findings) visit("finding", id, r);
   for (auto& [id, r] : s.exceptions) visit("exception", id, r);
 }
@@ -572,6 +526,8 @@ State State::from_registers(const Store::Registers& registers,
       read(j, s.certificates[id]);
     else if (kind == "copy")
       read(j, s.copies[id]);
+    else if (kind == "hold")
+      read(j, s.holds[id]);
     else if (kind == "finding")
       read(j, s.findings[id]);
     else if (kind == "exception")

@@ -475,6 +475,16 @@ void State::evolve_remark(const Header& h, const Json& body) {
     c.how = body.str("how");
     c.ended = h.time;
     touch("copy", need(h, "cpy").id);
+  } else if (h.type == "hold-placed") {
+    const NodeMention& node = need(h, "hld");
+    holds[node.id] = {node.id, node.of, body.str("case"), body.str("reason"), body.str("operator"), "",
+                      h.time,  0};
+    touch("hold", node.id);
+  } else if (h.type == "hold-released") {
+    HoldRecord& hold = holds[need(h, "hld").id];
+    hold.released = h.time;
+    hold.release_reason = body.str("reason");
+    touch("hold", need(h, "hld").id);
   } else if (h.type == "finding-recorded") {
     std::string seq = std::to_string(h.seq);
     findings[seq] = {h.nodes[0].id, body.str("what"), body.str("detail"), h.time};

@@ -133,6 +133,11 @@ struct ExceptionRecord {
   std::string what, subject, detail, reason, approver;
   Millis time = 0, until = 0;  // until: 0, open-ended
 };
+struct HoldRecord {
+  std::string id, subject;  // subject: the dataset or key version
+  std::string case_number, reason, placed_by, release_reason;
+  Millis placed = 0, released = 0;  // released: 0, in force
+};
 struct ErasureRecord {
   std::string id, stage, plan, reason;
   std::vector<std::string> datasets, versions;
@@ -164,6 +169,7 @@ class State {
   std::map<std::string, ErasureRecord> erasures;
   std::map<std::string, CertificateRecord> certificates;
   std::map<std::string, CopyRecord> copies;
+  std::map<std::string, HoldRecord> holds;
   std::map<std::string, FindingRecord> findings;      // by number of the entry
   std::map<std::string, ExceptionRecord> exceptions;  // likewise
 

@@ -4,6 +4,7 @@
 
 #include "app/actor.h"
 #include "app/clock_watch.h"
+#include "app/holds.h"
 #include "app/key_states.h"
 #include "app/keys.h"
 #include "app/settle.h"
@@ -115,6 +116,9 @@ StatusReport vault_status(Vault& vault, bool check) {
                                  {"label", p.identity.label},
                                  {"serial", p.identity.serial},
                                  {"test_grade", p.test_grade}}));
+  Json holds(Json::Array{});
+  for (auto& [id, hold] : s.holds)
+    if (!hold.released) holds.push(hold_json(s, hold));
   out.due = due_list(s, vault.now());
   if (!s.vault.closed) clock_now(vault, out.due);
   for (const Due& d : out.due) {
@@ -136,6 +140,7 @@ StatusReport vault_status(Vault& vault, bool check) {
                                {"objects", objects},
                                {"bytes", bytes},
                                {"erasures", erasures_json(s)},
+                               {"holds", holds},
                                {"due", due},
                                {"questions", questions},
                                {"read_only", ::access(vault.directory().c_str(), W_OK) != 0}});

@@ -7,6 +7,7 @@
 
 #include "app/answers.h"
 #include "app/containers.h"
+#include "app/holds.h"
 #include "base/files.h"
 #include "base/trace.h"
 #include "crypto/note.h"
@@ -204,6 +205,7 @@ AppendResult Vault::append(std::vector<Event> events, const std::vector<std::str
           .next("run the same command again: it decides anew");
     refuse_closed();
     refuse_answered(state_, events);
+    refuse_held(*this, events);
     StreamVersions all = expected;
     all.emplace_back(state_.vault.id, of_vault);
     try {

@@ -1,24 +1,11 @@
 #include "erasure/exception_statement.h"
 
-#include "base/error.h"
-#include "base/json.h"
+#include "erasure/statement_impl.h"
 
 namespace kesu {
 
 namespace {
-Millis time_of(const Json& doc, const char* member) {
-  auto t = parse_utc(doc.str(member));
-  if (!t) throw Error(Code::bad_input, std::string("exception statement: \"") + member + "\" is no time");
-  return *t;
-}
-template <class T>
-T id_of(const Json& doc, const char* member) {
-  auto id = T::parse(doc.str(member));
-  if (!id)
-    throw Error(Code::bad_input,
-                std::string("exception statement: \"") + member + "\" is no identifier of its kind");
-  return *id;
-}
+const std::string kWhat = "exception statement";
 }  // namespace
 
 std::vector<std::string> ExceptionStatement::summary() const {
@@ -53,23 +40,21 @@ std::string ExceptionStatement::text() const {
 }
 
 ExceptionStatement ExceptionStatement::parse(std::string_view text) {
-  Json doc = parse_json(text, "exception statement", {.max_bytes = 65536, .max_depth = 4});
+  Json doc = parse_json(text, kWhat, {.max_bytes = 65536, .max_depth = 4});
   if (doc.str("type") != kExceptionNamespace)
-    throw Error(Code::bad_input, "exception statement: unknown type " + doc.str("type"));
+    throw Error(Code::bad_input, kWhat + ": unknown type " + doc.str("type"));
   ExceptionStatement s;
-  s.vault = id_of<VaultId>(doc, "vault");
+  s.vault = statement::id_of<VaultId>(doc, "vault", kWhat);
   s.organisation = doc.str("organisation");
   s.what = doc.str("what");
   s.subject = doc.str("subject");
   s.detail = doc.str("detail");
   s.reason = doc.str("reason");
-  s.until = time_of(doc, "until");
-  s.issued = time_of(doc, "issued");
-  s.operator_id = id_of<OperatorId>(doc, "operator");
+  s.until = statement::time_of(doc, "until", kWhat);
+  s.issued = statement::time_of(doc, "issued", kWhat);
+  s.operator_id = statement::id_of<OperatorId>(doc, "operator", kWhat);
   s.name = doc.str("name");
-  if (text != s.text())
-    throw Error(Code::bad_input, "the exception statement is not in its exact form")
-        .next("members in order, two spaces of indentation, a line feed at the end (docs/spec/erasure.md)");
+  statement::same_bytes(text, s.text(), kWhat);
   return s;
 }
 

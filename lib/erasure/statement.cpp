@@ -3,32 +3,15 @@
 #include <map>
 #include <set>
 
-#include "base/error.h"
+#include "erasure/statement_impl.h"
 
 namespace kesu {
 
 namespace {
-template <class T>
-T id_of(const Json& doc, const char* member) {
-  auto id = T::parse(doc.str(member));
-  if (!id)
-    throw Error(Code::bad_input, std::string("statement: \"") + member + "\" is no identifier of its kind");
-  return *id;
-}
-
 std::string role_of(const std::string& action) {
   if (action == "request") return "operator";
   if (action == "approve" || action == "reject") return "approver";
   throw Error(Code::bad_input, "statement: unknown action \"" + action + "\"");
-}
-
-void same_bytes(std::string_view given, const std::string& rendered, const char* what) {
-  if (given == rendered) return;
-  size_t at = 0;
-  while (at < given.size() && at < rendered.size() && given[at] == rendered[at]) ++at;
-  throw Error(Code::bad_input, std::string(what) + " is not in its exact form")
-      .cause("first difference at byte " + std::to_string(at))
-      .next("members in order, two spaces of indentation, a line feed at the end (docs/spec/erasure.md)");
 }
 
 // Names are shown to people and written into lines of files: none may steer a terminal or begin a line.
@@ -65,21 +48,21 @@ Statement Statement::parse(std::string_view text) {
     throw Error(Code::bad_input, "statement: unknown type " + doc.str("type"));
   Statement s;
   s.action = doc.str("action");
-  s.vault = id_of<VaultId>(doc, "vault");
+  s.vault = statement::id_of<VaultId>(doc, "vault", "statement");
   s.organisation = doc.str("organisation");
-  s.erasure = id_of<ErasureId>(doc, "erasure");
+  s.erasure = statement::id_of<ErasureId>(doc, "erasure", "statement");
   s.plan = doc.str("plan");
   if (!unhex32(s.plan)) throw Error(Code::bad_input, "statement: \"plan\" is no SHA-256");
   s.role = doc.str("role");
   if (s.role != role_of(s.action))
     throw Error(Code::bad_input, "statement: role \"" + s.role + "\" cannot " + s.action);
-  s.operator_id = id_of<OperatorId>(doc, "operator");
+  s.operator_id = statement::id_of<OperatorId>(doc, "operator", "statement");
   s.name = doc.str("name");
   for (const Json& line : doc.at("summary").as_array()) s.summary.push_back(line.as_string());
   auto expires = parse_utc(doc.str("expires"));
   if (!expires) throw Error(Code::bad_input, "statement: \"expires\" is no time");
   s.expires = *expires;
-  same_bytes(text, s.text(), "the statement");
+  statement::same_bytes(text, s.text(), "statement");
   return s;
 }
 
@@ -136,7 +119,7 @@ Genesis Genesis::parse(std::string_view text) {
   if (doc.str("type") != "kesu-genesis-v1")
     throw Error(Code::bad_input, "genesis statement: unknown type " + doc.str("type"));
   Genesis g;
-  g.vault = id_of<VaultId>(doc, "vault");
+  g.vault = statement::id_of<VaultId>(doc, "vault", "statement");
   g.organisation = doc.str("organisation");
   g.origin = doc.str("origin");
   g.profile = doc.str("profile");
@@ -191,7 +174,7 @@ Genesis Genesis::parse(std::string_view text) {
   if (operators < 1)
     throw Error(Code::bad_input,
                 "genesis statement: nobody has the role operator, so nothing could ever be requested");
-  same_bytes(text, g.text(), "the genesis statement");
+  statement::same_bytes(text, g.text(), "genesis statement");
   return g;
 }
 

@@ -1,0 +1,328 @@
+#include "app/holds.h"
+
+#include <algorithm>
+
+#include "app/key_states.h"
+#include "app/settle.h"
+#include "base/files.h"
+#include "crypto/hash.h"
+#include "erasure/hold_statement.h"
+
+namespace kesu {
+
+namespace {
+std::string subject_name(const State& state, const std::string& node) {
+  if (auto it = state.datasets.find(node); it != state.datasets.end()) return it->second.name;
+  const VersionRecord* v = state.version(node);
+  return v ? version_name(state, *v) : node;
+}
+
+bool may_exist_still(const VersionRecord& v) {
+  const auto state = parse_key_state(v.state);
+  return state && may_exist(*state);
+}
+
+bool is_named(const State& state, const std::string& text) {
+  return std::any_of(state.datasets.begin(), state.datasets.end(), [&](const auto& d) {
+    return d.first == text || d.second.name == text || (text.starts_with("ds-") && d.first.starts_with(text));
+  });
+}
+
+// A dataset, or a key and perhaps one of its versions.
+struct Subject {
+  std::string dataset, key;
+  uint32_t number = 0;
+};
+
+Subject find_subject(Vault& vault, const std::string& text) {
+  if (!is_named(vault.state(), text)) {
+    try {
+      const KeyWord word = find_key_word(vault, text);
+      return {.dataset = "", .key = word.key, .number = word.number};
+    } catch (const Error& e) {
+      if (e.code() != Code::not_found) throw;
+      throw Error(Code::not_found, "no dataset, key or key version is called " + text)
+          .next("kesu dataset list, kesu key list");
+    }
+  }
+  const DatasetRecord& d = vault.find_dataset(text);
+  for (auto& [id, key] : vault.state().keys)
+    if (key.name == text)
+      throw Error(Code::identifier_ambiguous, text + " is a dataset and a key")
+          .cause(d.id + ", " + id)
+          .next("type the identifier of the one that is meant");
+  return {.dataset = d.id, .key = "", .number = 0};
+}
+
+// What the hold stands on: refused where it would hold nothing any more.
+std::vector<std::string> nodes_of(Vault& vault, const Subject& subject) {
+  const State& state = vault.state();
+  if (!subject.dataset.empty()) {
+    const DatasetRecord& d = state.datasets.at(subject.dataset);
+    if (d.state != "erased") return {d.id};
+    const auto e = state.erasures.find(d.erasure);
+    throw Error(Code::state_refused, "dataset " + d.name + " is erased: there is nothing left to hold")
+        .cause(e == state.erasures.end() ? ""
+                                         : "since " + local_text(e->second.finished) + ", by " + e->first)
+        .next("kesu erase status " + d.erasure.substr(0, 12) + " shows what was destroyed and when");
+  }
+  const KeyRecord& key = state.keys.at(subject.key);
+  std::vector<std::string> out;
+  std::string ended;
+  for (const VersionRecord& v : key.versions) {
+    if (subject.number && v.number() != subject.number) continue;
+    if (may_exist_still(v)) out.push_back(v.id);
+    if (v.destroyed)
+      ended +=
+          (ended.empty() ? "" : "; ") + version_name(state, v) + " was destroyed " + local_text(v.destroyed);
+  }
+  if (out.empty())
+    throw Error(Code::state_refused, key.name + " has no such version that could be held")
+        .cause(ended)
+        .next("kesu key show " + key.name);
+  return out;
+}
+
+void needs_enrolled(const OperatorRecord& person, const char* role) {
+  if (person.state == "enrolled" && (*role == '\0' || person.has_role(role))) return;
+  throw Error(Code::not_enrolled,
+              person.name + " is not enrolled" + (*role ? std::string(" as ") + role : ""))
+      .cause(person.state + ", roles given at genesis")
+      .next(*role ? "an approver has to sign the release" : "somebody who is enrolled places the hold");
+}
+
+void needs_text(const std::string& value, const char* option, const char* why) {
+  if (value.empty()) throw Error(Code::usage, std::string(why) + " " + option + " is needed");
+}
+
+std::string pending_path(Vault& vault, const std::string& hold, const std::string& person,
+                         const char* ending) {
+  return path_join(path_join(vault.directory(), "plans"), hold + "." + person + ending);
+}
+
+// What this person is to sign: the statement written before, while it still fits; else a new one.
+HoldStatement statement_for(Vault& vault, const HoldRecord& hold, const std::string& reason,
+                            const OperatorRecord& person) {
+  HoldStatement s;
+  s.vault = vault.id();
+  s.organisation = vault.state().vault.organisation;
+  s.hold = *HoldId::parse(hold.id);
+  s.subject = hold.subject;
+  s.detail = subject_name(vault.state(), hold.subject);
+  s.case_number = hold.case_number;
+  s.reason = reason;
+  s.issued = vault.now();
+  s.operator_id = *OperatorId::parse(person.id);
+  s.name = person.name;
+  const std::string path = pending_path(vault, hold.id, person.id, ".json");
+  if (auto before = read_file_if_there(path, 65536)) {
+    try {
+      const HoldStatement old = HoldStatement::parse(as_text(*before));
+      const Millis now = s.issued;
+      s.issued = old.issued;
+      if (old.text() == s.text() && old.issued <= now && now - old.issued <= kMaxHoldStatementAge) return s;
+      s.issued = now;
+    } catch (const Error&) {  // not ours any more: written anew
+    }
+  }
+  make_directories(dir_name(path), 0700);
+  write_file_durable(path, as_bytes(s.text()), 0600);
+  return s;
+}
+
+struct Consent {
+  std::string person, text, armored;
+};
+
+// What approvers have signed so far, each judged anew: enrolled, of this hold as it stands, in time, and of
+// different persons with different keys.
+std::vector<Consent> consents(Vault& vault, const HoldRecord& hold) {
+  std::vector<Consent> out;
+  std::set<std::string> keys;
+  for (auto& [id, person] : vault.state().operators) {
+    if (person.state != "enrolled" || !person.has_role("approver")) continue;
+    const auto text = read_file_if_there(pending_path(vault, hold.id, id, ".json"), 65536);
+    const auto armored = read_file_if_there(pending_path(vault, hold.id, id, ".sig"), 65536);
+    if (!text || !armored) continue;
+    try {
+      const HoldStatement s = HoldStatement::parse(as_text(*text));
+      if (s.vault != vault.id() || s.hold.str() != hold.id || s.subject != hold.subject ||
+          s.case_number != hold.case_number || s.operator_id.str() != id || s.name != person.name ||
+          s.issued < hold.placed || s.issued > vault.now() || vault.now() - s.issued > kMaxHoldStatementAge)
+        continue;
+      if (!signature_problem(s.text(), as_text(*armored), std::string(kHoldNamespace), person.public_key)
+               .empty() ||
+          !keys.insert(person.fingerprint).second)
+        continue;
+      out.push_back({id, s.text(), to_text(*armored)});
+    } catch (const Error&) {  // no statement: it does not count
+    }
+  }
+  return out;
+}
+
+const HoldRecord& in_force(Vault& vault, const std::string& id) {
+  const HoldRecord& hold = vault.state().holds.at(id);
+  if (hold.released)
+    throw Error(Code::state_refused,
+                "hold " + id.substr(0, 12) + " was released " + local_text(hold.released))
+        .cause(hold.release_reason)
+        .next("kesu hold list");
+  return hold;
+}
+}  // namespace
+
+std::vector<std::string> place_hold(Vault& vault, const HoldDraft& draft, const OperatorRecord& found) {
+  needs_text(draft.case_number, "--case", "which case?");
+  needs_text(draft.reason, "--reason", "why?");
+  const std::string found_id = found.id;
+  vault.rebuild();  // who may do what is the ledger's to say, not a register's
+  const OperatorRecord person = vault.find_operator(found_id);
+  needs_enrolled(person, "");
+  const Subject subject = find_subject(vault, draft.subject);
+  const std::string vault_id = vault.state().vault.id;
+  const Json body =
+      Json::object({{"case", draft.case_number}, {"reason", draft.reason}, {"operator", person.id}});
+  std::vector<std::string> ids;
+  // The vault is named: every destruction rests on its stream, so that none begins beside this.
+  vault.decide({vault_id}, [&] {
+    std::vector<Event> events;
+    ids.clear();
+    for (const std::string& node : nodes_of(vault, subject)) {
+      ids.push_back(vault.env().random.id<HoldId>().str());
+      events.push_back({.type = "hold-placed",
+                        .nodes = {{.id = ids.back(), .is = "placed", .of = node}, {.id = vault_id}},
+                        .body = body});
+    }
+    return events;
+  });
+  return ids;
+}
+
+std::string export_release(Vault& vault, const std::string& hold, const std::string& reason,
+                           const OperatorRecord& person, const std::string& file) {
+  needs_text(reason, "--reason", "why?");
+  needs_enrolled(person, "approver");
+  write_file_durable(file, as_bytes(statement_for(vault, in_force(vault, hold), reason, person).text()),
+                     0644);
+  return std::string(kHoldNamespace);
+}
+
+ReleaseCount release_hold(Vault& vault, const std::string& id, const std::string& reason,
+                          const OperatorRecord& found, const SignatureSource& source) {
+  needs_text(reason, "--reason", "why?");
+  const std::string found_id = found.id;
+  vault.rebuild();
+  settle(vault);
+  const OperatorRecord person = vault.find_operator(found_id);
+  needs_enrolled(person, "approver");
+  const HoldStatement s = statement_for(vault, in_force(vault, id), reason, person);
+  const std::string armored = obtain_signature(s.text(), std::string(kHoldNamespace), person, source,
+                                               "the same command with --export FILE");
+  write_file_durable(pending_path(vault, id, person.id, ".sig"), as_bytes(armored), 0600);
+  ReleaseCount count;
+  const std::string vault_id = vault.state().vault.id;
+  vault.decide({id, vault_id}, [&] {
+    const HoldRecord& hold = in_force(vault, id);
+    count = {0, vault.state().vault.quorum, false};
+    Json approvals(Json::Array{});
+    for (const Consent& c : consents(vault, hold)) {
+      ++count.have;
+      approvals.push(Json::object({{"operator", c.person},
+                                   {"statement", vault.store().put_blob(as_bytes(c.text))},
+                                   {"signature", vault.store().put_blob(as_bytes(c.armored))}}));
+    }
+    if (count.have < count.need) return std::vector<Event>();
+    count.released = true;
+    return std::vector<Event>{
+        {.type = "hold-released",
+         .nodes = {{.id = id, .is = "released", .of = hold.subject}, {.id = vault_id}},
+         .body = Json::object(
+             {{"reason", reason}, {"operator", person.id}, {"approvals", std::move(approvals)}})}};
+  });
+  return count;
+}
+
+const HoldRecord& find_hold(const State& state, const std::string& text) {
+  std::vector<const HoldRecord*> hits;
+  std::string all;
+  for (auto& [id, hold] : state.holds) {
+    if (id == text) return hold;
+    if (!text.starts_with("hld-") || text.size() < 8 || !id.starts_with(text)) continue;
+    hits.push_back(&hold);
+    all += (all.empty() ? "" : ", ") + id;
+  }
+  if (hits.empty())
+    throw Error(Code::not_found, "no hold is called " + text).next("kesu hold list shows those there are");
+  if (hits.size() > 1)
+    throw Error(Code::identifier_ambiguous, text + " could be " + std::to_string(hits.size()) + " holds")
+        .cause(all)
+        .next("type more of its digits");
+  return *hits[0];
+}
+
+Json hold_json(const State& state, const HoldRecord& h) {
+  const auto person = state.operators.find(h.placed_by);
+  return Json::object({{"id", h.id},
+                       {"subject", h.subject},
+                       {"name", subject_name(state, h.subject)},
+                       {"case", h.case_number},
+                       {"reason", h.reason},
+                       {"state", h.released ? "released" : "placed"},
+                       {"placed", utc_text(h.placed)},
+                       {"placed_by", person == state.operators.end() ? h.placed_by : person->second.name},
+                       {"released", h.released ? Json(utc_text(h.released)) : Json()},
+                       {"release_reason", h.released ? Json(h.release_reason) : Json()}});
+}
+
+std::vector<std::string> holds_on(const State& state, const std::set<std::string>& nodes) {
+  std::vector<std::string> out;
+  for (auto& [id, hold] : state.holds)
+    if (!hold.released && nodes.contains(hold.subject)) out.push_back(id);
+  std::sort(out.begin(), out.end(), [&](const std::string& a, const std::string& b) {
+    return state.holds.at(a).placed < state.holds.at(b).placed;
+  });
+  return out;
+}
+
+std::string hold_text(const State& state, const HoldRecord& h) {
+  return "hold " + h.id.substr(0, 12) + " on " + subject_name(state, h.subject) + ", case " + h.case_number +
+         ", placed " + local_text(h.placed);
+}
+
+void refuse_held_erasure(const State& state, const ErasureRecord& erasure, const Json& plan, bool begun) {
+  std::set<std::string> nodes(erasure.datasets.begin(), erasure.datasets.end());
+  for (const Json& v : plan.at("key_versions").as_array()) nodes.insert(v.str("version"));
+  for (const std::string& id : holds_on(state, nodes))
+    throw Error(Code::held, "erasure " + erasure.id.substr(0, 12) + " cannot go on: a legal hold is in force")
+        .cause(hold_text(state, state.holds.at(id)))
+        .next("kesu hold release " + id.substr(0, 12) + " --reason TEXT --as APPROVER, when the case allows");
+  if (begun) return;
+  for (auto& [id, hold] : state.holds)
+    if (nodes.contains(hold.subject) && hold.placed >= erasure.requested)
+      throw Error(Code::plan_changed, "a hold was placed since erasure " + erasure.id.substr(0, 12) +
+                                          " was requested; what was approved before it serves no more")
+          .cause(hold_text(state, hold) + ", released " + local_text(hold.released))
+          .next("kesu erase cancel " + erasure.id.substr(0, 12) +
+                " --reason TEXT; then plan and request anew");
+}
+
+void refuse_held(Vault& vault, const std::vector<Event>& events) {
+  const State& state = vault.state();
+  for (const Event& e : events) {
+    if (e.type != "destroy-intended") continue;
+    const std::string& version = e.nodes.at(0).id;
+    for (auto& [id, hold] : state.holds) {
+      if (hold.released) continue;
+      if (hold.subject != version &&
+          !(hold.subject.starts_with("ds-") && vault.graph().reachers(hold.subject).contains(version)))
+        continue;
+      throw Error(Code::held, subject_name(state, version) + " is not destroyed: a legal hold is in force")
+          .cause(hold_text(state, hold))
+          .next("kesu hold release " + id.substr(0, 12) +
+                " --reason TEXT --as APPROVER, when the case allows");
+    }
+  }
+}
+
+}  // namespace kesu
