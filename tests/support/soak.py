@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import harness
 import kill_world
 
-LIMIT = 90                       # seconds for one command
+LIMIT = 300  # seconds; a machine that does much else besides may take long over one command
 IN_THE_WAY = ("conflict", "store-busy")
 DATASETS = ("loans-a", "loans-b", "loans-c")
 
