@@ -3,11 +3,12 @@ import { count, label_of, key_id } from './facts.js';
 import { equal } from './json.js';
 import { kind_of } from './header.js';
 import { note_cosigned_by } from './note.js';
+import { name_text } from './time.js';
 
 const kWraps = { 1: 'AES-256-GCM', 2: 'RSA-OAEP-SHA256' };
 
 // → {holds: Set, rests: claim → [text], detail: claim → text, limits: [], waited_from, witnesses, restart}
-export async function find_conditions(f, people, inspection, trust, cms_names) {
+export async function find_conditions(f, people, inspection, trust, cms_names, stamps) {
   const c = { holds: new Set(['headers-complete', 'checkpoints-signed']), rests: {}, detail: {}, limits: [], f, people, inspection,
     // Claims whose words the specification does not fix in this case: they are shown, and not compared.
     unsure: new Set() };
@@ -20,7 +21,7 @@ export async function find_conditions(f, people, inspection, trust, cms_names) {
   destroyed(c);
   gone(c);
   authorised(c);
-  await logged(c, trust);
+  await logged(c, trust, stamps);
   return c;
 }
 
@@ -60,6 +61,9 @@ function history(c) {
   const said = f.datasets.map((ds) => [f.dataset_body(ds)?.name ?? ds, f.dataset_body(ds)?.plaintext_history?.statement ?? 'unknown']);
   hold(c, 'history-none', said.every(([, s]) => s === 'none'));
   hold(c, 'history-disposed', said.every(([, s]) => s === 'none' || s === 'disposed'));
+  const by = f.datasets.map((ds) => f.dataset_body(ds)?.plaintext_history).filter((h) => h && h.statement !== 'unknown').map((h) => 'statement of ' + h.by);
+  c.rests['plaintext-history'] = [...new Set(by)];
+  if (by.length > 1 || by.includes('statement of ')) c.unsure.add('plaintext-history');
   c.detail['plaintext-history'] = said.map(([name, s]) => name + ': ' + s).join('; ');
 }
 
@@ -143,8 +147,7 @@ function graph(c) {
   const { f } = c;
   const hurt = [...f.versions, ...f.copies].filter((id) => {
     const n = f.graph.node(id);
-    return n.findings.length || n.states.some(([, s]) => s === 'compromised' || s === 'destroyed-compromised') ||
-      f.graph.of_type('finding-recorded').some((h) => h.edges.flat().includes(id));
+    return f.graph.about(id, 'finding-recorded').length || n.states.some(([, s]) => s === 'compromised' || s === 'destroyed-compromised');
   });
   hold(c, 'never-compromised', f.versions.length > 0 && hurt.length === 0);
   c.detail.uncompromised = hurt.map((id) => (f.version.has(id) ? f.name_of(id) : id)).join(', ');
@@ -162,7 +165,7 @@ function copies(c) {
   const all = f.copies.map(of_copy);
   const origins = f.versions.every((v) => {
     const o = f.version.get(v).origin;
-    return !o || o === 'adopted' || all.some((x) => x.body?.kind === 'import-origin' && f.graph.node(x.id).to.has(v));
+    return !o || o === 'adopted' || all.some((x) => x.body?.kind === 'import-origin' && f.graph.node(x.id).to.includes(v));
   });
   hold(c, 'no-copies', all.length === 0 && origins);
   hold(c, 'copies-ended', all.length > 0 && origins && all.every((x) => x.is === 'ended'));
@@ -250,13 +253,19 @@ function authorised(c) {
   c.rests.authorised = p.counted.map((one) => 'signature of ' + one.officer.name + ' (' + one.action + ')');
 }
 
-async function logged(c, trust) {
+async function logged(c, trust, stamps) {
   const { f } = c;
   const seen = new Set();
   for (const w of trust.witnesses) if (!seen.has(w.text) && (await note_cosigned_by(f.checkpoints.b, w))) seen.add(w.text);
   c.witnesses = seen.size;
   hold(c, 'checkpoint-b-witnessed', seen.size >= (trust.quorum ?? 1));
-  if (seen.size) c.unsure.add('logged');
+  hold(c, 'signature-stamped', stamps.signature);
+  hold(c, 'checkpoint-b-stamped', stamps.checkpoint);
+  const by = (t) => 'stamped at ' + new Date(t.time).toISOString() + ', by ' + name_text(t.certificate.subject);
+  if (stamps.later) c.detail.dated = by(stamps.later), c.rests.dated = ['time-stamps over the signature'];
+  if (stamps.third) c.detail.logged = 'checkpoint B ' + by(stamps.third);
+  // The issuer does not know the reader's anchors: these words are the reader's own.
+  c.unsure.add('logged').add('dated');
   c.rests.logged = ['checkpoints of ' + f.checkpoints.vkey.name, ...(seen.size ? [count(seen.size, 'trusted witness').replace('witnesss', 'witnesses')] : [])];
 }
 

@@ -3,64 +3,72 @@ import { refuse } from './bytes.js';
 import { kind_of } from './header.js';
 
 const kDead = ['absent', 'destroyed', 'destroyed-compromised'];
+const push = (list, one) => (list === kNone ? [one] : (list.push(one), list));
 const kNext = { destroyed: ['destroyed-compromised'], 'destroyed-compromised': [], absent: [] };
+
+// What entries of these types say is in the graph; the entries themselves are not asked for again.
+const kFolded = ['process-started', 'process-ended', 'objects-opened', 'rewrap-intended'];
+const kNone = Object.freeze([]);
 
 export class Graph {
   nodes = new Map();
-  // Entries by type, but for those that come by the thousand and matter only for their nodes.
-  entries = new Map();
-  holds = new Map();
+  entries = new Map();  // by type, in order
   time = '';
   add(h) {
     if (h.time < this.time) refuse('its time is before that of the entry before');
     if (this.closed) refuse('stands behind vault-closed');
     this.time = h.time;
     if (h.type === 'vault-closed') this.closed = true;
-    if (!this.entries.has(h.type)) this.entries.set(h.type, []);
-    this.entries.get(h.type).push(h);
+    const kept = !kFolded.includes(h.type);
+    if (kept) {
+      if (!this.entries.has(h.type)) this.entries.set(h.type, []);
+      this.entries.get(h.type).push(h);
+    }
     for (const item of h.nodes) {
       const n = this.node(item.id);
-      n.seqs.push(h.seq);
+      if (kept) n.entries.push(h);
       if (item.is !== undefined) {
         if (n.is in kNext && !kNext[n.is].includes(item.is)) refuse(item.id + ' is ' + n.is + ' and cannot become ' + item.is);
         n.is = item.is;
         n.n = item.n, n.b = item.b, n.d = item.d;
-        n.states.push([h.seq, item.is]);
+        if (n.states) n.states.push([h.seq, item.is]);
       }
       if (item.t !== undefined) n.t = item.t;
       if (item.of !== undefined) {
         n.of = item.of;
         const kind = kind_of(item.id);
-        if (kind === 'bat' || kind === 'dsk') this.node(item.of).data.add(item.id), n.datasets.add(item.of);
+        if (kind === 'bat' || kind === 'dsk') this.place(item.id, n, item.of);
       }
-      if (h.type === 'finding-recorded') n.findings.push(h.seq);
     }
     for (const [from, to] of h.edges) {
       const f = this.node(from), t = this.node(to);
-      f.to.add(to);
-      t.from.add(from);
-      if (!f.seqs.includes(h.seq)) f.seqs.push(h.seq);
-      if (!t.seqs.includes(h.seq)) t.seqs.push(h.seq);
+      f.to = push(f.to, to);
+      t.from = push(t.from, from);
     }
   }
   node(id) {
     let n = this.nodes.get(id);
     if (!n) {
-      n = { id, is: undefined, of: undefined, t: undefined, states: [], seqs: [], findings: [], to: new Set(), from: new Set() };
       const kind = kind_of(id);
-      if (kind === 'ds') n.data = new Set();
-      if (kind === 'bat' || kind === 'dsk') n.datasets = new Set();
+      n = { id, is: undefined, of: undefined, t: undefined, n: undefined, b: undefined, d: undefined, entries: [], to: kNone, from: kNone,
+        states: ['era', 'ver', 'cpy'].includes(kind) ? [] : null, data: kind === 'ds' ? new Set() : null, datasets: kNone };
       this.nodes.set(id, n);
     }
     return n;
+  }
+  // Batches and dataset keys stay in every dataset that they were ever placed in.
+  place(id, n, dataset) {
+    const ds = this.node(dataset);
+    if (ds.data.has(id)) return;
+    ds.data.add(id);
+    n.datasets = push(n.datasets, dataset);
   }
   of_type(...types) {
     return types.flatMap((t) => this.entries.get(t) ?? []).sort((a, b) => a.seq - b.seq);
   }
   // Entries of a type with that node in it.
   about(id, ...types) {
-    const n = this.nodes.get(id);
-    return n ? this.of_type(...types).filter((h) => h.nodes.some((x) => x.id === id)) : [];
+    return (this.nodes.get(id)?.entries ?? kNone).filter((h) => types.includes(h.type));
   }
   item(h, id) {
     return h.nodes.find((x) => x.id === id);
@@ -92,7 +100,7 @@ export class Graph {
     const out = new Set(), queue = [...ids], seen = new Set(queue);
     while (queue.length) {
       const n = this.node(queue.pop());
-      for (const ds of n.datasets ?? []) out.add(ds);
+      for (const ds of n.datasets) out.add(ds);
       for (const to of n.to) if (!seen.has(to)) seen.add(to), queue.push(to);
     }
     return out;

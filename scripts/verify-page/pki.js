@@ -136,11 +136,20 @@ export function parse_certificate(bytes) {
         out.ca = flags.length > 0 && flags[0].tag === 1 && flags[0].body[0] === 255;
         if (flags[1]) out.path_length = flags[1].small();
       } else if (oid === '2.5.29.15') out.usage = Der.whole(value).is(3).body;
-      else if (oid === '2.5.29.37') out.extended = Der.whole(value).items().map((o) => o.oid());
+      else if (oid === '2.5.29.37') {
+        out.extended = Der.whole(value).items().map((o) => o.oid());
+        out.extended_critical = critical;
+      }
       else if (critical) out.critical.push(oid);
     }
   }
   return out;
+}
+
+export function pem_blocks_of(text) {
+  const all = pem_blocks(text, 'CERTIFICATE');
+  if (all.length === 0) refuse('has no certificate in PEM');
+  return all;
 }
 
 export function certificate_from_pem(text) {
@@ -181,18 +190,20 @@ export function parse_cms(bytes) {
   const s = signers[0].items();
   const sid = s[1], hash = hash_of(s[2]);
   const attributes = s[3].is(0xa0);
-  const out = { certificates: certificates.map((c) => c.raw), hash, algorithm: signature_algorithm(s[4], hash), signature: s[5].is(4).body,
-    signed: concat(Uint8Array.of(0x31), attributes.raw.subarray(1)), sid, attributes: new Map(), unsigned: new Map() };
-  const read = (list, into) => {
-    for (const a of list) {
-      const [name, values] = a.items();
-      const oid = name.oid(), all = values.items(0x31);
-      if (into.has(oid) || all.length !== 1) refuse('CMS: an attribute twice');
-      into.set(oid, all[0]);
-    }
-  };
-  read(Der.sequence_of(attributes.body), out.attributes);
-  if (s[6]) read(Der.sequence_of(s[6].is(0xa1).body), out.unsigned);
+  return { certificates: certificates.map((c) => c.raw), hash, algorithm: signature_algorithm(s[4], hash), signature: s[5].is(4).body,
+    signed: concat(Uint8Array.of(0x31), attributes.raw.subarray(1)), sid, attributes: read_attributes(attributes.body),
+    unsigned: s[6] ? read_attributes(s[6].is(0xa1).body) : new Map() };
+}
+
+// Attributes by identifier, each once and with one value.
+export function read_attributes(body) {
+  const out = new Map();
+  for (const a of Der.sequence_of(body)) {
+    const [name, values] = a.items();
+    const oid = name.oid(), all = values.items(0x31);
+    if (out.has(oid) || all.length !== 1) refuse('CMS: an attribute twice');
+    out.set(oid, all[0]);
+  }
   return out;
 }
 

@@ -12,6 +12,7 @@ import { judge_object } from './objects.js';
 import { parse_json, is_object, is_time, text_of } from './json.js';
 import { People } from './people.js';
 import { Policy } from './policy.js';
+import { read_stamps } from './time.js';
 import { self_test, sha256 } from './hash.js';
 
 const kOrderOfVerify = ['absent', 'asserted', 'recorded', 'attested', 'proven'];
@@ -115,7 +116,10 @@ async function judge(f, input, tables, report, progress) {
     if (f.version.get(v).ref && !f.canary_digest_matches(v)) error('entry ' + f.version.get(v).created.seq, 'the key reference is not the one of its header');
   }
   const inspection = await inspect(f);
-  const found = await find_conditions(f, people, inspection, input.trust, signer.names);
+  const stamps = await read_stamps(f, signer.cms, input.trust);
+  const found = await find_conditions(f, people, inspection, input.trust, signer.names, stamps);
+  f.stamps = stamps;
+  report.time = stamps.rows;
   const claims = tables.claims.claims.map((d) => {
     const row = judge_claim(d, found.holds), absent = row.level === 'absent';
     return { id: d.id, level: row.level, rests_on: absent ? [] : found.rests[d.id] ?? [], detail: found.detail[d.id] ?? '', premises: row.premises, says: row.says,
@@ -158,6 +162,7 @@ async function read_signer(f) {
   if (!f.graph.of_type('document-attached').some((h) => h.nodes.some((x) => x.d === sum))) error('trust/signer.pem', 'is a certificate that the ledger does not name');
   out.certificate = { certificate: sum, self_signed: await issued_by(x509, x509), version: undefined };
   out.sum = sum;
+  out.cms = cms;
   return out;
 }
 
@@ -216,7 +221,7 @@ function dynamic_limit(f, l) {
 async function signer_known(f, trust) {
   const s = f.signer;
   if (!s.x509) return false;
-  return trust.signers.includes(s.sum) || chains_to(s.x509, trust.signer_cas, Date.parse(f.certificate.issued));
+  return trust.signers.includes(s.sum) || chains_to(s.x509, trust.signer_cas, f.stamps.second ?? Date.parse(f.certificate.issued));
 }
 
 function shortfalls(f, input, bar, report) {
@@ -228,6 +233,7 @@ function shortfalls(f, input, bar, report) {
   if (report.withdrawn) out.push('the certificate was withdrawn');
   for (const c of report.claims)
     if (kOrderOfVerify.indexOf(c.level) < kOrderOfVerify.indexOf(c.least)) out.push(c.id + ' is ' + c.level + '; ' + profile + ' asks for ' + c.least);
+  if (bar.timestamp) out.push(...f.stamps.why);
   if (f.found.quorum < bar.quorum) out.push('approved by a quorum of ' + f.found.quorum + '; ' + profile + ' asks for ' + bar.quorum);
   if (f.found.waiting < bar.waiting_seconds) out.push('waiting period of ' + count(f.found.waiting, 'second') + '; ' + profile + ' asks for ' + bar.waiting_seconds);
   if (f.found.witnesses < bar.witness_quorum)
