@@ -3,7 +3,7 @@ from .base import counted, is_kind, maybe
 from .facts import DESTROYED
 from .notes import NoteError
 
-WRAPS = {1: "AES-256-GCM", 2: "RSA-OAEP-SHA256"}
+WRAPS = {1: "AES-256-GCM"}
 CLOCK = ("clock-jumped", "clock-behind")
 SENSITIVE = {"CKA_SENSITIVE": True, "CKA_ALWAYS_SENSITIVE": True, "CKA_EXTRACTABLE": False, "CKA_NEVER_EXTRACTABLE": True}
 
@@ -65,19 +65,31 @@ class Claims:
                 "ja": f"中断して放棄されたバッチ（{n}件、最大{objects}オブジェクト）は数に含まない。完全な形では確認されていないが、"
                       "その鍵も他と共に破棄された。"})
 
+        named = sum(n.n or 0 for ds in f.scope for n in f.sealed(ds)
+                    if (f.body(f._last(n.id, "seal-done")) or {}).get("opaque_names") is False)
+        if named:
+            self.limits.append({
+                "id": "file-names-readable",
+                "en": f"The names of files and directories at the places sealed to are not covered: {named} objects were sealed "
+                      "under the names of their sources. Whoever reads those places reads the names, also after the keys "
+                      "are gone.",
+                "ja": f"暗号化ファイルの保存先におけるファイル名・ディレクトリ名は対象外である：{named}件は元の名前のまま保存された。"
+                      "鍵の破棄後も、その場所を読める者は名前を読むことができる。"})
+
     def _history(self):
         said, by = [], []
         for ds in self.facts.scope:
             shown = self.facts.dataset(ds)
             history = shown["plaintext_history"] if isinstance(shown["plaintext_history"], dict) else {}
             statement = maybe(history, "statement", "text", "unknown") if shown["shown"] else "unknown"
-            said.append((shown["name"], statement))
+            more = maybe(history, "detail", "text")
+            said.append((shown["name"], statement, f", {more}" if more and shown["shown"] else ""))
             if maybe(history, "by", "text") and history["by"] not in by:
                 by.append(history["by"])
-        states = {s for _, s in said}
+        states = {s for _, s, _ in said}
         self._hold("history-none", said and states == {"none"})
         self._hold("history-disposed", said and states <= {"none", "disposed"})
-        self._say("plaintext-history", ", ".join(f"{n}: {s}" for n, s in said), [f"statement of {b}" for b in by])
+        self._say("plaintext-history", "; ".join(f"{n}: {s}{more}" for n, s, more in said), [f"statement of {b}" for b in by])
 
     def _brackets(self):
         good = bool(self.facts.scope)
@@ -108,10 +120,10 @@ class Claims:
         if known:
             detail = ", ".join(sorted({f"{name} ({purpose}, until {until or 'open-ended'})" if purpose in ("payload", "wrap")
                                        else f"{name} ({purpose})" for name, purpose, until in used}))
-            excepted = self._by_exception({name for name, purpose, _ in used if purpose in ("payload", "wrap")})
+            excepted = self._by_exception()
             if excepted and not (listed and strong):
                 detail += "; by recorded exception only " + ", ".join(excepted)
-        self._say("algorithms", detail, [f"policy {policy.digest[:16]}"])
+        self._say("algorithms", detail, [f"policy {self.facts.plan.get('policy_digest', '')[:16]}"])
 
     def _used(self):
         """[(name, purpose, end year)] of every batch, dataset key and re-wrap, and of the bundle's signatures and hashes;
@@ -119,7 +131,10 @@ class Claims:
         used, known, f = set(), bool(self.facts.scope), self.facts
         for ds in f.scope:
             until = f.dataset(ds)["unreadable_until"]
-            until = until if is_kind(until, "number") else None
+            until = int(until) if isinstance(until, str) and until.isdigit() and len(until) < 6 else until
+            if not is_kind(until, "number"):
+                known = known and until == "open-ended"
+                until = None
             for node in f.sealed(ds):
                 body = f.body(f._last(node.id, "seal-done")) or {}
                 used.add((body.get("content_algorithm"), "payload", until))
@@ -133,22 +148,15 @@ class Claims:
             known = known and f.dataset(ds)["shown"]
         if not all(isinstance(name, str) and name for name, _, _ in used):
             return set(), False
-        signatures = {"Ed25519"} | {s.signature.algorithm() for s in self._signatures()}
+        # The officers' signatures are judged in the evidence chain; their kinds are all listed.
+        signatures = {"Ed25519"}
         if self.signer_algorithm:
             signatures.add(self.signer_algorithm)
         return (used | {(s, "signature", None) for s in signatures}
                 | {("SHA-256", "hash", None), ("SHA-512", "hash", None)}), known
 
-    def _signatures(self):
-        return [o for o in self.people.officers if o.signed] + self.people.acts
-
-    def _by_exception(self, names):
-        out = []
-        for entry in self.facts_exceptions():
-            name = entry["detail"].partition(" for ")[0]
-            if entry["what"] == "algorithm" and name in names:
-                out.append(f"(entry {entry['entry']}): {name}")
-        return out
+    def _by_exception(self):
+        return [f"(entry {e['entry']}): {e['detail']}" for e in self.facts_exceptions() if e["what"] == "algorithm"]
 
     def facts_exceptions(self):
         """Every exception about a dataset, key version or copy in scope, or about the vault."""
@@ -159,6 +167,8 @@ class Claims:
             if not scope & {i["id"] for i in header.nodes}:
                 continue
             body = f.body(header) or {}
+            if body and (not maybe(body, "what", "text") or "until" not in body):
+                f.bad(f"entry {header.seq}", "an exception without what or until")
             officer = self.people.by_operator.get(body.get("operator"))
             subject = next(i["id"] for i in header.nodes if i["id"] in scope)
             out.append({"what": maybe(body, "what", "text", ""), "subject": maybe(body, "subject", "text", subject if not body else ""),
@@ -184,10 +194,12 @@ class Claims:
             two = all(f.body(f._last(v, kind)) is not None for kind in ("key-intended", "key-created"))
             self._missing_origin(v)
             ref = f.reference(v)
-            birth = f.evidence_json(f.created(v).get("birth"), f"the birth of {v}") if f.created(v) else None
+            if f.opened(v, "destroy-intended")[1] and not maybe(f.opened(v, "destroy-intended")[1], "attributes", "object"):
+                f.bad(f"entry {f._last(v, 'destroy-intended').seq}", "attributes is missing")
+            birth, intended = f.birth(v), f.opened(v, "destroy-intended")[1]
             attributes = [maybe(birth, "attributes", "object") or {},
                           maybe(f.opened(v, "destroy-intended")[1], "attributes", "object") or {}]
-            of_it = bool(ref) and all(a.get("CKA_LABEL") == ref.get("label") and a.get("CKA_ID") == ref.get("id")
+            of_it = bool(ref) and intended.get("ref") == ref and all(a.get("CKA_LABEL") == ref.get("label") and a.get("CKA_ID") == ref.get("id")
                                       for a in attributes)
             shown = f.provider(f.graph.nodes[v].provider)
             kind = shown["identity"].get("kind") if shown else None
@@ -261,8 +273,9 @@ class Claims:
         n, total = sum(map(f.destroyed, f.versions)), len(f.versions)
         lost = [v for v in f.versions if g.lost[v]]
         self._hold("all-destroyed", total and n == total)
-        self._hold("receipts", total and all(g.receipts.values()))
-        self._hold("receipts-or-settled", total and all(g.receipts[v] or g.settled(v) for v in f.versions))
+        kept = {v: g.receipts[v] and not g.lost[v] for v in f.versions}
+        self._hold("receipts", total and all(kept.values()))
+        self._hold("receipts-or-settled", total and all(kept[v] or g.settled(v) for v in f.versions))
         gone = sum(f.graph.state(v) in DESTROYED and f.body(f.done[v]) is not None for v in f.versions)
         detail = f"{gone} of {counted(total, 'key version')} destroyed"
         if lost:
@@ -313,7 +326,7 @@ class Claims:
         self._hold("no-hold", not self._held())
         self._hold("officers-known", p.known)
         self._say("authorised", f"{counted(len(p.approvals), 'approval')}, quorum {quorum}, waiting period "
-                                f"{waiting} seconds{said}",
+                                f"{counted(waiting, 'second')}{said}",
                   [f"signature of {a.officer.name} ({a.action})" for a in p.acts])
 
     def _waited(self, approvals, quorum, waiting):
@@ -366,15 +379,10 @@ class Claims:
             version = h.nodes[0]["id"]
             ref = self.facts.reference(version)
             spki = "302a300506032b6570032100" + self.ledger.key.key.hex()
-            self._birth(version)
+            self.facts.birth(version)
             born = born or ref.get("public_key") == spki and ref.get("purpose") == "sign-ledger"
         if not born:
             self.facts.bad("trust/ledger.vkey", "the ledger does not show the birth of the key that signs it")
-
-    def _birth(self, version):
-        body = self.facts.created(version)
-        if body:
-            self.facts.evidence_json(body.get("birth"), f"the birth of {version}")
 
     def witnesses(self):
         """How many different witnesses of the reader signed checkpoint B."""

@@ -3,6 +3,7 @@ from .base import Bad, is_id, is_kind, is_version, maybe, parse_json, sha256_hex
 from .bundle import BODIES
 from .ledger import version_order
 from .notes import Tree
+from .probe import Unreadable, read_reference
 
 PLAN = "plan.json"
 _PLAN = {"type": "text", "vault": "text", "organisation": "text", "erasure": "text", "created": "time",
@@ -189,6 +190,8 @@ class Facts:
                 self.bad(PLAN, "is not the plan that was requested")
         if self.tables.profile(p["profile"]) is None:
             self.bad(PLAN, "profile: is not known")
+        if p["profile_digest"] not in self.tables.profile_digests:
+            self.bad(PLAN, "profile_digest: is of no table of profiles that this reader knows")
         self._plan_datasets()
         self._plan_keys()
 
@@ -255,8 +258,25 @@ class Facts:
         return self.opened(version, "key-created")[1]
 
     def reference(self, version):
-        ref = self.created(version).get("ref")
-        return ref if isinstance(ref, dict) else {}
+        header, body = self.opened(version, "key-created")
+        if not body:
+            return {}
+        try:
+            return read_reference(body.get("ref"))
+        except Unreadable as error:
+            self.bad(f"entry {header.seq}", f"ref: {error}")
+            return {}
+
+    def birth(self, version):
+        """The birth record that key-created names; None where it is missing, or of another key."""
+        body = self.created(version)
+        if not body:
+            return None
+        record = self.evidence_json(body.get("birth"), f"the birth of {version}")
+        if record is not None and record.get("ref") != self.reference(version):
+            self.bad(f"evidence/{body['birth']}", "the birth record is of another key")
+            return None
+        return record
 
     def name(self, version):
         """As people write it, loans.2; the version itself where its name is not shown."""
@@ -275,15 +295,13 @@ class Facts:
         return {"name": maybe(body, "name", "text", ""), "identity": identity} if identity else None
 
     def dataset(self, ds):
-        """dataset-added with the changes of every dataset-updated."""
+        """What dataset-added says; later changes are not part of a certificate of version 1."""
         out = {"name": ds, "class": "", "region": "", "owner": "", "contract": "", "locations": [],
                "unreadable_until": "open-ended", "plaintext_history": {"by": "", "detail": "", "statement": "unknown"},
                "shown": False}
         body = self.opened(ds, "dataset-added")[1]
         out["shown"] = bool(body)
         out.update({k: v for k, v in body.items() if k in out and k != "shown" or k in ("protection",)})
-        for header in self.ledger.about(ds, "dataset-updated"):
-            out.update({k: v for k, v in (maybe(self.body(header), "changes", "object") or {}).items() if k in out})
         return out
 
     def batches(self, ds):

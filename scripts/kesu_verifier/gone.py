@@ -139,7 +139,7 @@ class Gone:
         refs = [self.facts.reference(v) for v in versions]
         own = {(r.get("label"), r.get("id")) for r in map(self.facts.reference, self.facts.versions)}
         gone = Counter(before) - Counter(after)
-        self.removed += [o[2] for o in gone if (o[2], o[3]) not in own]
+        self.removed += [o[2] or f"{o[0]} {o[3]}" for o in gone if (o[2], o[3]) not in own]
         good = all(t.whole and t.control_lives and self._control_known(t, pair.provider) for t in (pair.before, pair.after))
         good = good and same_place(pair.before.identity, pair.after.identity) and self._place_known(pair)
         for v, ref in zip(versions, refs):

@@ -7,6 +7,7 @@ from .base import (HEX64, HEX128, MAX_INT, Bad, ID, canonical_json, is_id, is_ve
 HEADERS, BODIES = "ledger/headers.gz", "ledger/bodies.jsonl"
 MAX_HEADER = 512
 MAX_BODY = 16 << 20
+ENDED = {"destroyed", "verified", "validated", "certified"}
 DEAD = {"absent", "destroyed", "destroyed-compromised"}
 
 STATES = {
@@ -248,6 +249,9 @@ class Graph:
             was = "was destroyed" if node.state != "absent" else "never came to be"
             if state != node.state or node.state == "absent":
                 raise Bad(HEADERS, f"line {line}: {node.id} {was} and cannot become {state}")
+        # What an erasure destroyed is not undone by another word for it.
+        if node.kind == "era" and node.state in ENDED and state not in ENDED:
+            raise Bad(HEADERS, f"line {line}: {node.id} was {node.state} and cannot become {state}")
         node.state = state
 
     # Reaching. An edge from a process to a dataset stands for edges to all its data keys.

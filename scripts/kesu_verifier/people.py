@@ -274,7 +274,7 @@ class People:
         if self.started is not None and any(h.seq < self.started.seq for h in revoked):
             raise DoesNotCount(f"{name} was revoked before the erasure ran")
         expires = millis_or_none(s["expires"])
-        if expires <= header.millis or self.started is not None and expires <= self.started.millis:
+        if expires <= header.millis or action == "approve" and self.started is not None and expires <= self.started.millis:
             raise DoesNotCount("had expired when the erasure ran")
 
     def _may_count(self, act):

@@ -1,4 +1,5 @@
 # Inspections: kesu-probe's transcripts, every answer judged again from what they record (docs/spec/provider-port.md).
+import re
 from collections import Counter
 
 from .base import Bad, is_kind, is_version, millis_or_none, parse_json
@@ -35,6 +36,9 @@ def read_reference(value):
         raise Unreadable("a key reference is malformed")
     if canary is not None:
         _members(canary, {"mechanism": "text", "nonce": "text", "ciphertext": "text", "digest": "digest"})
+    texts = [value[n] for n in ("id", "check_value", "public_key")] + [canary[n] for n in ("nonce", "ciphertext") if canary]
+    if not all(re.fullmatch("([0-9a-f]{2})*", text) for text in texts):
+        raise Unreadable("a key reference has what is not lower-case hexadecimal")
     return value
 
 

@@ -4,10 +4,12 @@ import os
 import re
 
 from . import notes, ssh, x509
-from .base import HEX64, Usage
+from .base import HEX64, Usage, sha256_hex
 from .policy import Policy
 
 MAX_TRUST = 4 << 20
+# Tables of profiles that plans of earlier programs name (docs/spec/certificate.md, "From evidence to level").
+EARLIER_PROFILES = {"882f2f35a0c5492fc87118f008a22666acc35b447aefa5c98e919a7e0b302eae"}
 LEVELS = ("absent", "asserted", "recorded", "attested", "proven")
 
 
@@ -100,6 +102,7 @@ class Tables:
             assert all(c["rows"] and not c["rows"][-1]["when"] for c in self.claims["claims"])
         except (ValueError, KeyError, TypeError, AssertionError) as error:
             raise Usage(f"the tables cannot be read: {error!r}") from None
+        self.profile_digests = EARLIER_PROFILES | {sha256_hex(found["profiles.json"])}
         self.policy = Policy(found["policy.jsonl"])
 
     @staticmethod

@@ -127,10 +127,10 @@ class Case:
             return
         for header in self.ledger.of_type("key-created"):
             body = self.ledger.bodies.get(header.seq) or {}
-            ref = maybe(body, "ref", "object") or {}
+            ref = self.facts.reference(header.nodes[0]["id"]) if body.get("purpose") == "sign-certificate" else {}
             if body.get("purpose") == "sign-certificate" and ref.get("public_key") == self.signer.spki.hex():
                 self.signer_version = header.nodes[0]["id"]
-                self.claims._birth(self.signer_version)
+                self.facts.birth(self.signer_version)
         if not self.signer_version:
             self.bad(PEM, "its key is no certificate key of this ledger")
 
