@@ -85,5 +85,6 @@ export function pem_blocks(text, label) {
   const out = [];
   const form = new RegExp('-----BEGIN ' + label + '-----\\r?\\n([A-Za-z0-9+/=\\r\\n]+)-----END ' + label + '-----', 'g');
   for (const m of text.matchAll(form)) out.push(unbase64(m[1].replace(/[\r\n]/g, '')));
+  if (text.split('-----BEGIN ').length - 1 !== out.length) refuse('has a PEM block out of form');
   return out;
 }

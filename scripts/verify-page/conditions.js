@@ -8,7 +8,7 @@ import { name_text } from './time.js';
 const kWraps = { 1: 'AES-256-GCM', 2: 'RSA-OAEP-SHA256' };
 
 // → {holds: Set, rests: claim → [text], detail: claim → text, limits: [], waited_from, witnesses, restart}
-export async function find_conditions(f, people, inspection, trust, cms_names, stamps) {
+export async function find_conditions(f, people, inspection, trust, cms_names, stamps, again) {
   const c = { holds: new Set(['headers-complete', 'checkpoints-signed']), rests: {}, detail: {}, limits: [], f, people, inspection,
     // Claims whose words the specification does not fix in this case: they are shown, and not compared.
     unsure: new Set() };
@@ -21,6 +21,7 @@ export async function find_conditions(f, people, inspection, trust, cms_names, s
   destroyed(c);
   gone(c);
   authorised(c);
+  looked_again(c, again);
   await logged(c, trust, stamps);
   return c;
 }
@@ -250,7 +251,22 @@ function authorised(c) {
   c.quorum = quorum;
   c.waiting = waiting;
   c.detail.authorised = count(p.approvals.length, 'approval') + ', quorum ' + quorum + ', waiting period ' + count(waiting, 'second') + tail + (held ? '; under a hold' : '');
-  c.rests.authorised = p.counted.map((one) => 'signature of ' + one.officer.name + ' (' + one.action + ')');
+  c.rests.authorised = p.counted.filter((one) => ['request', 'approve'].includes(one.action)).map((one) => 'signature of ' + one.officer.name + ' (' + one.action + ')');
+}
+
+// The same conditions once more, by the verifier's own inspections.
+function looked_again(c, again) {
+  const { people: p, inspection: i } = c;
+  const befores = (x) => x.pairs.map((q) => [q.provider, q.before_sha]).sort();
+  const good = !!p.verified && !!again && again.pairs.length > 0 && again.complete && again.absent && again.canaries && again.samples && equal(befores(again), befores(i));
+  hold(c, 'inspected-by-other', good);
+  hold(c, 'validated-signed', !!p.validated);
+  // The words of these are not fixed.
+  if (p.verified || again) c.unsure.add('verified-gone');
+  c.unsure.add('validated');
+  if (p.verified) c.rests['verified-gone'].push('signature of ' + p.verified.officer.name + ' (verify)');
+  if (p.validated) c.rests.validated = ['signature of ' + p.validated.officer.name + ' (validate)'];
+  if (again && !good) c.detail['verified-gone'] += again.why.map((w) => '; verification: ' + w).join('');
 }
 
 async function logged(c, trust, stamps) {

@@ -59,7 +59,7 @@ async function earlier_why(f, v) {
 }
 
 // → what the claims about the end of the keys rest on; `why` says what is missing.
-export async function inspect(f) {
+export async function inspect(f, by = f.inspected) {
   const out = { pairs: [], complete: true, absent: true, canaries: true, samples: true, sampled: 0, why: [], limits: [], boots: [], earlier: [] };
   const no = (what, ...names) => {
     for (const n of names) out[n] = false;
@@ -70,13 +70,13 @@ export async function inspect(f) {
     out.earlier.push([v, why]);
     if (why) no(f.name_of(v) + ' was destroyed before this erasure: ' + why, 'complete', 'absent', 'canaries', 'samples');
   }
-  const said = f.body(f.inspected), began = f.body(f.started);
+  const said = f.body(by), began = f.body(f.started);
   const rows = Array.isArray(said?.inspections) ? said.inspections : [];
   if (rows.length === 0) no('no inspection is shown', 'complete', 'absent', 'canaries', 'samples');
   for (const row of rows) {
     const start = (began?.inspections ?? []).find((x) => x.provider === row.provider);
     if (!start || start.transcript !== row.before) {
-      f.error('entry ' + f.inspected.seq, 'before: is not the transcript of the erasure\'s start');
+      f.error('entry ' + by.seq, 'before: is not the transcript of the erasure\'s start');
       no('the inspection before is not that of the start', 'complete', 'absent', 'canaries', 'samples');
       continue;
     }

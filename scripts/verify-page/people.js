@@ -7,7 +7,7 @@ import { officer_line_covers, parse_key_line, parse_sshsig, ssh_fingerprint, ver
 
 const kMonth = 31 * 86400000;
 const kControl = /[\u0000-\u001f\u007f]/;
-const kSpaces = { operator: 'kesu-request-v1', approver: 'kesu-approve-v1' };
+const kSpaces = { operator: 'kesu-request-v1', approver: 'kesu-approve-v1', verifier: 'kesu-verify-v1', validator: 'kesu-validate-v1' };
 
 export class People {
   constructor(facts) {
@@ -84,8 +84,10 @@ export class People {
   }
   async check_allowed_signers() {
     let text = '';
+    const after = this.f.graph.about(this.f.era, 'erasure-verified', 'erasure-validated').length > 0;
+    const roles = ['operator', 'approver', ...(after ? ['verifier', 'validator'] : [])];
     for (const o of this.officers.values()) {
-      const spaces = ['kesu-genesis-v1', ...['operator', 'approver'].filter((r) => o.roles.includes(r)).map((r) => kSpaces[r])];
+      const spaces = ['kesu-genesis-v1', ...roles.filter((r) => o.roles.includes(r)).map((r) => kSpaces[r])];
       text += o.id + ' namespaces="' + spaces.join(',') + '" ' + o.line + '\n';
     }
     if (from_utf8(await this.f.bundle.bytes('approvals/allowed_signers')) !== text)
@@ -103,7 +105,7 @@ export class People {
   }
 
   // One statement; what is wrong with it is told, and null given back.
-  async statement(entry, action, role) {
+  async statement(entry, action, role, summary) {
     const f = this.f, body = f.body(entry);
     if (!body) return f.error('ledger/bodies.jsonl', 'entry ' + entry.seq + ' (' + entry.type + ') is not opened'), null;
     const path = 'approvals/' + action + '.' + body.operator + '.json';
@@ -130,15 +132,17 @@ export class People {
       if (s.name !== officer.name) refuse('the name is not that of ' + officer.name);
       if (!officer.roles.includes(role)) refuse(officer.name + ' does not have the role ' + role);
       if (this.genesis && s.organisation !== this.genesis.organisation) refuse('it is of another organisation');
-      if (!equal(s.summary, this.summary())) refuse('its summary is not what the plan does');
+      if (!equal(s.summary, summary)) refuse('its summary is not what the plan does');
       if (!is_time(s.expires) || Date.parse(s.expires) > Date.parse(entry.time) + kMonth) refuse('it expires more than 31 days after it was recorded');
+      // Before the run a statement must hold until the run; after it, at its entry.
+      const at = action === 'verify' || action === 'validate' ? entry : f.started;
       const revoked = f.graph.about(body.operator, 'operator-revoked')[0];
-      if (revoked && (!f.started || revoked.seq < f.started.seq)) refuse(officer.name + ' was revoked (entry ' + revoked.seq + ')');
-      if (f.started && s.expires < f.started.time) refuse('it had expired when the erasure ran');
+      if (revoked && (!at || revoked.seq < at.seq)) refuse(officer.name + ' was revoked (entry ' + revoked.seq + ')');
+      if (at && s.expires < at.time) refuse(at === entry ? 'it had expired when it was recorded' : 'it had expired when the erasure ran');
       const sig = parse_sshsig(from_utf8(raw_sig));
       if (!same(sig.key.blob, officer.key.blob)) refuse('it is signed by another key than that of ' + officer.name);
       if (!(await verify_sshsig(sig, 'kesu-' + action + '-v1', raw))) refuse('its signature is not good');
-      return { officer, entry, action, role, hash: sig.hash, statement: s };
+      return { officer, entry, action, role, hash: sig.hash, statement: s, sum: body.statement, body };
     } catch (e) {
       if (!(e instanceof Refused)) throw e;
       return f.error(path, e.message), null;
@@ -148,9 +152,9 @@ export class People {
   async read_approvals() {
     const f = this.f;
     this.seen = new Set();
-    this.request = await this.statement(f.requested, 'request', 'operator');
+    this.request = await this.statement(f.requested, 'request', 'operator', this.summary());
     for (const entry of f.graph.about(f.era, 'erasure-approved')) {
-      const one = await this.statement(entry, 'approve', 'approver');
+      const one = await this.statement(entry, 'approve', 'approver', this.summary());
       if (!one) continue;
       const path = 'approvals/approve.' + one.officer.id + '.json', r = this.request;
       if (r && (r.officer.name === one.officer.name || same(r.officer.key.blob, one.officer.key.blob))) f.error(path, one.officer.name + ' requested it, too');
@@ -159,9 +163,32 @@ export class People {
       else if (!entry.nodes.some((x) => x.id === one.officer.id)) f.error(path, 'entry ' + entry.seq + ' names another officer');
       else this.approvals.push(one);
     }
+    await this.read_later();
     for (const path of f.bundle.paths('approvals/'))
-      if (/^approvals\/(request|approve)\./.test(path) && !this.seen.has(path)) f.error(path, 'belongs to no entry of this erasure');
-    this.counted = [...(this.request ? [this.request] : []), ...this.approvals];
+      if (/^approvals\/(request|approve|verify|validate)\./.test(path) && !this.seen.has(path)) f.error(path, 'belongs to no entry of this erasure');
+    this.counted = [...(this.request ? [this.request] : []), ...this.approvals, ...(this.verified ? [this.verified] : []), ...(this.validated ? [this.validated] : [])];
+  }
+
+  // The last verification and the last validation: of other persons, with other names and keys.
+  async read_later() {
+    const f = this.f, p = f.plan, other = (one, ...than) => than.every((x) => !x || (x.officer.id !== one.officer.id && x.officer.name !== one.officer.name &&
+      !same(x.officer.key.blob, one.officer.key.blob)));
+    const verified = f.graph.about(f.era, 'erasure-verified').pop(), validated = f.graph.about(f.era, 'erasure-validated').pop();
+    this.verified = this.validated = null;
+    if (verified) {
+      const names = p.order.map((step) => p.key_versions.find((k) => k.version === step.version)).map((v) => (v ? v.name + v.version.slice(v.version.lastIndexOf('.')) : ''));
+      const rows = f.body(verified)?.inspections ?? [];
+      const one = await this.statement(verified, 'verify', 'verifier', ['Inspected after destruction: ' + count(p.order.length, 'key version') + ' absent: ' + names.join(', '),
+        ...rows.map((r) => 'In ' + (f.last_body(r.provider, 'provider-added')?.name ?? '') + ': transcript ' + r.after)]);
+      if (one && !other(one, this.request)) f.error('approvals/verify.' + one.officer.id + '.json', one.officer.name + ' requested it, too');
+      else if (one && f.last_done && verified.seq > f.last_done.seq) this.verified = one;
+    }
+    if (!validated) return;
+    const sum = f.body(verified)?.statement ?? '', who = this.verified?.officer.name ?? f.body(f.graph.about(f.body(verified)?.operator, 'operator-enrolled')[0])?.name ?? '';
+    const one = await this.statement(validated, 'validate', 'validator', [...p.datasets.map((d) => 'Accepts the erasure of dataset ' + d.name + ', ' + count(d.objects, 'object') + ', ' +
+      count(d.bytes, 'byte')), 'Rests on the verification of ' + who + ': statement ' + sum]);
+    if (one && !other(one, this.request, this.verified)) f.error('approvals/validate.' + one.officer.id + '.json', one.officer.name + ' requested or verified it, too');
+    else if (one && verified && validated.seq > verified.seq) this.validated = one;
   }
 
   // Each person who asked for or approved it, by a line of the reader's.

@@ -1,5 +1,6 @@
 // The page: what was dropped, the worker, and the report in words. All text goes in as text, never as markup.
 import { kWords } from './words.js';
+import { reason_in_japanese } from './reasons.js';
 
 const $ = (id) => document.getElementById(id);
 const chosen = { files: null, zip: null, trust: [], objects: [] };
@@ -135,7 +136,7 @@ function show_result(data) {
   if (r.verdict !== 'invalid' && r.test_grade) verdict.append(el('p', { class: 'warn' }, w.test));
   const parts = [verdict];
   if (r.errors.length) parts.push(section(w.errors, table([w.part, w.what], r.errors.map((e) => [e.part, e.what]), 'errors')));
-  if (r.shortfalls.length && r.verdict === 'incomplete') parts.push(section(w.shortfalls, bullets(r.shortfalls)));
+  if (r.shortfalls.length && r.verdict === 'incomplete') parts.push(section(w.shortfalls, bullets(language === 'ja' ? r.shortfalls.map((s) => reason_in_japanese(s, new Map((v?.claims ?? []).map((c) => [c.id, c.title.ja])))) : r.shortfalls)));
   if (r.objects.length) parts.push(section(w.objects_title, table([w.file, w.result, w.detail],
     r.objects.map((o) => [o.path, el('span', { class: 'object ' + o.result }, w[o.result]), o.why || (v?.datasets.find((d) => d.id === o.dataset)?.name ?? o.dataset)]), 'objects')));
   if (v && r.verdict !== 'invalid') parts.push(facts(r, v, w));
@@ -145,6 +146,7 @@ function show_result(data) {
   if (r.limits.length) parts.push(section(w.limits, bullets(r.limits.map(own))));
   if (v) parts.push(section(w.exceptions, r.exceptions.length ? bullets(r.exceptions.map((x) => [x.what, x.subject, x.detail, x.until ?? '', x.reason, x.approver].filter((t) => t).join(' · '))) : el('p', {}, w.no_entries)));
   if (r.evidence_chain.length) parts.push(section(w.chain, bullets(chain_rows(r.evidence_chain))));
+  if (r.time.length) parts.push(section(w.time, bullets(r.time.map((t) => [t.over, t.at, t.authority, t.algorithm, t.trusted ? w.counts : w.counts_not + (t.why ? ': ' + t.why : '')].join(' · ')))));
   parts.push(el('p', { class: 'small' }, w.vouch));
   const save = el('button', { type: 'button', id: 'save' }, w.save), print = el('button', { type: 'button' }, w.print);
   save.addEventListener('click', () => save_report(r));

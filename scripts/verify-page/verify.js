@@ -116,8 +116,10 @@ async function judge(f, input, tables, report, progress) {
     if (f.version.get(v).ref && !f.canary_digest_matches(v)) error('entry ' + f.version.get(v).created.seq, 'the key reference is not the one of its header');
   }
   const inspection = await inspect(f);
+  const verified = f.graph.about(f.era, 'erasure-verified').pop();
+  const again = verified ? await inspect(f, verified) : null;
   const stamps = await read_stamps(f, signer.cms, input.trust);
-  const found = await find_conditions(f, people, inspection, input.trust, signer.names, stamps);
+  const found = await find_conditions(f, people, inspection, input.trust, signer.names, stamps, again);
   f.stamps = stamps;
   report.time = stamps.rows;
   const claims = tables.claims.claims.map((d) => {

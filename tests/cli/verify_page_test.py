@@ -1,33 +1,23 @@
 """kesu-verify.html in Chromium, from file:, with good, tampered and forged bundles: the verdicts of `kesu verify`, and no network."""
-import base64
 import gzip
 import hashlib
 import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
-import time
-import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
-import chromium
 import harness
 import scenario
+import verify_page
 from scenario import CHUNK
+from verify_page import AMBER, GREEN
 
 VECTOR = harness.SOURCE / "tests" / "vectors" / "bundle" / "v1"
-RED, GREEN, AMBER = "rgb(176, 0, 32)", "rgb(23, 102, 58)", "rgb(138, 83, 0)"
 
 
-class VerifyPage(scenario.World):
-    @classmethod
-    def setUpClass(cls):
-        if not chromium.program():
-            raise unittest.SkipTest("chromium is not installed (scripts/setup test)")
-        super().setUpClass()
-
+class VerifyPage(verify_page.Driver, scenario.World):
     @classmethod
     def prepare(cls):
         box = cls.box
@@ -54,93 +44,18 @@ class VerifyPage(scenario.World):
         (cls.objects / "altered.kesu").write_bytes(altered)
         (cls.objects / "none.kesu").write_bytes(b"text\n")
         cls.trust = box.run(harness.program("kesu"), "trust", "propose", cls.elsewhere / "issued", "--json").json["trust"]
-        cls.page = cls.elsewhere / "kesu-verify.html"
-        cls.built = cls.make_page(cls.page)
-        cls.browser = chromium.Chromium()
-        cls.addClassCleanup(cls.browser.close)
-        cls.browser.open(cls.page.as_uri())
+        cls.open_page()
 
     def issue(self, name):
         erasure = self.approved("loans-2019", "bare")
         self.run_erasure(erasure)
         self.box.kesu("certificate", "bundle", erasure, "-o", self.elsewhere / name)
 
-    @classmethod
-    def make_page(cls, path):
-        done = subprocess.run([harness.SOURCE / "scripts" / "build-verify-page", path], check=True, capture_output=True, text=True)
-        return done.stdout.split()[0]
-
     def setUp(self):
         super().setUp()
         self.bundle = self.elsewhere / "bundle"
         shutil.rmtree(self.bundle, ignore_errors=True)
         shutil.copytree(self.elsewhere / "issued", self.bundle)
-
-        self.browser.run("1")
-        self.browser.log.clear()
-        self.refusals = 0
-
-    def tearDown(self):
-        # Nothing was thrown, and nothing refused that the test did not try.
-        self.browser.run("1")
-        self.assertEqual([l for l in self.browser.log if not (self.refusals and "Content Security Policy" in l)], [])
-
-    # The page, as a person uses it.
-
-    def text(self, script):
-        return self.browser.run(script)
-
-    def check(self, bundle=None, trust=None, profile="low", test_grade=True, objects=(), trust_files=()):
-        """→ what the page says: verdict, its words and colour, the parts that are wrong, levels, objects."""
-        b, bundle = self.browser, bundle or self.bundle
-        b.run("document.querySelector('#clear').click()")
-        zipped = bundle.suffix == ".zip"
-        b.choose("#bundle-zip" if zipped else "#bundle-folder", bundle)
-        b.until("!document.querySelector('#check').disabled")
-        trust = self.trust if trust is None else trust
-        b.run(f"document.querySelector('#trust-text').value = {json.dumps(trust)}")
-        for selector, paths in (("#objects-files", objects), ("#trust-files", trust_files)):
-            if paths:
-                b.choose(selector, *paths)
-        b.run(f"document.querySelector('#profile').value = '{profile}'; document.querySelector('#test-grade').checked = {json.dumps(test_grade)};"
-              "document.querySelector('#check').click()")
-        b.until("document.querySelector('#verdict')")
-        return json.loads(b.run("""JSON.stringify({verdict: document.querySelector('#verdict').dataset.verdict, words: document.querySelector('#verdict').innerText,
-          colour: getComputedStyle(document.querySelector('#verdict')).backgroundColor,
-          parts: [...document.querySelectorAll('.errors tbody td:first-child')].map((e) => e.textContent),
-          errors: [...document.querySelectorAll('.errors tbody tr')].map((e) => e.innerText),
-          levels: Object.fromEntries([...document.querySelectorAll('.claim')].map((e) => [e.dataset.claim, e.dataset.level])),
-          objects: Object.fromEntries([...document.querySelectorAll('.objects tbody tr')].map((e) => [e.cells[0].textContent, e.querySelector('.object').className.split(' ')[1]])),
-          text: document.querySelector('#result').innerText})"""))
-
-    def saved(self):
-        """The report that the page saves, by its button."""
-        where = self.elsewhere / "saved"
-        shutil.rmtree(where, ignore_errors=True)
-        where.mkdir()
-        session, self.browser.session = self.browser.session, None
-        self.browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(where))
-        self.browser.session = session
-        self.browser.run("document.querySelector('#save').click()")
-        for _ in range(500):
-            found = list(where.glob("*.report.json"))
-            if found:
-                return json.loads(found[0].read_bytes())
-            time.sleep(0.02)
-        self.fail("no report was saved")
-
-    def kesu_verify(self, bundle, trust, *words):
-        path = self.elsewhere / "trust"
-        path.write_text(trust)
-        return self.box.run(harness.program("kesu"), "verify", bundle, "--trust", path, "--json", *words, code=None).json
-
-    def red(self, part, bundle=None, **options):
-        said = self.check(bundle, **options)
-        self.assertEqual((said["verdict"], said["colour"]), ("invalid", RED), said)
-        self.assertTrue(said["words"].startswith("INVALID"), said["words"])
-        self.assertNotIn("COMPLETE", said["text"])
-        self.assertTrue(any(part in e for e in said["errors"]), (part, said["errors"]))
-        return said
 
     # Good bundles.
 
