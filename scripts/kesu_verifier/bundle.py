@@ -15,11 +15,12 @@ NAMES = re.compile(
     r"certificate\.(json(\.p7s)?|pdf|html)|plan\.json|MANIFEST|README\.txt|approvals/(genesis\.json|allowed_signers"
     rf"|genesis\.{_OPR}\.sig|(request|approve)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
     rf"|inventory/{_DS}\.leaves|ledger/(headers\.gz|bodies\.jsonl|checkpoint-[ab]|consistency)"
-    r"|trust/(signer\.pem|ledger\.vkey)")
+    r"|trust/(signer\.pem|ledger\.vkey|tsa\.pem)|time/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))")
 REQUIRED = ("MANIFEST", "README.txt", "approvals/allowed_signers", "approvals/genesis.json", "certificate.json",
             "certificate.json.p7s", BODIES, "ledger/checkpoint-a", "ledger/checkpoint-b", "ledger/consistency", HEADERS,
             "plan.json", "trust/ledger.vkey", "trust/signer.pem")
 GZIP_START = re.compile(rb"\x1f\x8b\x08\x00\x00\x00\x00\x00[\x00\x02\x04]\xff", re.S)
+OUTSIDE = ("ledger/", "time/checkpoint-b.")  # of MANIFEST: what comes after it
 PIECE = 1 << 20
 
 
@@ -159,7 +160,7 @@ def check_names(files, bad):
 
 
 def check_manifest(files, bad):
-    """Every file but MANIFEST and ledger/*, by its SHA-512."""
+    """Every file but MANIFEST, ledger/* and time/checkpoint-b.*, by its SHA-512."""
     if "MANIFEST" not in files:
         return
     listed, last = {}, ""
@@ -167,14 +168,14 @@ def check_manifest(files, bad):
         for n, line in enumerate(files.lines("MANIFEST", 512), 1):
             found = re.fullmatch(rb"([0-9a-f]{128})  ([!-~]{1,200})", line)
             path = found[2].decode() if found else ""
-            if not found or path <= last or path == "MANIFEST" or path.startswith("ledger/"):
+            if not found or path <= last or path == "MANIFEST" or path.startswith(OUTSIDE):
                 raise Bad("MANIFEST", f"line {n} is malformed, or out of order")
             listed[path], last = found[1].decode(), path
     except Bad as error:
         bad(error.part, error.what)
         return
     for path in files.paths():
-        if path == "MANIFEST" or path.startswith("ledger/"):
+        if path == "MANIFEST" or path.startswith(OUTSIDE):
             continue
         if path not in listed:
             bad(path, "is not in MANIFEST")

@@ -1,6 +1,4 @@
 # The verification of one bundle, from its files to the report (docs/spec/certificate.md, "Verification").
-import time
-
 from . import certificate, cms, x509
 from .base import Bad, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
 from .bundle import BODIES, HEADERS, Files, check_manifest, check_names, read_ledger
@@ -9,6 +7,7 @@ from .facts import Facts
 from .gone import Gone
 from .objects import cover
 from .people import People
+from .stamps import Stamps
 from .trust import LEVELS
 
 P7S, PEM = "certificate.json.p7s", "trust/signer.pem"
@@ -19,11 +18,11 @@ EXITS = {COMPLETE: 0, INVALID: 6, INCOMPLETE: 7}
 class Case:
     """One bundle under verification."""
 
-    def __init__(self, files, trust, tables, require="high", allow_test_grade=False, objects=(), now=None):
+    def __init__(self, files, trust, tables, require="high", allow_test_grade=False, objects=()):
         self.files, self.trust, self.tables = files, trust, tables
-        self.require, self.allow_test_grade, self.object_paths, self.now = require, allow_test_grade, objects, now
+        self.require, self.allow_test_grade, self.object_paths = require, allow_test_grade, objects
         self.errors, self.shortfalls, self.results, self.chain, self.object_rows = [], [], [], [], []
-        self.notes = 0
+        self.notes, self.stamps = 0, None
         self.stored, self.signer, self.signed, self.signer_version = {}, None, None, ""
         self.ledger = self.facts = self.gone = self.claims = None
         self.signer_known = self.log_known = self.officers_known = False
@@ -73,8 +72,6 @@ class Case:
         if len(chain) != 1:
             raise Bad(PEM, "has more than one certificate")
         signed = cms.SignedData(self.files.read(P7S, cms.MAX_BYTES))
-        if signed.unsigned:
-            raise Bad(P7S, "has unsigned attributes, which version 1 does not know")
         signer = signed.verify(self.files.read("certificate.json"))
         if signer.der != self.signer.der:
             raise Bad(P7S, "is not made with the certificate in trust/signer.pem")
@@ -103,13 +100,16 @@ class Case:
         self.gone = Gone(facts)
         algorithm = self.signer_algorithm if self.signed else ""
         self.claims = Claims(facts, self.gone, people, algorithm, self.trust, self.tables)
+        self.stamps = Stamps(self.files, self.signed, self.trust, self.bad)
+        issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
+        self.stamps.check_host(issued, self.ledger.graph.last)
+        self.claims.conditions |= self.stamps.conditions()
         self._named_bodies()
         self._signer_of_ledger()
         self._issued()
         self.results = self.claims.results()
         self.chain = certificate.evidence_chain(self.claims, self.signed, self.tables.policy)
         certificate.compare(self, self.stored)
-        self._future()
         self._known(people)
         self._objects()
         self._shortfalls()
@@ -155,11 +155,6 @@ class Case:
         if any(path in self.files and body.get(name) != sha256_hex(self.files.read(path, 1 << 30)) for name, path in names):
             self.bad(BODIES, "certificate-issued names another certificate, signature or MANIFEST")
 
-    def _future(self):
-        issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
-        if issued is not None and self.now is not None and issued > self.now + 86400000:
-            self.shortfalls.append("the certificate is from the future: issued after this reader's clock")
-
     def _known(self, people):
         trust = self.trust
         if self.signed and self.signer.digest in trust.signers:
@@ -167,7 +162,7 @@ class Case:
         elif self.signed and trust.signer_cas and is_kind(self.stored.get("issued"), "time"):
             try:
                 x509.find_chain(self.signer, self.signed.certificates, trust.signer_cas,
-                                millis_or_none(self.stored["issued"]))
+                                self.stamps.signer_time() or millis_or_none(self.stored["issued"]))
                 self.signer_known = True
             except x509.X509Error:
                 self.signer_known = False
@@ -254,12 +249,11 @@ class Case:
             "premises": certificate.premises(self.tables, self.results),
             "limits": certificate.limits(self.facts, self.claims, self.tables) if done else [],
             "exceptions": self.claims.facts_exceptions() if done else [], "evidence_chain": self.chain,
-            "objects": self.object_rows, "shortfalls": self.shortfalls, "errors": self.errors}
+            "objects": self.object_rows, "time": self.stamps.rows if self.stamps else [], "shortfalls": self.shortfalls, "errors": self.errors}
 
 
 def verify(files, trust, tables, **options):
     """The report of a bundle (a Files, a directory's path, or a dict of contents)."""
-    options.setdefault("now", int(time.time() * 1000))
     try:
         if not isinstance(files, Files):
             files = Files(contents=files) if isinstance(files, dict) else Files(directory=files)

@@ -1,0 +1,203 @@
+# Time-stamps: RFC 3161 answers and tokens over the signature, its file and checkpoint B (docs/spec/certificate.md).
+import hashlib
+
+from . import cms, der, x509
+from .base import Bad
+from .x509 import X509Error
+
+TSR, CHAIN = "time/certificate.json.p7s.tsr", "trust/tsa.pem"
+B_TSR, B_CHAIN = "time/checkpoint-b.tsr", "time/checkpoint-b.pem"
+P7S, CHECKPOINT = "certificate.json.p7s", "ledger/checkpoint-b"
+MINUTE = 60_000
+_NAMES = {"2.5.4.3": "CN", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.10": "O", "2.5.4.11": "OU",
+          "2.5.4.5": "serialNumber"}
+
+
+def utc(millis):
+    days, rest = divmod(millis, 86400_000)
+    z = days + 719468
+    era = z // 146097
+    doe = z - era * 146097
+    yoe = (doe - doe // 1460 + doe // 36524 - doe // 146096) // 365
+    doy = doe - (365 * yoe + yoe // 4 - yoe // 100)
+    mp = (5 * doy + 2) // 153
+    month = mp + (3 if mp < 10 else -9)
+    year = yoe + era * 400 + (month <= 2)
+    return (f"{year:04}-{month:02}-{doy - (153 * mp + 2) // 5 + 1:02}T{rest // 3600_000:02}:{rest // 60_000 % 60:02}:"
+            f"{rest // 1000 % 60:02}.{rest % 1000:03}Z")
+
+
+def distinguished_name(encoded):
+    """RFC 2253's order: the most specific first."""
+    parts = []
+    for rdn in der.parse(encoded).items():
+        for item in rdn.items():
+            r = item.reader("a name")
+            oid, value = r.next(der.OID).oid(), r.next()
+            text = value.content.decode("utf-16-be" if value.tag == 0x1e else "utf-8", "replace")
+            parts.append(f"{_NAMES.get(oid, oid)}={''.join(c if c.isprintable() else '?' for c in text)}")
+    return ",".join(reversed(parts))
+
+
+class Token:
+    """A token that is good over some bytes; X509Error says why not."""
+
+    def __init__(self, data, stamped):
+        try:
+            self._read(data, stamped)
+        except der.DerError as error:
+            raise X509Error(f"the token is malformed: {error}") from None
+        except IndexError:
+            raise X509Error("the token is malformed: something in it is empty") from None
+
+    def _read(self, data, stamped):
+        signed = cms.SignedData(data)
+        self.signer = signed.verify(content_type=cms.TST_INFO, allow_v1=True)
+        self.certificates = signed.certificates
+        if signed.algorithm.kind not in ("ECDSA", "RSA", "PSS"):
+            raise X509Error("the token is signed with an algorithm that is not supported")
+        key = self.signer.key
+        name = f"ECDSA P-{key.bits}" if key.kind == "ECDSA" else f"RSA {key.bits}"
+        self.algorithm = f"{name}, SHA-{signed.digest[3:]}"
+        r = der.parse(signed.content).reader("a TSTInfo")
+        if r.next(der.INTEGER).integer() != 1:
+            raise X509Error("the token is of another version")
+        self.policy = r.next(der.OID).oid()
+        imprint = r.next(der.SEQUENCE).reader("an imprint")
+        digest = x509.digest_algorithm(imprint.next(der.SEQUENCE), "the imprint")
+        said = imprint.next(der.OCTET_STRING).content
+        imprint.end()
+        if said != hashlib.new(digest, stamped).digest():
+            raise X509Error("the token is over other bytes")
+        r.next(der.INTEGER).integer()
+        self.at = r.next(der.GENERALIZED_TIME, "the token's time").time()
+        self.accuracy = self._accuracy(r.optional(der.SEQUENCE))
+        ordering = r.optional(der.BOOLEAN)
+        if ordering is not None:
+            ordering.boolean()
+        if r.rest and r.rest[-1].tag == der.INTEGER:
+            r.next().integer()
+        r.optional(0xa0)
+        self._extensions(r.optional(0xa1))
+        r.end()
+        if self.signer.purposes != {x509.TIME_STAMPING} or not self.signer.purposes_critical:
+            raise X509Error("its certificate is not for time-stamping alone")
+        if not self.signer.valid_at(self.at):
+            raise X509Error("its certificate was not valid at its time")
+
+    @staticmethod
+    def _accuracy(value):
+        """Milliseconds, rounded up; None where the token says none."""
+        if value is None:
+            return None
+        r = value.reader("an accuracy")
+        seconds, millis, micros = r.optional(der.INTEGER), r.optional(0x80), r.optional(0x81)
+        r.end()
+        small = [int.from_bytes(v.content, "big") if v is not None and len(v.content) <= 2 else 0 for v in (millis, micros)]
+        total = (seconds.integer() if seconds is not None else 0) * 1000 + small[0] + (small[1] > 0)
+        if not 0 <= total <= MINUTE:
+            raise X509Error("the token's accuracy is more than a minute")
+        return total
+
+    @staticmethod
+    def _extensions(value):
+        for item in value.items() if value is not None else ():
+            e = item.reader("an extension")
+            oid = e.next(der.OID).oid()
+            critical = e.optional(der.BOOLEAN)
+            if critical is not None and critical.boolean():
+                raise X509Error(f"the critical extension {oid} of the token is not supported")
+
+
+def token_of_answer(data):
+    """The TimeStampToken of a TimeStampResp; a refusal is an error."""
+    try:
+        r = der.parse(data).reader("a time-stamp answer")
+        status = r.next(der.SEQUENCE).reader("a status").next(der.INTEGER).integer()
+        if status not in (0, 1) or not r.rest:
+            raise X509Error("the authority refused")
+        token = r.next(der.SEQUENCE)
+        r.end()
+        return token.whole
+    except der.DerError as error:
+        raise X509Error(f"is no time-stamp answer: {error}") from None
+
+
+class Stamps:
+    """The time-stamps of a bundle. `bad(part, what)` takes what is not good."""
+
+    def __init__(self, files, signed, trust, bad):
+        self.files, self.trust, self.bad, self.rows = files, trust, bad, []
+        self.tokens, self.trusted = {}, set()
+        signed_chain = self._chain(CHAIN, (TSR,))
+        inside = signed.unsigned.get(cms.SIGNATURE_TIME_STAMP) if signed is not None else None
+        if inside is not None:
+            if len(inside) != 1 or len(signed.unsigned) != 1:
+                bad(P7S, "has more than one time-stamp, or other unsigned attributes")
+            else:
+                self._take("signature", P7S, inside[0].whole, signed.signature, signed_chain)
+        elif signed is not None and signed.unsigned:
+            bad(P7S, "has unsigned attributes that are no time-stamp")
+        for over, part, stamped, chain in (("certificate.json.p7s", TSR, P7S, signed_chain),
+                                           ("ledger/checkpoint-b", B_TSR, CHECKPOINT, self._chain(B_CHAIN, (B_TSR,)))):
+            if part in files and stamped in files:
+                try:
+                    token = token_of_answer(files.read(part, cms.MAX_BYTES))
+                except (X509Error, Bad) as error:
+                    bad(part, getattr(error, "what", str(error)))
+                    continue
+                self._take(over, part, token, files.read(stamped, cms.MAX_BYTES), chain)
+
+    def _chain(self, path, tokens):
+        if path not in self.files:
+            return []
+        if not any(t in self.files for t in tokens):
+            self.bad(path, "is a chain without its token")
+        try:
+            return [x509.Certificate(c) for c in x509.pem_certificates(self.files.read(path, 1 << 20), "it")]
+        except (X509Error, Bad) as error:
+            self.bad(path, getattr(error, "what", str(error)))
+            return []
+
+    def _take(self, over, part, data, stamped, chain):
+        try:
+            token = Token(data, stamped)
+        except X509Error as error:
+            self.bad(part, str(error))
+            return
+        self.tokens[over] = token
+        why = "no tsa-ca line of the trust file names its authority" if not self.trust.tsa_cas else ""
+        until = token.signer.not_after
+        if not why:
+            try:
+                found = x509.find_chain(token.signer, [*token.certificates, *chain], self.trust.tsa_cas, token.at,
+                                        x509.TIME_STAMPING)
+                until = min(c.not_after for c in found[:1])
+            except X509Error as error:
+                why = str(error)
+        if not why:
+            self.trusted.add(over)
+        self.rows.append({"over": over, "at": utc(token.at), "accuracy_ms": token.accuracy,
+                          "authority": distinguished_name(token.signer.subject), "policy": token.policy,
+                          "algorithm": token.algorithm, "certificate_until": utc(until), "trusted": not why, "why": why})
+
+    def check_host(self, issued, last_entry):
+        """Host times that are later than an authority's: the host's clock was ahead."""
+        times = (("signature", "certificate.json", issued, "issued"), ("certificate.json.p7s", "certificate.json", issued, "issued"),
+                 ("ledger/checkpoint-b", "ledger/headers.gz", last_entry, "the time of the last entry"))
+        for over, part, host, what in times:
+            token = self.tokens.get(over)
+            if token is not None and host is not None and host > token.at + (token.accuracy or 0) + MINUTE:
+                self.bad(part, f"{what} is later than the time-stamp over {over}, {utc(token.at)}")
+
+    def conditions(self):
+        out = set()
+        if {"signature", "certificate.json.p7s"} <= self.trusted:
+            out.add("signature-stamped")
+        if "ledger/checkpoint-b" in self.trusted:
+            out.add("checkpoint-b-stamped")
+        return out
+
+    def signer_time(self):
+        """When a signer's chain is judged where both tokens over the signature count."""
+        return self.tokens["certificate.json.p7s"].at if "signature-stamped" in self.conditions() else None
