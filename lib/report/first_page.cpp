@@ -9,8 +9,8 @@ namespace kesu::report {
 namespace {
 
 using Kind = Block::Kind;
-constexpr size_t kNames = 4;   // datasets, places, people on page one
-constexpr size_t kLong = 120;  // bytes of one name there
+constexpr size_t kNames = 3;  // datasets, places, people on page one
+constexpr size_t kLong = 84;  // bytes of one name there
 
 std::string shortened(const std::string& text, size_t bytes = kLong) {
   std::string out = shown(text);
@@ -21,9 +21,11 @@ std::string shortened(const std::string& text, size_t bytes = kLong) {
 }
 
 // The first few, and how many more there are.
-std::string few(const std::vector<std::string>& all, const Words& w, size_t most = kNames) {
+std::string few(const std::vector<std::string>& all, const Words& w, size_t bytes = kLong) {
+  constexpr size_t most = kNames;
   std::string out;
-  for (size_t i = 0; i < std::min(all.size(), most); ++i) out += (i ? w("、", ", ") : "") + shortened(all[i]);
+  for (size_t i = 0; i < std::min(all.size(), most); ++i)
+    out += (i ? w("、", ", ") : "") + shortened(all[i], bytes);
   if (all.size() > most)
     out += w("、ほか", ", and ") + grouped(static_cast<int64_t>(all.size() - most)) +
            w("件（次頁以降に示す）", " more (listed below)");
@@ -68,7 +70,7 @@ Block test_grade(const Model& model, const Words& w) {
   size_t n = 0;
   for (const Json& p : model.certificate.at("providers").as_array())
     if (p.flag("test_grade") && n++ < kNames)
-      b.rows.push_back({{{shortened(p.str("name")) + ": " + shortened(p.str("reason"), 240)}}});
+      b.rows.push_back({{{shortened(p.str("name")) + ": " + shortened(p.str("reason"), 180)}}});
   return b;
 }
 
@@ -156,9 +158,9 @@ std::vector<Block> first_page(const Model& model, const Words& w) {
                      {{{w("証明書の発行", "Certificate issued")}, {when(c.str("issued"), w)}}}};
   size_t keys = c.at("keys").as_array().size();
   who.rows = {{{{w("実施組織", "Organisation")}, {shortened(c.str("organisation"))}}},
-              {{{w("申請者", "Requested by")}, {few(people(model, "request"), w)}}},
-              {{{w("承認者", "Approved by")}, {few(people(model, "approve"), w)}}}};
-  if (!model.reason.empty()) who.rows.push_back({{{w("理由", "Reason")}, {shortened(model.reason, 240)}}});
+              {{{w("申請者", "Requested by")}, {few(people(model, "request"), w, 3 * kLong)}}},
+              {{{w("承認者", "Approved by")}, {few(people(model, "approve"), w, 3 * kLong)}}}};
+  if (!model.reason.empty()) who.rows.push_back({{{w("理由", "Reason")}, {shortened(model.reason, 180)}}});
   std::vector<std::string> providers;
   for (const Json& p : c.at("providers").as_array()) providers.push_back(p.str("name"));
   what.rows.push_back({{{w("破棄した鍵", "Keys destroyed")},

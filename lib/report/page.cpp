@@ -31,7 +31,8 @@ PangoAttrList* attributes_of(std::string_view text) {
     attribute->end_index = static_cast<guint>(to);
     d.pango_attr_list_insert(list, attribute);
   };
-  // Two hyphens stay two hyphens.
+  // Two hyphens stay two hyphens, and none comes in where a long name is broken.
+  add(d.pango_attr_insert_hyphens_new(FALSE), 0, text.size());
   add(d.pango_attr_font_features_new("liga=0, clig=0, dlig=0, calt=0, ccmp=0"), 0, text.size());
   for (size_t i = 0, from = 0, n = 0; i < text.size(); i += n) {
     if (!is_letter(text.substr(i), n)) {

@@ -11,6 +11,7 @@ namespace report {
 namespace {
 
 constexpr double kBody = 9.2, kTable = 8, kSmall = 6.8, kPad = 3.2;
+constexpr double kKept = 0.4 * (kBottom - kTop);  // rows up to this height are kept on one page
 
 cairo_status_t take(void* out, const unsigned char* data, unsigned int length) {
   auto& bytes = *static_cast<Bytes*>(out);
@@ -248,7 +249,7 @@ class Paginator {
     height = static_cast<double>(most) * size * 1.46;
     Lines detail = lines(r.detail, kRight - kLeft - 2 * kPad, kSmall);
     double whole = height + detail.height() + 2 * kPad - 1;
-    if (whole <= kBottom - kTop) need(whole);
+    if (whole <= kKept) need(whole);
     y_ += kPad - 1;
     for (size_t at = 0; at < most;) {
       auto fit = static_cast<size_t>(std::max(0.0, std::floor((left() + 0.01) / (size * 1.46))));
@@ -303,9 +304,7 @@ class Paginator {
     for (const Row& r : b.rows) {
       // What its cells need is known by laying them out: a page that begins inside the table begins with its
       // header.
-      if (!facts && left() < row_height(columns, r)) {
-        if (row_height(columns, r) <= kBottom - kTop - 30) next_page();
-      }
+      if (double h = facts ? 0 : row_height(columns, r); left() < h && h <= kKept) next_page();
       if (!facts && page != page_) header(columns, b);
       page = page_;
       row(columns, r, facts);

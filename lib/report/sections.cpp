@@ -70,6 +70,15 @@ Cell level_cell(const std::string& level, const Words& w) {
   return {w("なし", "absent"), Tone::warn};
 }
 
+// With many datasets some details are lists of all of them; the datasets have their own table.
+std::string cut(std::string text, const Words& w) {
+  constexpr size_t kMost = 600;
+  if (text.size() <= kMost) return text;
+  text.resize(kMost);
+  while (!is_utf8(text)) text.pop_back();
+  return text + w("…（全文は certificate.json）", "… (in full: certificate.json)");
+}
+
 // What the level means here, where the certificate's table has one row only that it can be.
 std::string says(const ClaimDefinition& claim, const Json& is, const Words& w) {
   std::string out;
@@ -98,6 +107,7 @@ Block claims(const Model& model, const Words& w) {
     }
     if (std::string detail = shown(is.str_or("detail", "")); !detail.empty())
       rests += (rests.empty() ? "" : ". ") + detail;
+    rests = cut(rests, w);
     std::string premises = joined(is.at("premises"), ", ");
     Row row{{{title},
              level_cell(is.str("level"), w),
