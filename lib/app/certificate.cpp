@@ -4,8 +4,8 @@
 
 #include <cstdlib>
 
-#include "app/certificate_time.h"
 #include "app/certificate_render.h"
+#include "app/certificate_time.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "certificate/issue.h"

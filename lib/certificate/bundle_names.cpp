@@ -37,10 +37,26 @@ bool in_manifest(std::string_view path) {
 
 std::string bundle_name_problem(std::string_view path) {
   using namespace bundle;
-  for (std::string_view known :
-       {kCertificate, kSignature, kPlan, kGenesis, kAllowedSigners, kHeaders, kBodies, kCheckpointA,
-        kCheckpointB, kConsistency, kSigner, kLedgerKey, kManifest, kReadme, kPdf, kHtml, kSignatureStamp,
-        kCheckpointStamp, kCheckpointStampChain, kStampChain})
+  for (std::string_view known : {kCertificate,
+                                 kSignature,
+                                 kPlan,
+                                 kGenesis,
+                                 kAllowedSigners,
+                                 kHeaders,
+                                 kBodies,
+                                 kCheckpointA,
+                                 kCheckpointB,
+                                 kConsistency,
+                                 kSigner,
+                                 kLedgerKey,
+                                 kManifest,
+                                 kReadme,
+                                 kPdf,
+                                 kHtml,
+                                 kSignatureStamp,
+                                 kCheckpointStamp,
+                                 kCheckpointStampChain,
+                                 kStampChain})
     if (path == known) return {};
   size_t slash = path.find('/');
   std::string_view folder = path.substr(0, slash);
