@@ -35,7 +35,7 @@ class Claims:
                         "detail": self.details.get(claim["id"], "")})
         return out
 
-    def _say(self, claim, detail, rests=()):
+    def say(self, claim, detail, rests=()):
         self.details[claim], self.rests[claim] = detail, list(rests)
 
     def _scope(self):
@@ -45,7 +45,7 @@ class Claims:
         self._hold("no-other-data", not others)
         batches = sum(len(f.sealed(ds)) for ds in f.scope)
         objects, size = sum(map(f.objects, f.scope)), sum(map(f.bytes, f.scope))
-        self._say("scope", f"{counted(objects, 'object')}, {counted(size, 'byte')}",
+        self.say("scope", f"{counted(objects, 'object')}, {counted(size, 'byte')}",
                   [f"inventory roots of {counted(len(f.scope), 'dataset')}",
                    f"{counted(batches, 'batch', 'batches')} in the ledger"])
         if others:
@@ -89,7 +89,7 @@ class Claims:
         states = {s for _, s, _ in said}
         self._hold("history-none", said and states == {"none"})
         self._hold("history-disposed", said and states <= {"none", "disposed"})
-        self._say("plaintext-history", "; ".join(f"{n}: {s}{more}" for n, s, more in said), [f"statement of {b}" for b in by])
+        self.say("plaintext-history", "; ".join(f"{n}: {s}{more}" for n, s, more in said), [f"statement of {b}" for b in by])
 
     def _brackets(self):
         good = bool(self.facts.scope)
@@ -100,7 +100,7 @@ class Claims:
                 begun = [h for h in self.ledger.about(node.id, "seal-intended") if h.seq < done.seq]
                 good = good and bool(begun) and bool(added) and added[0].seq < begun[0].seq
         self._hold("sealed-in-brackets", good)
-        self._say("sealed-before-placed", "", ["seal-intended and seal-done entries"])
+        self.say("sealed-before-placed", "", ["seal-intended and seal-done entries"])
 
     # Algorithms.
 
@@ -123,7 +123,7 @@ class Claims:
             excepted = self._by_exception()
             if excepted and not (listed and strong):
                 detail += "; by recorded exception only " + ", ".join(excepted)
-        self._say("algorithms", detail, [f"policy {self.facts.plan.get('policy_digest', '')[:16]}"])
+        self.say("algorithms", detail, [f"policy {self.facts.plan.get('policy_digest', '')[:16]}"])
 
     def _used(self):
         """[(name, purpose, end year)] of every batch, dataset key and re-wrap, and of the bundle's signatures and hashes;
@@ -219,7 +219,7 @@ class Claims:
         self._hold("birth-recorded", f.versions and all(inside))
         self._hold("birth-in-software", f.versions and all(inside[i] or software[i] for i in n))
         self._hold("origin-stated", f.versions and all(inside[i] or software[i] or stated[i] for i in n))
-        self._say("key-origin", detail, ["attributes at birth and before destruction"])
+        self.say("key-origin", detail, ["attributes at birth and before destruction"])
 
     def _missing_origin(self, v):
         for kind in ("key-intended", "key-created"):
@@ -237,13 +237,13 @@ class Claims:
                                              or item.get("is") in ("compromised", "destroyed-compromised")):
                     marked = True
         self._hold("never-compromised", not marked and f.versions)
-        self._say("uncompromised", "a compromise or a finding is recorded" if marked else "", ["every header of the ledger"])
+        self.say("uncompromised", "a compromise or a finding is recorded" if marked else "", ["every header of the ledger"])
 
     def _exclusivity(self):
         f, living = self.facts, self.facts.living()
         self._hold("all-reachers-dead", not living and f.versions)
         detail = counted(len(living), "living path") + (": " + ", ".join(living) if living else "")
-        self._say("exclusivity", detail, [
+        self.say("exclusivity", detail, [
             f"disclosure graph: {counted(len(f.versions), 'key version')}, {counted(len(f.copies), 'copy', 'copies')}, "
             + counted(len(f.processes), "process", "processes")])
 
@@ -265,7 +265,7 @@ class Claims:
             who = maybe(f.opened(c, "copy-registered")[1], "custodian", "text", "")
             if who and who not in custodians:
                 custodians.append(who)
-        self._say("copies", ", ".join(f"{c} {f.graph.state(c)}" for c in f.copies) or "none registered",
+        self.say("copies", ", ".join(f"{c} {f.graph.state(c)}" for c in f.copies) or "none registered",
                   [f"statement of {who}" for who in custodians])
 
     def _destroyed(self):
@@ -280,7 +280,7 @@ class Claims:
         detail = f"{gone} of {counted(total, 'key version')} destroyed"
         if lost:
             detail += f", {counted(len(lost), 'receipt')} lost and settled by inspection"
-        self._say("destroyed", detail, [counted(sum(g.receipts.values()), "provider receipt")])
+        self.say("destroyed", detail, [counted(sum(g.receipts.values()), "provider receipt")])
 
     def _verified(self):
         f, g = self.facts, self.gone
@@ -294,8 +294,8 @@ class Claims:
             detail += f"; {f.name(v)} was destroyed before this erasure, and " + (
                 f"that it is gone is not shown: {why}" if why else "inspected then")
             rests.append(f"inspections of {f.name(v)} before and after")
-        self._say("verified-gone", detail, rests)
-        self._say("irreversible", "", ["the provider's answers after destruction"])
+        self.say("verified-gone", detail, rests)
+        self.say("irreversible", "", ["the provider's answers after destruction"])
         if g.removed:
             names = ", ".join(g.removed)
             self.limits.append({
@@ -325,7 +325,7 @@ class Claims:
         self._hold("waited", waited)
         self._hold("no-hold", not self._held())
         self._hold("officers-known", p.known)
-        self._say("authorised", f"{counted(len(p.approvals), 'approval')}, quorum {quorum}, waiting period "
+        self.say("authorised", f"{counted(len(p.approvals), 'approval')}, quorum {quorum}, waiting period "
                                 f"{counted(waiting, 'second')}{said}",
                   [f"signature of {a.officer.name} ({a.action})" for a in p.acts])
 
@@ -370,10 +370,10 @@ class Claims:
         signed = bool(body) and body.get("vkey") == self.ledger.key.text
         self._hold("checkpoints-signed", signed)
         self._hold("checkpoint-b-witnessed", self.witnesses() >= self.trust.quorum and self.trust.witnesses)
-        self._say("logged", "", [f"checkpoints of {self.ledger.key.name}"])
-        self._say("dated", "")
-        self._say("residue", "")
-        self._say("validated", "")
+        self.say("logged", "", [f"checkpoints of {self.ledger.key.name}"])
+        self.say("dated", "")
+        self.say("residue", "")
+        self.say("validated", "")
         born = False
         for h in last:
             version = h.nodes[0]["id"]

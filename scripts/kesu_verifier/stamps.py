@@ -166,7 +166,7 @@ class Stamps:
             self.bad(part, str(error))
             return
         self.tokens[over] = token
-        why = "no tsa-ca line of the trust file names its authority" if not self.trust.tsa_cas else ""
+        why = "the trust file names no time-stamp authority (tsa-ca)" if not self.trust.tsa_cas else ""
         until = token.signer.not_after
         if not why:
             try:
@@ -197,6 +197,20 @@ class Stamps:
         if "ledger/checkpoint-b" in self.trusted:
             out.add("checkpoint-b-stamped")
         return out
+
+    def say(self, claims):
+        """What the claims about time rest on, where a time-stamp counts for them."""
+        rows = {row["over"]: row for row in self.rows}
+        if "signature-stamped" in self.conditions():
+            row = rows["certificate.json.p7s"]
+            claims.say("dated", f"stamped at {row['at']}, by {row['authority']}", ["time-stamps over the signature"])
+        if "checkpoint-b-stamped" in self.conditions():
+            row = rows["ledger/checkpoint-b"]
+            claims.say("logged", f"checkpoint B stamped at {row['at']}, by {row['authority']}", claims.rests["logged"])
+
+    def shortfalls(self):
+        return [f"the time-stamp over {r['over']} is of {r['authority']} and does not count: {r['why']}"
+                for r in self.rows if not r["trusted"]]
 
     def signer_time(self):
         """When a signer's chain is judged where both tokens over the signature count."""

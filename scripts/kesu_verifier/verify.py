@@ -104,6 +104,7 @@ class Case:
         issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
         self.stamps.check_host(issued, self.ledger.graph.last)
         self.claims.conditions |= self.stamps.conditions()
+        self.stamps.say(self.claims)
         self._named_bodies()
         self._signer_of_ledger()
         self._issued()
@@ -200,6 +201,8 @@ class Case:
             least = bar["claims"][r["id"]]
             if LEVELS.index(r["level"]) < LEVELS.index(least):
                 add(f"{r['id']} is {r['level']}; profile {name} asks for {least}")
+        if bar["timestamp"]:
+            self.shortfalls += self.stamps.shortfalls()
         quorum, waiting = self.claims.bars()
         if quorum < bar["quorum"]:
             add(f"approved by a quorum of {quorum}; profile {name} asks for {bar['quorum']}")
