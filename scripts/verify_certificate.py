@@ -19,7 +19,7 @@ except ImportError as missing:
 def options(arguments):
     p = argparse.ArgumentParser(prog="verify_certificate.py", description="Verifies a bundle of kesu. Exit 0 complete, 6 "
                                 "forged, altered or inconsistent, 7 genuine but not complete, 2 usage.")
-    p.add_argument("bundle", metavar="BUNDLE", help="the bundle's directory")
+    p.add_argument("bundle", metavar="BUNDLE", help="the bundle: a directory, or the zip file")
     p.add_argument("--trust", metavar="FILE", help="whom the reader trusts (docs/spec/certificate.md)")
     p.add_argument("--require", choices=("low", "standard", "high"), default="high", help="the reader's bar")
     p.add_argument("--allow-test-grade", action="store_true", help="accept providers without a validation certificate")
@@ -54,8 +54,8 @@ def main(arguments):
     try:
         tables = trust_file.Tables(chosen.tables)
         trust = trust_file.read_trust(chosen.trust) if chosen.trust else trust_file.Trust()
-        if not os.path.isdir(chosen.bundle):
-            raise Usage(f"{chosen.bundle} is no directory")
+        if not os.path.isdir(chosen.bundle) and not os.path.isfile(chosen.bundle):
+            raise Usage(f"{chosen.bundle} is neither a directory nor a file")
     except Usage as error:
         print(f"verify_certificate: {printable(str(error))}", file=sys.stderr)
         return 2

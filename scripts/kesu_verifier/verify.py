@@ -1,7 +1,9 @@
 # The verification of one bundle, from its files to the report (docs/spec/certificate.md, "Verification").
-from . import certificate, cms, x509
+import os
+
+from . import archive, certificate, cms, x509
 from .base import Bad, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
-from .bundle import BODIES, HEADERS, Files, check_manifest, check_names, read_ledger
+from .bundle import BODIES, HEADERS, MAX_ALL, MAX_FILES, Files, check_manifest, check_names, read_ledger
 from .claims import Claims
 from .facts import Facts
 from .gone import Gone
@@ -255,11 +257,20 @@ class Case:
             "objects": self.object_rows, "time": self.stamps.rows if self.stamps else [], "shortfalls": self.shortfalls, "errors": self.errors}
 
 
-def verify(files, trust, tables, **options):
-    """The report of a bundle (a Files, a directory's path, or a dict of contents)."""
+def _whole(path):
     try:
-        if not isinstance(files, Files):
-            files = Files(contents=files) if isinstance(files, dict) else Files(directory=files)
+        with open(path, "rb") as file:
+            return file.read(MAX_ALL + MAX_FILES * 600 + 23)
+    except OSError as error:
+        raise Bad("bundle", f"cannot be read: {error.strerror}") from None
+
+
+def verify(files, trust, tables, **options):
+    """The report of a bundle (the path of a directory or zip file, or a dict of contents)."""
+    try:
+        if not isinstance(files, dict) and os.path.isfile(files):
+            files = archive.members(_whole(files), MAX_FILES, MAX_ALL)
+        files = Files(contents=files) if isinstance(files, dict) else Files(directory=files)
     except Bad as error:
         case = Case(None, trust, tables, **options)
         case.bad(error.part, error.what)

@@ -1,10 +1,13 @@
 """scripts/verify_certificate.py beside `kesu verify`: good bundles, and a corpus of bad ones, must come out alike."""
 import concurrent.futures
+import io
 import json
 import os
 import pathlib
 import shutil
 import sys
+import warnings
+import zipfile
 
 try:
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key
@@ -132,6 +135,37 @@ class SecondVerifier(scenario.World):
         for table in tables.iterdir():
             shutil.copy(table, alone)
         self.assertIn("COMPLETE for profile low", run(0).stdout)
+
+    def test_zip_files(self):
+        """One form only: whatever else a zip file may hold is refused by both."""
+        one = self.box.path / "one.zip"
+        erasure = json.loads((self.good / "certificate.json").read_bytes())["erasure"]
+        self.box.kesu("certificate", "bundle", erasure, "-o", one)
+        first, mine = self.both(one, *LOW)
+        self.assertEqual((mine, mine["verdict"]), (first, "complete"))
+        good, bad = one.read_bytes(), {}
+        for at in (0, 6, 8, 14, 20, 40, len(good) // 2, len(good) - 60, len(good) - 10, len(good) - 1):
+            bad[f"bit of byte {at}"] = good[:at] + bytes([good[at] ^ 1]) + good[at + 1:]
+        bad |= {"before": b"x" + good, "behind": good + b"x", "cut": good[:-1], "half": good[:len(good) // 2], "empty": b"", "text": b"no zip"}
+        files = reissue.read(self.good)
+        for what, method, names in (("repacked", zipfile.ZIP_STORED, ()), ("compressed", zipfile.ZIP_DEFLATED, ()),
+                                    ("traversal", zipfile.ZIP_STORED, ("../../etc/passwd",)), ("twice", zipfile.ZIP_STORED, ("plan.json",)),
+                                    ("absolute", zipfile.ZIP_STORED, ("/plan.json",)), ("bomb", zipfile.ZIP_DEFLATED, ("evidence/bomb",))):
+            out = io.BytesIO()
+            with zipfile.ZipFile(out, "w", method) as z, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for path in sorted(files):
+                    z.writestr(path, files[path])
+                for path in names:
+                    z.writestr(path, b"\0" * (1 << 24 if what == "bomb" else 1))
+            bad[what] = out.getvalue()
+        for what, data in bad.items():
+            with self.subTest(what):
+                one.write_bytes(data)
+                words = (one, "--trust", self.trust, *LOW, "--json")
+                self.box.run(harness.program("kesu"), "verify", *words, code=6)
+                report = self.box.run("/usr/bin/python3", "-B", SCRIPT, *words, code=6).json
+                self.assertTrue(report["errors"][0]["part"])
 
     def test_usage(self):
         for words in ((), ("--require", "lax"), ("--trust", "missing")):

@@ -39,7 +39,7 @@ def with_file(files, path, data):
 
 def bytes_of_files(files):
     for path, data in sorted(files.items()):
-        for at in sorted({0, len(data) // 3, len(data) // 2, len(data) - 1}):
+        for at in sorted({0, len(data) // 2, len(data) - 1}):
             flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
             yield f"{path}: bit of byte {at}", with_file(files, path, flipped)
         yield f"{path}: cut", with_file(files, path, data[:-1])
@@ -370,7 +370,7 @@ def corpus(files, trust, officers, other, seed=1, size=None):
     cases += [Case(n, f, mine) for part in (certificate_fields(issuer), cms_changes(issuer), approval_changes(issuer, other))
               for n, f in part]
     cases += [Case(n, f, mine, e) for part in (ledger_changes(issuer), transcript_changes(issuer),
-                                               body_members(issuer, lambda: chance.random() < 0.3)) for n, f, e in part]
+                                               body_members(issuer, lambda: chance.random() < 0.2)) for n, f, e in part]
     if size and len(cases) > size:
         cases = chance.sample(cases, size)
     return issuer, mine, cases
