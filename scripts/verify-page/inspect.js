@@ -51,7 +51,7 @@ async function earlier_why(f, v) {
   if (!before.ok || !after.ok || !before.complete || !after.complete || !same_place(before.place, after.place) || !same_place(before.place, one.provider_body?.identity))
     return 'its inspections did not see the whole of the same place';
   if (!good_control(f, before) || !good_control(f, after)) return 'its inspections show no living control key';
-  if (!(before.ended <= one.intended.time && after.started >= one.done.time)) return 'its inspections were not made before and after its destruction';
+  if (!one.intended || !(before.ended <= one.intended.time && after.started >= one.done.time)) return 'its inspections were not made before and after its destruction';
   const asks = (t) => t.request.keys.length === 1 && t.request.keys[0].version === v && equal(t.request.keys[0], one.ref);
   if (!asks(before) || !asks(after) || before.keys.get(v) !== 'usable' || after.keys.get(v) !== 'absent' || seen_again(one.ref, after.objects))
     return 'its inspections do not show it usable before and absent after';
@@ -116,6 +116,8 @@ function check_pair(f, pair, out, no) {
   }
   for (const v of f.older) {
     const one = f.version.get(v);
+    for (const t of [before, after])
+      if ((t.keys.get(v) ?? 'absent') !== 'absent') no(f.name_of(v) + ' was destroyed before this erasure, and is ' + t.keys.get(v), 'complete', 'absent', 'canaries', 'samples');
     if (one.provider === provider && one.ref && (seen_again(one.ref, before.objects) || seen_again(one.ref, after.objects)))
       no(f.name_of(v) + ' was destroyed before this erasure, and was seen again', 'complete', 'absent', 'canaries', 'samples');
   }
@@ -163,7 +165,7 @@ function check_samples(f, out, no, began) {
   for (const one of seen.values()) if (!one.opened) no('a sample did not open before', 'samples');
   for (const ds of f.datasets) {
     const n = f.inventory.get(ds).objects - replaced_in(f, ds);
-    if ([...seen.values()].filter((x) => x.dataset === ds).length < Math.min(n, 16)) no('fewer samples of ' + ds + ' than the rule asks for', 'samples');
+    if ([...seen.values()].filter((x) => x.dataset === ds).length !== Math.min(n, 16)) no('not as many samples of ' + ds + ' as the rule asks for', 'samples');
   }
   for (const { before } of out.pairs) out.sampled += before.samples.length;
 }

@@ -33,7 +33,7 @@ export class People {
       for (const name of ['organisation', 'quorum', 'profile']) if (!equal(g[name], body[name])) refuse(name + ' is not that of entry 0');
       if (body.origin !== g.origin + '/kesu/' + f.vault) refuse('origin is not that of entry 0');
       for (const t of [g.organisation, g.origin]) if (kControl.test(t)) refuse('has a control character');
-      this.genesis = { ...g, waiting_seconds: body.waiting_seconds };
+      this.genesis = g;
       this.enrol(g);
     } catch (e) {
       if (!(e instanceof Refused)) throw e;

@@ -28,10 +28,14 @@ function check_trials(list) {
 }
 
 // Form only; a transcript that is not in form is refused.
+const kAnswers = ['usable', 'absent', 'refused', 'unknown'];
+const one_of = (value, list) => list.includes(value) || refuse('an answer that is none');
+
 export function parse_transcript(bytes) {
   const t = parse_json(bytes);
   members(t, ['request', 'answer', 'exit', 'stderr', 'timed_out']);
   const q = t.request;
+  if (q.v !== 1 || (t.answer !== null && t.answer.v !== 1)) refuse('a request or an answer of another version');
   members(q, ['v', 'uri', 'identity', 'keys', 'control', 'samples', 'try_remaining']);
   members(q.identity, kIdentity);
   for (const k of list_of(q, 'keys')) check_ref(k);
@@ -41,6 +45,7 @@ export function parse_transcript(bytes) {
   if (a === null) return t;
   members(a, ['v', 'program', 'host', 'boot_id', 'pid', 'environment', 'started', 'ended', 'identity', 'same_place', 'enumeration',
     'control', 'keys', 'samples', 'error', 'calls'], ['token_sessions']);
+  one_of(a.control, kAnswers);
   if (!is_time(a.started) || !is_time(a.ended)) refuse('a time out of form');
   if (a.identity !== null) members(a.identity, kIdentity);
   if (a.enumeration !== null) {
@@ -49,10 +54,13 @@ export function parse_transcript(bytes) {
   }
   for (const k of list_of(a, 'keys')) {
     members(k, ['version', 'answer', 'why', 'found', 'canary', 'by']);
+    one_of(k.answer, kAnswers);
+    one_of(k.canary, ['opened', 'failed', 'not-tried']);
     check_trials(list_of(k, 'by'));
   }
   for (const s of list_of(a, 'samples')) {
     members(s, ['id', 'answer', 'by']);
+    one_of(s.answer, ['opened', 'failed', 'not-tried']);
     check_trials(list_of(s, 'by'));
   }
   return t;

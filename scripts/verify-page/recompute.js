@@ -143,6 +143,9 @@ function check_claims(f, claims, no) {
     else if (!f.tables.claims.claims[i].rows.some((r) => r.level === c.level && equal(r.premises, c.premises))) no(at + ': premises is not what the bundle gives');
     const lower = level < kOrder.indexOf(own.level);
     if (level > kOrder.indexOf(own.level)) continue;
+    // Words that the issuer could give without the reader's anchors.
+    if (own.plain && !(equal(c.rests_on, own.plain.rests) || equal(c.rests_on, []))) no(at + ': rests_on is not what the bundle gives');
+    if (own.plain && c.detail !== own.plain.detail && c.detail !== '') no(at + ': detail is not what the bundle gives');
     if (own.sure && !(equal(c.rests_on, own.rests_on) || (lower && equal(c.rests_on, [])))) no(at + ': rests_on is not what the bundle gives');
     if (own.sure && !(c.detail === own.detail || (lower && c.detail === ''))) no(at + ': detail is not what the bundle gives');
   }
@@ -159,10 +162,16 @@ function check_limits(f, found, differs) {
   if (!Array.isArray(said)) return differs('limits');
   const fixed = fixed_limits(f);
   for (const l of fixed) if (!said.some((x) => equal(x, l))) differs('limits');
+  const names = found.limits.find((l) => l.id === 'file-names-readable');
+  if (names?.n > 1 && !said.some((x) => equal(x, names_limit(names.n)))) differs('limits');
   const ids = new Set(found.limits.map((l) => l.id));
   for (const id of ids) if (!said.some((x) => x?.id === id)) differs('limits');
   for (const l of said)
     if (!fixed.some((x) => equal(x, l)) && !(ids.has(l?.id) && Object.keys(l).length === 3 && typeof l.en === 'string' && typeof l.ja === 'string')) differs('limits');
+}
+function names_limit(n) {
+  return { id: 'file-names-readable', en: 'The names of files and directories at the places sealed to are not covered: ' + n + ' objects were sealed under the names of their sources. Whoever reads those places reads the names, also after the keys are gone.',
+    ja: '暗号化ファイルの保存先におけるファイル名・ディレクトリ名は対象外である：' + n + '件は元の名前のまま保存された。鍵の破棄後も、その場所を読める者は名前を読むことができる。' };
 }
 export function fixed_limits(f) {
   const t = f.tables.providers, kinds = [...new Set(f.providers.map((id) => f.last_body(id, 'provider-added')?.identity?.kind))].sort();

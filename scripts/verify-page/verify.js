@@ -9,7 +9,7 @@ import { find_conditions, judge_claim } from './conditions.js';
 import { fold_headers, read_bodies, read_checkpoints } from './fold.js';
 import { inspect } from './inspect.js';
 import { judge_object } from './objects.js';
-import { parse_json, is_object, is_time, text_of } from './json.js';
+import { equal, parse_json, is_object, is_time, text_of } from './json.js';
 import { People } from './people.js';
 import { Policy } from './policy.js';
 import { read_stamps } from './time.js';
@@ -110,6 +110,7 @@ async function judge(f, input, tables, report, progress) {
   const signer = await read_signer(f);
   await check_issued(f);
   await check_ledger_key(f);
+  await check_references(f);
   for (const v of f.versions) {
     const done = f.version.get(v).done_body;
     if (done?.receipt_lost && done.transcript) await f.transcript(done.transcript);
@@ -125,7 +126,7 @@ async function judge(f, input, tables, report, progress) {
   const claims = tables.claims.claims.map((d) => {
     const row = judge_claim(d, found.holds), absent = row.level === 'absent';
     return { id: d.id, level: row.level, rests_on: absent ? [] : found.rests[d.id] ?? [], detail: found.detail[d.id] ?? '', premises: row.premises, says: row.says,
-      title: d.title, sure: !absent && !found.unsure.has(d.id) };
+      title: d.title, sure: !absent && !found.unsure.has(d.id), plain: plain_words(d.id, found, people) };
   });
   f.premises_of = (list) => [...new Set((list ?? []).flatMap((x) => (Array.isArray(x?.premises) ? x.premises : [])))].filter((id) => tables.claims.premises[id]);
   const chain = evidence_chain(f, people, signer.names);
@@ -161,7 +162,6 @@ async function read_signer(f) {
   const said = is_object(c.signer) ? c.signer.version : '';
   const created = f.body(f.graph.about(said, 'key-created').pop());
   if (!created || created.purpose !== 'sign-certificate' || created.ref?.public_key !== hex(x509.spki)) error('certificate.json', 'signer.version is not what the bundle gives');
-  if (!f.graph.of_type('document-attached').some((h) => h.nodes.some((x) => x.d === sum))) error('trust/signer.pem', 'is a certificate that the ledger does not name');
   out.certificate = { certificate: sum, self_signed: await issued_by(x509, x509), version: undefined };
   out.sum = sum;
   out.cms = cms;
@@ -218,6 +218,26 @@ function fill(f, input, report, { people, inspection, found, claims, chain, sign
 function dynamic_limit(f, l) {
   const said = (Array.isArray(f.certificate.limits) ? f.certificate.limits : []).find((x) => x?.id === l.id);
   return said && typeof said.en === 'string' && typeof said.ja === 'string' ? { id: l.id, en: said.en, ja: said.ja } : { id: l.id, en: l.id, ja: l.id };
+}
+
+function plain_words(id, found, people) {
+  if (id === 'plaintext-history') return found.holds.has('history-disposed') ? null : { rests: [], detail: found.detail[id] };
+  if (id === 'logged') return { rests: found.rests.logged.slice(0, 1), detail: '' };
+  if (id === 'dated' || id === 'residue' || (id === 'validated' && !people.validated)) return { rests: [], detail: '' };
+  return null;
+}
+
+// Key references in form, and births that are of the same key.
+async function check_references(f) {
+  for (const h of f.graph.of_type('key-created')) {
+    const b = f.body(h), r = b?.ref;
+    if (!b) continue;
+    const canary = r && (r.canary === null || (is_object(r.canary) && /^[0-9a-f]{64}$/.test(r.canary.digest)));
+    if (!is_object(r) || !['wrap', 'control', 'sign-ledger', 'sign-certificate'].includes(r.purpose) || !/^[0-9a-f]*$/.test(r.check_value) || !canary)
+      f.error('entry ' + h.seq, 'the key reference is not in form');
+    const birth = await f.json_evidence(b.birth, 'birth');
+    if (birth && !equal(birth.ref, r)) f.error('evidence/' + b.birth, 'the birth record is of another key');
+  }
 }
 
 async function signer_known(f, trust) {

@@ -246,6 +246,12 @@ class VerifyPage(verify_page.Driver, scenario.World):
         other[5] = other[5][:-1] + ("0" if other[5][-1] != "0" else "1")
         self.headers(other)
         self.red("do not fold to checkpoint B")
+        self.headers(lines)
+        whole = (self.bundle / "ledger" / "headers.gz").read_bytes()
+        for what, behind in (("bytes", b"x"), ("another member", gzip.compress(b"", mtime=0)), ("itself", whole)):
+            with self.subTest(what):
+                (self.bundle / "ledger" / "headers.gz").write_bytes(whole + behind)
+                self.red("ledger/headers.gz")
         (self.bundle / "ledger" / "headers.gz").write_bytes(gzip.compress(b"x" * (64 << 20), mtime=0)[:8] + b"\x02\xff" + gzip.compress(b"x" * (64 << 20), mtime=0)[10:])
         self.red("ledger/headers.gz")
 
