@@ -118,7 +118,7 @@ export function judge_transcript(t) {
   const alive = q.control !== null && a.control === 'usable' &&
     out.objects.filter((o) => o.class === 'CKO_SECRET_KEY' && is_key(q.control, o)).length === 1;
   out.control = alive ? 'usable' : 'unknown';
-  for (const [i, ref] of q.keys.entries()) out.keys.set(ref.version, judge_key(ref, a.keys[i], a, q, alive));
+  for (const [i, ref] of q.keys.entries()) out.keys.set(ref.version, agreed(judge_key(ref, a.keys[i], a, q, alive), a.keys[i].answer, 'unknown'));
   const secrets = out.objects.filter(is_secret);
   for (const [i, r] of a.samples.entries()) {
     let answer = 'not-tried';
