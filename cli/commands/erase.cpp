@@ -1,4 +1,4 @@
-// kesu erase plan, request, approve, reject, cancel, run, status, list
+// kesu erase plan, request, approve, reject, cancel, run, verify, validate, status, list
 #include "app/erase.h"
 #include "../context.h"
 
@@ -65,6 +65,8 @@ std::string status_text(const Json& j) {
                         std::to_string(j.at("approvals").num("need")));
   for (const Json& a : j.at("approvals").at("by").as_array()) line("", a.str("at") + "   " + a.str("name"));
   if (j.at("waiting_until").is_string()) line("waits until", j.str("waiting_until"));
+  for (const char* act : {"verified", "validated"})
+    if (j.at(act).is_object()) line(act, j.at(act).str("at") + "   " + j.at(act).str("name"));
   for (const Json& s : j.at("steps").as_array())
     line("destroy", s.str("key") + s.str("version").substr(s.str("version").find('.')) + "   " +
                         s.str("state") + (s.at("done").is_string() ? "   " + s.str("done") : ""));
@@ -79,14 +81,17 @@ void signer_options(CLI::App* cmd, const std::shared_ptr<Options>& o) {
   cmd->add_option("--export", o->export_to, "write the statement to be signed elsewhere, and stop");
 }
 
+void show_export(Context& c, const Options& o, const std::string& name, const std::string& name_space) {
+  c.show(Json::object({{"statement", o.export_to}, {"namespace", name_space}}),
+         "Statement for " + name + ": " + o.export_to + "\nnext   ssh-keygen -Y sign -n " + name_space +
+             " -f KEY " + o.export_to + ", then --signature " + o.export_to + ".sig\n");
+}
+
 // True when the statement was only exported.
 bool exported(Context& c, Vault& v, const Options& o, const std::string& erasure, const std::string& action) {
   if (o.export_to.empty()) return false;
-  std::string name_space = export_statement(v, erasure, action, v.find_operator(o.person), o.export_to);
-  c.show(Json::object({{"statement", o.export_to}, {"namespace", name_space}}),
-         "Statement for " + v.find_operator(o.person).name + ": " + o.export_to +
-             "\nnext   ssh-keygen -Y sign -n " + name_space + " -f KEY " + o.export_to +
-             ", then --signature " + o.export_to + ".sig\n");
+  const std::string name = v.find_operator(o.person).name;
+  show_export(c, o, name, export_statement(v, erasure, action, v.find_operator(o.person), o.export_to));
   return true;
 }
 
@@ -193,6 +198,28 @@ void setup_erase(CLI::App& app, Context& c) {
                        ", shown absent\n" + status_text(j);
     c.show(j, text + "  next          kesu certificate bundle " + brief(id) + " -o DIR\n");
   });
+
+  const auto later = [&](const char* name, const char* help, auto act, auto write) {
+    CLI::App* one = group->add_subcommand(name, help);
+    one->add_option("ERASURE", o->erasure)->required();
+    signer_options(one, o);
+    on_run(one, [&c, o, act, write] {
+      Vault& v = c.open(Access::write);
+      const std::string id = v.find_erasure(o->erasure).id;
+      const OperatorRecord person = v.find_operator(o->person);
+      if (!o->export_to.empty()) return show_export(c, *o, person.name, write(v, id, person, o->export_to));
+      act(v, id, person, SignatureSource{o->key, o->signature});
+      show_status(c, v, id, "kesu certificate bundle " + brief(id) + " -o DIR");
+    });
+  };
+  later("verify",
+        "inspect again after the run, as somebody who did not request it, and sign what was seen\n\n  kesu "
+        "erase verify era-7c1e90b4 --as \"Yuki Mori\" --key ~/.ssh/id_ed25519.pub",
+        verify_erasure, export_verification);
+  later("validate",
+        "accept the result, as somebody who neither requested nor verified it\n\n  kesu erase validate "
+        "era-7c1e90b4 --as \"Ken Abe\" --key ~/.ssh/id_ed25519.pub",
+        validate_erasure, export_validation);
 
   cmd = group->add_subcommand("status", "one erasure, step by step");
   cmd->add_option("ERASURE", o->erasure)->required();

@@ -173,7 +173,7 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   if (exists(path))
     throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR or FILE.zip");
   const ErasureRecord& e = vault.state().erasures.at(id);
-  if (e.stage != "destroyed" && e.certificate.empty())
+  if (!e.finished && e.certificate.empty())
     throw Error(Code::state_refused,
                 "erasure " + id.substr(0, 12) + " is " + e.stage + ": there is nothing to certify yet")
         .next("kesu erase status " + id.substr(0, 12));

@@ -45,7 +45,7 @@ std::vector<CloseBlocker> close_blockers(Vault& vault) {
     std::string brief = id.substr(0, 12);
     if (e.stage == "requested" || e.stage == "approved" || e.stage == "running")
       out.push_back({"erasure " + brief + " is " + e.stage, "kesu erase status " + brief});
-    if (e.stage == "destroyed" && e.certificate.empty())
+    if (e.finished && e.certificate.empty())
       out.push_back({"erasure " + brief + " has no certificate, and none could be issued later",
                      "kesu certificate bundle " + brief + " -o DIR"});
   }

@@ -210,7 +210,7 @@ void KeyHolder::record() {
           .next("kesu dataset add makes another");
     auto e = vault_.state().erasures.find(d.erasure);
     if (e != vault_.state().erasures.end() && d.erasure != own_erasure_ &&
-        (e->second.stage == "running" || e->second.stage == "destroyed"))
+        (e->second.stage == "running" || e->second.finished))
       throw Error(Code::frozen, "dataset " + d.name + " is being erased by " + d.erasure)
           .next("kesu erase status " + d.erasure.substr(0, 12));
     if (!d.erasure.empty() && streams.size() == 1)

@@ -256,7 +256,7 @@ class List {
       due.overdue = e.stage == "running";
       if (e.approved) due.at = e.approved;
       due.next = "kesu erase run " + brief;
-    } else if (e.stage == "destroyed" && e.certificate.empty()) {
+    } else if (e.finished && e.certificate.empty()) {
       due.detail = "is done and has no certificate yet";
       if (e.finished) due.at = e.finished;
       due.next = "kesu certificate bundle " + brief + " -o DIR";

@@ -248,6 +248,12 @@ Json erasure_status(Vault& vault, const ErasureRecord& e) {
     approvals.push(Json::object({{"operator", a.operator_id},
                                  {"name", vault.state().operators.at(a.operator_id).name},
                                  {"at", utc_text(a.time)}}));
+  const auto act = [&](const ApprovalRecord& a) {
+    return a.time ? Json::object({{"operator", a.operator_id},
+                                  {"name", vault.state().operators.at(a.operator_id).name},
+                                  {"at", utc_text(a.time)}})
+                  : Json();
+  };
   const Millis until = waiting_end(vault.state(), e).at;
   return Json::object(
       {{"id", e.id},
@@ -262,6 +268,8 @@ Json erasure_status(Vault& vault, const ErasureRecord& e) {
             {{"have", e.approvals.size()}, {"need", vault.state().vault.quorum}, {"by", approvals}})},
        {"waiting_until", e.approved && vault.state().vault.waiting_seconds ? Json(utc_text(until)) : Json()},
        {"reversible_until", Json()},
+       {"verified", act(e.verified)},
+       {"validated", act(e.validated)},
        {"steps", steps},
        {"certificate", e.certificate.empty() ? Json() : Json(e.certificate)}});
 }

@@ -29,6 +29,21 @@ void reject_erasure(Vault& vault, ErasureRecord& erasure, const OperatorRecord& 
 // Before anything irreversible; the datasets take objects again.
 void cancel_erasure(Vault& vault, ErasureRecord& erasure, const std::string& reason);
 
+// After the run, by somebody who did not request it: inspects the providers again and signs what was seen.
+// With a signature made elsewhere, over the statement of export_verification(), nothing is inspected again.
+// Errors: state_refused (not destroyed, verified already, certificate issued), requester_is_approver,
+// not_enrolled, signature_bad, outcome_unknown when a key is not shown absent.
+void verify_erasure(Vault& vault, const std::string& erasure, const OperatorRecord& person,
+                    const SignatureSource& source);
+// Inspects, and writes the statement about it for somebody who signs elsewhere. Returns the namespace.
+std::string export_verification(Vault& vault, const std::string& erasure, const OperatorRecord& person,
+                                const std::string& file);
+// After the verification, by somebody else than requester and verifier (SP 800-88r2 §4.5.2).
+void validate_erasure(Vault& vault, const std::string& erasure, const OperatorRecord& person,
+                      const SignatureSource& source);
+std::string export_validation(Vault& vault, const std::string& erasure, const OperatorRecord& person,
+                              const std::string& file);
+
 struct RunResult {
   std::vector<std::string> destroyed;  // versions, in order
   bool receipt_lost = false;

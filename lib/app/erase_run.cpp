@@ -71,7 +71,7 @@ void check_waiting(Run& run) {
 
 void check_permission(Run& run) {
   ErasureRecord& e = run.record();
-  if (e.stage == "destroyed" || e.stage == "certified")
+  if (e.finished)
     throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " has run already")
         .next("kesu certificate bundle " + e.id.substr(0, 12) + " -o DIR");
   if (e.stage == "requested")
@@ -276,42 +276,22 @@ void inspect_after(Run& run, RunResult& result) {
   const std::string clock = "inspecting after the destruction";
   refuse_clock_before(run.vault, last, clock);
   run.say("inspect   the same keys and samples, after, in a process of its own");
-  run.vault.close_providers();
-  Json inspections(Json::Array{});
-  std::map<ProbeAnswer, int64_t> answers;
-  std::string doubt;
-  for (const Json& before : run.record().started.at("inspections").as_array()) {
-    std::string p = before.str("provider");
-    auto transcript = ProbeTranscript::from_json(
-        parse_json(to_text(run.vault.store().blob(before.str("transcript"))), "transcript"));
-    std::vector<ProbeSample> samples = ProbeRequest::from_json(transcript.request).samples;
-    auto probed = run.vault.probe(run.vault.state().providers.at(p), run.keys_at(p), samples);
-    if (probed.report.error_code.empty()) demand_restart(run, probed.report.boot_id);
-    refuse_clock_before(run.vault, last, clock);  // it may have been set back meanwhile
-    for (const KeyRef& ref : run.keys_at(p)) {
-      const ProbeKey& k = probed.key(ref.version);
-      ++answers[k.answer];
-      if (k.answer != ProbeAnswer::absent && doubt.empty())
-        doubt = ref.version.brief() + ": " + std::string(probe_text(k.answer)) + ", " + k.why;
-    }
-    inspections.push(
-        Json::object({{"provider", p}, {"before", before.str("transcript")}, {"after", probed.evidence}}));
-    result.before = before.str("transcript");
-    result.after = probed.evidence;
-  }
-  if (!doubt.empty())
+  const InspectedAgain again =
+      inspect_again(run.vault, run.record(), run.plan, [&](const Vault::Probed& probed) {
+        if (probed.report.error_code.empty()) demand_restart(run, probed.report.boot_id);
+        refuse_clock_before(run.vault, last, clock);  // it may have been set back meanwhile
+        result.after = probed.evidence;
+      });
+  for (const Json& i : again.inspections.as_array()) result.before = i.str("before");
+  if (!again.doubt.empty())
     throw Error(Code::outcome_unknown,
                 "the provider was told to destroy, but the inspection does not show every key absent")
-        .cause(doubt)
+        .cause(again.doubt)
         .next("run the same command again; nothing is certified before it is shown");
   std::vector<Event> events = {
       {.type = "erasure-inspected",
        .nodes = {{.id = run.id, .is = "destroyed"}},
-       .body = Json::object({{"inspections", inspections},
-                             {"result", Json::object({{"absent", answers[ProbeAnswer::absent]},
-                                                      {"unknown", 0},
-                                                      {"usable", 0},
-                                                      {"refused", 0}})}})}};
+       .body = Json::object({{"inspections", again.inspections}, {"result", again.result()}})}};
   for (const Json& d : run.plan.at("datasets").as_array())
     events.push_back(
         {.type = "dataset-erased",

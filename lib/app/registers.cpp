@@ -375,6 +375,8 @@ Json row(const ErasureRecord& e) {
                        {"versions", list(e.versions)},
                        {"request", row(e.request)},
                        {"approvals", approvals},
+                       {"verified", row(e.verified)},
+                       {"validated", row(e.validated)},
                        {"started", e.started},
                        {"inspected", e.inspected},
                        {"certificate", e.certificate},
@@ -391,6 +393,8 @@ void read(const Json& j, ErasureRecord& e) {
   e.versions = strings(j.at("versions"));
   read(j.at("request"), e.request);
   for (const Json& a : j.at("approvals").as_array()) read(a, e.approvals.emplace_back());
+  read(j.at("verified"), e.verified);
+  read(j.at("validated"), e.validated);
   e.started = j.at("started");
   e.inspected = j.at("inspected");
   e.certificate = j.str("certificate");

@@ -122,8 +122,8 @@ size_t Sealer::begin_batch(std::vector<Item> items) {
   return taken;
 }
 
-// Until the batch under work is sealed, where there is one; what ended it early, if anything. After it no lane
-// runs.
+// Until the batch under work is sealed, where there is one; what ended it early, if anything. After it no
+// lane runs.
 std::exception_ptr Sealer::wait() {
   if (running_.thread.joinable()) running_.thread.join();
   Running last = std::exchange(running_, Running());

@@ -550,6 +550,10 @@ void State::evolve_erasure(const Header& h, const Json& body) {
     e.approvals.push_back(
         {body.str("operator"), body.str("role"), body.str("statement"), body.str("signature"), h.time});
     if (node.is == "approved") e.approved = h.time;
+  } else if (h.type == "erasure-verified") {
+    e.verified = {body.str("operator"), "verifier", body.str("statement"), body.str("signature"), h.time};
+  } else if (h.type == "erasure-validated") {
+    e.validated = {body.str("operator"), "validator", body.str("statement"), body.str("signature"), h.time};
   } else if (h.type == "erasure-started") {
     e.started = body;
   } else if (h.type == "erasure-inspected") {

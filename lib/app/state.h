@@ -143,8 +143,9 @@ struct ErasureRecord {
   std::vector<std::string> datasets, versions;
   ApprovalRecord request;
   std::vector<ApprovalRecord> approvals;
-  Json started;    // body of the newest erasure-started
-  Json inspected;  // body of erasure-inspected
+  ApprovalRecord verified, validated;  // the last of each; time 0: none
+  Json started;                        // body of the newest erasure-started
+  Json inspected;                      // body of erasure-inspected
   std::string certificate;
   Millis requested = 0, approved = 0, finished = 0;
 };

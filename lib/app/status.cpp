@@ -36,14 +36,13 @@ void clock_now(Vault& vault, std::vector<Due>& due) {
 Json erasures_json(const State& s) {
   Json out(Json::Array{});
   for (auto& [id, e] : s.erasures) {
-    if (e.stage == "rejected" || e.stage == "cancelled" || (e.stage == "destroyed" && !e.certificate.empty()))
-      continue;
+    if (e.stage == "rejected" || e.stage == "cancelled" || (e.finished && !e.certificate.empty())) continue;
     std::string brief = id.substr(0, 12), next;
     if (e.stage == "requested")
       next = "waits for approval " + std::to_string(e.approvals.size() + 1) + " of " +
              std::to_string(s.vault.quorum) + ": kesu erase approve " + brief;
     if (e.stage == "approved" || e.stage == "running") next = "kesu erase run " + brief;
-    if (e.stage == "destroyed") next = "kesu certificate bundle " + brief + " -o DIR";
+    if (e.finished) next = "kesu certificate bundle " + brief + " -o DIR";
     out.push(Json::object({{"id", id}, {"stage", e.stage}, {"next", next}}));
   }
   return out;

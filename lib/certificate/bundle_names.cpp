@@ -25,7 +25,8 @@ bool is_statement(std::string_view name) {
   size_t dot = name.find('.');
   if (dot == std::string_view::npos) return false;
   std::string_view action = name.substr(0, dot);
-  return (action == "request" || action == "approve") && OperatorId::parse(name.substr(dot + 1));
+  return (action == "request" || action == "approve" || action == "verify" || action == "validate") &&
+         OperatorId::parse(name.substr(dot + 1));
 }
 
 bool in_manifest(std::string_view path) {

@@ -116,9 +116,15 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
   std::map<std::string, std::pair<std::vector<std::string>, std::string>> people;
   std::string allowed;
   Json genesis;
+  bool later_acts = false;
+  const std::map<std::string_view, std::string> acts = {{"erasure-requested", "request"},
+                                                        {"erasure-approved", "approve"},
+                                                        {"erasure-verified", "verify"},
+                                                        {"erasure-validated", "validate"}};
   for (uint64_t seq : open) {
     const Header& h = ledger.headers[seq];
     Json body = parse_body(source.body(seq));
+    later_acts = later_acts || h.type == "erasure-verified" || h.type == "erasure-validated";
     if (h.type == "genesis") {
       genesis = body;
       put_blob(files, source, std::string(bundle::kGenesis), body.str("statement"));
@@ -128,17 +134,15 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
       auto& [roles, key] = people[h.nodes.front().id];
       for (const Json& r : body.at("roles").as_array()) roles.push_back(r.as_string());
       key = body.str("public_key");
-    } else if (h.type == "erasure-requested" || h.type == "erasure-approved") {
-      std::string name = std::string("approvals/") +
-                         (h.type == "erasure-requested" ? "request." : "approve.") + body.str("operator") +
-                         ".json";
+    } else if (auto act = acts.find(h.type); act != acts.end()) {
+      const std::string name = "approvals/" + act->second + "." + body.str("operator") + ".json";
       put_blob(files, source, name, body.str("statement"));
       put_blob(files, source, name + ".sig", body.str("signature"));
     }
   }
   for (const Json& s : genesis.at("signatures").as_array()) {
     const auto& [roles, key] = people[s.str("operator")];
-    allowed += dossier::allowed_signer_line(s.str("operator"), roles, key);
+    allowed += dossier::allowed_signer_line(s.str("operator"), roles, key, later_acts);
   }
   put_text(files, bundle::kAllowedSigners, allowed);
 }

@@ -20,13 +20,19 @@ std::vector<const KeyFacts*> destroyed_here(const Dossier& d, const std::string&
   return out;
 }
 
-const Inspection* inspection_of(const Dossier& d, const std::string& provider) {
-  for (const Inspection& i : d.inspections)
+// Inspections after the destruction, and the entry that names them.
+struct Looked {
+  const std::vector<Inspection>& all;
+  std::optional<uint64_t> entry;
+};
+
+const Inspection* inspection_of(const Looked& looked, const std::string& provider) {
+  for (const Inspection& i : looked.all)
     if (i.provider == provider) return &i;
   return nullptr;
 }
 
-bool every_provider(const Dossier& d,
+bool every_provider(const Dossier& d, const Looked& looked,
                     const std::function<bool(const Inspection&, const std::string&)>& holds) {
   std::set<std::string> wanted;
   for (const std::string& version : d.kill.versions) {
@@ -34,7 +40,7 @@ bool every_provider(const Dossier& d,
     wanted.insert(it == d.keys.end() ? std::string() : it->second.provider);
   }
   return !wanted.empty() && std::all_of(wanted.begin(), wanted.end(), [&](const std::string& id) {
-    const Inspection* i = inspection_of(d, id);
+    const Inspection* i = inspection_of(looked, id);
     return i && i->before && i->after && holds(*i, id);
   });
 }
@@ -80,16 +86,16 @@ bool shown_gone(const Dossier& d, const KeyFacts& key, const Probe& before, cons
          is.first == "absent" && is.second != "opened" && !seen(after, *key.ref);
 }
 
-bool in_order(const Dossier& d, const Inspection& i) {
+bool in_order(const Dossier& d, const Inspection& i, const Looked& looked) {
   const Header* start = d.started ? d.header(*d.started) : nullptr;
-  return start && i.before->ended <= start->time && i.after->ended >= d.last_done_at && d.inspected &&
-         *d.inspected > d.last_done;
+  return start && i.before->ended <= start->time && i.after->ended >= d.last_done_at && looked.entry &&
+         *looked.entry > d.last_done;
 }
 
-bool pair_holds(const Dossier& d, const Inspection& i, const std::string& provider) {
+bool pair_holds(const Dossier& d, const Looked& looked, const Inspection& i, const std::string& provider) {
   const Probe &before = *i.before, &after = *i.after;
   if (!complete_at_place(before) || !complete_at_place(after) || !after.tries_remaining) return false;
-  if (!control_lives(d, before) || !control_lives(d, after) || !in_order(d, i)) return false;
+  if (!control_lives(d, before) || !control_lives(d, after) || !in_order(d, i, looked)) return false;
   for (const KeyFacts* key : destroyed_here(d, provider)) {
     if (!asked_for(before, *key) || !asked_for(after, *key)) return false;
     if (!seen(before, *key->ref) || seen(after, *key->ref)) return false;
@@ -109,10 +115,10 @@ bool is_earlier(const Dossier& d, const std::string& version) {
 // k = min(n − r, 16) objects of each dataset, each asked for before and after; r were sealed over at their
 // places. A slot of a version that was destroyed before the erasure opens neither before nor after, and draws
 // nothing.
-bool samples_hold(const Dossier& d) {
+bool samples_hold(const Dossier& d, const Looked& looked) {
   std::map<std::string, std::set<std::string>> drawn;
   std::map<Sample, bool> dead;
-  for (const Inspection& i : d.inspections) {
+  for (const Inspection& i : looked.all) {
     if (!i.before || !i.after || !i.after->tries_remaining) return false;
     for (const auto& [sample, answer] : i.before->samples) {
       auto after = i.after->samples.find(sample);
@@ -186,31 +192,54 @@ bool restart_shown(const Dossier& d) {
          });
 }
 
+namespace {
+std::set<std::string> conditions_of_looks(const Dossier& d, const Looked& looked) {
+  std::set<std::string> out;
+  if (every_provider(d, looked, [&](const Inspection& i, const std::string& provider) {
+        return pair_holds(d, looked, i, provider);
+      }))
+    out.insert("enumeration-pair");
+  if (every_provider(d, looked, [&](const Inspection& i, const std::string& provider) {
+        auto keys = destroyed_here(d, provider);
+        return std::all_of(keys.begin(), keys.end(), [&](const KeyFacts* k) {
+          return asked_for(*i.after, *k) && answer_for(*i.after, k->version) == "absent";
+        });
+      }))
+    out.insert("final-state-absent");
+  if (every_provider(d, looked, [&](const Inspection& i, const std::string& provider) {
+        auto keys = destroyed_here(d, provider);
+        return i.after->tries_remaining && std::all_of(keys.begin(), keys.end(), [&](const KeyFacts* k) {
+                 auto before = i.before->keys.find(k->version), after = i.after->keys.find(k->version);
+                 return before != i.before->keys.end() && before->second.first == "usable" &&
+                        before->second.second == "opened" && after != i.after->keys.end() &&
+                        after->second.first == "absent" && after->second.second != "opened";
+               });
+      }))
+    out.insert("canaries-dead");
+  if (samples_hold(d, looked)) out.insert("samples-dead");
+  return out;
+}
+
+// The same inspections as the erasure's, made again after them from the same ones before.
+bool same_before(const Dossier& d) {
+  return d.verifications.size() == d.inspections.size() &&
+         std::all_of(d.verifications.begin(), d.verifications.end(), [&](const Inspection& v) {
+           const Inspection* own = inspection_of({d.inspections, d.inspected}, v.provider);
+           return own != nullptr && own->before_digest == v.before_digest;
+         });
+}
+}  // namespace
+
 void inspection_conditions(const Dossier& d, std::set<std::string>& out) {
   // Versions that died before this erasure have inspections of their own; without them nothing here holds.
   for (const KeyFacts* key : destroyed_earlier(d))
     if (!earlier_problem(d, *key).empty()) return;
-  bool pair = every_provider(
-      d, [&](const Inspection& i, const std::string& provider) { return pair_holds(d, i, provider); });
-  if (pair) out.insert("enumeration-pair");
-  bool absent = every_provider(d, [&](const Inspection& i, const std::string& provider) {
-    auto keys = destroyed_here(d, provider);
-    return std::all_of(keys.begin(), keys.end(), [&](const KeyFacts* k) {
-      return asked_for(*i.after, *k) && answer_for(*i.after, k->version) == "absent";
-    });
-  });
-  if (absent) out.insert("final-state-absent");
-  bool canaries = every_provider(d, [&](const Inspection& i, const std::string& provider) {
-    auto keys = destroyed_here(d, provider);
-    return i.after->tries_remaining && std::all_of(keys.begin(), keys.end(), [&](const KeyFacts* k) {
-             auto before = i.before->keys.find(k->version), after = i.after->keys.find(k->version);
-             return before != i.before->keys.end() && before->second.first == "usable" &&
-                    before->second.second == "opened" && after != i.after->keys.end() &&
-                    after->second.first == "absent" && after->second.second != "opened";
-           });
-  });
-  if (canaries) out.insert("canaries-dead");
-  if (samples_hold(d)) out.insert("samples-dead");
+  out.merge(conditions_of_looks(d, {d.inspections, d.inspected}));
+  for (const SignedAct& act : d.acts) {
+    if (act.action != "verify" || !act.counted || !same_before(d)) continue;
+    const std::set<std::string> again = conditions_of_looks(d, {d.verifications, act.seq});
+    if (again.size() == 4) out.insert("inspected-by-other");
+  }
 }
 
 }  // namespace kesu::dossier

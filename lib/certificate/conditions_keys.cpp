@@ -130,7 +130,7 @@ Waiting waiting_of(const Dossier& d) {
       if (state == "rejected" || state == "cancelled") return out;
   std::vector<const SignedAct*> approvals;
   for (const SignedAct& act : d.acts)
-    if (act.counted && act.action != "request") approvals.push_back(&act);
+    if (act.counted && act.action == "approve") approvals.push_back(&act);
   int64_t quorum = std::max({d.plan.num_or("quorum", 1), profile->quorum, d.genesis->quorum});
   if (static_cast<int64_t>(approvals.size()) < quorum) return out;
   out.approved = true;
@@ -150,6 +150,8 @@ void people_conditions(const Dossier& d, std::set<std::string>& out) {
   if (!held(d)) out.insert("no-hold");
   for (const SignedAct& act : d.acts)
     if (act.counted && act.action == "request") out.insert("requested-signed");
+  for (const SignedAct& act : d.acts)
+    if (act.counted && act.action == "validate") out.insert("validated-signed");
   const Waiting waiting = waiting_of(d);
   if (waiting.approved) out.insert("quorum-approved");
   if (waiting.passed) out.insert("waited");

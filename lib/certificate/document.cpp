@@ -112,7 +112,7 @@ Json people_json(const Dossier& d) {
     out.push(Json::object({{"operator", p.id},
                            {"name", p.name},
                            {"title", p.title},
-                           {"role", act.action == "request" ? "operator" : "approver"},
+                           {"role", role_for(act.action)},
                            {"action", act.action},
                            {"fingerprint", p.fingerprint},
                            {"signed", utc_text(act.time)}}));

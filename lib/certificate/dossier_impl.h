@@ -59,8 +59,9 @@ struct Person {
   bool has_role(std::string_view role) const;
 };
 
-struct SignedAct {  // a request or an approval
+struct SignedAct {  // a request, an approval, a verification, a validation
   std::string action, operator_id, part;
+  std::string statement;  // SHA-256 that its entry names
   uint64_t seq = 0;
   Millis time = 0, expires = 0;
   bool valid = false;    // signature, statement, person, role all good
@@ -224,6 +225,7 @@ struct Dossier {
   uint64_t last_done = 0;
   std::optional<uint64_t> inspected;
   std::vector<Inspection> inspections;
+  std::vector<Inspection> verifications;  // those of the last erasure-verified
   std::set<std::string>
       removed_by_others;  // objects that the enumeration after does not show though kesu left them
   int64_t samples = 0;

@@ -45,7 +45,8 @@ void read_settings(Dossier& d, DatasetFacts& set, const Header& h) {
     d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (" + h.type + ") is not opened");
     return;
   }
-  for (const auto& [name, value] : body->as_object()) set.settings.set(name, value);
+  const Json& now = h.type == "dataset-added" ? *body : body->at("changes");
+  for (const auto& [name, value] : now.as_object()) set.settings.set(name, value);
 }
 
 void read_batch(const Dossier& d, DatasetFacts& set, std::map<std::string, BatchFacts>& open, const Header& h,

@@ -73,12 +73,18 @@ void take_header(Dossier& d, std::string_view line) {
       throw Error(Code::bad_input,
                   "out of order: seq " + std::to_string(header.seq) + " after " + std::to_string(before.seq));
     if (header.time < before.time) throw Error(Code::bad_input, "its time falls");
+    if (before.type == "vault-closed") throw Error(Code::bad_input, "it stands behind vault-closed");
   }
   for (const NodeMention& m : header.nodes) {
     if (m.is.empty()) continue;
     const auto node = d.graph.find(m.id);
     if (!node) continue;
-    bool dead = node->state == "destroyed" || node->state == "destroyed-compromised";
+    // An erasure that has destroyed is verified, then validated; nothing else follows any of these.
+    if (node_kind(m.id) == "era" && (node->state == "destroyed" || node->state == "verified") &&
+        m.is == (node->state == "destroyed" ? "verified" : "validated"))
+      continue;
+    const bool dead = node->state == "destroyed" || node->state == "destroyed-compromised" ||
+                      node->state == "verified" || node->state == "validated";
     if ((dead && m.is != "destroyed-compromised") || node->state == "absent" ||
         (node->state == "erased" && m.is != "erased"))
       throw Error(Code::bad_input, m.id + " was " + node->state + " and cannot become " + m.is);

@@ -124,13 +124,45 @@ void read_genesis(Dossier& d) {
                    "does not name the officers of the genesis statement, and only them");
 }
 
+// "": no act of a person.
+std::string action_of(std::string_view type) {
+  if (type == "erasure-requested") return "request";
+  if (type == "erasure-approved") return "approve";
+  if (type == "erasure-verified") return "verify";
+  return type == "erasure-validated" ? "validate" : "";
+}
+
+const SignedAct* last_act(const Dossier& d, std::string_view action) {
+  auto it = std::find_if(d.acts.rbegin(), d.acts.rend(),
+                         [&](const SignedAct& act) { return act.action == action; });
+  return it == d.acts.rend() ? nullptr : &*it;
+}
+
+// What the officer must have read before he signed.
+std::vector<std::string> summary_of(const Dossier& d, const std::string& action, const Json& body) {
+  if (action == "verify") {
+    std::map<std::string, std::string> names;
+    for (const Json& p : d.plan.at("providers").as_array()) names.emplace(p.str("id"), p.str("name"));
+    std::vector<std::pair<std::string, std::string>> transcripts;
+    for (const Json& i : body.at("inspections").as_array())
+      transcripts.emplace_back(names[i.str("provider")], i.str("after"));
+    return verify_summary(d.plan, transcripts);
+  }
+  if (action != "validate") return plan_summary(d.plan);
+  const SignedAct* verified = last_act(d, "verify");
+  auto who = verified ? d.people.find(verified->operator_id) : d.people.end();
+  return who == d.people.end() ? std::vector<std::string>()
+                               : validate_summary(d.plan, who->second.name, verified->statement);
+}
+
 // What one entry says was signed, held against the files.
 SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
   SignedAct act;
-  act.action = h.type == "erasure-requested" ? "request" : "approve";
+  act.action = action_of(h.type);
   act.operator_id = body.str("operator");
   act.seq = h.seq;
   act.time = h.time;
+  act.statement = body.str("statement");
   act.part = "approvals/" + act.action + "." + act.operator_id + ".json";
   auto statement = d.file(act.part), signature = d.file(act.part + ".sig");
   if (!statement || !signature) {
@@ -156,8 +188,8 @@ SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
     wrong = "it is for another plan";
   else if (s.operator_id.str() != act.operator_id)
     wrong = "it is by " + s.operator_id.str() + ", the entry names " + act.operator_id;
-  else if (s.summary != plan_summary(d.plan))
-    wrong = "its summary, which the officer read, is not that of the plan";
+  else if (s.summary != summary_of(d, act.action, body))
+    wrong = "its summary, which the officer read, is not what it should say";
   else if (s.expires > h.time + kMaxStatementLife)
     wrong = "it expires more than 31 days after " + brief_number(h.seq) + ", which carries it";
   if (!wrong.empty()) {
@@ -185,11 +217,41 @@ SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
                     person.name + " is not an officer of the genesis statement, or did not sign it");
   else if (person.revoked && *person.revoked < h.seq)
     d.findings.weak(act.part, person.name + " was revoked before");
-  else if (!person.has_role(act.action == "request" ? "operator" : "approver"))
+  else if (!person.has_role(role_for(act.action)))
     d.findings.weak(act.part, person.name + " does not have the role");
   else
     act.valid = true;
   return act;
+}
+
+// Of verifications the last after the destruction counts, of validations the last after that: each by
+// somebody else than those whose work it judges.
+void count_later_acts(Dossier& d) {
+  std::vector<const Person*> others;
+  for (const SignedAct& act : d.acts)
+    if (auto it = d.people.find(act.operator_id); act.action == "request" && it != d.people.end())
+      others.push_back(&it->second);
+  uint64_t after = d.last_done;
+  for (const char* action : {"verify", "validate"}) {
+    auto* act = const_cast<SignedAct*>(last_act(d, action));
+    if (act == nullptr || !act->valid) return;
+    const Person& p = d.people.at(act->operator_id);
+    const bool other = std::none_of(others.begin(), others.end(), [&](const Person* o) {
+      return o->id == p.id || o->name == p.name || o->fingerprint == p.fingerprint;
+    });
+    if (act->expires <= act->time)
+      d.findings.weak(act->part, "had expired when it was recorded");
+    else if (!other)
+      d.findings.weak(act->part,
+                      "does not count: " + p.name + ", or the same key, took part in what it judges");
+    else if (act->seq < after)
+      d.findings.weak(act->part, "does not count: it came before what it judges");
+    else
+      act->counted = true;
+    if (!act->counted) return;
+    others.push_back(&p);
+    after = act->seq;
+  }
 }
 
 // Which approvals count (docs/spec/erasure.md: different persons and different keys, in time).
@@ -205,7 +267,7 @@ void count_approvals(Dossier& d) {
     }
   Millis run_at = d.started && d.header(*d.started) ? d.header(*d.started)->time : d.as_of;
   for (SignedAct& act : d.acts) {
-    if (!act.valid) continue;
+    if (!act.valid || (act.action != "request" && act.action != "approve")) continue;
     const Person& p = d.people.at(act.operator_id);
     if (act.action == "request") {
       act.counted = act.expires > act.time;
@@ -228,6 +290,12 @@ void count_approvals(Dossier& d) {
 
 }  // namespace
 
+bool has_later_acts(const Dossier& d) {
+  return std::any_of(d.headers.begin(), d.headers.end(), [&](const Header& h) {
+    return (h.type == "erasure-verified" || h.type == "erasure-validated") && h.nodes.front().id == d.erasure;
+  });
+}
+
 std::string allowed_signers_text(const Dossier& d) {
   std::string out;
   if (!d.genesis) return out;
@@ -236,18 +304,21 @@ std::string allowed_signers_text(const Dossier& d) {
     if (p.genesis_officer) officers.push_back(&p);
   std::sort(officers.begin(), officers.end(),
             [](const Person* x, const Person* y) { return x->enrolled < y->enrolled; });
-  for (const Person* p : officers) out += allowed_signer_line(p->id, p->roles, p->public_key);
+  const bool later = has_later_acts(d);
+  for (const Person* p : officers) out += allowed_signer_line(p->id, p->roles, p->public_key, later);
   return out;
 }
 
 std::string allowed_signer_line(const std::string& id, const std::vector<std::string>& roles,
-                                const std::string& public_key) {
+                                const std::string& public_key, bool later_acts) {
   AllowedSigner line{id, {std::string(kGenesisNamespace)}, {}, {}, SshPublicKey::parse_line(public_key)};
   auto has = [&](std::string_view role) {
     return std::find(roles.begin(), roles.end(), role) != roles.end();
   };
   if (has("operator")) line.namespaces.emplace_back("kesu-request-v1");
   if (has("approver")) line.namespaces.emplace_back("kesu-approve-v1");
+  if (later_acts && has("verifier")) line.namespaces.emplace_back("kesu-verify-v1");
+  if (later_acts && has("validator")) line.namespaces.emplace_back("kesu-validate-v1");
   return line.line();
 }
 
@@ -259,7 +330,7 @@ void read_people(Dossier& d) {
 void read_acts(Dossier& d) {
   std::set<std::string> expected;
   for (const Header& h : d.headers) {
-    if (h.type != "erasure-requested" && h.type != "erasure-approved") continue;
+    if (action_of(h.type).empty()) continue;
     if (h.nodes.front().id != d.erasure) continue;
     const Json* body = d.body(h.seq);
     if (h.type == "erasure-requested") {
@@ -278,8 +349,10 @@ void read_acts(Dossier& d) {
     });
   }
   count_approvals(d);
+  count_later_acts(d);
   for (const auto& [path, content] : *d.files) {
-    bool statement = path.starts_with("approvals/request.") || path.starts_with("approvals/approve.");
+    const bool statement = path.starts_with("approvals/request.") || path.starts_with("approvals/approve.") ||
+                           path.starts_with("approvals/verify.") || path.starts_with("approvals/validate.");
     if (statement && !expected.contains(path)) d.findings.bad(path, "no entry of the ledger names it");
     if (path.starts_with("approvals/genesis.opr-") &&
         !(d.people.contains(path.substr(18, 36)) && d.people.at(path.substr(18, 36)).genesis_officer))

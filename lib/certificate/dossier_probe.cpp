@@ -152,7 +152,31 @@ Probe read_probe(ByteView content) {
   return p;
 }
 
+namespace {
+// The verifier's own inspections, beside those of the erasure.
+void read_verifications(Dossier& d) {
+  for (const Header& h : d.headers) {
+    if (h.type != "erasure-verified" || h.nodes.front().id != d.erasure) continue;
+    d.verifications.clear();
+    const Json* body = d.body(h.seq);
+    if (!body) continue;  // said where the acts are read
+    d.findings.guard(brief_number(h.seq), [&] {
+      for (const Json& item : body->at("inspections").as_array()) {
+        Inspection i;
+        i.provider = item.str("provider");
+        i.before_digest = item.str("before");
+        i.after_digest = item.str("after");
+        i.before = load(d, i.provider, i.before_digest, "before");
+        i.after = load(d, i.provider, i.after_digest, "after");
+        d.verifications.push_back(std::move(i));
+      }
+    });
+  }
+}
+}  // namespace
+
 void read_inspections(Dossier& d) {
+  read_verifications(d);
   read_looks(d);
   std::map<std::string, std::string> before;  // provider → transcript at the start
   if (const Json* body = d.started ? d.body(*d.started) : nullptr) {

@@ -150,7 +150,10 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
   BundleFiles files;
   Json plan = collect_files(files, source, ledger, request.erasure, request.vkey, request.checkpoint, true);
   put_text(files, bundle::kSigner, Certificate::parse(request.signer_certificate).pem());
-  put_text(files, bundle::kReadme, readme_text(request.certificate, plan.str("organisation")));
+  // Verifications and validations sort behind all other approvals.
+  const auto later = files.lower_bound("approvals/v");
+  const bool later_acts = later != files.end() && later->first.starts_with("approvals/v");
+  put_text(files, bundle::kReadme, readme_text(request.certificate, plan.str("organisation"), later_acts));
   return files;
 }
 

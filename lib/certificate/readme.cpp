@@ -3,7 +3,7 @@
 
 namespace kesu {
 
-std::string readme_text(const std::string& certificate, const std::string& organisation) {
+std::string readme_text(const std::string& certificate, const std::string& organisation, bool later_acts) {
   return "Erasure certificate " + certificate + " of " + organisation +
          "\n\n"
          "certificate.json is the statement; nothing else in this directory can speak for it. Check it with "
@@ -18,7 +18,10 @@ std::string readme_text(const std::string& certificate, const std::string& organ
          "    openssl x509 -in trust/signer.pem -noout -fingerprint -sha256     # the signer you know?\n"
          "    sha256sum plan.json                                               # \"plan\" in "
          "certificate.json and statements\n"
-         "    for s in approvals/request.*.json approvals/approve.*.json; do a=${s#approvals/}; a=${a%%.*}; "
+         "    for s in " +
+         std::string(later_acts ? "approvals/*.opr-*.json"
+                                : "approvals/request.*.json approvals/approve.*.json") +
+         "; do a=${s#approvals/}; a=${a%%.*}; "
          "o=${s%.json}; o=${o##*.}\n"
          "      ssh-keygen -Y verify -f approvals/allowed_signers -I \"$o\" -n \"kesu-$a-v1\" -s \"$s.sig\" "
          "< \"$s\"; done\n"

@@ -99,7 +99,7 @@ Reason authorised(const Dossier& d) {
   Reason out;
   size_t approvals = 0;
   for (const SignedAct& act : d.acts) {
-    if (!act.counted) continue;
+    if (!act.counted || (act.action != "request" && act.action != "approve")) continue;
     auto it = d.people.find(act.operator_id);
     out.rests_on.push_back("signature of " + (it == d.people.end() ? act.operator_id : it->second.name) +
                            " (" + act.action + ")");
@@ -118,16 +118,27 @@ Reason authorised(const Dossier& d) {
   return out;
 }
 
+Reason validated(const Dossier& d) {
+  Reason out;
+  for (const SignedAct& act : d.acts)
+    if (act.counted && act.action == "validate")
+      out.rests_on.push_back("signature of " + d.people.at(act.operator_id).name + " (validate)");
+  return out;
+}
+
 // "loans.1"
 std::string brief_name(const KeyFacts& key) {
   auto ref = VersionRef::parse(key.version);
   return key.name.empty() || !ref ? key.version : key.name + "." + std::to_string(ref->version);
 }
 
-Reason inspected(const Dossier& d) {
+Reason inspected(const Dossier& d, const std::set<std::string>& conditions) {
   Reason out;
   for (const Inspection& i : d.inspections)
     out.rests_on.push_back("enumerations of " + i.provider + " before and after");
+  for (const SignedAct& act : d.acts)
+    if (act.counted && act.action == "verify" && conditions.contains("inspected-by-other"))
+      out.rests_on.push_back("signature of " + d.people.at(act.operator_id).name + " (verify)");
   out.detail =
       count(d.kill.versions.size(), "canary", "canaries") + ", " + count(d.samples, "sample", "samples");
   for (const KeyFacts* key : destroyed_earlier(d)) {
@@ -196,10 +207,11 @@ Reason reason_for(const Dossier& d, const std::string& claim, const std::set<std
   if (claim == "copies") return copies(d);
   if (claim == "destroyed") return destroyed(d);
   if (claim == "irreversible") return {{"the provider's answers after destruction"}, ""};
-  if (claim == "verified-gone") return inspected(d);
+  if (claim == "verified-gone") return inspected(d, conditions);
   if (claim == "authorised") return authorised(d);
   if (claim == "logged") return logged(d, conditions);
   if (claim == "dated") return dated(d, conditions);
+  if (claim == "validated") return validated(d);
   return {};
 }
 

@@ -8,11 +8,6 @@
 namespace kesu {
 
 namespace {
-std::string role_of(const std::string& action) {
-  if (action == "request") return "operator";
-  if (action == "approve" || action == "reject") return "approver";
-  throw Error(Code::bad_input, "statement: unknown action \"" + action + "\"");
-}
 
 // Names are shown to people and written into lines of files: none may steer a terminal or begin a line.
 void no_controls(const std::string& text, const std::string& what) {
@@ -24,6 +19,14 @@ void no_controls(const std::string& text, const std::string& what) {
   }
 }
 }  // namespace
+
+std::string role_for(const std::string& action) {
+  if (action == "request") return "operator";
+  if (action == "approve" || action == "reject") return "approver";
+  if (action == "verify") return "verifier";
+  if (action == "validate") return "validator";
+  throw Error(Code::bad_input, "statement: unknown action \"" + action + "\"");
+}
 
 std::string Statement::text() const {
   Json lines(Json::Array{});
@@ -54,7 +57,7 @@ Statement Statement::parse(std::string_view text) {
   s.plan = doc.str("plan");
   if (!unhex32(s.plan)) throw Error(Code::bad_input, "statement: \"plan\" is no SHA-256");
   s.role = doc.str("role");
-  if (s.role != role_of(s.action))
+  if (s.role != role_for(s.action))
     throw Error(Code::bad_input, "statement: role \"" + s.role + "\" cannot " + s.action);
   s.operator_id = statement::id_of<OperatorId>(doc, "operator", "statement");
   s.name = doc.str("name");
@@ -72,8 +75,9 @@ std::string plural(int64_t n, const std::string& word) {
 }
 }  // namespace
 
-std::vector<std::string> plan_summary(const Json& plan) {
-  std::vector<std::string> out;
+namespace {
+// "2 key versions: loans.1, loans.2", with `after_count` between the two.
+std::string versions_of(const Json& plan, const std::string& after_count) {
   std::map<std::string, std::string> names;
   for (const Json& v : plan.at("key_versions").as_array()) names.emplace(v.str("version"), v.str("name"));
   std::string versions;
@@ -82,16 +86,42 @@ std::vector<std::string> plan_summary(const Json& plan) {
     if (auto it = names.find(version); it != names.end())
       versions += (versions.empty() ? "" : ", ") + it->second + "." + version.substr(version.find('.') + 1);
   }
+  return plural(static_cast<int64_t>(plan.at("order").size()), "key version") + after_count + ": " + versions;
+}
+
+std::string dataset_text(const Json& d) {
+  return "dataset " + d.str("name") + ", " + plural(d.num("objects"), "object") + ", " +
+         plural(d.num("bytes"), "byte");
+}
+}  // namespace
+
+std::vector<std::string> plan_summary(const Json& plan) {
+  std::vector<std::string> out;
   std::string places;
   for (const Json& p : plan.at("providers").as_array())
     places += (places.empty() ? "" : ", ") + p.str("name") + " (token " + p.str("label") + ", serial " +
               p.str("serial") + ")";
-  out.push_back("Destroys " + plural(static_cast<int64_t>(plan.at("order").size()), "key version") + ": " +
-                versions + " in " + places);
+  out.push_back("Destroys " + versions_of(plan, "") + " in " + places);
   for (const Json& d : plan.at("datasets").as_array())
-    out.push_back("Makes unreadable for ever: dataset " + d.str("name") + ", " +
-                  plural(d.num("objects"), "object") + ", " + plural(d.num("bytes"), "byte"));
+    out.push_back("Makes unreadable for ever: " + dataset_text(d));
   out.push_back("Cannot be undone once it has run");
+  return out;
+}
+
+std::vector<std::string> verify_summary(const Json& plan,
+                                        const std::vector<std::pair<std::string, std::string>>& transcripts) {
+  std::vector<std::string> out = {"Inspected after destruction: " + versions_of(plan, " absent")};
+  for (const auto& [provider, transcript] : transcripts)
+    out.push_back("In " + provider + ": transcript " + transcript);
+  return out;
+}
+
+std::vector<std::string> validate_summary(const Json& plan, const std::string& verifier,
+                                          const std::string& statement) {
+  std::vector<std::string> out;
+  for (const Json& d : plan.at("datasets").as_array())
+    out.push_back("Accepts the erasure of " + dataset_text(d));
+  out.push_back("Rests on the verification of " + verifier + ": statement " + statement);
   return out;
 }
 

@@ -11,12 +11,12 @@
 namespace kesu {
 
 struct Statement {
-  std::string action;  // request, approve, reject
+  std::string action;  // request, approve, reject, verify, validate
   VaultId vault;
   std::string organisation;
   ErasureId erasure;
   std::string plan;  // hex digest
-  std::string role;  // operator for a request, approver for approve and reject
+  std::string role;  // role_for(action)
   OperatorId operator_id;
   std::string name;
   std::vector<std::string> summary;
@@ -31,6 +31,14 @@ struct Statement {
 // What a person reads of a plan before signing: the statement's `summary`, wholly determined by the plan.
 // Throws bad_input for what is no plan (docs/spec/erasure.md, "Statement").
 std::vector<std::string> plan_summary(const Json& plan);
+// The same of a verifier: `transcripts` are providers' names and the SHA-256 of their transcripts after.
+std::vector<std::string> verify_summary(const Json& plan,
+                                        const std::vector<std::pair<std::string, std::string>>& transcripts);
+// And of a validator, whose word rests on the verifier's statement.
+std::vector<std::string> validate_summary(const Json& plan, const std::string& verifier,
+                                          const std::string& statement);
+// operator for request; approver for approve and reject; verifier, validator. Throws bad_input.
+std::string role_for(const std::string& action);
 // A statement serves at most this long from the ledger entry that carries it.
 constexpr Millis kMaxStatementLife = 31LL * 24 * 3600 * 1000;
 
