@@ -16,8 +16,9 @@ namespace kesu::report {
   F(cairo_destroy)                                                                                           \
   F(cairo_surface_finish)                                                                                    \
   F(cairo_surface_destroy)                                                                                   \
-  F(cairo_surface_status) F(cairo_status) F(cairo_status_to_string) F(cairo_show_page) F(cairo_move_to)      \
-      F(cairo_line_to) F(cairo_rectangle) F(cairo_close_path) F(cairo_arc) F(cairo_fill) F(cairo_stroke)     \
+  F(cairo_surface_status)                                                                                    \
+  F(cairo_status) F(cairo_status_to_string) F(cairo_show_page) F(cairo_move_to) F(cairo_line_to)             \
+      F(cairo_rectangle) F(cairo_close_path) F(cairo_arc) F(cairo_fill) F(cairo_stroke)                      \
           F(cairo_set_source_rgb) F(cairo_set_line_width) F(cairo_font_options_create) F(                    \
               cairo_font_options_destroy) F(cairo_font_options_set_hint_style)                               \
               F(cairo_font_options_set_hint_metrics) F(cairo_tag_begin) F(cairo_tag_end) F(                  \
