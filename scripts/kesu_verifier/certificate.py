@@ -1,6 +1,7 @@
 # certificate.json: every member recomputed from the rest of the bundle, and compared.
 from .base import counted, first_difference, is_id, is_kind, maybe, same_json
 from .facts import NEVER
+from .people import ROLE_OF
 from .policy import NO_LIMIT
 from .trust import LEVELS
 
@@ -139,7 +140,7 @@ def expected(case, stored):
         "test_grade": any(p["test_grade"] for p in providers), "datasets": _datasets(facts),
         "keys": _keys(facts, gone, claims), "providers": providers, "copies": _copies(facts),
         "people": [{"operator": a.officer.operator, "name": a.officer.name, "title": a.officer.title,
-                    "role": {"request": "operator", "approve": "approver"}[a.action], "action": a.action,
+                    "role": ROLE_OF[a.action], "action": a.action,
                     "fingerprint": a.officer.key.fingerprint, "signed": a.header.time} for a in claims.people.acts],
         "limits": limits(facts, claims, tables),
         "inspection": {"before": [i.before_digest for i in gone.inspections],

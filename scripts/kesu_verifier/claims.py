@@ -290,6 +290,10 @@ class Claims:
         self._hold("samples-dead", g.samples_dead())
         detail = f"{counted(g.canaries(), 'canary', 'canaries')}, {counted(g.samples(), 'sample')}"
         rests = [f"enumerations of {i.provider} before and after" for i in g.inspections]
+        verified = self.people.verified
+        if verified and g.shown_again(verified.header):
+            self.conditions.add("inspected-by-other")
+            rests.append(f"signature of {verified.officer.name} (verify)")
         for v, (why, _, _) in g.earlier.items():
             detail += f"; {f.name(v)} was destroyed before this erasure, and " + (
                 f"that it is gone is not shown: {why}" if why else "inspected then")
@@ -327,7 +331,7 @@ class Claims:
         self._hold("officers-known", p.known)
         self.say("authorised", f"{counted(len(p.approvals), 'approval')}, quorum {quorum}, waiting period "
                                 f"{counted(waiting, 'second')}{said}",
-                  [f"signature of {a.officer.name} ({a.action})" for a in p.acts])
+                  [f"signature of {a.officer.name} ({a.action})" for a in p.acts if a.action in ("request", "approve")])
 
     def _waited(self, approvals, quorum, waiting):
         f, intended = self.facts, self.facts.first_intended()
@@ -373,7 +377,9 @@ class Claims:
         self.say("logged", "", [f"checkpoints of {self.ledger.key.name}"])
         self.say("dated", "")
         self.say("residue", "")
-        self.say("validated", "")
+        validated = self.people.validated
+        self._hold("validated-signed", validated)
+        self.say("validated", "", [f"signature of {validated.officer.name} (validate)"] if validated else [])
         born = False
         for h in last:
             version = h.nodes[0]["id"]

@@ -295,13 +295,14 @@ class Facts:
         return {"name": maybe(body, "name", "text", ""), "identity": identity} if identity else None
 
     def dataset(self, ds):
-        """What dataset-added says; later changes are not part of a certificate of version 1."""
+        """What dataset-added says, changed by each dataset-updated."""
         out = {"name": ds, "class": "", "region": "", "owner": "", "contract": "", "locations": [],
                "unreadable_until": "open-ended", "plaintext_history": {"by": "", "detail": "", "statement": "unknown"},
                "shown": False}
         body = self.opened(ds, "dataset-added")[1]
         out["shown"] = bool(body)
-        out.update({k: v for k, v in body.items() if k in out and k != "shown" or k in ("protection",)})
+        for said in [body] + [maybe(self.body(h), "changes", "object") or {} for h in self.ledger.about(ds, "dataset-updated")]:
+            out.update({k: v for k, v in said.items() if k in out and k != "shown" or k in ("protection",)})
         return out
 
     def batches(self, ds):

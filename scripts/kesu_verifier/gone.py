@@ -1,4 +1,5 @@
 # Whether the keys are gone: receipts, inspections of the erasure and of destructions before it, samples.
+import copy
 from collections import Counter
 
 from .base import is_id, is_kind, is_version, maybe
@@ -88,16 +89,29 @@ class Gone:
             self.bad(BODIES, "no opened erasure-inspected")
             return
         first = {i.get("provider"): i.get("transcript") for i in maybe(self.started_body, "inspections", "objects") or []}
+        for pair in self._pairs(header, body):
+            if first.get(pair.provider) != pair.before_digest:
+                self.bad(f"entry {header.seq}", "before: is not the transcript of the erasure's start")
+            self.inspections.append(pair)
+
+    def _pairs(self, header, body):
         for item in maybe(body, "inspections", "objects") or []:
             place, before, after = (item.get(n) for n in ("provider", "before", "after"))
             if not is_id(place, "prv") or not is_kind(before, "digest") or not is_kind(after, "digest"):
                 self.bad(f"entry {header.seq}", "an inspection is malformed")
                 continue
-            if first.get(place) != before:
-                self.bad(f"entry {header.seq}", "before: is not the transcript of the erasure's start")
-            self.inspections.append(Inspection(place, before, after,
-                                               self.transcript(before, f"the transcript before of {place}"),
-                                               self.transcript(after, f"the transcript after of {place}")))
+            yield Inspection(place, before, after, self.transcript(before, f"the transcript before of {place}"),
+                             self.transcript(after, f"the transcript after of {place}"))
+
+    def shown_again(self, header):
+        """Whether the inspections that an erasure-verified names show the same as the erasure's own, from the same before."""
+        again = copy.copy(self)
+        again.inspections, again.removed = list(self._pairs(header, self.facts.need(header) or {})), []
+        before = {p.provider: p.before_digest for p in self.inspections}
+        if len(again.inspections) != len(self.inspections) or any(
+                before.get(p.provider) != p.before_digest for p in again.inspections):
+            return False
+        return all((again.enumeration_pair(), again.final_state_absent(), again.canaries_dead(), again.samples_dead()))
 
     def _of(self, place):
         found = [i for i in self.inspections if i.provider == place]

@@ -8,6 +8,7 @@ HEADERS, BODIES = "ledger/headers.gz", "ledger/bodies.jsonl"
 MAX_HEADER = 512
 MAX_BODY = 16 << 20
 ENDED = {"destroyed", "verified", "validated", "certified"}
+AFTER = {("destroyed", "verified"), ("verified", "validated")}  # all that follows a destruction
 DEAD = {"absent", "destroyed", "destroyed-compromised"}
 
 STATES = {
@@ -250,7 +251,7 @@ class Graph:
             if state != node.state or node.state == "absent":
                 raise Bad(HEADERS, f"line {line}: {node.id} {was} and cannot become {state}")
         # What an erasure destroyed is not undone by another word for it.
-        if node.kind == "era" and node.state in ENDED and state not in ENDED:
+        if node.kind == "era" and node.state in ENDED and (node.state, state) not in AFTER:
             raise Bad(HEADERS, f"line {line}: {node.id} was {node.state} and cannot become {state}")
         node.state = state
 

@@ -1,12 +1,13 @@
-# Officers and what they signed: the genesis statement, request and approvals (docs/spec/erasure.md).
+# Officers and what they signed: the genesis statement, request, approvals, verification, validation (docs/spec/erasure.md).
 import re
 
 from . import ssh
-from .base import (Bad, is_id, is_kind, millis_or_none, parse_json, readable_json, sha256_hex)
+from .base import (Bad, counted, is_id, is_kind, millis_or_none, parse_json, readable_json, sha256_hex)
 
 GENESIS = "approvals/genesis.json"
 ROLES = ("operator", "approver", "verifier", "validator", "auditor")
-ROLE_OF = {"request": "operator", "approve": "approver"}
+ROLE_OF = {"request": "operator", "approve": "approver", "verify": "verifier", "validate": "validator"}
+LATER = {"erasure-verified": "verify", "erasure-validated": "validate"}
 MONTH = 31 * 86400 * 1000
 _GENESIS = {"officers": "objects", "organisation": "text", "origin": "text", "profile": "text", "quorum": "number",
             "type": "text", "vault": "text"}
@@ -27,7 +28,7 @@ class DoesNotCount(Exception):
 
 
 class Act:
-    """A request or approval that counts."""
+    """A request, approval, verification or validation that counts."""
 
     def __init__(self, action, officer, header, signature):
         self.action, self.officer, self.header, self.signature = action, officer, header, signature
@@ -86,6 +87,7 @@ class People:
         self.files, self.ledger, self.plan, self.plan_digest = files, ledger, plan, plan_digest
         self.bad, self.note = bad, note
         self.officers, self.genesis, self.by_operator, self.acts = [], None, {}, []
+        self.verified = self.validated = None
         self.request, self.approvals, self.seen = None, [], set()
         try:
             data, self.genesis, self.officers = read_genesis(files)
@@ -165,9 +167,11 @@ class People:
 
     def _allowed_signers(self):
         path = "approvals/allowed_signers"
-        lines = []
+        lines, erasure = [], self.plan.get("erasure", "")
+        later = any(self.ledger.about(erasure, kind) for kind in LATER)
         for officer in self.officers:
-            spaces = ["kesu-genesis-v1"] + [f"kesu-{action}-v1" for action, role in ROLE_OF.items() if role in officer.roles]
+            spaces = ["kesu-genesis-v1"] + [f"kesu-{action}-v1" for action, role in ROLE_OF.items()
+                                            if role in officer.roles and (later or action in ("request", "approve"))]
             lines.append(f'{officer.operator} namespaces="{",".join(spaces)}" {officer.line}\n')
         if path in self.files and self.files.read(path) != "".join(lines).encode():
             self.bad(path, "does not name the officers of the genesis statement, and only them")
@@ -194,6 +198,58 @@ class People:
             if re.fullmatch(r"approvals/(request|approve)\..*", path) and path not in self.seen:
                 self.bad(path, "no entry of the ledger names it")
         self.acts = ([self.request] if self.request else []) + self.approvals
+
+    def read_later_acts(self, plan, names, done):
+        """What came of it: a verification after `done` (the last destruction, an entry or None), a validation after that.
+        `names`: of the plan's providers."""
+        versions = {v["version"]: v["name"] for v in plan["key_versions"]}
+        order = [s["version"] for s in plan["order"]]
+        absent = (f"Inspected after destruction: {len(order)} key version{'' if len(order) == 1 else 's'} absent: "
+                  + ", ".join(f"{versions[v]}.{v.partition('.')[2]}" for v in order if v in versions))
+        judged, statement, after = [self.request.officer] if self.request else [], "", done.seq if done else 0
+        for kind, action in LATER.items():
+            found = self.ledger.about(self.erasure, kind)
+            for header in found:
+                body = self.ledger.bodies.get(header.seq) or {}
+                if action == "verify":
+                    looks = body.get("inspections") if is_kind(body.get("inspections"), "objects") else []
+                    self.summary = [absent] + [f"In {names.get(i.get('provider'), '')}: transcript {i.get('after')}" for i in looks]
+                else:
+                    self.summary = [f"Accepts the erasure of dataset {d['name']}, {counted(d['objects'], 'object')}, "
+                                    f"{counted(d['bytes'], 'byte')}" for d in plan["datasets"]]
+                    name = self._name_of(statement[0]) if statement else ""
+                    self.summary.append(f"Rests on the verification of {name}: statement {statement[1] if statement else ''}")
+                act = self._act(header, action)
+            if not found:
+                break
+            statement = ((self.ledger.bodies.get(found[-1].seq) or {}).get("operator"),
+                         (self.ledger.bodies.get(found[-1].seq) or {}).get("statement"))
+            if act is None or self._took_part(act, judged, after):
+                break
+            if action == "verify":
+                self.verified = act
+            else:
+                self.validated = act
+            self.acts.append(act)
+            judged.append(act.officer)
+            after = act.header.seq
+        for path in self.files.paths():
+            if re.fullmatch(r"approvals/(verify|validate)\..*", path) and path not in self.seen:
+                self.bad(path, "no entry of the ledger names it")
+
+    def _name_of(self, operator):
+        officer = self.by_operator.get(operator)
+        return officer.name if officer else ""
+
+    def _took_part(self, act, judged, after):
+        mine, path = act.officer, f"approvals/{act.action}.{act.officer.operator}.json"
+        if any(o is mine or o.name == mine.name or o.key.blob == mine.key.blob for o in judged):
+            self.note(path, f"does not count: {mine.name}, or the same key, took part in what it judges")
+            return True
+        if act.header.seq < after:
+            self.note(path, "does not count: it came before what it judges")
+            return True
+        return False
 
     def _act(self, header, action):
         body = self.ledger.bodies.get(header.seq)
@@ -271,7 +327,7 @@ class People:
         revoked = self.ledger.about(operator, "operator-revoked")
         if any(h.seq < header.seq for h in revoked):
             raise DoesNotCount(f"{name} was revoked before")
-        if self.started is not None and any(h.seq < self.started.seq for h in revoked):
+        if action in ("request", "approve") and self.started is not None and any(h.seq < self.started.seq for h in revoked):
             raise DoesNotCount(f"{name} was revoked before the erasure ran")
         expires = millis_or_none(s["expires"])
         if expires <= header.millis or action == "approve" and self.started is not None and expires <= self.started.millis:

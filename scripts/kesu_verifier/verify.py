@@ -99,6 +99,7 @@ class Case:
         people = People(self.files, self.ledger, facts.plan, facts.plan_digest, self.bad, self.note)
         if facts.plan:
             people.read_acts(facts.erasure, facts.summary(), facts.started)
+            people.read_later_acts(facts.plan, {p["id"]: p["name"] for p in facts.plan["providers"]}, facts.last_done())
         self.gone = Gone(facts)
         algorithm = self.signer_algorithm if self.signed else ""
         self.claims = Claims(facts, self.gone, people, algorithm, self.trust, self.tables)
