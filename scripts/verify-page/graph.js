@@ -4,7 +4,9 @@ import { kind_of } from './header.js';
 
 const kDead = ['absent', 'destroyed', 'destroyed-compromised'];
 const push = (list, one) => (list === kNone ? [one] : (list.push(one), list));
-const kNext = { destroyed: ['destroyed-compromised'], 'destroyed-compromised': [], absent: [] };
+const kNext = { destroyed: ['destroyed-compromised'], 'destroyed-compromised': [], absent: [], validated: [] };
+// An erasure that has destroyed is verified, then validated; nothing else follows.
+const kErasureNext = { destroyed: ['verified'], verified: ['validated'] };
 
 // What entries of these types say is in the graph; the entries themselves are not asked for again.
 const kFolded = ['process-started', 'process-ended', 'objects-opened', 'rewrap-intended'];
@@ -28,7 +30,8 @@ export class Graph {
       const n = this.node(item.id);
       if (kept) n.entries.push(h);
       if (item.is !== undefined) {
-        if (n.is in kNext && !kNext[n.is].includes(item.is)) refuse(item.id + ' is ' + n.is + ' and cannot become ' + item.is);
+        const next = (kind_of(item.id) === 'era' && kErasureNext[n.is]) || kNext[n.is];
+        if (next && !next.includes(item.is)) refuse(item.id + ' is ' + n.is + ' and cannot become ' + item.is);
         n.is = item.is;
         n.n = item.n, n.b = item.b, n.d = item.d;
         if (n.states) n.states.push([h.seq, item.is]);

@@ -1,0 +1,54 @@
+"""kesu-verify.html with a verification, a validation and changed settings of a dataset: what `kesu verify` says."""
+import json
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import scenario
+import verify_page
+from certificate_facts_test import VALIDATOR, VERIFIER
+
+
+class VerifyPageLater(verify_page.Driver, scenario.World):
+    officers = (*scenario.World.officers, (VERIFIER, "Verifier", "verifier", "mori"), (VALIDATOR, "Validator", "validator", "abe"))
+
+    @classmethod
+    def prepare(cls):
+        box = cls.box
+        cls.seal("loans-2019", {"a": b"one", "b": b"two"})
+        box.kesu("dataset", "update", "loans-2019", "--region", "osaka", "--unreadable-until", "2040", "--reason", "moved")
+        case = cls("setUp")
+        erasure = case.approved("loans-2019")
+        case.run_erasure(erasure)
+        box.kesu("erase", "verify", erasure, *cls.signer(VERIFIER))
+        box.kesu("erase", "validate", erasure, *cls.signer(VALIDATOR))
+        cls.elsewhere = box.path / "elsewhere"
+        cls.elsewhere.mkdir()
+        box.kesu("certificate", "bundle", erasure, "-o", cls.elsewhere / "issued")
+        cls.trust = box.run(harness.program("kesu"), "trust", "propose", cls.elsewhere / "issued", "--json").json["trust"]
+        cls.open_page()
+
+    def setUp(self):
+        super().setUp()
+        self.bundle = self.elsewhere / "bundle"
+        shutil.rmtree(self.bundle, ignore_errors=True)
+        shutil.copytree(self.elsewhere / "issued", self.bundle)
+
+    def test_as_kesu_verify(self):
+        said = self.check()
+        self.assertEqual((said["verdict"], said["errors"]), ("complete", []))
+        self.assertEqual((said["levels"]["verified-gone"], said["levels"]["validated"]), ("attested", "attested"))
+        kesu = self.kesu_verify(self.bundle, self.trust, "--require", "low", "--allow-test-grade")
+        self.assertEqual(self.saved(), kesu)
+
+    def test_a_statement_of_somebody_else_is_red(self):
+        document = json.loads((self.bundle / "certificate.json").read_text())
+        verifier, validator = (next(p["operator"] for p in document["people"] if p["action"] == a) for a in ("verify", "validate"))
+        shutil.copy(self.bundle / "approvals" / f"validate.{validator}.json.sig", self.bundle / "approvals" / f"verify.{verifier}.json.sig")
+        self.red(f"approvals/verify.{verifier}.json")
+
+
+if __name__ == "__main__":
+    scenario.main()
