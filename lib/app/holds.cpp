@@ -307,6 +307,14 @@ void refuse_held_erasure(const State& state, const ErasureRecord& erasure, const
                 " --reason TEXT; then plan and request anew");
 }
 
+void refuse_held_dataset(const State& state, const std::string& dataset) {
+  for (const std::string& id : holds_on(state, {dataset}))
+    throw Error(Code::held,
+                "nothing of " + subject_name(state, dataset) + " is sealed over: a legal hold is in force")
+        .cause(hold_text(state, state.holds.at(id)))
+        .next("without --replace, to another -o DIR; or after the release");
+}
+
 void refuse_held(Vault& vault, const std::vector<Event>& events) {
   const State& state = vault.state();
   for (const Event& e : events) {

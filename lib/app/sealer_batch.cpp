@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "app/actor.h"
+#include "app/holds.h"
 #include "app/sealer.h"
 #include "base/interrupt.h"
 #include "provider/wrap_checked.h"
@@ -156,6 +157,7 @@ void Sealer::intend(const BatchId& batch, std::vector<Item>& items) {
     prepare();
     if (version_.str() != version || key_id_ != key_id)
       throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
+    if (target_.replace) refuse_held_dataset(vault_.state(), dataset_);
     // The entry is what takes the wraps from the version's quota, before the first is made.
     auto left = static_cast<uint64_t>(vault_.state().version(version)->wraps_left());
     if (left < items.size()) items.erase(items.begin() + static_cast<ptrdiff_t>(left), items.end());

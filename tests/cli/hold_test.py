@@ -117,6 +117,18 @@ class Hold(scenario.World):
         self.box.kesu("key", "destroy", "loans", "--version", "1", "-y")
         self.assertEqual(self.opened(self.out), {"src/a": b"one"})
 
+    def test_nothing_is_sealed_over_what_is_held(self):
+        words = ("seal", "loans-2019", self.box.state / "src", "-o", self.out, "--replace")
+        self.write("a", b"another")
+        self.place("loans-2019")
+        before = (self.out / "src" / "a.kesu").read_bytes()
+        self.box.kesu(*words, code=3, error="held")
+        self.assertEqual((self.out / "src" / "a.kesu").read_bytes(), before)
+        self.alive()
+        self.release(self.box.kesu("hold", "list").json[0]["id"])
+        self.box.kesu(*words)
+        self.assertEqual(self.opened(self.out), {"src/a": b"another"})
+
     def test_who_may_and_what_must_be_said(self):
         entries = self.entries()
         self.box.kesu("hold", "place", "loans-2019", "--case", "", "--reason", "x", "--as", AUDITOR, code=2)
