@@ -54,6 +54,9 @@ std::string status_text(const StatusReport& r, Millis now, bool all) {
   out += "  key versions " + counts_text(d.at("key_versions")) + "\n";
   out += "  datasets     " + counts_text(d.at("datasets")) + "   " + grouped(d.num("objects")) +
          " objects, " + human_bytes(d.num("bytes")) + "\n";
+  for (const Json& h : d.at("holds").as_array())
+    out += "  HELD         " + h.str("name") + "   case " + h.str("case") + " since " + h.str("placed") +
+           "   (" + brief(h.str("id")) + ")\n";
   for (const Json& q : d.at("questions").as_array())
     out += "  OPEN         " + q.str("question") + " (" + brief(q.str("node")) + ", opened by " +
            q.str("opened_by") + ")   " +

@@ -1,5 +1,7 @@
 // `erase verify` and `erase validate`: what two more officers sign after the destruction, each somebody else
 // than those whose work he judges (docs/spec/erasure.md).
+#include <algorithm>
+
 #include "app/clock_watch.h"
 #include "app/erase.h"
 #include "app/inspection.h"
@@ -52,6 +54,35 @@ void check(const Later& l) {
     refuse_same(l.person, l.vault.state().operators.at(e.verified.operator_id), "verified this erasure");
 }
 
+// Of the inspection that was exported, only which transcripts it made is believed; all else follows from
+// these.
+Json judged_again(const Later& l, const Json& kept) {
+  InspectedAgain out{Json(Json::Array{}), {}, ""};
+  std::map<std::string, std::string> after;
+  for (const Json& i : kept.at("inspections").as_array()) after[i.str("provider")] = i.str("after");
+  for (const Json& before : l.record().started.at("inspections").as_array()) {
+    const std::string provider = before.str("provider"), transcript = after[provider];
+    const ProbeReport report = read_probe(
+        ProbeTranscript::from_json(parse_json(to_text(l.vault.store().blob(transcript)), "transcript")));
+    for (const std::string& id : l.record().versions) {
+      const VersionRecord& v = *l.vault.state().version(id);
+      if (v.provider != provider) continue;
+      auto key = std::find_if(report.keys.begin(), report.keys.end(),
+                              [&](const ProbeKey& k) { return k.version == v.version(); });
+      const ProbeAnswer answer = key == report.keys.end() ? ProbeAnswer::unknown : key->answer;
+      ++out.answers[answer];
+      if (answer != ProbeAnswer::absent && out.doubt.empty()) out.doubt = v.version().brief();
+    }
+    out.inspections.push(
+        Json::object({{"provider", provider}, {"before", before.str("transcript")}, {"after", transcript}}));
+  }
+  if (!out.doubt.empty())
+    throw Error(Code::outcome_unknown, "the exported inspection does not show every key absent")
+        .cause(out.doubt)
+        .next("kesu erase verify " + l.brief() + " --as PERSON --export FILE inspects anew");
+  return Json::object({{"inspections", out.inspections}, {"result", out.result()}});
+}
+
 // The verifier's inspection: made now, or the one that the exported statement is about.
 Json inspections_of(const Later& l, bool fresh) {
   const std::string kept = l.path(".inspections.json");
@@ -61,7 +92,7 @@ Json inspections_of(const Later& l, bool fresh) {
       throw Error(Code::not_found,
                   "there is no exported verification of erasure " + l.brief() + " by " + l.person.name)
           .next("kesu erase verify " + l.brief() + " --as PERSON --export FILE inspects, and writes it");
-    return parse_json(as_text(*before), "inspections");
+    return judged_again(l, parse_json(as_text(*before), "inspections"));
   }
   Millis last = 0;
   for (const std::string& v : l.record().versions)

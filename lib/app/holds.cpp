@@ -59,12 +59,18 @@ std::vector<std::string> nodes_of(Vault& vault, const Subject& subject) {
   const State& state = vault.state();
   if (!subject.dataset.empty()) {
     const DatasetRecord& d = state.datasets.at(subject.dataset);
-    if (d.state != "erased") return {d.id};
-    const auto e = state.erasures.find(d.erasure);
-    throw Error(Code::state_refused, "dataset " + d.name + " is erased: there is nothing left to hold")
-        .cause(e == state.erasures.end() ? ""
-                                         : "since " + local_text(e->second.finished) + ", by " + e->first)
-        .next("kesu erase status " + d.erasure.substr(0, 12) + " shows what was destroyed and when");
+    Millis last = 0;
+    bool alive = d.batches.sums().batches == 0;  // nothing is in it yet
+    for (const std::string& id : vault.graph().reachers(d.id))
+      if (const VersionRecord* v = state.version(id)) {
+        alive = alive || may_exist_still(*v);
+        last = std::max(last, v->destroyed);
+      }
+    if (d.state != "erased" && alive) return {d.id};
+    throw Error(Code::state_refused,
+                "every key of dataset " + d.name + " is destroyed: there is nothing left to hold")
+        .cause("since " + local_text(last) + (d.erasure.empty() ? "" : ", by " + d.erasure))
+        .next("kesu erase list shows what was destroyed and when");
   }
   const KeyRecord& key = state.keys.at(subject.key);
   std::vector<std::string> out;
@@ -95,9 +101,15 @@ void needs_text(const std::string& value, const char* option, const char* why) {
   if (value.empty()) throw Error(Code::usage, std::string(why) + " " + option + " is needed");
 }
 
-std::string pending_path(Vault& vault, const std::string& hold, const std::string& person,
-                         const char* ending) {
-  return path_join(path_join(vault.directory(), "plans"), hold + "." + person + ending);
+// A draft is of one reason: another command's does not take its place. A consent is statement and signature
+// in one file, written when both are good.
+std::string draft_path(Vault& vault, const HoldStatement& s) {
+  return path_join(path_join(vault.directory(), "plans"), s.hold.str() + "." + s.operator_id.str() + "." +
+                                                              hex(sha256(as_bytes(s.reason))).substr(0, 16) +
+                                                              ".json");
+}
+std::string consent_path(Vault& vault, const std::string& hold, const std::string& person) {
+  return path_join(path_join(vault.directory(), "plans"), hold + "." + person + ".consent");
 }
 
 // What this person is to sign: the statement written before, while it still fits; else a new one.
@@ -114,7 +126,7 @@ HoldStatement statement_for(Vault& vault, const HoldRecord& hold, const std::str
   s.issued = vault.now();
   s.operator_id = *OperatorId::parse(person.id);
   s.name = person.name;
-  const std::string path = pending_path(vault, hold.id, person.id, ".json");
+  const std::string path = draft_path(vault, s);
   if (auto before = read_file_if_there(path, 65536)) {
     try {
       const HoldStatement old = HoldStatement::parse(as_text(*before));
@@ -134,27 +146,28 @@ struct Consent {
   std::string person, text, armored;
 };
 
-// What approvers have signed so far, each judged anew: enrolled, of this hold as it stands, in time, and of
-// different persons with different keys.
-std::vector<Consent> consents(Vault& vault, const HoldRecord& hold) {
+// What approvers have signed so far, each judged anew: enrolled, of this hold as it stands and for this
+// reason, in time, and of different persons with different keys.
+std::vector<Consent> consents(Vault& vault, const HoldRecord& hold, const std::string& reason) {
   std::vector<Consent> out;
   std::set<std::string> keys;
   for (auto& [id, person] : vault.state().operators) {
     if (person.state != "enrolled" || !person.has_role("approver")) continue;
-    const auto text = read_file_if_there(pending_path(vault, hold.id, id, ".json"), 65536);
-    const auto armored = read_file_if_there(pending_path(vault, hold.id, id, ".sig"), 65536);
-    if (!text || !armored) continue;
+    const auto file = read_file_if_there(consent_path(vault, hold.id, id), 1 << 18);
+    if (!file) continue;
     try {
-      const HoldStatement s = HoldStatement::parse(as_text(*text));
-      if (s.vault != vault.id() || s.hold.str() != hold.id || s.subject != hold.subject ||
-          s.case_number != hold.case_number || s.operator_id.str() != id || s.name != person.name ||
-          s.issued < hold.placed || s.issued > vault.now() || vault.now() - s.issued > kMaxHoldStatementAge)
+      const Json both = parse_json(as_text(*file), "consent");
+      const std::string armored = both.str("signature");
+      const HoldStatement s = HoldStatement::parse(both.str("statement"));
+      if (s.vault != vault.id() || s.reason != reason || s.hold.str() != hold.id ||
+          s.subject != hold.subject || s.case_number != hold.case_number || s.operator_id.str() != id ||
+          s.name != person.name || s.issued < hold.placed || s.issued > vault.now() ||
+          vault.now() - s.issued > kMaxHoldStatementAge)
         continue;
-      if (!signature_problem(s.text(), as_text(*armored), std::string(kHoldNamespace), person.public_key)
-               .empty() ||
+      if (!signature_problem(s.text(), armored, std::string(kHoldNamespace), person.public_key).empty() ||
           !keys.insert(person.fingerprint).second)
         continue;
-      out.push_back({id, s.text(), to_text(*armored)});
+      out.push_back({id, s.text(), armored});
     } catch (const Error&) {  // no statement: it does not count
     }
   }
@@ -177,6 +190,7 @@ std::vector<std::string> place_hold(Vault& vault, const HoldDraft& draft, const 
   needs_text(draft.reason, "--reason", "why?");
   const std::string found_id = found.id;
   vault.rebuild();  // who may do what is the ledger's to say, not a register's
+  settle(vault);    // what is gone already is known to be
   const OperatorRecord person = vault.find_operator(found_id);
   needs_enrolled(person, "");
   const Subject subject = find_subject(vault, draft.subject);
@@ -196,6 +210,13 @@ std::vector<std::string> place_hold(Vault& vault, const HoldDraft& draft, const 
     }
     return events;
   });
+  // Batches that a command began before go on to their end.
+  if (auto d = vault.state().datasets.find(subject.dataset); d != vault.state().datasets.end())
+    for (const BatchRecord& b : d->second.batches.open())
+      if (b.state == "intended")
+        vault.env().notice("a sealing that began before the hold is under way in " + d->second.name +
+                           ": with --replace it may still take the place of older objects; look again when "
+                           "it has ended (kesu status)");
   return ids;
 }
 
@@ -219,14 +240,16 @@ ReleaseCount release_hold(Vault& vault, const std::string& id, const std::string
   const HoldStatement s = statement_for(vault, in_force(vault, id), reason, person);
   const std::string armored = obtain_signature(s.text(), std::string(kHoldNamespace), person, source,
                                                "the same command with --export FILE");
-  write_file_durable(pending_path(vault, id, person.id, ".sig"), as_bytes(armored), 0600);
+  write_file_durable(consent_path(vault, id, person.id),
+                     as_bytes(Json::object({{"statement", s.text()}, {"signature", armored}}).canonical()),
+                     0600);
   ReleaseCount count;
   const std::string vault_id = vault.state().vault.id;
   vault.decide({id, vault_id}, [&] {
     const HoldRecord& hold = in_force(vault, id);
     count = {0, vault.state().vault.quorum, false};
     Json approvals(Json::Array{});
-    for (const Consent& c : consents(vault, hold)) {
+    for (const Consent& c : consents(vault, hold, reason)) {
       ++count.have;
       approvals.push(Json::object({{"operator", c.person},
                                    {"statement", vault.store().put_blob(as_bytes(c.text))},
@@ -291,6 +314,12 @@ std::string hold_text(const State& state, const HoldRecord& h) {
 }
 
 void refuse_held_erasure(const State& state, const ErasureRecord& erasure, const Json& plan, bool begun) {
+  const Json::Array& order = plan.at("order").as_array();
+  if (begun && std::all_of(order.begin(), order.end(), [&](const Json& step) {
+        const VersionRecord* v = state.version(step.str("version"));
+        return v != nullptr && v->destroyed != 0;
+      }))
+    return;  // nothing is left to hold; that it is gone is still to be shown
   std::set<std::string> nodes(erasure.datasets.begin(), erasure.datasets.end());
   for (const Json& v : plan.at("key_versions").as_array()) nodes.insert(v.str("version"));
   for (const std::string& id : holds_on(state, nodes))
@@ -307,10 +336,15 @@ void refuse_held_erasure(const State& state, const ErasureRecord& erasure, const
                 " --reason TEXT; then plan and request anew");
 }
 
-void refuse_held_dataset(const State& state, const std::string& dataset) {
-  for (const std::string& id : holds_on(state, {dataset}))
+void refuse_held_dataset(Vault& vault, const std::string& dataset) {
+  const State& state = vault.state();
+  if (std::none_of(state.holds.begin(), state.holds.end(), [](const auto& h) { return !h.second.released; }))
+    return;
+  std::set<std::string> nodes = vault.graph().reachers(dataset);
+  nodes.insert(dataset);
+  for (const std::string& id : holds_on(state, nodes))
     throw Error(Code::held,
-                "nothing of " + subject_name(state, dataset) + " is sealed over: a legal hold is in force")
+                "no more of " + subject_name(state, dataset) + " is sealed over: a legal hold is in force")
         .cause(hold_text(state, state.holds.at(id)))
         .next("without --replace, to another -o DIR; or after the release");
 }

@@ -43,8 +43,9 @@ std::string hold_text(const State& state, const HoldRecord& hold);
 // since the erasure was requested, for what was approved before it serves no more (unless destroying has
 // begun: then it can only be finished).
 void refuse_held_erasure(const State& state, const ErasureRecord& erasure, const Json& plan, bool begun);
-// Throws held while a hold stands on the dataset: what is sealed over an older object destroys that.
-void refuse_held_dataset(const State& state, const std::string& dataset);
+// Throws held while a hold stands on the dataset or on a version that reaches it: what is sealed over an
+// older object destroys that.
+void refuse_held_dataset(Vault& vault, const std::string& dataset);
 // Throws held when a destruction among `events` would take a version that is under a hold, or from which a
 // dataset under a hold can be reached. Vault::append asks for every append: no destruction passes beside it.
 void refuse_held(Vault& vault, const std::vector<Event>& events);

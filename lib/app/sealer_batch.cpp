@@ -157,7 +157,7 @@ void Sealer::intend(const BatchId& batch, std::vector<Item>& items) {
     prepare();
     if (version_.str() != version || key_id_ != key_id)
       throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
-    if (target_.replace) refuse_held_dataset(vault_.state(), dataset_);
+    if (target_.replace) refuse_held_dataset(vault_, dataset_);
     // The entry is what takes the wraps from the version's quota, before the first is made.
     auto left = static_cast<uint64_t>(vault_.state().version(version)->wraps_left());
     if (left < items.size()) items.erase(items.begin() + static_cast<ptrdiff_t>(left), items.end());

@@ -220,12 +220,16 @@ std::set<std::string> conditions_of_looks(const Dossier& d, const Looked& looked
   return out;
 }
 
-// The same inspections as the erasure's, made again after them from the same ones before.
-bool same_before(const Dossier& d) {
+// Inspections of the same keys as the erasure's own, made anew after these and before the entry that names
+// them.
+bool made_anew(const Dossier& d, uint64_t entry) {
+  const Header* named = d.header(entry);
   return d.verifications.size() == d.inspections.size() &&
          std::all_of(d.verifications.begin(), d.verifications.end(), [&](const Inspection& v) {
            const Inspection* own = inspection_of({d.inspections, d.inspected}, v.provider);
-           return own != nullptr && own->before_digest == v.before_digest;
+           return own != nullptr && own->before_digest == v.before_digest && own->after && v.after &&
+                  own->after_digest != v.after_digest && v.after->started >= own->after->ended &&
+                  named != nullptr && v.after->ended <= named->time;
          });
 }
 }  // namespace
@@ -236,7 +240,7 @@ void inspection_conditions(const Dossier& d, std::set<std::string>& out) {
     if (!earlier_problem(d, *key).empty()) return;
   out.merge(conditions_of_looks(d, {d.inspections, d.inspected}));
   for (const SignedAct& act : d.acts) {
-    if (act.action != "verify" || !act.counted || !same_before(d)) continue;
+    if (act.action != "verify" || !act.counted || !made_anew(d, act.seq)) continue;
     const std::set<std::string> again = conditions_of_looks(d, {d.verifications, act.seq});
     if (again.size() == 4) out.insert("inspected-by-other");
   }

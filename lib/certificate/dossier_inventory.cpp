@@ -41,6 +41,8 @@ std::map<std::string, std::vector<Digest32>> read_leaves(std::string_view text) 
 
 void read_settings(Dossier& d, DatasetFacts& set, const Header& h) {
   const Json* body = d.body(h.seq);
+  if (!body && h.type == "dataset-updated")  // what it changed, everything here may say otherwise
+    d.findings.bad(std::string(bundle::kBodies), brief_number(h.seq) + " (" + h.type + ") is not opened");
   if (!body) {
     d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (" + h.type + ") is not opened");
     return;

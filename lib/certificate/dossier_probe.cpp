@@ -161,6 +161,8 @@ void read_verifications(Dossier& d) {
     const Json* body = d.body(h.seq);
     if (!body) continue;  // said where the acts are read
     d.findings.guard(brief_number(h.seq), [&] {
+      if (body->at("inspections").size() > d.plan.at("providers").size())
+        throw Error(Code::bad_input, "more inspections than the plan has providers");
       for (const Json& item : body->at("inspections").as_array()) {
         Inspection i;
         i.provider = item.str("provider");
@@ -197,6 +199,8 @@ void read_inspections(Dossier& d) {
     return;
   }
   d.findings.guard(brief_number(*d.inspected), [&] {
+    if (body->at("inspections").size() > d.plan.at("providers").size())
+      throw Error(Code::bad_input, "more inspections than the plan has providers");
     for (const Json& item : body->at("inspections").as_array()) {
       Inspection i;
       i.provider = item.str("provider");

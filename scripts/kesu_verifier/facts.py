@@ -301,7 +301,13 @@ class Facts:
                "shown": False}
         body = self.opened(ds, "dataset-added")[1]
         out["shown"] = bool(body)
-        for said in [body] + [maybe(self.body(h), "changes", "object") or {} for h in self.ledger.about(ds, "dataset-updated")]:
+        changes = []
+        for header in self.ledger.about(ds, "dataset-updated"):
+            change = maybe(self.need(header), "changes", "object")
+            if change is None:
+                self.bad(BODIES, f"entry {header.seq} ({header.type}) does not say what changed")
+            changes.append(change or {})
+        for said in [body] + changes:
             out.update({k: v for k, v in said.items() if k in out and k != "shown" or k in ("protection",)})
         return out
 

@@ -107,10 +107,17 @@ class Gone:
         """Whether the inspections that an erasure-verified names show the same as the erasure's own, from the same before."""
         again = copy.copy(self)
         again.inspections, again.removed = list(self._pairs(header, self.facts.need(header) or {})), []
-        before = {p.provider: p.before_digest for p in self.inspections}
-        if len(again.inspections) != len(self.inspections) or any(
-                before.get(p.provider) != p.before_digest for p in again.inspections):
+        own = {p.provider: p for p in self.inspections}
+        if len(again.inspections) != len(self.inspections):
             return False
+        for pair in again.inspections:  # made anew: from the same before, after the erasure's own, before the entry
+            first = own.get(pair.provider)
+            if first is None or first.before_digest != pair.before_digest or first.after_digest == pair.after_digest:
+                return False
+            if not first.readable or not pair.readable or not first.after.readable or not pair.after.readable:
+                return False
+            if pair.after.started < first.after.ended or pair.after.ended > header.millis:
+                return False
         return all((again.enumeration_pair(), again.final_state_absent(), again.canaries_dead(), again.samples_dead()))
 
     def _of(self, place):

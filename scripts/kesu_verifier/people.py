@@ -206,7 +206,10 @@ class People:
         order = [s["version"] for s in plan["order"]]
         absent = (f"Inspected after destruction: {len(order)} key version{'' if len(order) == 1 else 's'} absent: "
                   + ", ".join(f"{versions[v]}.{v.partition('.')[2]}" for v in order if v in versions))
-        judged, statement, after = [self.request.officer] if self.request else [], "", done.seq if done else 0
+        # Whoever asked for it, whether that counts or not.
+        asked = [(self.ledger.bodies.get(h.seq) or {}).get("operator") for h in self.ledger.about(self.erasure, "erasure-requested")]
+        judged = [self.by_operator[o] for o in asked if isinstance(o, str) and o in self.by_operator]
+        statement, after = "", done.seq if done else 0
         for kind, action in LATER.items():
             found = self.ledger.about(self.erasure, kind)
             for header in found:

@@ -254,11 +254,15 @@ function authorised(c) {
   c.rests.authorised = p.counted.filter((one) => ['request', 'approve'].includes(one.action)).map((one) => 'signature of ' + one.officer.name + ' (' + one.action + ')');
 }
 
+// Made after the erasure's own, and before the entry that names it.
+const anew = (q, own, entry) => !!own && own.after_sha !== q.after_sha && q.after.started >= own.after.ended && q.after.ended <= entry.time;
+
 // The same conditions once more, by the verifier's own inspections.
 function looked_again(c, again) {
   const { people: p, inspection: i } = c;
   const befores = (x) => x.pairs.map((q) => [q.provider, q.before_sha]).sort();
-  const good = !!p.verified && !!again && again.pairs.length > 0 && again.complete && again.absent && again.canaries && again.samples && equal(befores(again), befores(i));
+  const good = !!p.verified && !!again && again.pairs.length > 0 && again.complete && again.absent && again.canaries && again.samples && equal(befores(again), befores(i)) &&
+    again.pairs.every((q) => anew(q, i.pairs.find((own) => own.provider === q.provider), p.verified.entry));
   hold(c, 'inspected-by-other', good);
   hold(c, 'validated-signed', !!p.validated);
   // The words of these are not fixed.

@@ -4,6 +4,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness_kill
 import scenario
 import shim_world
 from scenario import APPROVER, AUDITOR, OPERATOR, SECOND
@@ -129,6 +130,26 @@ class Hold(scenario.World):
         self.box.kesu(*words)
         self.assertEqual(self.opened(self.out), {"src/a": b"another"})
 
+    def test_a_hold_on_the_key_holds_what_is_sealed_under_it(self):
+        self.write("a", b"another")
+        self.place("loans")
+        self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out, "--replace", code=3, error="held")
+        self.alive()
+        self.assertIn("HELD", self.box.kesu("status", json=False).stdout)
+
+    def test_what_is_dead_is_not_held_and_its_end_is_still_shown(self):
+        erasure = self.approved("loans-2019")
+        command = self.box.kesu_command("erase", "run", erasure, "-y")
+        self.box.snapshot("approved")
+        calls, _, _ = harness_kill.traced(command, env=self.box.env)
+        unlink = next(c.ordinal for c in calls if c.name.startswith("unlink") and c.target.endswith(".object"))
+        self.box.restore("approved")
+        self.assertTrue(harness_kill.traced(command, at=unlink + 1, env=self.box.env)[1])
+        error = self.place("loans-2019", code=3, error="state-refused")["error"]
+        self.assertIn("since", error["cause"])
+        self.run_erasure(erasure)
+        self.assertEqual(self.stage(erasure), "destroyed")
+
     def test_who_may_and_what_must_be_said(self):
         entries = self.entries()
         self.box.kesu("hold", "place", "loans-2019", "--case", "", "--reason", "x", "--as", AUDITOR, code=2)
@@ -174,9 +195,15 @@ class Quorum(scenario.World):
         for _ in range(2):                                             # the same person counts once
             self.assertEqual(release(first, APPROVER, code=4)["approvals"], {"have": 1, "need": 2})
         self.nothing_changed(entries)
+        # Nor does what fails, or is only exported, undo it.
+        words = ("hold", "release", first["id"], "--as", APPROVER)
+        self.box.kesu(*words, "--reason", "closed", "--key", self.key_of(SECOND).private, code=6, error="signature-bad")
+        self.box.kesu(*words, "--reason", "other", "--export", self.box.state / "other.json")
+        self.assertEqual(self.box.kesu("hold", "release", first["id"], "--reason", "another reason", *self.signer(SECOND), code=4)
+                         .json["approvals"], {"have": 1, "need": 2})
         # Consent to one hold is none to another, wherever its files lie.
         plans = self.box.vault / "plans"
-        for file in plans.glob(first["id"] + ".*"):
+        for file in plans.glob(first["id"] + "*"):
             (plans / file.name.replace(first["id"], other["id"])).write_bytes(file.read_bytes())
         self.assertEqual(release(other, SECOND, code=4)["approvals"], {"have": 1, "need": 2})
         self.assertEqual(release(first, SECOND)["state"], "released")

@@ -103,6 +103,22 @@ class Later(scenario.World):
         _, claims = self.claims(self.bundle(erasure))
         self.assertEqual((claims["verified-gone"]["level"], claims["validated"]["level"]), ("attested", "attested"))
 
+    def test_of_an_exported_inspection_only_its_transcripts_are_believed(self):
+        erasure = self.destroyed()
+        file = self.box.state / "verify.json"
+        words = ("erase", "verify", erasure, "--as", VERIFIER)
+        self.box.kesu(*words, "--export", file)
+        self.box.run("ssh-keygen", "-q", "-Y", "sign", "-n", "kesu-verify-v1", "-f", self.key_of(VERIFIER).private, file)
+        kept, = (self.box.vault / "plans").glob("*.verify.*.inspections.json")
+        said = json.loads(kept.read_text())
+        said["inspections"][0]["before"], said["result"] = "0" * 64, {"absent": 99}
+        kept.write_text(json.dumps(said))
+        self.box.kesu(*words, "--signature", f"{file}.sig")
+        body = next(e["body"] for e in self.entries() if e["type"] == "erasure-verified")
+        self.assertEqual(body["result"], {"absent": 1, "unknown": 0, "usable": 0, "refused": 0})
+        _, claims = self.claims(self.bundle(erasure))
+        self.assertEqual(claims["verified-gone"]["level"], "attested")
+
     def test_a_key_that_is_back_is_not_verified(self):
         saved = self.box.state / "token-copy"
         tokens = self.token_files()[0].parent.parent
