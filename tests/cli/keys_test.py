@@ -202,7 +202,7 @@ class Keys(scenario.World):
 
     def test_status(self):
         status = self.box.kesu("status").json
-        self.assertEqual(sorted(status), ["bytes", "closed", "datasets", "directory", "due", "erasures", "key_versions", "ledger",
+        self.assertEqual(sorted(status), ["bytes", "closed", "datasets", "directory", "due", "erasures", "holds", "key_versions", "ledger",
                                           "objects", "organisation", "profile", "providers", "questions", "read_only",
                                           "silent", "vault"])
         self.assertEqual((status["key_versions"], status["datasets"], status["questions"]), ({"active": 1}, {"open": 1}, []))

@@ -115,8 +115,8 @@ class Tsa:
         self.intermediate = self.dir / "intermediate.pem"
 
     def certify(self, name, key, subject, extensions, issuer="intermediate", dates=None):
-        """A certificate name.pem for key.key; dates as (start, end) in ASN.1's form, else twenty years from yesterday."""
-        day = time.strftime("%Y%m%d000000Z", time.gmtime(time.time() - 86400))
+        """A certificate name.pem for key.key; dates as (start, end) in ASN.1's form, else twenty years from three days ago."""
+        day = time.strftime("%Y%m%d000000Z", time.gmtime(time.time() - 3 * 86400))
         start, end = dates or (day, str(int(day[:4]) + 19) + day[4:])
         self._openssl("req", "-new", "-key", f"{key}.key", "-subj", subject, "-config", "config", "-out", f"{name}.csr")
         by = ["-selfsign"] if issuer == name else ["-cert", f"{issuer}.pem"]
