@@ -153,6 +153,23 @@ Probe read_probe(ByteView content) {
 }
 
 namespace {
+// Those that an entry names. Throws bad_input for more than there are providers: each is read whole.
+std::vector<Inspection> inspections_in(Dossier& d, const Json& body) {
+  std::vector<Inspection> out;
+  if (body.at("inspections").size() > d.plan.at("providers").size())
+    throw Error(Code::bad_input, "more inspections than the plan has providers");
+  for (const Json& item : body.at("inspections").as_array()) {
+    Inspection i;
+    i.provider = item.str("provider");
+    i.before_digest = item.str("before");
+    i.after_digest = item.str("after");
+    i.before = load(d, i.provider, i.before_digest, "before");
+    i.after = load(d, i.provider, i.after_digest, "after");
+    out.push_back(std::move(i));
+  }
+  return out;
+}
+
 // The verifier's own inspections, beside those of the erasure.
 void read_verifications(Dossier& d) {
   for (const Header& h : d.headers) {
@@ -160,19 +177,7 @@ void read_verifications(Dossier& d) {
     d.verifications.clear();
     const Json* body = d.body(h.seq);
     if (!body) continue;  // said where the acts are read
-    d.findings.guard(brief_number(h.seq), [&] {
-      if (body->at("inspections").size() > d.plan.at("providers").size())
-        throw Error(Code::bad_input, "more inspections than the plan has providers");
-      for (const Json& item : body->at("inspections").as_array()) {
-        Inspection i;
-        i.provider = item.str("provider");
-        i.before_digest = item.str("before");
-        i.after_digest = item.str("after");
-        i.before = load(d, i.provider, i.before_digest, "before");
-        i.after = load(d, i.provider, i.after_digest, "after");
-        d.verifications.push_back(std::move(i));
-      }
-    });
+    d.findings.guard(brief_number(h.seq), [&] { d.verifications = inspections_in(d, *body); });
   }
 }
 }  // namespace
@@ -199,17 +204,9 @@ void read_inspections(Dossier& d) {
     return;
   }
   d.findings.guard(brief_number(*d.inspected), [&] {
-    if (body->at("inspections").size() > d.plan.at("providers").size())
-      throw Error(Code::bad_input, "more inspections than the plan has providers");
-    for (const Json& item : body->at("inspections").as_array()) {
-      Inspection i;
-      i.provider = item.str("provider");
-      i.before_digest = item.str("before");
-      i.after_digest = item.str("after");
+    for (Inspection& i : inspections_in(d, *body)) {
       if (before[i.provider] != i.before_digest)
         throw Error(Code::bad_input, "before: is not the transcript of the erasure's start");
-      i.before = load(d, i.provider, i.before_digest, "before");
-      i.after = load(d, i.provider, i.after_digest, "after");
       if (i.before && i.after) find_removed(d, *i.before, *i.after);
       if (i.after) d.samples += static_cast<int64_t>(i.after->samples.size());
       d.inspections.push_back(std::move(i));
