@@ -8,6 +8,7 @@
 
 #include "app/clock_watch.h"
 #include "app/system.h"
+#include "app/tombstones.h"
 #include "base/files.h"
 #include "base/trace.h"
 #include "hsm/register.h"
@@ -136,7 +137,10 @@ std::string Context::vault_directory() const {
 
 Vault& Context::open(Access access) {
   vault_ = std::make_unique<Vault>(vault_directory(), env(), access);
-  if (access == Access::write) watch_clock(*vault_);
+  if (access == Access::write) {
+    watch_clock(*vault_);
+    finish_tombstones(*vault_);
+  }
   return *vault_;
 }
 void Context::begin_trace(const std::string& words) const {
@@ -152,6 +156,13 @@ void Context::show(const Json& document, const std::string& text) {
     std::cout << writable(document).canonical() << "\n";
   else if (!quiet)
     std::cout << printable(text, true) << std::flush;
+}
+
+void Context::show_statement(const std::string& person, const std::string& file,
+                             const std::string& name_space) {
+  show(Json::object({{"statement", file}, {"namespace", name_space}}),
+       "Statement for " + person + ": " + file + "\nnext   ssh-keygen -Y sign -n " + name_space + " -f KEY " +
+           file + ", then the same command with --signature " + file + ".sig\n");
 }
 void Context::say(const std::string& line) {
   if (!json && !quiet) std::cout << printable(line, true) << "\n" << std::flush;

@@ -43,6 +43,8 @@ struct Context {
 
   // One document with --json; else `text`, unless --quiet.
   void show(const Json& document, const std::string& text);
+  // What --export wrote, and how it is signed elsewhere.
+  void show_statement(const std::string& person, const std::string& file, const std::string& name_space);
   void say(const std::string& line);  // stdout, not with --json or --quiet
   // Asks on the terminal; with --yes it is yes. Throws not_confirmed when there is no terminal or the answer
   // is no.
@@ -74,11 +76,13 @@ void setup_provider(CLI::App& app, Context& context);
 void setup_key(CLI::App& app, Context& context);
 void setup_copy(CLI::App& app, Context& context);
 void setup_hold(CLI::App& app, Context& context);
+void setup_operator(CLI::App& app, Context& context);  // operator, vault rules
 void setup_dataset(CLI::App& app, Context& context);
 void setup_seal(CLI::App& app, Context& context);
 void setup_open(CLI::App& app, Context& context);       // seal, open
 void setup_inventory(CLI::App& app, Context& context);  // info, inventory
 void setup_rewrap(CLI::App& app, Context& context);
+void setup_reseal(CLI::App& app, Context& context);
 void setup_erase(CLI::App& app, Context& context);
 void setup_certificate(CLI::App& app, Context& context);  // certificate, verify, trust
 void setup_ledger(CLI::App& app, Context& context);

@@ -33,6 +33,11 @@ std::string version_text() {
          facts.str("compiler");
 }
 
+kesu::Error no_memory() {
+  return kesu::Error(kesu::Code::out_of_memory, "out of memory")
+      .next("end something that uses memory, or raise its limit, then run the same command again");
+}
+
 int run(int argc, char** argv) {
   using namespace kesu;
   using namespace kesu::cli;
@@ -55,11 +60,13 @@ int run(int argc, char** argv) {
   setup_key(app, context);
   setup_copy(app, context);
   setup_hold(app, context);
+  setup_operator(app, context);
   setup_dataset(app, context);
   setup_seal(app, context);
   setup_open(app, context);
   setup_inventory(app, context);
   setup_rewrap(app, context);
+  setup_reseal(app, context);
   setup_erase(app, context);
   setup_certificate(app, context);
   setup_ledger(app, context);
@@ -108,9 +115,7 @@ int run(int argc, char** argv) {
   } catch (const Error& e) {
     return failed(e);
   } catch (const std::bad_alloc&) {
-    return failed(
-        Error(Code::out_of_memory, "out of memory")
-            .next("end something that uses memory, or raise its limit, then run the same command again"));
+    return failed(no_memory());
   } catch (const std::exception& e) {
     return failed(Error(Code::failed, "an unexpected failure")
                       .cause(e.what())
@@ -133,5 +138,11 @@ int main(int argc, char** argv) {
   kesu::harden_process();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of that write, not a death
-  return run(argc, argv);
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {  // before the commands were set up
+    kesu::cli::print_error(no_memory(),
+                           std::find(argv, argv + argc, std::string_view("--json")) != argv + argc);
+    return static_cast<int>(no_memory().exit());
+  }
 }

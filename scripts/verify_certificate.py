@@ -24,6 +24,7 @@ def options(arguments):
     p.add_argument("--require", choices=("low", "standard", "high"), default="high", help="the reader's bar")
     p.add_argument("--allow-test-grade", action="store_true", help="accept providers without a validation certificate")
     p.add_argument("--object", metavar="FILE", action="append", default=[], help="a sealed object that must be covered")
+    p.add_argument("--ledger", metavar="EXTRACT", help="a newer extract of the ledger, or a later bundle: was it withdrawn since?")
     p.add_argument("--tables", metavar="DIR", help="where claims.json, profiles.json, providers.json, policy.jsonl lie")
     p.add_argument("--json", action="store_true", help="the report as JSON")
     return p.parse_args(arguments)
@@ -45,7 +46,8 @@ def show(report):
     lines += [f"  short: {text}" for text in report["shortfalls"]]
     lines += [f"  error: {e['part']}: {e['what']}" for e in report["errors"]]
     lines.append(f"{report['verdict'].upper()} for profile {report['required_profile']}"
-                 + (", TEST GRADE" if report["test_grade"] else ""))
+                 + (", TEST GRADE" if report["test_grade"] else "")
+                 + f"; {'WITHDRAWN' if report['withdrawn'] else 'not withdrawn'} as of entry {report['as_of']}")
     return "\n".join(map(printable, lines))
 
 
@@ -54,13 +56,15 @@ def main(arguments):
     try:
         tables = trust_file.Tables(chosen.tables)
         trust = trust_file.read_trust(chosen.trust) if chosen.trust else trust_file.Trust()
+        if chosen.ledger and not os.path.exists(chosen.ledger):
+            raise Usage(f"{chosen.ledger} is not there")
         if not os.path.isdir(chosen.bundle) and not os.path.isfile(chosen.bundle):
             raise Usage(f"{chosen.bundle} is neither a directory nor a file")
     except Usage as error:
         print(f"verify_certificate: {printable(str(error))}", file=sys.stderr)
         return 2
     report = verify.verify(chosen.bundle, trust, tables, require=chosen.require,
-                           allow_test_grade=chosen.allow_test_grade, objects=chosen.object)
+                           allow_test_grade=chosen.allow_test_grade, objects=chosen.object, extract=chosen.ledger)
     if chosen.json:
         sys.stdout.buffer.write(json.dumps(report, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace") + b"\n")
     else:

@@ -2,7 +2,12 @@
 #include "app/certificate.h"
 #include "../context.h"
 #include "app/certificate_render.h"
+#include "app/notices.h"
+#include "app/renewal.h"
+#include "app/withdraw.h"
 #include "base/files.h"
+#include "certificate_group.h"
+#include "certificate_signer.h"
 
 namespace kesu::cli {
 
@@ -10,6 +15,7 @@ void setup_certificate(CLI::App& app, Context& c) {
   struct Options {
     std::string what, out, language;
     std::vector<std::string> languages;
+    bool withdrawn = false;
     VerifyRequest verify;
   };
   auto o = std::make_shared<Options>();
@@ -22,10 +28,11 @@ void setup_certificate(CLI::App& app, Context& c) {
                                         "bundle\n\n  kesu certificate bundle era-7c1e90b4 -o exit-2026.zip");
   cmd->add_option("ERASURE", o->what, "erasure or certificate")->required();
   cmd->add_option("-o,--out", o->out, "a new directory, or a new file whose name ends in .zip")->required();
+  cmd->add_flag("--withdrawn", o->withdrawn, "also one that was withdrawn: its readers see that it was");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::write);
     std::string erasure = o->what.starts_with("cer-") ? v.find_certificate(o->what).erasure : o->what;
-    std::string id = write_certificate_bundle(v, v.find_erasure(erasure), o->out);
+    std::string id = write_certificate_bundle(v, v.find_erasure(erasure), o->out, o->withdrawn);
     c.show(Json::object({{"certificate", id}, {"bundle", absolute_path(o->out)}}),
            "Certificate " + brief(id) + " in " + o->out + "\nnext   kesu verify " + o->out +
                " --trust FILE; kesu trust propose " + o->out + " prints what to put into it\n");
@@ -66,18 +73,21 @@ void setup_certificate(CLI::App& app, Context& c) {
     for (const Json& claim : j.at("claims").as_array()) t.add({claim.str("id"), claim.str("level")});
     c.show(j, text + t.str());
   });
+  setup_signer(group, c);
   cmd = group->add_subcommand("list", "all certificates");
   on_run(cmd, [&c] {
     Vault& v = c.open(Access::read);
     Json out(Json::Array{});
-    Table t({"ID", "ERASURE", "STATE", "ISSUED"});
+    Table t({"ID", "ERASURE", "STATE", "ISSUED", "WITHDRAWN"});
     for (auto& [id, r] : v.state().certificates) {
-      out.push(Json::object(
-          {{"id", id}, {"erasure", r.erasure}, {"state", r.state}, {"issued", utc_text(r.issued)}}));
-      t.add({brief(id), brief(r.erasure), r.state, local_text(r.issued)});
+      out.push(with_renewal(v, r, certificate_json(r)));
+      t.add({brief(id), brief(r.erasure), r.state, local_text(r.issued),
+             r.withdrawn ? local_text(r.withdrawn) + ": " + r.withdraw_reason : "-"});
     }
     c.show(out, t.str());
   });
+
+  setup_certificate_stages(*group, c);
 
   cmd = app.add_subcommand("verify",
                            "check an evidence bundle; needs no vault and no network\n\n  kesu verify "
@@ -89,8 +99,17 @@ void setup_certificate(CLI::App& app, Context& c) {
   cmd->add_flag("--allow-test-grade", o->verify.allow_test_grade,
                 "accept keys of providers without a validation certificate");
   cmd->add_option("--object", o->verify.objects, "a sealed file in your hand: is it covered? repeated");
+  cmd->add_option(
+      "--ledger", o->verify.ledger,
+      "a newer ledger extract (kesu ledger extract), or a later bundle of the same vault: was the "
+      "certificate withdrawn since?");
   cmd->add_option("--language", o->language, "ja for Japanese");
   on_run(cmd, [&c, o] {
+    if (const auto n = verify_notice_at(o->verify.bundle, o->verify.trust_file)) {
+      c.show(to_json(*n), render_notice(*n, o->language == "ja"));
+      c.exit = exit_of(*n);
+      return;
+    }
     VerifyReport r = verify_bundle_at(o->verify, c.env().clock.now());
     c.show(to_json(r), render_report(r, o->language == "ja"));
     c.exit = exit_of(r);

@@ -24,6 +24,10 @@ void setup_dataset(CLI::App& app, Context& c) {
   cmd->add_option("--owner", d->owner);
   cmd->add_option("--contract", d->contract);
   cmd->add_option("--retention", d->retention);
+  cmd->add_option("--service", d->service, "the provider's service that it lies in");
+  cmd->add_option("--contact", d->contact, "whom to ask about it, and how");
+  cmd->add_option("--asset", d->asset, "the number under which your organisation keeps it");
+  cmd->add_option("--destination", d->destination, "what becomes of what is sealed after an erasure");
   cmd->add_option("--location", d->locations, "where it will lie; repeated");
   cmd->add_option("--unreadable-until", d->unreadable_until, "a year, or open-ended (default)");
   cmd->add_option("--algorithm", d->algorithm,
@@ -47,7 +51,8 @@ void setup_dataset(CLI::App& app, Context& c) {
 
   struct Update {
     DatasetChanges changes;
-    std::string reason;
+    std::string reason, keep_as;
+    bool not_kept = false;
   };
   auto u = std::make_shared<Update>();
   cmd = group->add_subcommand("update",
@@ -62,9 +67,18 @@ void setup_dataset(CLI::App& app, Context& c) {
   cmd->add_option("--region", u->changes.region);
   cmd->add_option("--contract", u->changes.contract);
   cmd->add_option("--retention", u->changes.retention);
+  cmd->add_option("--service", u->changes.service);
+  cmd->add_option("--contact", u->changes.contact);
+  cmd->add_option("--asset", u->changes.asset);
+  cmd->add_option("--destination", u->changes.destination);
   cmd->add_option("--location", u->changes.locations, "where it lies; repeated; all of them anew");
+  auto* keep = cmd->add_option("--keep-as", u->keep_as,
+                               "its objects are to be kept in this dataset: no erasure before they are there "
+                               "(kesu reseal)");
+  cmd->add_flag("--not-kept", u->not_kept, "they are not")->excludes(keep);
   cmd->add_option("--reason", u->reason, "why; it stays in the ledger")->required();
   on_run(cmd, [&c, u, name] {
+    if (u->not_kept || !u->keep_as.empty()) u->changes.keep_as = u->keep_as;
     Vault& v = c.open(Access::write);
     const std::string id = v.find_dataset(*name).id;
     update_dataset(v, id, u->changes, u->reason);

@@ -36,10 +36,8 @@ std::string text_of(const DatasetRecord& d, const Json& j) {
   if (!due.flag("due")) return out + "  reseal    not due\n";
   out += "  reseal    DUE, " + grouped(due.num("objects")) + " objects: re-wrapping does not mend it\n";
   for (const Json& r : due.at("reasons").as_array()) out += "    " + r.as_string() + "\n";
-  out +=
-      "  way out   kesu open its files, kesu seal them into a new dataset under another key, then kesu erase "
-      "plan " +
-      d.name + "\n";
+  out += "  way out   kesu reseal " + d.name +
+         " --to a new dataset under another key, then kesu erase plan " + d.name + "\n";
   return out;
 }
 }  // namespace

@@ -81,17 +81,12 @@ void signer_options(CLI::App* cmd, const std::shared_ptr<Options>& o) {
   cmd->add_option("--export", o->export_to, "write the statement to be signed elsewhere, and stop");
 }
 
-void show_export(Context& c, const Options& o, const std::string& name, const std::string& name_space) {
-  c.show(Json::object({{"statement", o.export_to}, {"namespace", name_space}}),
-         "Statement for " + name + ": " + o.export_to + "\nnext   ssh-keygen -Y sign -n " + name_space +
-             " -f KEY " + o.export_to + ", then --signature " + o.export_to + ".sig\n");
-}
-
 // True when the statement was only exported.
 bool exported(Context& c, Vault& v, const Options& o, const std::string& erasure, const std::string& action) {
   if (o.export_to.empty()) return false;
   const std::string name = v.find_operator(o.person).name;
-  show_export(c, o, name, export_statement(v, erasure, action, v.find_operator(o.person), o.export_to));
+  c.show_statement(name, o.export_to,
+                   export_statement(v, erasure, action, v.find_operator(o.person), o.export_to));
   return true;
 }
 
@@ -207,7 +202,8 @@ void setup_erase(CLI::App& app, Context& c) {
       Vault& v = c.open(Access::write);
       const std::string id = v.find_erasure(o->erasure).id;
       const OperatorRecord person = v.find_operator(o->person);
-      if (!o->export_to.empty()) return show_export(c, *o, person.name, write(v, id, person, o->export_to));
+      if (!o->export_to.empty())
+        return c.show_statement(person.name, o->export_to, write(v, id, person, o->export_to));
       act(v, id, person, SignatureSource{o->key, o->signature});
       show_status(c, v, id, "kesu certificate bundle " + brief(id) + " -o DIR");
     });

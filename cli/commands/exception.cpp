@@ -23,13 +23,8 @@ void signer_options(CLI::App* cmd, const std::shared_ptr<Options>& o) {
 
 void finish(Context& c, Vault& v, const Options& o, const ExceptionOrder& order) {
   const OperatorRecord person = v.find_operator(o.person);  // what follows folds the ledger anew
-  if (!o.export_to.empty()) {
-    std::string name_space = export_exception(v, order, person, o.export_to);
-    return c.show(Json::object({{"statement", o.export_to}, {"namespace", name_space}}),
-                  "Statement for " + person.name + ": " + o.export_to + "\nnext   ssh-keygen -Y sign -n " +
-                      name_space + " -f KEY " + o.export_to + ", then the same command with --signature " +
-                      o.export_to + ".sig\n");
-  }
+  if (!o.export_to.empty())
+    return c.show_statement(person.name, o.export_to, export_exception(v, order, person, o.export_to));
   ExceptionRecord e = record_exception(v, order, person, {o.key_file, o.signature});
   v.checkpoint();
   c.show(exception_json(v.state(), e, v.now()), "Exception recorded: " + e.what + " of " + e.detail +

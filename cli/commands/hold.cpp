@@ -51,15 +51,11 @@ void setup_hold(CLI::App& app, Context& c) {
   cmd->add_option("--export", o->export_to, "write the statement to be signed elsewhere, and stop");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::write);
-    const std::string id = find_hold(v.state(), o->id).id;
+    const std::string id = v.find_hold(o->id).id;
     const OperatorRecord person = v.find_operator(o->person);
-    if (!o->export_to.empty()) {
-      const std::string name_space = export_release(v, id, o->draft.reason, person, o->export_to);
-      return c.show(Json::object({{"statement", o->export_to}, {"namespace", name_space}}),
-                    "Statement for " + person.name + ": " + o->export_to + "\nnext   ssh-keygen -Y sign -n " +
-                        name_space + " -f KEY " + o->export_to + ", then --signature " + o->export_to +
-                        ".sig\n");
-    }
+    if (!o->export_to.empty())
+      return c.show_statement(person.name, o->export_to,
+                              export_release(v, id, o->draft.reason, person, o->export_to));
     const ReleaseCount n = release_hold(v, id, o->draft.reason, person, {o->key, o->signature});
     v.checkpoint();
     Json j = hold_json(v.state(), v.state().holds.at(id));

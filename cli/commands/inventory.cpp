@@ -10,6 +10,7 @@
 #include "app/opening.h"
 #include "app/settle.h"
 #include "base/files.h"
+#include "inventory_group.h"
 
 namespace kesu::cli {
 
@@ -290,6 +291,7 @@ void setup_inventory(CLI::App& app, Context& c) {
   setup_prove(*group, c);
   setup_adopt(*group, c);
   setup_remove(*group, c);
+  setup_scan(*group, c);
 
   auto reason = std::make_shared<std::string>();
   cmd = group->add_subcommand("settle",

@@ -1,8 +1,44 @@
 // kesu ledger show, verify, checkpoint
 #include "../context.h"
 #include "app/ledger_ops.h"
+#include "app/witnessing.h"
+#include "base/files.h"
+#include "ledger_group.h"
 
 namespace kesu::cli {
+
+namespace {
+void show_exported(Context& c, Vault& v, const std::string& file, int64_t since) {
+  const ExportedCheckpoint out = export_checkpoint(
+      v, file, since < 0 ? std::nullopt : std::optional<uint64_t>(static_cast<uint64_t>(since)));
+  c.show(Json::object({{"request", absolute_path(file)},
+                       {"size", out.checkpoint.size},
+                       {"since", out.since},
+                       {"vkey", v.state().vault.vkey}}),
+         "Checkpoint of " + grouped(static_cast<int64_t>(out.checkpoint.size)) +
+             " entries, with its proof from " + grouped(static_cast<int64_t>(out.since)) + ", in " + file +
+             "\nnext   give it to the witness: kesu ledger cosign " + file +
+             " --witness DIR -o ANSWER; then kesu ledger checkpoint --attach ANSWER here\n");
+}
+
+void show_attached(Context& c, Vault& v, const std::string& file) {
+  const Attached a = attach_cosignatures(v, file);
+  Json witnesses(Json::Array{});
+  std::string text;
+  for (const Attached::Line& w : a.witnesses) {
+    witnesses.push(Json::object({{"name", w.name}, {"time", utc_text(w.time)}}));
+    text += "  " + w.name + ", " + local_text(w.time) + "\n";
+  }
+  const auto have = static_cast<int64_t>(a.witnesses.size());
+  c.show(Json::object({{"size", a.checkpoint.size},
+                       {"note", a.checkpoint.note},
+                       {"witnesses", witnesses},
+                       {"have", have},
+                       {"need", a.wanted}}),
+         "The checkpoint of " + grouped(static_cast<int64_t>(a.checkpoint.size)) + " entries has " +
+             std::to_string(have) + " of " + std::to_string(a.wanted) + " witness signatures:\n" + text);
+}
+}  // namespace
 
 void setup_ledger(CLI::App& app, Context& c) {
   CLI::App* group = app.add_subcommand("ledger", "the log that everything is derived from");
@@ -10,7 +46,8 @@ void setup_ledger(CLI::App& app, Context& c) {
   struct Options {
     int64_t from = 0, entry = -1;
     bool bodies = false;
-    std::string touching;
+    int64_t since = -1;
+    std::string touching, export_file, attach_file;
   };
   auto o = std::make_shared<Options>();
 
@@ -78,13 +115,28 @@ void setup_ledger(CLI::App& app, Context& c) {
     if (!r.findings.empty()) c.exit = Exit::invalid;
   });
 
-  cmd = group->add_subcommand("checkpoint", "sign the tree head now and print the note");
-  on_run(cmd, [&c] {
+  cmd = group->add_subcommand(
+      "checkpoint",
+      "sign the tree head now and print the note; or ask witnesses to cosign it, and keep what they gave\n\n"
+      "  kesu ledger checkpoint --export request; on the witness's machine: kesu ledger cosign request …\n"
+      "  kesu ledger checkpoint --attach cosignature");
+  cmd->add_option("--export", o->export_file, "a new file: the request for a witness");
+  cmd->add_option("--since", o->since, "the size that the witness saw last (it says which)");
+  cmd->add_option("--attach", o->attach_file, "a witness's answer");
+  on_run(cmd, [&c, o] {
+    if (!o->export_file.empty() && !o->attach_file.empty())
+      throw Error(Code::usage, "--export and --attach are two commands")
+          .next("export, have it cosigned, attach");
+    if (o->since >= 0 && o->export_file.empty()) throw Error(Code::usage, "--since belongs to --export FILE");
     Vault& v = c.open(Access::write);
+    if (!o->attach_file.empty()) return show_attached(c, v, o->attach_file);
+    if (!o->export_file.empty()) return show_exported(c, v, o->export_file, o->since);
     SavedCheckpoint saved = v.checkpoint();
     c.show(Json::object({{"size", saved.size}, {"note", saved.note}, {"vkey", v.state().vault.vkey}}),
            saved.note);
   });
+  setup_witness(group, c);
+  setup_ledger_extract(*group, c);
 }
 
 }  // namespace kesu::cli

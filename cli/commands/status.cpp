@@ -5,6 +5,7 @@
 #include "app/clock_watch.h"
 #include "app/close.h"
 #include "app/doctor.h"
+#include "vault_group.h"
 
 namespace kesu::cli {
 
@@ -163,6 +164,7 @@ void setup_status(CLI::App& app, Context& c) {
                               "\"contract of 2023 has ended\"");
   cmd->add_option("--reason", o->reason, "why; it stays in the ledger's last entry");
   on_run(cmd, [&c, o] { close_command(c, o->reason); });
+  setup_vault_contact(*group, c);
 }
 
 }  // namespace kesu::cli

@@ -7,6 +7,8 @@
 #include "app/certificate_render.h"
 #include "app/certificate_time.h"
 #include "app/settle.h"
+#include "app/signer.h"
+#include "app/withdraw.h"
 #include "base/files.h"
 #include "certificate/issue.h"
 #include "crypto/cms.h"
@@ -36,14 +38,16 @@ class VaultSource final : public LedgerSource {
   }
 
  private:
-  // Readers ask for header and body hash of each entry in order: read ahead in pages.
+  // Readers ask for header and body hash of each entry in order, and for bodies here and there: what is read
+  // ahead grows while they go on in order.
   const StoredEntry& at(uint64_t seq) {
     constexpr uint64_t kPage = 1024;
     if (seq >= size_) throw Error(Code::not_found, "no entry " + std::to_string(seq));
     if (seq < first_ || seq >= first_ + page_.size()) {
+      const uint64_t ahead = seq == first_ + page_.size() ? std::min<uint64_t>(2 * page_.size(), kPage) : 1;
       page_.clear();
       first_ = seq;
-      store_.read(seq, std::min(seq + kPage, size_), [&](const StoredEntry& e) {
+      store_.read(seq, std::min(seq + std::max<uint64_t>(ahead, 1), size_), [&](const StoredEntry& e) {
         page_.push_back(e);
         return true;
       });
@@ -69,10 +73,15 @@ Signer signer_of(Vault& vault, const VersionRecord& v) {
   };
 }
 
-// The self-signed certificate for this key: made once, kept as evidence, named in the ledger.
-Bytes signer_certificate(Vault& vault, const VersionRecord& v) {
+// The certificate for this key: an authority's, where one is installed; else a self-signed one: made once,
+// kept as evidence, named in the ledger.
+SignerChain signer_certificate(Vault& vault, const VersionRecord& v) {
   const VaultRecord& record = vault.state().vault;
-  if (record.signer_version == v.id) return vault.store().blob(record.signer_certificate);
+  if (record.signer_version == v.id) {
+    SignerChain signer = recorded_signer(vault);
+    refuse_ended_signer(signer, vault.now());
+    return signer;
+  }
   SubjectName subject;
   std::string organisation = record.organisation.substr(0, 40);
   while (!is_utf8(organisation)) organisation.pop_back();
@@ -88,7 +97,7 @@ Bytes signer_certificate(Vault& vault, const VersionRecord& v) {
         .nodes = {{.id = id, .is = "attached", .d = kept}},
         .body = Json::object({{"what", "signer-certificate"}, {"detail", v.id}, {"document", kept}})}},
       {record.id, id});
-  return der;
+  return {der, {}};
 }
 
 std::string note_of_size(Vault& vault, uint64_t size) {
@@ -99,34 +108,38 @@ std::string note_of_size(Vault& vault, uint64_t size) {
 }
 
 IssueRequest request_for(Vault& vault, const std::string& erasure, const std::string& certificate,
-                         Millis issued, const Bytes& signer, const std::string& note) {
+                         Millis issued, const SignerChain& signer, const std::string& note) {
   return {.erasure = erasure,
           .certificate = certificate,
           .program = std::string(kProgram),
           .issued = issued,
-          .signer_certificate = signer,
+          .signer_certificate = signer.leaf,
           .vkey = vault.state().vault.vkey,
-          .checkpoint = note};
+          .checkpoint = note,
+          .signer_chain = signer.issuers};
 }
 
 BundleFiles issue(Vault& vault, const std::string& erasure) {
   const VersionRecord key = certificate_key(vault);
-  Bytes signer = signer_certificate(vault, key);
+  const SignerChain signer = signer_certificate(vault, key);
   SavedCheckpoint a = vault.checkpoint();
   VaultSource source(vault.store(), a.size);
   std::string id = vault.env().random.id<CertificateId>().str();
   Millis issued = vault.now();
   BundleFiles files = draft_bundle(source, request_for(vault, erasure, id, issued, signer, a.note));
+  std::future<BundleFiles> drawn = begin_renderings(files);
   const Bytes& document = files.at(std::string(bundle::kCertificate));
-  add_signature(files, build_detached_cades(document, signer, {}, issued, signer_of(vault, key)));
+  add_signature(files,
+                build_detached_cades(document, signer.leaf, signer.issuers, issued, signer_of(vault, key)));
   const Stamped stamped = stamp_signature(vault, files, issued);
-  Json renderings = add_renderings(vault, files);
+  for (std::string_view part : {bundle::kCertificate, bundle::kSignature})
+    vault.store().put_blob(files.at(std::string(part)));
+  Json renderings = add_renderings(vault, std::move(drawn), files);
   Event event = seal_manifest(files);
   event.body.set("renderings", std::move(renderings));
   // That it was asked for is recorded: what is missing is due.
   if (stamped == Stamped::none) event.body.set("time", Json());
-  for (std::string_view part : {bundle::kCertificate, bundle::kSignature, bundle::kManifest})
-    vault.store().put_blob(files.at(std::string(part)));
+  vault.store().put_blob(files.at(std::string(bundle::kManifest)));
   vault.append({event}, {erasure});
   return files;
 }
@@ -146,9 +159,9 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
         .cause(cms.reason);
   auto size = static_cast<uint64_t>(json.at("ledger").num("size"));
   VaultSource source(vault.store(), size);
-  BundleFiles files =
-      draft_bundle(source, request_for(vault, record.erasure, record.id, *parse_utc(json.str("issued")),
-                                       cms.signer->der, note_of_size(vault, size)));
+  BundleFiles files = draft_bundle(
+      source, request_for(vault, record.erasure, record.id, *parse_utc(json.str("issued")),
+                          order_chain(cms.signer->der, cms.certificates), note_of_size(vault, size)));
   files[std::string(bundle::kCertificate)] = document;
   files[std::string(bundle::kSignature)] = signature;
   restore_signature_stamp(vault, record, files);
@@ -161,12 +174,19 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
 }
 }  // namespace
 
+DocumentSigner document_signer(Vault& vault) {
+  const VersionRecord key = certificate_key(vault);
+  SignerChain chain = signer_certificate(vault, key);
+  return {key.id, chain.leaf, chain.issuers, signer_of(vault, key)};
+}
+
 void rehearse_certificate(Vault& vault, const std::string& erasure, const SavedCheckpoint& head) {
   VaultSource source(vault.store(), head.size);
   rehearse_bundle(source, erasure, vault.state().vault.vkey, head.note);
 }
 
-std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& where) {
+std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& where,
+                                     bool withdrawn) {
   std::string id = found.id, path = absolute_path(where);
   vault.rebuild();
   settle(vault);
@@ -177,6 +197,9 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
     throw Error(Code::state_refused,
                 "erasure " + id.substr(0, 12) + " is " + e.stage + ": there is nothing to certify yet")
         .next("kesu erase status " + id.substr(0, 12));
+  if (!e.certificate.empty() && !withdrawn)
+    refuse_withdrawn(vault.state().certificates.at(e.certificate),
+                     "--withdrawn writes its bundle all the same; readers see that it was withdrawn");
   if (e.certificate.empty()) {
     std::string living;
     for (const std::string& ds : e.datasets)
@@ -195,6 +218,7 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   const std::string certificate = vault.state().erasures.at(id).certificate;
   SavedCheckpoint b = stamped_checkpoint(vault, files, vault.state().certificates.at(certificate).seq);
   VaultSource source(vault.store(), b.size);
+  add_revocation_lists(vault, files);
   finish_bundle(files, source, b.note);
   make_directories(dir_name(path));
   write_bundle(path, files);
@@ -232,13 +256,24 @@ BundleFiles open_bundle(const std::string& path) {
   }
 }
 
+// Of a ledger extract, or of a later bundle: what is not there is said by who reads it.
+static BundleFiles read_extract_files(const std::string& path) {
+  BundleFiles all = open_bundle(path), out;
+  for (std::string_view name : {bundle::kHeaders, bundle::kCheckpointB})
+    if (auto it = all.find(std::string(name)); it != all.end()) out.insert(std::move(*it));
+  return out;
+}
+
+TrustAnchors read_trust_file(const std::string& named) {
+  const std::string file = named.empty() ? default_trust_file() : named;
+  if (file.empty()) return {};
+  return parse_trust(to_text(read_file(file, 1 << 20)), [&](const std::string& path) {
+    return read_file(path.starts_with("/") ? path : path_join(dir_name(file), path), 1 << 20);
+  });
+}
+
 VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {
-  TrustAnchors trust;
-  std::string trust_file = request.trust_file.empty() ? default_trust_file() : request.trust_file;
-  if (!trust_file.empty())
-    trust = parse_trust(to_text(read_file(trust_file, 1 << 20)), [&](const std::string& path) {
-      return read_file(path.starts_with("/") ? path : path_join(dir_name(trust_file), path), 1 << 20);
-    });
+  const TrustAnchors trust = read_trust_file(request.trust_file);
   VerifyOptions options{
       .required_profile = request.required_profile, .allow_test_grade = request.allow_test_grade, .now = now};
   std::vector<Fd> open;
@@ -246,6 +281,11 @@ VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {
     open.emplace_back(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!open.back().ok()) throw file_error(errno, "open", path);
     options.objects.push_back({path, file_input(open.back().get())});
+  }
+  BundleFiles extract;
+  if (!request.ledger.empty()) {
+    extract = read_extract_files(request.ledger);
+    options.extract = &extract;
   }
   return verify_bundle(open_bundle(request.bundle), trust, options);
 }

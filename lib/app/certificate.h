@@ -10,9 +10,11 @@ namespace kesu {
 
 // Issues the certificate when the erasure has none yet, then writes its bundle to `path`: a directory, or one
 // zip file where it ends in ".zip". Interrupted, the same command goes on: what was signed is kept and never
-// signed twice. Returns the certificate's identifier. Errors: state_refused (not destroyed yet),
+// signed twice. One that was withdrawn is written only where `withdrawn` says so, and verifies as such.
+// Returns the certificate's identifier. Errors: state_refused (not destroyed yet; withdrawn),
 // already_exists (something is at `path`), provider errors.
-std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const std::string& path);
+std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const std::string& path,
+                                     bool withdrawn = false);
 
 // Before anything is destroyed, at `head`: would the ledger's reader count the request and the approvals, and
 // is every file there that the bundle will carry? Errors: approvals_missing; ledger_damaged, not_found naming
@@ -24,6 +26,17 @@ BundleFiles issued_files(Vault& vault, const CertificateRecord& certificate);
 // The files of a bundle, directory or zip file. What cannot be a bundle at all is bundle_invalid.
 BundleFiles open_bundle(const std::string& path);
 
+// Who signs what this vault issues: its certificate key (`key-….n`), the certificate that names its public
+// half (DER), its issuers', and a signature with it. The vault outlives it. Errors: state_refused, provider
+// errors.
+struct DocumentSigner {
+  std::string version;
+  Bytes certificate;
+  std::vector<Bytes> issuers;
+  Signer sign;
+};
+DocumentSigner document_signer(Vault& vault);
+
 // certificate.json of an issued certificate.
 Json certificate_document(Vault& vault, const CertificateRecord& certificate);
 
@@ -31,11 +44,14 @@ struct VerifyRequest {
   std::string bundle, trust_file, required_profile = "high";
   bool allow_test_grade = false;
   std::vector<std::string> objects;
+  std::string ledger;  // a newer ledger extract, or a later bundle of the same vault; empty: none
 };
 // Needs no vault. Without `trust_file`: $XDG_CONFIG_HOME/kesu/trust or ~/.config/kesu/trust, if there.
 VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now);
 // Lines for a trust file, from what a bundle offers: to be compared with what is known from elsewhere.
 std::string trust_proposal(const std::string& bundle);
+// `named`, or the default one where that is empty; nobody is trusted where there is none.
+TrustAnchors read_trust_file(const std::string& named);
 // The trust file that verify would use by default; empty when there is none. And its text.
 std::string default_trust_file();
 

@@ -1,6 +1,7 @@
 #include "app/certificate_render.h"
 
 #include "app/certificate.h"
+#include "app/withdraw.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "certificate/verify.h"
@@ -33,17 +34,29 @@ std::vector<std::string> write_renderings(const BundleFiles& files, const std::s
 
 }  // namespace
 
-Json add_renderings(Vault& vault, BundleFiles& files) {
-  Json out((Json::Object()));
-  for (std::string_view name : kRenderings) {
-    try {
-      Bytes content = rendered(name, files, report_languages({}));
-      out.set(name, vault.store().put_blob(content));
-      files[std::string(name)] = std::move(content);
-    } catch (const Error& e) {
-      // A certificate waits for no fonts: it can be rendered at any time.
-      if (e.code() != Code::module_absent) throw;
+std::future<BundleFiles> begin_renderings(const BundleFiles& draft) {
+  BundleFiles read;
+  for (std::string_view part : {bundle::kCertificate, bundle::kHeaders, bundle::kBodies})
+    read[std::string(part)] = draft.at(std::string(part));
+  return std::async(std::launch::async, [read = std::move(read)] {
+    BundleFiles out;
+    for (std::string_view name : kRenderings) {
+      try {
+        out[std::string(name)] = rendered(name, read, report_languages({}));
+      } catch (const Error& e) {
+        // A certificate waits for no fonts: it can be rendered at any time.
+        if (e.code() != Code::module_absent) throw;
+      }
     }
+    return out;
+  });
+}
+
+Json add_renderings(Vault& vault, std::future<BundleFiles> drawn, BundleFiles& files) {
+  Json out((Json::Object()));
+  for (auto& [name, content] : drawn.get()) {
+    out.set(name, vault.store().put_blob(content));
+    files[name] = std::move(content);
   }
   return out;
 }
@@ -73,6 +86,10 @@ std::vector<std::string> render_bundle(const std::string& path, const std::strin
                                        const ReportLanguages& languages) {
   BundleFiles files = open_bundle(path);
   VerifyReport report = verify_bundle(files, {}, {.required_profile = "low"});
+  if (report.withdrawn)
+    throw Error(Code::state_refused, "the certificate was withdrawn: it is not rendered")
+        .cause("certificate-withdrawn stands in the ledger of the bundle")
+        .next("kesu verify " + path);
   if (report.verdict == Verdict::invalid)
     throw Error(Code::bundle_invalid, "the bundle is forged, altered or inconsistent: it is not rendered")
         .cause(report.errors.empty() ? "" : report.errors.front().part + ": " + report.errors.front().what)
@@ -82,6 +99,7 @@ std::vector<std::string> render_bundle(const std::string& path, const std::strin
 
 std::vector<std::string> render_certificate(Vault& vault, const CertificateRecord& certificate,
                                             const std::string& directory, const ReportLanguages& languages) {
+  refuse_withdrawn(certificate, "kesu certificate list");
   return write_renderings(issued_files(vault, certificate), directory, languages);
 }
 

@@ -1,5 +1,6 @@
 // Use cases: a certificate as pages for people, in its bundle and beside it. Renderings are never evidence.
 #pragma once
+#include <future>
 #include <string>
 #include <vector>
 
@@ -9,9 +10,13 @@
 
 namespace kesu {
 
-// Into a draft that has certificate.json, kept as evidence blobs. Returns {path: SHA-256 of the blob} for the
-// entry `certificate-issued`. Where Pango or the fonts are not installed, certificate.pdf is left out.
-Json add_renderings(Vault& vault, BundleFiles& files);
+// Draws the renderings of a draft that has certificate.json and its ledger part, beside what the caller does
+// meanwhile: neither signature nor time-stamps stand in them. Where Pango or the fonts are not installed,
+// certificate.pdf is left out.
+std::future<BundleFiles> begin_renderings(const BundleFiles& draft);
+// Adds them to the bundle and keeps them as evidence blobs. Returns {path: SHA-256 of the blob} for the entry
+// `certificate-issued`. Throws what drawing threw.
+Json add_renderings(Vault& vault, std::future<BundleFiles> drawn, BundleFiles& files);
 // The same bytes again, as they were when the certificate was issued: fonts may have changed since. `issued`:
 // the body of that entry.
 void restore_renderings(Vault& vault, const Json& issued, BundleFiles& files);

@@ -1,6 +1,10 @@
 #include "app/certificate_time.h"
+#include "app/rules.h"
+
+#include <algorithm>
 
 #include "app/time_authority.h"
+#include "app/witnessing.h"
 #include "certificate/claims.h"
 #include "certificate/issue.h"
 #include "crypto/cms.h"
@@ -15,7 +19,7 @@ std::string why_of(const Error& e) { return e.message() + (e.cause().empty() ? "
 bool no_stamp(const Error& e) { return e.code() == Code::time_unavailable || e.code() == Code::waiting; }
 
 bool asks_for_stamps(Vault& vault) {
-  const Profile* profile = find_profile(vault.state().vault.profile);
+  const Profile* profile = find_profile(rules_in_force(vault.state(), moment_now(vault)).profile);
   return profile && profile->timestamp;
 }
 
@@ -29,10 +33,37 @@ bool only_stamps_since(Vault& vault, uint64_t from) {
   return only;
 }
 
-std::string note_of(Vault& vault, uint64_t size) {
+// Whether a kept answer is the stamp of these bytes.
+bool is_stamp_of(Vault& vault, const std::string& answer, std::string_view note) {
+  return verify_timestamp(parse_timestamp_answer(vault.store().blob(answer)).token, {.data = as_bytes(note)})
+      .ok;
+}
+
+// The note of that size that the kept answer is the stamp of: a size may have several, with cosignatures and
+// without.
+std::string stamped_note(Vault& vault, uint64_t size, const std::string& answer) {
   for (const SavedCheckpoint& c : vault.store().checkpoints())
-    if (c.size == size) return c.note;
+    if (c.size == size && is_stamp_of(vault, answer, c.note)) return c.note;
   return "";
+}
+
+// The stamp that was kept of this checkpoint, into the bundle.
+bool restore_checkpoint_stamp(Vault& vault, const SavedCheckpoint& b, BundleFiles& files) {
+  bool found = false;
+  vault.store().read(
+      b.size, vault.state().size,
+      [&](const StoredEntry& e) {
+        const Json& body = e.entry.body;
+        if (body.is_null() || body.str_or("what", "") != kCheckpointToken) return true;
+        const std::string answer = body.str("document");
+        found = static_cast<uint64_t>(body.num("size")) == b.size && is_stamp_of(vault, answer, b.note);
+        if (found)
+          add_checkpoint_stamp(files, vault.store().blob(answer),
+                               as_text(vault.store().blob(body.str("authority"))));
+        return !found;
+      },
+      [](const Header& h) { return h.type == "document-attached"; });
+  return found;
 }
 
 // The stamp, and the entry that names it; under a checkpoint at once, so that nothing is left open.
@@ -82,12 +113,14 @@ void restore_signature_stamp(Vault& vault, const CertificateRecord& certificate,
 
 SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t covers) {
   const VaultRecord& v = vault.state().vault;
-  if (v.stamped_size > covers && only_stamps_since(vault, v.stamped_size))
-    if (std::string note = note_of(vault, v.stamped_size); !note.empty()) {
+  std::optional<SavedCheckpoint> cosigned = cosigned_checkpoint(vault, covers);
+  if (cosigned && restore_checkpoint_stamp(vault, *cosigned, files)) return *cosigned;
+  if (!cosigned && v.stamped_size > covers && only_stamps_since(vault, v.stamped_size))
+    if (std::string note = stamped_note(vault, v.stamped_size, v.stamp); !note.empty()) {
       add_checkpoint_stamp(files, vault.store().blob(v.stamp), as_text(vault.store().blob(v.stamp_chain)));
       return {v.stamped_size, note};
     }
-  const SavedCheckpoint b = vault.checkpoint();
+  const SavedCheckpoint b = cosigned ? *cosigned : vault.checkpoint();
   const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
   if (authorities.empty()) return b;
   try {

@@ -16,9 +16,10 @@ Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued);
 // The same from what was kept, into a bundle that is made again.
 void restore_signature_stamp(Vault& vault, const CertificateRecord& certificate, BundleFiles& files);
 
-// Checkpoint B of a bundle whose entry `covers` is certificate-issued. With a stamp in `files` where there is
-// one: that of the newest checkpoint, if nothing but stamps was recorded since, or one fetched now, which is
-// kept and recorded. Where no authority answers: without, and a notice says so.
+// Checkpoint B of a bundle whose entry `covers` is certificate-issued: the one that witnesses cosigned, where
+// there is one (app/witnessing.h). With a stamp in `files` where there is one: that of this checkpoint, or of
+// the newest one, if nothing but stamps was recorded since, or one fetched now, which is kept and recorded.
+// Where no authority answers: without, and a notice says so.
 SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t covers);
 
 }  // namespace kesu

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "app/actor.h"
+#include "app/rules.h"
 
 namespace kesu {
 
@@ -60,7 +61,8 @@ bool is_clock_finding(std::string_view what) { return what == "clock-jumped" || 
 
 WaitingEnd waiting_end(const State& state, const ErasureRecord& erasure) {
   WaitingEnd out{erasure.approved, ""};
-  const Millis length = state.vault.waiting_seconds * 1000;
+  const Millis length =
+      rules_in_force(state, {erasure.requested_seq, erasure.requested}).waiting_seconds * 1000;
   if (!erasure.approved || !length) return out;
   uint64_t newest = 0;
   for (auto& [seq, f] : state.findings) {

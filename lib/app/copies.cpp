@@ -1,4 +1,5 @@
 #include "app/copies.h"
+#include "app/rules.h"
 
 #include <algorithm>
 
@@ -97,9 +98,11 @@ void end_copy(Vault& vault, const std::string& id, const std::string& how, const
               const std::string& document) {
   const OperatorRecord person = found;
   needs(how, "--how", "way of destruction");
-  if (person.state != "enrolled" || !(person.has_role("operator") || person.has_role("approver")))
+  const Moment now = moment_now(vault);
+  const std::string why = role_problem(vault.state(), person, "operator", now, now.time);
+  if (!why.empty() && !role_problem(vault.state(), person, "approver", now, now.time).empty())
     throw Error(Code::not_enrolled, person.name + " is not enrolled as operator or approver")
-        .cause(person.state + ", roles given at genesis")
+        .cause(why)
         .next("the end of a copy is asserted by somebody with one of these roles");
   settle(vault);
   Json body = Json::object({{"how", how}, {"operator", person.id}});

@@ -101,6 +101,10 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
        {"owner", d.owner},
        {"contract", d.contract},
        {"retention", d.retention},
+       {"service", d.service},
+       {"contact", d.contact},
+       {"asset", d.asset},
+       {"destination", d.destination},
        {"locations", locations},
        {"unreadable_until", d.unreadable_until},
        {"content_algorithm", d.algorithm},
@@ -119,8 +123,9 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
 }
 
 bool DatasetChanges::empty() const {
+  if (keep_as) return false;
   return !key && !owner && !data_class && !region && !contract && !retention && !unreadable_until &&
-         locations.empty();
+         !service && !contact && !asset && !destination && locations.empty();
 }
 
 void update_dataset(Vault& vault, const std::string& id, const DatasetChanges& c, const std::string& reason) {
@@ -128,6 +133,9 @@ void update_dataset(Vault& vault, const std::string& id, const DatasetChanges& c
   if (reason.empty()) throw Error(Code::usage, "why? --reason TEXT stays in the ledger with the change");
   settle(vault);
   const std::string key_id = c.key ? vault.find_key(*c.key).id : "";
+  std::string keep_as;
+  if (c.keep_as && !c.keep_as->empty()) keep_as = vault.find_dataset(*c.keep_as).id;
+  if (keep_as == id) throw Error(Code::usage, "a dataset is kept as another one, not as itself");
   std::vector<std::string> streams = {id, vault.state().vault.id};
   if (c.key) streams.push_back(sealing_version(vault.state(), vault.state().keys.at(key_id)));
   vault.decide(streams, [&] {
@@ -150,6 +158,10 @@ void update_dataset(Vault& vault, const std::string& id, const DatasetChanges& c
     change("region", c.region);
     change("contract", c.contract);
     change("retention", c.retention);
+    change("service", c.service);
+    change("contact", c.contact);
+    change("asset", c.asset);
+    change("destination", c.destination);
     if (c.unreadable_until) {
       judge(state, d.settings.str("content_algorithm"), policy::Purpose::payload, *c.unreadable_until,
             vault.now());
@@ -160,6 +172,11 @@ void update_dataset(Vault& vault, const std::string& id, const DatasetChanges& c
       Json locations(Json::Array{});
       for (const std::string& l : c.locations) locations.push(l);
       changes.set("locations", locations);
+    }
+    if (c.keep_as) {
+      if (!keep_as.empty() && state.datasets.at(keep_as).state == "erased")
+        throw Error(Code::state_refused, "dataset " + state.datasets.at(keep_as).name + " is erased");
+      changes.set("keep_as", keep_as);
     }
     // The vault is named so that a request to destroy the key, decided at the same time, decides anew.
     return std::vector<Event>{

@@ -12,6 +12,9 @@ namespace kesu {
 
 struct DatasetDraft {
   std::string name, key, data_class, region, owner, contract, retention;
+  // Of SP 800-88 Rev. 2 §4.6: the service that the data was in, whom to ask about it, the number under which
+  // the organisation keeps it, what becomes of what is sealed after the erasure.
+  std::string service, contact, asset, destination;
   std::vector<std::string> locations;
   std::string unreadable_until = "open-ended";  // or a year
   std::string algorithm = "AES-256-GCM";
@@ -26,7 +29,9 @@ std::string add_dataset(Vault& vault, const DatasetDraft& draft);
 // where they lie (kesu rewrap moves their data keys to the key).
 struct DatasetChanges {
   std::optional<std::string> key, owner, data_class, region, contract, retention, unreadable_until;
+  std::optional<std::string> service, contact, asset, destination;
   std::vector<std::string> locations;  // empty: as they are; else all of them
+  std::optional<std::string> keep_as;  // the dataset that its objects are to live on in; "": none
   bool empty() const;
 };
 // Judged by the policy as in add_dataset. Errors: usage (no change, no reason), those of add_dataset, frozen.

@@ -31,6 +31,7 @@ std::vector<Check> examine(Environment& env, const DoctorOrder& order);
 std::vector<Check> examine_machine(Environment& env, const DoctorOrder& order);
 std::vector<Check> examine_vault(Environment& env, const std::string& directory, bool offline);
 std::vector<Check> examine_time(Vault& vault, bool offline);
+Check examine_tombstones(Vault& vault);
 
 // The files that a provider's URI names: `sources` of PINs and passphrases, `modules`. Percent-decoded.
 struct UriFiles {

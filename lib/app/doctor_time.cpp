@@ -1,8 +1,10 @@
-// kesu doctor, time: do the authorities of kesu.toml answer, do their answers count, and is this clock
-// theirs?
+// kesu doctor, others' words: do the time authorities of kesu.toml answer, do their answers count, is this
+// clock theirs; are there as many witnesses as the profile asks for?
 #include "app/clock_watch.h"
 #include "app/doctor.h"
+#include "app/rules.h"
 #include "app/time_authority.h"
+#include "app/witnessing.h"
 #include "certificate/claims.h"
 
 namespace kesu {
@@ -36,7 +38,7 @@ std::vector<Check> examine_time(Vault& vault, bool offline) {
   std::vector<Check> out;
   try {
     const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
-    const Profile* profile = find_profile(vault.state().vault.profile);
+    const Profile* profile = find_profile(rules_in_force(vault.state(), moment_now(vault)).profile);
     if (authorities.empty() && profile && profile->timestamp)
       out.push_back({"time-authorities", warn,
                      "profile " + profile->name +
@@ -49,6 +51,20 @@ std::vector<Check> examine_time(Vault& vault, bool offline) {
   } catch (const Error& e) {
     out.push_back(
         {"time-authorities", fail, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.next()});
+  }
+  try {
+    const auto named = static_cast<int64_t>(configured_witnesses(vault.directory()).size());
+    const int64_t wanted = witnesses_wanted(vault, static_cast<size_t>(named));
+    const std::string count =
+        std::to_string(named) + (named == 1 ? " witness" : " witnesses") + " in kesu.toml";
+    if (named < wanted)
+      out.push_back({"witnesses", warn,
+                     count + ", and the profile asks for the cosignatures of " + std::to_string(wanted),
+                     "add [[witness]] with the vkey of one (docs/witness.md) to kesu.toml"});
+    else if (named > 0)
+      out.push_back({"witnesses", ok, count, ""});
+  } catch (const Error& e) {
+    out.push_back({"witnesses", fail, e.message(), e.next()});
   }
   return out;
 }

@@ -8,6 +8,7 @@
 #include "app/actor.h"
 #include "app/clock_watch.h"
 #include "app/doctor.h"
+#include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
 
@@ -228,7 +229,8 @@ std::vector<Check> examine_vault(Environment& env, const std::string& directory,
     Vault vault(directory, env, Access::read);
     const State& s = vault.state();
     out.push_back({"vault", ok,
-                   s.vault.organisation + ", " + s.vault.id.substr(0, 12) + ", profile " + s.vault.profile +
+                   s.vault.organisation + ", " + s.vault.id.substr(0, 12) + ", profile " +
+                       rules_in_force(s, moment_now(vault)).profile +
                        (s.vault.closed ? ", closed on " + local_text(s.vault.closed) : ""),
                    ""});
     out.push_back(modes(directory));
@@ -242,6 +244,7 @@ std::vector<Check> examine_vault(Environment& env, const std::string& directory,
     out.push_back(leftovers(directory));
     out.push_back(questions(vault));
     out.push_back(clock_history(vault));
+    out.push_back(examine_tombstones(vault));
     for (auto& [id, p] : s.providers) {
       if (p.state != "open") continue;
       provider_files(vault, p, out);

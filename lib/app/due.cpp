@@ -5,6 +5,8 @@
 
 #include "app/clock_watch.h"
 #include "app/key_states.h"
+#include "app/notices.h"
+#include "app/rules.h"
 
 namespace kesu {
 
@@ -61,8 +63,33 @@ class List {
         why += "; and " + std::to_string(reseal.reasons.size() - 1) + " more reasons";
       add({"reseal", id, d.name, 0, true, "has to be sealed anew: " + why,
            "kesu dataset inspect " + d.name +
-               "; then open, seal into a new dataset under another key, and kesu erase plan " + d.name});
+               "; then kesu reseal it into a new dataset under another key, and kesu erase plan " + d.name});
     }
+  }
+
+  // Enrolments and roles that end, changes that have not taken effect, approvers that are too few.
+  void people() {
+    const Moment now{state_.size, now_};
+    const auto ends = [&](const OperatorRecord& p, const std::string& what, Millis end) {
+      if (!end || end - now_ > kEnrolmentNotice || now_ - end > kFindingShown) return;
+      add({"enrolment", p.id, p.name, end, false, what + (end <= now_ ? " ended " : " ends ") + day(end),
+           "kesu operator renew or grant, or let it end"});
+    };
+    for (auto& [id, p] : state_.operators) {
+      const Terms terms = terms_in_force(state_, p, now);
+      if (!terms.roles.empty()) ends(p, "the enrolment", terms.until);
+      for (auto& [role, end] : terms.roles) ends(p, "the role " + role, end);
+    }
+    for (auto& [seq, c] : state_.changes)
+      if (is_pending(c, now_))
+        add({"rules", state_.vault.id, "entry " + std::to_string(seq), c.effective, false,
+             change_text(c.change) + ", from " + local_text(c.effective) + " on",
+             "nothing; kesu operator revoke of those who signed it ends it"});
+    const int64_t there = approvers_in_force(state_, now), need = rules_in_force(state_, now).quorum;
+    if (there < need)
+      add({"rules", state_.vault.id, "approvers", 0, true,
+           std::to_string(there) + " in force, and an erasure takes " + std::to_string(need),
+           "kesu operator add, grant or renew"});
   }
 
   void rest() {
@@ -247,9 +274,18 @@ class List {
   void erasure(const ErasureRecord& e) {
     const std::string brief = e.id.substr(0, 12);
     Due due{"erasure", e.id, brief, e.requested, false, "", ""};
+    if (e.stage == "cancelled" || e.stage == "rejected") {
+      const NoticeRecord* notice = notice_in_force(state_, e.id);
+      if (!notice) return;
+      due.at = notice->issued;
+      due.overdue = true;
+      due.detail = "is " + e.stage + ", and a notice of it says that its keys are withheld";
+      due.next = "kesu certificate notice " + brief + " -o DIR issues the superseding record";
+      return add(std::move(due));
+    }
     if (e.stage == "requested") {
-      due.detail = "waits for approval " + std::to_string(e.approvals.size() + 1) + " of " +
-                   std::to_string(state_.vault.quorum);
+      due.detail = "waits for approval " + std::to_string(living_approvals(state_, e) + 1) + " of " +
+                   std::to_string(rules_in_force(state_, {e.requested_seq, e.requested}).quorum);
       due.next = "kesu erase approve " + brief;
     } else if (e.stage == "approved" || e.stage == "running") {
       due.detail = e.stage == "running" ? "has begun and is not finished" : "is approved and has not begun";
@@ -287,6 +323,7 @@ std::vector<Due> due_list(const State& state, Millis now) {
   List list(state, now);
   list.keys();
   list.datasets();
+  list.people();
   list.rest();
   return list.take();
 }

@@ -11,13 +11,13 @@ namespace kesu {
 
 // How long before its end a period is named: long enough to plan a rotation; to move data off a key.
 constexpr Millis kOriginatorNotice = 90 * 86'400'000LL, kRecipientNotice = 180 * 86'400'000LL;
-constexpr Millis kExceptionNotice = 30 * 86'400'000LL;
+constexpr Millis kExceptionNotice = 30 * 86'400'000LL, kEnrolmentNotice = 30 * 86'400'000LL;
 // How long a finding stays in the list; after that it is history, in the ledger as before.
 constexpr Millis kFindingShown = 30 * 86'400'000LL;
 
 struct Due {
   // originator-period, recipient-period, no-active-version, pre-activation, wrap-quota, rewrap, reseal, copy,
-  // inspection, erasure, certificate, exception, finding
+  // inspection, erasure, certificate, exception, finding, enrolment, rules
   std::string what;
   std::string node;      // what it is about
   std::string name;      // the same, for people: "loans.1"

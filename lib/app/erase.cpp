@@ -4,6 +4,8 @@
 
 #include "app/clock_watch.h"
 #include "app/holds.h"
+#include "app/reseal.h"
+#include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "crypto/hash.h"
@@ -47,11 +49,15 @@ Statement statement_for(Vault& vault, const Json& plan, const std::string& diges
   return s;
 }
 
-void needs_role(const OperatorRecord& person, const char* role) {
-  if (person.state != "enrolled" || !person.has_role(role))
-    throw Error(Code::not_enrolled, person.name + " is not enrolled as " + role)
-        .cause(person.state + ", roles given at genesis")
-        .next("somebody with that role has to do this");
+bool has_expired(Vault& vault, const ApprovalRecord& a) {
+  return Statement::parse(to_text(vault.store().blob(a.statement))).expires <= vault.now();
+}
+
+// By the people in force when the erasure was requested, or now.
+void needs_role(Vault& vault, const std::string& erasure, const OperatorRecord& person, const char* role) {
+  const Moment now = moment_now(vault);
+  needs_role(vault.state(), person, role, moment_of(vault.state(), erasure, now), now.time,
+             "somebody who had that role when the erasure was requested has to do this");
 }
 
 ErasureRecord& must_be(Vault& vault, const std::string& id, std::initializer_list<const char*> stages,
@@ -69,6 +75,10 @@ std::vector<std::string> streams_of(const Json& plan) {
   for (const Json& d : plan.at("datasets").as_array()) out.push_back(d.str("id"));
   for (const Json& v : plan.at("key_versions").as_array()) out.push_back(v.str("version"));
   return out;
+}
+
+Rules rules_of(Vault& vault, const std::string& erasure) {
+  return rules_in_force(vault.state(), moment_of(vault.state(), erasure, moment_now(vault)));
 }
 
 Json signed_body(const OperatorRecord& person, const std::string& statement, const std::string& signature) {
@@ -90,9 +100,9 @@ void request_erasure(Vault& vault, const std::string& text, const OperatorRecord
   vault.rebuild();  // who may do what is the ledger's to say, not a register's
   settle(vault);
   const OperatorRecord person = vault.find_operator(found_id);
-  needs_role(person, "operator");
   Json old = load_plan(vault, text);
   std::string id = old.str("erasure");
+  needs_role(vault, id, person, "operator");
   if (vault.state().erasures.contains(id))
     throw Error(Code::already_exists, "erasure " + id.substr(0, 12) + " was requested already")
         .next("kesu erase status " + id.substr(0, 12));
@@ -100,6 +110,9 @@ void request_erasure(Vault& vault, const std::string& text, const OperatorRecord
   if (!plan.blockers.empty())
     throw Error(Code::plan_blocked, "the plan is blocked: " + plan.blockers[0].what)
         .next(plan.blockers[0].next);
+  std::vector<std::string> scope;
+  for (const Json& d : plan.document.at("datasets").as_array()) scope.push_back(d.str("id"));
+  demand_kept_opens(vault, scope, id);
   Statement s = statement_for(vault, plan.document, plan.digest(), "request", person);
   std::string armored = obtain_signature(
       s, person, source,
@@ -127,6 +140,7 @@ void request_erasure(Vault& vault, const std::string& text, const OperatorRecord
   std::vector<std::string> streams = streams_of(plan.document);
   streams.push_back(vault_id);
   vault.decide(streams, [&] {
+    needs_role(vault, id, person, "operator");  // anew: somebody may have revoked him meanwhile
     Plan now = recompute_plan(vault, old);
     if (!now.blockers.empty())
       throw Error(Code::plan_blocked, "the plan is blocked: " + now.blockers[0].what)
@@ -141,7 +155,7 @@ ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const Operator
   vault.rebuild();
   settle(vault);
   const OperatorRecord person = vault.find_operator(who_id);
-  needs_role(person, "approver");
+  needs_role(vault, id, person, "approver");
   const ErasureRecord e = must_be(vault, id, {"requested", "approved"}, "approved");
   const OperatorRecord requester = vault.state().operators.at(e.request.operator_id);
   if (requester.id == person.id || requester.fingerprint == person.fingerprint)
@@ -149,6 +163,7 @@ ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const Operator
         .next("another approver has to");
   for (const ApprovalRecord& a : e.approvals) {
     const OperatorRecord& other = vault.state().operators.at(a.operator_id);
+    if (other.id == person.id && has_expired(vault, a)) continue;  // approves anew
     if (other.id == person.id || other.fingerprint == person.fingerprint)
       throw Error(Code::already_exists, person.name + " has approved it already")
           .next("another approver has to, where more are needed");
@@ -160,15 +175,20 @@ ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const Operator
   std::string armored = obtain_signature(
       s, person, source,
       "kesu erase approve " + id.substr(0, 12) + " --as " + person.id.substr(0, 12) + " --export FILE");
-  ApprovalCount count{static_cast<int64_t>(e.approvals.size()) + 1, vault.state().vault.quorum};
+  ErasureRecord others = e;  // what had expired is replaced
+  std::erase_if(others.approvals, [&](const ApprovalRecord& a) { return a.operator_id == person.id; });
+  ApprovalCount count{living_approvals(vault.state(), others) + 1, rules_of(vault, id).quorum};
   Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())),
                           vault.store().put_blob(as_bytes(armored)));
   body.set("role", "approver").set("have", count.have).set("need", count.need);
+  // Who approves is decided on, too: a revocation beside this counts.
+  std::vector<std::string> streams = streams_of(plan.document);
+  streams.push_back(person.id);
   vault.append(
       {{.type = "erasure-approved",
         .nodes = {{.id = id, .is = count.have >= count.need ? "approved" : "requested"}, {.id = person.id}},
         .body = body}},
-      streams_of(plan.document));
+      streams);
   return count;
 }
 
@@ -189,7 +209,7 @@ void reject_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& wh
   vault.rebuild();
   settle(vault);
   const OperatorRecord person = vault.find_operator(who_id);
-  needs_role(person, "approver");
+  needs_role(vault, id, person, "approver");
   const ErasureRecord e = must_be(vault, id, {"requested", "approved"}, "rejected");
   Json plan = load_plan(vault, id);
   Statement s = statement_for(vault, plan, e.plan, "reject", person);
@@ -198,7 +218,7 @@ void reject_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& wh
       "kesu erase reject " + id.substr(0, 12) + " --as " + person.id.substr(0, 12) + " --export FILE");
   Json body = signed_body(person, vault.store().put_blob(as_bytes(s.text())),
                           vault.store().put_blob(as_bytes(armored)));
-  body.set("role", "approver").set("have", 0).set("need", vault.state().vault.quorum);
+  body.set("role", "approver").set("have", 0).set("need", rules_of(vault, id).quorum);
   // A run that begins at the same time, or has begun, is not rejected any more.
   vault.decide(streams_of(plan), [&] {
     must_be(vault, id, {"requested", "approved"}, "rejected");
@@ -255,6 +275,7 @@ Json erasure_status(Vault& vault, const ErasureRecord& e) {
                   : Json();
   };
   const Millis until = waiting_end(vault.state(), e).at;
+  const Rules rules = rules_of(vault, e.id);
   return Json::object(
       {{"id", e.id},
        {"stage", e.stage},
@@ -265,8 +286,8 @@ Json erasure_status(Vault& vault, const ErasureRecord& e) {
        {"requested", utc_text(e.requested)},
        {"approvals",
         Json::object(
-            {{"have", e.approvals.size()}, {"need", vault.state().vault.quorum}, {"by", approvals}})},
-       {"waiting_until", e.approved && vault.state().vault.waiting_seconds ? Json(utc_text(until)) : Json()},
+            {{"have", living_approvals(vault.state(), e)}, {"need", rules.quorum}, {"by", approvals}})},
+       {"waiting_until", e.approved && rules.waiting_seconds ? Json(utc_text(until)) : Json()},
        {"reversible_until", Json()},
        {"verified", act(e.verified)},
        {"validated", act(e.validated)},

@@ -1,5 +1,5 @@
-// The steps of an erasure: request, approve, reject, cancel, run, status. Order and refusals are those of
-// docs/spec/erasure.md.
+// The steps of an erasure: request, approve, reject, cancel, run, verify, validate, status. Order and
+// refusals are those of docs/spec/erasure.md.
 #pragma once
 #include <string>
 #include <vector>

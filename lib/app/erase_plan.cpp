@@ -1,9 +1,11 @@
 #include "app/erase_plan.h"
+#include "app/rules.h"
 
 #include <algorithm>
 
 #include "app/datasets.h"
 #include "app/holds.h"
+#include "app/reseal.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "certificate/claims.h"
@@ -62,6 +64,8 @@ void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const
     else if (d.state != "open" && d.erasure != erasure)
       plan.blockers.push_back(
           {"dataset " + d.name + " is frozen by " + d.erasure, "kesu erase status " + d.erasure});
+    if (const auto problem = keep_problem(vault, id, datasets, erasure))
+      plan.blockers.push_back({problem->what, problem->next});
   }
   for (const std::string& id : kept_datasets(vault, datasets)) {
     const std::string& name = state.datasets.at(id).name;
@@ -160,6 +164,7 @@ Plan make_plan(Vault& vault, const std::vector<std::string>& datasets, const std
   for (const std::string& id : kill.copies)
     copies.push(Json::object({{"id", id}, {"state", vault.graph().find(id)->state}}));
 
+  const Rules rules = rules_in_force(state, moment_of(state, erasure, moment_now(vault)));
   plan.document = Json::object(
       {{"type", "kesu-plan-v1"},
        {"vault", state.vault.id},
@@ -167,11 +172,11 @@ Plan make_plan(Vault& vault, const std::vector<std::string>& datasets, const std
        {"erasure", erasure},
        {"created", utc_text(created)},
        {"ledger", Json::object({{"size", state.size}, {"root", hex(root_at(vault.store(), state.size))}})},
-       {"profile", state.vault.profile},
+       {"profile", rules.profile},
        {"profile_digest", profiles_digest()},
        {"policy_digest", hex(sha256(as_bytes(policy::policy_data())))},
-       {"quorum", state.vault.quorum},
-       {"waiting_seconds", state.vault.waiting_seconds},
+       {"quorum", rules.quorum},
+       {"waiting_seconds", rules.waiting_seconds},
        {"datasets", dataset_rows(vault, datasets, plan)},
        {"key_versions", versions},
        {"providers", providers},

@@ -13,6 +13,8 @@
 #include "app/erase.h"
 #include "app/holds.h"
 #include "app/inspection.h"
+#include "app/reseal.h"
+#include "app/rules.h"
 #include "app/settle.h"
 #include "app/work_lock.h"
 #include "base/files.h"
@@ -74,35 +76,53 @@ void check_permission(Run& run) {
   if (e.finished)
     throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " has run already")
         .next("kesu certificate bundle " + e.id.substr(0, 12) + " -o DIR");
+  const Moment asked = moment_of(run.vault.state(), e.id, moment_now(run.vault));
+  const int64_t quorum = rules_in_force(run.vault.state(), asked).quorum;
   if (e.stage == "requested")
     throw Error(Code::approvals_missing, "erasure " + e.id.substr(0, 12) + " has " +
-                                             std::to_string(e.approvals.size()) + " of " +
-                                             std::to_string(run.vault.state().vault.quorum) + " approvals")
+                                             std::to_string(living_approvals(run.vault.state(), e)) + " of " +
+                                             std::to_string(quorum) + " approvals")
         .next("kesu erase approve " + e.id.substr(0, 12) + " --as PERSON");
   if (e.stage != "approved" && e.stage != "running")
     throw Error(Code::state_refused, "erasure " + e.id.substr(0, 12) + " is " + e.stage)
         .next("plan anew: kesu erase plan …");
   refuse_held_erasure(run.vault.state(), e, run.plan, run.begun());
   if (run.begun()) return;  // what is begun is finished
-  if (static_cast<int64_t>(e.approvals.size()) < run.vault.state().vault.quorum)
+  if (static_cast<int64_t>(e.approvals.size()) < quorum)
     throw Error(Code::ledger_damaged,
                 "erasure " + e.id.substr(0, 12) + " is " + e.stage + " without its approvals")
         .next("kesu ledger verify");
+  const std::string asker = e.request.operator_id;
+  if (run.vault.state().operators.at(asker).state != "enrolled")
+    throw Error(Code::approvals_missing, run.vault.state().operators.at(asker).name +
+                                             ", who requested it, was revoked; the request died with that")
+        .next("kesu erase cancel " + e.id.substr(0, 12) + "; then plan and request anew");
+  int64_t have = 0;
+  std::string dead;
+  const auto passed_over = [&](const std::string& why) { dead += (dead.empty() ? "" : "; ") + why; };
   for (const ApprovalRecord& a : e.approvals) {
     Statement s = Statement::parse(to_text(run.vault.store().blob(a.statement)));
     const OperatorRecord& person = run.vault.state().operators.at(a.operator_id);
-    if (s.expires <= run.vault.now())
-      throw Error(Code::approvals_missing, person.name + "'s approval expired " + local_text(s.expires))
-          .next("plan and approve anew");
-    if (person.state != "enrolled")
-      throw Error(Code::approvals_missing,
-                  person.name + " is no longer enrolled; the approval died with that")
-          .next("plan and approve anew");
+    if (s.expires <= run.vault.now()) {
+      passed_over(person.name + "'s approval expired " + local_text(s.expires));
+      continue;
+    }
+    if (person.state != "enrolled") {
+      passed_over(person.name + " was revoked; the approval died with that");
+      continue;
+    }
     std::string armored = to_text(run.vault.store().blob(a.signature));
     if (std::string why = signature_problem(s.text(), armored, s.signature_namespace(), person.public_key);
         !why.empty())
       throw Error(Code::signature_bad, person.name + "'s approval does not verify").cause(why);
+    ++have;
   }
+  if (have < quorum)
+    throw Error(Code::approvals_missing, "erasure " + e.id.substr(0, 12) + " has " + std::to_string(have) +
+                                             " of " + std::to_string(quorum) + " approvals that still count")
+        .cause(dead)
+        .next("kesu erase approve " + e.id.substr(0, 12) +
+              " --as another approver, or plan and approve anew");
   check_waiting(run);
 }
 
@@ -171,6 +191,11 @@ void check_kept(Run& run) {
     throw Error(Code::plan_changed, "the same keys now also reach dataset " +
                                         run.vault.state().datasets.at(id).name + ", which would be kept")
         .next("plan anew, with that dataset or after it has a key of its own");
+  if (run.begun()) return;
+  const std::vector<std::string> scope = run.record().datasets;
+  for (const std::string& id : scope)
+    if (const auto problem = keep_problem(run.vault, id, scope, run.id))
+      throw Error(Code::plan_blocked, problem->what).next(problem->next);
 }
 
 // The inspection before: everything that is to die is there and works, and so does the control key.
@@ -323,6 +348,7 @@ RunResult run_erasure(Vault& vault, const std::string& text,
     recompute_plan(vault, run.plan);
     check_processes(run);
     refuse_behind_ledger(vault);
+    demand_kept_opens(vault, run.record().datasets, run.id);
     start(run);
     check_processes(run);  // from erasure-started on, no process can get at the keys any more
   }

@@ -5,6 +5,7 @@
 #include "app/clock_watch.h"
 #include "app/erase.h"
 #include "app/inspection.h"
+#include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "crypto/hash.h"
@@ -36,10 +37,10 @@ void refuse_same(const OperatorRecord& person, const OperatorRecord& other, cons
 void check(const Later& l) {
   const ErasureRecord& e = l.record();
   const std::string role = role_for(l.action);
-  if (l.person.state != "enrolled" || !l.person.has_role(role))
-    throw Error(Code::not_enrolled, l.person.name + " is not enrolled as " + role)
-        .cause(l.person.state + ", roles given at genesis")
-        .next("somebody with that role has to do this");
+  const Moment now = moment_now(l.vault);
+  needs_role(l.vault.state(), l.vault.state().operators.at(l.person.id), role,
+             moment_of(l.vault.state(), l.id, now), now.time,
+             "somebody who had that role when the erasure was requested has to do this");
   const bool verifies = l.action == "verify";
   if (e.stage != (verifies ? "destroyed" : "verified"))
     throw Error(Code::state_refused, "erasure " + l.brief() + " is " + e.stage + ": it cannot be " +

@@ -1,6 +1,7 @@
 #include "app/exceptions.h"
 
 #include "app/datasets.h"
+#include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "crypto/hash.h"
@@ -88,11 +89,9 @@ void refuse_order(Vault& vault, const ExceptionOrder& order) {
   }
 }
 
-void needs_approver(const OperatorRecord& person) {
-  if (person.state == "enrolled" && person.has_role("approver")) return;
-  throw Error(Code::not_enrolled, person.name + " is not enrolled as approver")
-      .cause(person.state + ", roles given at genesis")
-      .next("an approver has to sign an exception");
+void needs_approver(Vault& vault, const OperatorRecord& person) {
+  const Moment now = moment_now(vault);
+  needs_role(vault.state(), person, "approver", now, now.time, "an approver has to sign an exception");
 }
 
 // When the newest exception of this kind was recorded: a statement issued before has served.
@@ -169,7 +168,7 @@ ExceptionOrder algorithm_order(Vault& vault, const std::string& algorithm, const
 
 std::string export_exception(Vault& vault, const ExceptionOrder& order, const OperatorRecord& person,
                              const std::string& file) {
-  needs_approver(person);
+  needs_approver(vault, person);
   write_file_durable(file, as_bytes(statement_for(vault, order, person).text()), 0644);
   return std::string(kExceptionNamespace);
 }
@@ -180,7 +179,7 @@ ExceptionRecord record_exception(Vault& vault, const ExceptionOrder& order, cons
   vault.rebuild();  // who may do what is the ledger's to say, not a register's
   settle(vault);
   const OperatorRecord person = vault.find_operator(found_id);
-  needs_approver(person);
+  needs_approver(vault, person);
   refuse_order(vault, order);
   ExceptionStatement s = statement_for(vault, order, person);
   std::string armored = obtain_signature(s.text(), std::string(kExceptionNamespace), person, source,
@@ -201,6 +200,7 @@ ExceptionRecord record_exception(Vault& vault, const ExceptionOrder& order, cons
   }
   AppendResult at = vault.decide(streams, [&] {
     refuse_order(vault, order);
+    needs_approver(vault, vault.state().operators.at(person.id));
     if (newest_of(vault.state(), order) >= s.issued)
       throw Error(Code::conflict, "another exception of this kind was recorded meanwhile")
           .next("run the same command again: there is a new statement to sign");

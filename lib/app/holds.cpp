@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/key_states.h"
+#include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "crypto/hash.h"
@@ -89,12 +90,10 @@ std::vector<std::string> nodes_of(Vault& vault, const Subject& subject) {
   return out;
 }
 
-void needs_enrolled(const OperatorRecord& person, const char* role) {
-  if (person.state == "enrolled" && (*role == '\0' || person.has_role(role))) return;
-  throw Error(Code::not_enrolled,
-              person.name + " is not enrolled" + (*role ? std::string(" as ") + role : ""))
-      .cause(person.state + ", roles given at genesis")
-      .next(*role ? "an approver has to sign the release" : "somebody who is enrolled places the hold");
+void needs_enrolled(Vault& vault, const OperatorRecord& person, const char* role) {
+  const Moment now = moment_now(vault);
+  needs_role(vault.state(), person, role, now, now.time,
+             *role ? "an approver has to sign the release" : "somebody who is enrolled places the hold");
 }
 
 void needs_text(const std::string& value, const char* option, const char* why) {
@@ -151,8 +150,9 @@ struct Consent {
 std::vector<Consent> consents(Vault& vault, const HoldRecord& hold, const std::string& reason) {
   std::vector<Consent> out;
   std::set<std::string> keys;
+  const Moment now = moment_now(vault);
   for (auto& [id, person] : vault.state().operators) {
-    if (person.state != "enrolled" || !person.has_role("approver")) continue;
+    if (!role_problem(vault.state(), person, "approver", now, now.time).empty()) continue;
     const auto file = read_file_if_there(consent_path(vault, hold.id, id), 1 << 18);
     if (!file) continue;
     try {
@@ -192,7 +192,7 @@ std::vector<std::string> place_hold(Vault& vault, const HoldDraft& draft, const 
   vault.rebuild();  // who may do what is the ledger's to say, not a register's
   settle(vault);    // what is gone already is known to be
   const OperatorRecord person = vault.find_operator(found_id);
-  needs_enrolled(person, "");
+  needs_enrolled(vault, person, "");
   const Subject subject = find_subject(vault, draft.subject);
   const std::string vault_id = vault.state().vault.id;
   const Json body =
@@ -223,7 +223,7 @@ std::vector<std::string> place_hold(Vault& vault, const HoldDraft& draft, const 
 std::string export_release(Vault& vault, const std::string& hold, const std::string& reason,
                            const OperatorRecord& person, const std::string& file) {
   needs_text(reason, "--reason", "why?");
-  needs_enrolled(person, "approver");
+  needs_enrolled(vault, person, "approver");
   write_file_durable(file, as_bytes(statement_for(vault, in_force(vault, hold), reason, person).text()),
                      0644);
   return std::string(kHoldNamespace);
@@ -236,7 +236,7 @@ ReleaseCount release_hold(Vault& vault, const std::string& id, const std::string
   vault.rebuild();
   settle(vault);
   const OperatorRecord person = vault.find_operator(found_id);
-  needs_enrolled(person, "approver");
+  needs_enrolled(vault, person, "approver");
   const HoldStatement s = statement_for(vault, in_force(vault, id), reason, person);
   const std::string armored = obtain_signature(s.text(), std::string(kHoldNamespace), person, source,
                                                "the same command with --export FILE");
@@ -247,7 +247,7 @@ ReleaseCount release_hold(Vault& vault, const std::string& id, const std::string
   const std::string vault_id = vault.state().vault.id;
   vault.decide({id, vault_id}, [&] {
     const HoldRecord& hold = in_force(vault, id);
-    count = {0, vault.state().vault.quorum, false};
+    count = {0, rules_in_force(vault.state(), moment_now(vault)).quorum, false};
     Json approvals(Json::Array{});
     for (const Consent& c : consents(vault, hold, reason)) {
       ++count.have;
@@ -264,24 +264,6 @@ ReleaseCount release_hold(Vault& vault, const std::string& id, const std::string
              {{"reason", reason}, {"operator", person.id}, {"approvals", std::move(approvals)}})}};
   });
   return count;
-}
-
-const HoldRecord& find_hold(const State& state, const std::string& text) {
-  std::vector<const HoldRecord*> hits;
-  std::string all;
-  for (auto& [id, hold] : state.holds) {
-    if (id == text) return hold;
-    if (!text.starts_with("hld-") || text.size() < 8 || !id.starts_with(text)) continue;
-    hits.push_back(&hold);
-    all += (all.empty() ? "" : ", ") + id;
-  }
-  if (hits.empty())
-    throw Error(Code::not_found, "no hold is called " + text).next("kesu hold list shows those there are");
-  if (hits.size() > 1)
-    throw Error(Code::identifier_ambiguous, text + " could be " + std::to_string(hits.size()) + " holds")
-        .cause(all)
-        .next("type more of its digits");
-  return *hits[0];
 }
 
 Json hold_json(const State& state, const HoldRecord& h) {

@@ -31,7 +31,6 @@ struct ReleaseCount {
 ReleaseCount release_hold(Vault& vault, const std::string& hold, const std::string& reason,
                           const OperatorRecord& person, const SignatureSource& source);
 
-const HoldRecord& find_hold(const State& state, const std::string& text);
 // {"id","subject","name","case","reason","state","placed","placed_by","released","release_reason"}
 Json hold_json(const State& state, const HoldRecord& hold);
 

@@ -6,6 +6,7 @@
 #include "app/containers.h"
 #include "app/keys.h"
 #include "app/people.h"
+#include "app/rules_change.h"
 #include "app/settle.h"
 #include "base/files.h"
 #include "certificate/claims.h"
@@ -33,6 +34,10 @@ SignedGenesis read_genesis(const InitRequest& request) {
   SignedGenesis out;
   out.text = to_text(read_file(request.genesis_file, 1 << 20));
   out.genesis = Genesis::parse(out.text);
+  if (out.genesis.waiting_seconds > kMaxWaitingSeconds)
+    throw Error(Code::bad_input, "the genesis statement asks for a waiting period of more than 13 days")
+        .cause("an approval serves for 14 days: nothing approved could ever run")
+        .next("\"waiting_seconds\": " + std::to_string(kMaxWaitingSeconds) + " or less; then sign it anew");
   std::vector<std::string> files = request.signature_files;
   if (files.empty()) {
     std::string dir = dir_name(request.genesis_file), base = base_name(request.genesis_file);
@@ -99,9 +104,9 @@ Genesis draft_genesis(const std::string& organisation, const std::string& origin
   Genesis g{random.id<VaultId>(), organisation, origin, profile, quorum, 0, {}};
   for (const OfficerDraft& d : officers) {
     std::string line = to_text(read_file(d.key_file, 65536));
-    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
-    SshPublicKey::parse_line(line);
-    GenesisOfficer o{d.name, d.title, line, {}};
+    while (!line.empty() && (line.back() == '\n' || line.back() == '\r' || line.back() == ' '))
+      line.pop_back();
+    GenesisOfficer o{d.name, d.title, SshPublicKey::parse_line(line).line(), {}};
     for (size_t at = 0; at <= d.roles.size();) {
       size_t comma = std::min(d.roles.find(',', at), d.roles.size());
       o.roles.push_back(d.roles.substr(at, comma - at));

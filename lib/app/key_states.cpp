@@ -5,6 +5,7 @@
 #include "app/actor.h"
 #include "app/datasets.h"
 #include "app/settle.h"
+#include "app/tombstones.h"
 
 namespace kesu {
 
@@ -104,7 +105,7 @@ std::string how_to_end_suspension(const State& state, const VersionRecord& v) {
 void refuse_to_protect(Vault& vault, const VersionRecord& v) {
   auto state = parse_key_state(v.state);
   UsagePhase phase = phase_of(vault, v);
-  if (state && may_protect(*state, phase)) return;
+  if (state && may_protect(*state, phase)) return refuse_buried(vault, v);
   if (state && may_protect(*state))
     throw Error(Code::period_over, "the period in which key version " + version_name(vault.state(), v) +
                                        " protects new data ended at " + local_text(v.protect_until()))
@@ -118,7 +119,10 @@ void refuse_to_protect(Vault& vault, const VersionRecord& v) {
 void refuse_to_process(Vault& vault, const VersionRecord& v, ProcessFor why) {
   auto state = parse_key_state(v.state);
   UsagePhase phase = phase_of(vault, v);
-  if (state && may_process(*state, phase, why)) return;
+  if (state && may_process(*state, phase, why)) {
+    if (why != ProcessFor::erasing) refuse_buried(vault, v);  // what came back may be destroyed again
+    return;
+  }
   if (state && may_process(*state, UsagePhase::originating, why))
     throw Error(Code::period_over, "the period in which key version " + version_name(vault.state(), v) +
                                        " opens what it protected ended at " + local_text(v.process_until()))

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "crypto/hash.h"
+#include "crypto/random.h"
 
 namespace kesu {
 
@@ -13,6 +14,41 @@ KnownObjects::Key first_half(const Digest32& digest) {
   std::copy_n(digest.begin(), out.size(), out.begin());
   return out;
 }
+// Rows on disk: of a place its object, of a name the identifier.
+constexpr uint8_t kPlace = 'p', kName = 'n';
+
+Bytes row_key(uint8_t kind, const KnownObjects::Key& tag) {
+  Bytes out{kind};
+  out.insert(out.end(), tag.begin(), tag.end());
+  return out;
+}
+
+ObjectId id_from(ByteView row) {
+  std::array<uint8_t, 16> id;
+  std::copy_n(row.begin(), id.size(), id.begin());
+  return ObjectId(id);
+}
+
+Bytes row_of(const KnownObjects::Object& o) {
+  Bytes out(o.object.bytes().begin(), o.object.bytes().end());
+  out.insert(out.end(), o.name.begin(), o.name.end());
+  out.insert(out.end(), o.facts.begin(), o.facts.end());
+  for (int shift = 0; shift < 64; shift += 8) out.push_back(static_cast<uint8_t>(o.bytes >> shift));
+  out.push_back(o.adopted);
+  return out;
+}
+
+KnownObjects::Object object_from(ByteView row, const KnownObjects::Key& place) {
+  KnownObjects::Object o;
+  o.object = id_from(row);
+  std::copy_n(&row[16], o.name.size(), o.name.begin());
+  std::copy_n(&row[32], o.facts.size(), o.facts.begin());
+  for (int i = 0; i < 8; ++i) o.bytes |= static_cast<uint64_t>(row[48 + static_cast<size_t>(i)]) << 8 * i;
+  o.adopted = row[56] != 0;
+  o.place = place;
+  return o;
+}
+
 size_t hash_of(const KnownObjects::Key& key) {
   size_t out;
   std::memcpy(&out, key.data(), sizeof out);
@@ -22,33 +58,52 @@ size_t hash_of(const KnownObjects::Key& key) {
 
 KnownObjects::Key KnownObjects::key_of(std::string_view text) { return first_half(sha256(as_bytes(text))); }
 
+KnownObjects::KnownObjects(size_t in_memory) : in_memory_(in_memory) { system_random().fill(key_); }
+
+KnownObjects::Key KnownObjects::tag_of(std::string_view text) const {
+  return first_half(sha256({key_, as_bytes(text)}));
+}
+
 KnownObjects::Key KnownObjects::facts_of(uint64_t bytes, const FileTime& mtime, const FileTime& ctime,
-                                         uint64_t inode) {
+                                         uint64_t inode) const {
   uint64_t facts[6] = {bytes, static_cast<uint64_t>(mtime.seconds), static_cast<uint64_t>(mtime.nanos)};
   if (inode) {
     facts[3] = inode;
     facts[4] = static_cast<uint64_t>(ctime.seconds);
     facts[5] = static_cast<uint64_t>(ctime.nanos);
   }
-  return first_half(sha256(ByteView(reinterpret_cast<const uint8_t*>(facts), sizeof facts)));
+  return first_half(sha256({key_, ByteView(reinterpret_cast<const uint8_t*>(facts), sizeof facts)}));
 }
 
 void KnownObjects::add(const SegmentObject& o) {
-  all_.push_back({o.object, o.bytes, o.inode == 0, key_of(o.name), key_of(o.place),
-                  facts_of(o.bytes, o.mtime, o.ctime, o.inode)});
-  const auto number = static_cast<uint32_t>(all_.size());
-  by_place_.put(all_, number);
-  by_name_.put(all_, number);
   if (o.supersedes) superseded_.push_back(*o.supersedes);
+  const Object object{o.object,       o.bytes,         o.inode == 0,
+                      tag_of(o.name), tag_of(o.place), facts_of(o.bytes, o.mtime, o.ctime, o.inode)};
+  if (all_.size() < in_memory_) {
+    all_.push_back(object);
+    const auto number = static_cast<uint32_t>(all_.size());
+    by_place_.put(all_, number);
+    by_name_.put(all_, number);
+    return;
+  }
+  if (!others_) others_ = std::make_unique<Scratch>();
+  others_->put(row_key(kPlace, object.place), row_of(object));
+  others_->put(row_key(kName, object.name), object.object.bytes());
 }
 
-const KnownObjects::Object* KnownObjects::at_place(std::string_view place) const {
-  const uint32_t number = by_place_.find(all_, key_of(place));
-  return number ? &all_[number - 1] : nullptr;
+std::optional<KnownObjects::Object> KnownObjects::at_place(std::string_view place) const {
+  const Key tag = tag_of(place);
+  if (others_)
+    if (const auto row = others_->find(row_key(kPlace, tag))) return object_from(*row, tag);
+  const uint32_t number = by_place_.find(all_, tag);
+  return number ? std::optional(all_[number - 1]) : std::nullopt;
 }
 
 std::optional<ObjectId> KnownObjects::named(std::string_view name) const {
-  const uint32_t number = by_name_.find(all_, key_of(name));
+  const Key tag = tag_of(name);
+  if (others_)
+    if (const auto row = others_->find(row_key(kName, tag))) return id_from(*row);
+  const uint32_t number = by_name_.find(all_, tag);
   return number ? std::optional(all_[number - 1].object) : std::nullopt;
 }
 

@@ -1,13 +1,15 @@
-// What a dataset's inventory says, as far as sealing has to compare with it, in little memory: some 90 bytes
-// an object, whatever its name's length.
+// What a dataset's inventory says, as far as sealing has to compare with it, in little memory: that of the
+// first objects in some 90 bytes each, whatever their names' length, that of all others on disk.
 #pragma once
 #include <array>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "inventory/segment.h"
+#include "store/scratch.h"
 
 namespace kesu {
 
@@ -17,9 +19,16 @@ class KnownObjects {
   // say of a new file that it is known.
   using Key = std::array<uint8_t, 16>;
   static Key key_of(std::string_view text);
+
+  // So many objects are kept in memory.
+  static constexpr size_t kInMemory = 32'768;
+  explicit KnownObjects(size_t in_memory = kInMemory);
+
+  // As key_of, under a key of this object: what lies on disk says nothing of names and files.
+  Key tag_of(std::string_view text) const;
   // Of what tells a changed file from an unchanged one. Without an inode (an object adopted after an
   // interruption) bytes and mtime alone.
-  static Key facts_of(uint64_t bytes, const FileTime& mtime, const FileTime& ctime, uint64_t inode);
+  Key facts_of(uint64_t bytes, const FileTime& mtime, const FileTime& ctime, uint64_t inode) const;
 
   struct Object {
     ObjectId object;
@@ -29,9 +38,10 @@ class KnownObjects {
   };
 
   // In inventory order: a later one at the same place, or of the same name, takes its place.
+  // Errors: those of Scratch.
   void add(const SegmentObject& object);
-  const Object* at_place(std::string_view place) const;        // what was sealed there last; nullptr: nothing
-  std::optional<ObjectId> named(std::string_view name) const;  // the newest of that name
+  std::optional<Object> at_place(std::string_view place) const;  // what was sealed there last
+  std::optional<ObjectId> named(std::string_view name) const;    // the newest of that name
   // Those that others were sealed instead of.
   const std::vector<ObjectId>& superseded() const { return superseded_; }
 
@@ -50,9 +60,12 @@ class KnownObjects {
     size_t used_ = 0;
   };
 
+  Digest32 key_;
+  size_t in_memory_;
   std::deque<Object> all_;
   Index by_place_{&Object::place}, by_name_{&Object::name};
   std::vector<ObjectId> superseded_;
+  std::unique_ptr<Scratch> others_;  // newer than all in memory
 };
 
 }  // namespace kesu

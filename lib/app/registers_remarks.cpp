@@ -55,6 +55,27 @@ void read(const Json& j, FindingRecord& f) {
   f = {j.str("node"), j.str("what"), j.str("detail"), j.num("time")};
 }
 
+Json row(const ContactRecord& c) {
+  return Json::object({{"node", c.node}, {"contact", c.contact}, {"place", c.place}, {"time", c.time}});
+}
+void read(const Json& j, ContactRecord& c) {
+  c = {j.str("node"), j.str("contact"), j.str("place"), j.num("time")};
+}
+
+Json row(const NoticeRecord& n) {
+  return Json::object({{"id", n.id},
+                       {"erasure", n.erasure},
+                       {"type", n.type},
+                       {"document", n.document},
+                       {"signature", n.signature},
+                       {"notice", n.notice},
+                       {"issued", n.issued}});
+}
+void read(const Json& j, NoticeRecord& n) {
+  n = {j.str("id"),        j.str("erasure"), j.str("type"),  j.str("document"),
+       j.str("signature"), j.str("notice"),  j.num("issued")};
+}
+
 Json row(const ExceptionRecord& e) {
   return Json::object({{"what", e.what},
                        {"subject", e.subject},

@@ -42,8 +42,8 @@ std::string place_of(const SealTarget& t, const SealSource& s, const ObjectId& o
   if (t.out == "-") return "";
   if (t.opaque) return path_join(t.out, hex(object.bytes()) + ".kesu");
   return path_join(
-      t.out,
-      (s.manifest ? path_join(s.file.name, kManifestName) + hex(object.bytes()) : s.file.name) + ".kesu");
+      t.out, (s.is_manifest() ? path_join(s.file.name, kManifestName) + hex(object.bytes()) : s.file.name) +
+                 ".kesu");
 }
 
 Error sealed_over(const std::string& place) {
@@ -187,8 +187,8 @@ SealedFile seal_to_stdout(SealRequest request, int source_fd, bool from_here, co
 }
 }  // namespace
 
-SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object, const VersionRef& version,
-                            Crew& crew) {
+SealRequest FileSealer::request_of(const SealSource& s, const ObjectId& object,
+                                   const VersionRef& version) const {
   SealRequest request{.vault = target_.vault,
                       .dataset = target_.dataset,
                       .object = object,
@@ -200,6 +200,65 @@ SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object,
                       .bytes_done = &progress_.bytes};
   request.metadata.kind = s.kind;
   request.metadata.name = s.file.name;
+  return request;
+}
+
+At FileSealer::place_for(const SealSource& s, const std::string& place, SealedPart& part) {
+  std::string leaf;
+  const int directory = directory_of(place, leaf);
+  part.over = object_under(directory, leaf, place, target_);
+  if (part.over && !target_.replace) throw sealed_over(place);
+  // And only what the inventory has there.
+  if (part.over && part.over != s.over) throw sealed_meanwhile(place);
+  return {directory, dir_name(place)};
+}
+
+void FileSealer::describe(const SealSource& s, const std::string& place, SealedFile&& sealed,
+                          SealedPart& out) {
+  out.part = sealed.part;
+  SegmentObject& o = out.object;
+  o.object = sealed.object.header.object;
+  o.leaf = sealed.object.leaf;
+  o.name = s.file.name;
+  o.place = place;
+  o.bytes = sealed.object.plain_bytes;
+  o.mode = sealed.source.mode;
+  o.mtime = sealed.source.mtime;
+  o.ctime = sealed.source.ctime;
+  o.inode = s.file.inode;
+  o.salt = random_.bytes(16);
+  out.sealed_bytes = static_cast<int64_t>(sealed.object.sealed_bytes);
+  out.total_seconds = sealed.object.total_seconds;
+  out.binding_seconds = sealed.object.hash_seconds;
+}
+
+SealedPart FileSealer::seal(const SealSource& s, const Metadata& metadata, const Source& bytes,
+                            const ObjectId& object, const VersionRef& version, Crew& crew) {
+  SealRequest request = request_of(s, object, version);
+  request.metadata = metadata;
+  const std::string place = place_of(target_, s, object);
+  SealedPart out;
+  const At at = place_for(s, place, out);
+  SealedFile sealed = seal_source_to(
+      request, bytes, at,
+      [&](const Secret& key, ByteView aad) { return lanes_.wrap_later(lane_, version, key, aad, s.path); },
+      random_, &crew);
+  sealed.source.ctime = s.file.ctime;
+  describe(s, place, std::move(sealed), out);
+  return out;
+}
+
+Fd FileSealer::open_part(const SealedPart& part) {
+  std::string leaf;
+  const int directory = directory_of(part.object.place, leaf);
+  Fd fd(::openat(directory, part.part.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.ok()) throw file_error(errno, "open", "the part of " + part.object.place);
+  return fd;
+}
+
+SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object, const VersionRef& version,
+                            Crew& crew) {
+  SealRequest request = request_of(s, object, version);
   SealedPart out;
   SealedFile sealed;
   const std::string place = place_of(target_, s, object);
@@ -213,13 +272,7 @@ SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object,
     const WrapKey wrap = [&](const Secret& key, ByteView aad) {
       return lanes_.wrap_later(lane_, version, key, aad, s.path);
     };
-    std::string leaf;
-    const int directory = directory_of(place, leaf);
-    out.over = object_under(directory, leaf, place, target_);
-    if (out.over && !target_.replace) throw sealed_over(place);
-    // And only what the inventory has there.
-    if (out.over && out.over != s.over) throw sealed_meanwhile(place);
-    const At at{directory, dir_name(place)};
+    const At at = place_for(s, place, out);
     if (s.manifest) {
       request.metadata.mode = 0600;
       request.metadata.size = s.manifest->bytes();
@@ -233,22 +286,8 @@ SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object,
     } else {
       sealed = seal_file_to(request, fd, at, wrap, random_, crew);
     }
-    out.part = sealed.part;
   }
-  SegmentObject& o = out.object;
-  o.object = object;
-  o.leaf = sealed.object.leaf;
-  o.name = s.file.name;
-  o.place = place;
-  o.bytes = sealed.object.plain_bytes;
-  o.mode = sealed.source.mode;
-  o.mtime = sealed.source.mtime;
-  o.ctime = sealed.source.ctime;
-  o.inode = s.file.inode;
-  o.salt = random_.bytes(16);
-  out.sealed_bytes = static_cast<int64_t>(sealed.object.sealed_bytes);
-  out.total_seconds = sealed.object.total_seconds;
-  out.binding_seconds = sealed.object.hash_seconds;
+  describe(s, place, std::move(sealed), out);
   return out;
 }
 

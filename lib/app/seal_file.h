@@ -1,5 +1,6 @@
 // One file of a batch, from its source to its final name, in whatever thread. For sealing itself.
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -28,14 +29,18 @@ struct SealTarget {
   bool opaque = false;   // files are named by their objects
 };
 
-// A source: a regular file, standard input, or a tree manifest.
+struct ResealedObject;  // app/seal_origin.h
+
+// A source: a regular file, standard input, a tree manifest, or an object of another dataset.
 struct SealSource {
   std::string path;  // for messages
   TreeFile file;     // standard input and manifests: name and, where known, size alone
   std::string kind = "file";
   const TreeManifest* manifest = nullptr;
-  std::string top;               // the named source that it was found in
-  std::optional<ObjectId> over;  // what the inventory has at its place: nothing else is sealed over
+  std::string top;                       // the named source that it was found in
+  std::optional<ObjectId> over;          // what the inventory has at its place: nothing else is sealed over
+  std::shared_ptr<ResealedObject> from;  // an object of another dataset; `kind` is known when it is opened
+  bool is_manifest() const { return kind == "manifest"; }
 };
 
 // A file found in `top` (an absolute path).
@@ -79,6 +84,11 @@ class FileSealer {
   // already_exists; policy_refused (a link in the way).
   SealedPart seal(const SealSource& source, int fd, const ObjectId& object, const VersionRef& version,
                   Crew& crew);
+  // The same of what a Source gives, under the metadata that it had.
+  SealedPart seal(const SealSource& source, const Metadata& metadata, const Source& bytes,
+                  const ObjectId& object, const VersionRef& version, Crew& crew);
+  // A part that was sealed, to be read again.
+  Fd open_part(const SealedPart& part);
   // Gives it its final name; not durable yet. Errors: already_exists, io_failed: then it is discarded.
   void publish(const SealedPart& part);
   void discard(const SealedPart& part) noexcept;
@@ -88,6 +98,10 @@ class FileSealer {
 
  private:
   int directory_of(const std::string& place, std::string& leaf);
+  SealRequest request_of(const SealSource& source, const ObjectId& object, const VersionRef& version) const;
+  // Where the part goes; what stands there, if anything, is to be sealed over.
+  At place_for(const SealSource& source, const std::string& place, SealedPart& part);
+  void describe(const SealSource& source, const std::string& place, SealedFile&& sealed, SealedPart& part);
   const SealTarget& target_;
   Lanes& lanes_;
   unsigned lane_;

@@ -60,19 +60,19 @@ DatasetRecord& Sealer::dataset() { return vault_.state().datasets.at(dataset_); 
 
 std::string Sealer::known_place(const SealSource& s) const {
   ObjectId object;
-  if (target_.opaque || s.manifest) {
+  if (target_.opaque || s.is_manifest()) {
     const auto named = known_.named(s.file.name);
     if (!named) return "";
     object = *named;
   }
   std::string place = place_of(target_, s, object);
-  const KnownObjects::Object* there = place.empty() ? nullptr : known_.at_place(place);
-  return there && there->name == KnownObjects::key_of(s.file.name) ? place : "";
+  const auto there = place.empty() ? std::nullopt : known_.at_place(place);
+  return there && there->name == known_.tag_of(s.file.name) ? place : "";
 }
 
 // Whether the object that the inventory has at `place` stands there, by its header and length.
 bool Sealer::in_place(const std::string& place) const {
-  const KnownObjects::Object& o = *known_.at_place(place);
+  const KnownObjects::Object o = *known_.at_place(place);
   uint64_t size = 0;
   const auto header = header_at(place, size);
   return header && header->vault == target_.vault && header->dataset == target_.dataset &&
@@ -82,9 +82,8 @@ bool Sealer::in_place(const std::string& place) const {
 bool Sealer::unchanged(const SealSource& s) {
   const std::string place = known_place(s);
   if (place.empty() || !in_place(place)) return false;
-  const KnownObjects::Object& o = *known_.at_place(place);
-  if (o.facts !=
-      KnownObjects::facts_of(s.file.size, s.file.mtime, s.file.ctime, o.adopted ? 0 : s.file.inode))
+  const KnownObjects::Object o = *known_.at_place(place);
+  if (o.facts != known_.facts_of(s.file.size, s.file.mtime, s.file.ctime, o.adopted ? 0 : s.file.inode))
     return false;
   if (!o.adopted) return true;
   drain();  // lanes are asked
@@ -115,8 +114,16 @@ void Sealer::add(SealSource source) {
     return;
   }
   if (!target_.opaque && target_.out != "-")
-    if (const KnownObjects::Object* older = known_.at_place(place_of(target_, source, ObjectId())))
+    if (const auto older = known_.at_place(place_of(target_, source, ObjectId())))
       source.over = older->object;
+  batch_bytes_ += source.file.size;
+  batch_.push_back(
+      {std::move(source), vault_.env().random.id<ObjectId>(), std::nullopt, false, std::nullopt});
+  if (batch_.size() == kMaxBatch || batch_bytes_ >= kBatchBytes) begin();
+}
+
+void Sealer::take(SealSource source) {
+  check_interrupted();
   batch_bytes_ += source.file.size;
   batch_.push_back(
       {std::move(source), vault_.env().random.id<ObjectId>(), std::nullopt, false, std::nullopt});
@@ -207,7 +214,7 @@ std::optional<TreeManifest> Sealer::with_older(const TreeManifest& now, const st
 bool Sealer::same_manifest(const SealSource& s) {
   const std::string place = known_place(s);
   if (place.empty() || !exists(place)) return false;
-  const KnownObjects::Object& o = *known_.at_place(place);
+  const KnownObjects::Object o = *known_.at_place(place);
   if (o.bytes != s.file.size || !in_place(place)) return false;
   drain();  // lanes are asked
   record_opening({o.object}, "compare with its source");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "app/seal_file.h"
+#include "app/seal_origin.h"
 #include "app/sealing.h"
 
 namespace kesu {
@@ -25,6 +26,10 @@ class Sealer {
   ~Sealer();
 
   void open_with(OpenSource open) { open_ = std::move(open); }
+  // What is added from here on comes out of `origin` (borrowed), which outlives the work.
+  void take_from(SealOrigin& origin) { origin_ = &origin; }
+  // Takes an object of the origin.
+  void take(SealSource source);
   // Takes a file: passed over where it is known and unchanged, else sealed with its batch. Errors end the
   // whole: what the batch had sealed by then is recorded first.
   void add(SealSource source);
@@ -80,6 +85,8 @@ class Sealer {
   [[noreturn]] void finish_and_throw(const std::exception_ptr& ends);
   void intend(const BatchId& batch, std::vector<Item>& items);
   void seal_items(std::vector<Item>& items, const VersionRef& version);
+  void check_parts(const std::vector<Item*>& large, std::vector<std::vector<Item*>>& by_lane);
+  void check_part(Item& item, unsigned worker, Crew& crew);
   void seal_item(Item& item, const VersionRef& version, unsigned worker, Crew& crew,
                  std::vector<std::vector<Item*>>& by_lane);
   void finish();
@@ -91,6 +98,7 @@ class Sealer {
   SealResult& result_;
   Progress& progress_;
   OpenSource open_;
+  SealOrigin* origin_ = nullptr;
   KeyHolder holder_;
   Crew crew_;
   std::unique_ptr<Lanes> lanes_;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -163,19 +164,26 @@ void Sealer::intend(const BatchId& batch, std::vector<Item>& items) {
     if (left < items.size()) items.erase(items.begin() + static_cast<ptrdiff_t>(left), items.end());
     Json objects(Json::Array{});
     for (const Item& i : items) objects.push(hex(i.object.bytes()));
+    Json body = intended_body(target_.out, workers_.front()->place(), objects, version, key_id);
+    if (origin_) {
+      std::vector<const SealSource*> sources;
+      for (const Item& i : items) sources.push_back(&i.source);
+      origin_->intended(sources, body);
+    }
     return std::vector<Event>{
         {.type = "seal-intended",
          .nodes =
              {{.id = batch.str(), .is = "intended", .of = dataset_, .n = static_cast<int64_t>(items.size())}},
          .edges = {{version, batch.str()}},
-         .body = intended_body(target_.out, workers_.front()->place(), objects, version, key_id)}};
+         .body = std::move(body)}};
   });
 }
 
 // Whole parts first; then, when the wraps of all of them are proven, final names.
 void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
   std::vector<Item*> small, large;
-  for (Item& i : items) (i.source.file.inode && i.source.file.size < kLarge ? small : large).push_back(&i);
+  for (Item& i : items)
+    ((i.source.file.inode || i.source.from) && i.source.file.size < kLarge ? small : large).push_back(&i);
   std::vector<std::vector<Item*>> by_lane(crew_.size());
   for (auto& lane : by_lane) lane.reserve(items.size());  // what has its part is listed, whatever comes
   std::exception_ptr ends;
@@ -208,6 +216,17 @@ void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
       by_lane[lane][i]->part.reset();
     }
   }
+  if (origin_) {
+    try {
+      if (!ends) check_parts(large, by_lane);
+    } catch (...) {
+      note();
+    }
+    if (ends)  // which of them were looked at is not told apart
+      for (unsigned lane = 0; lane < by_lane.size(); ++lane)
+        for (Item* i : by_lane[lane])
+          if (i->part) workers_[lane]->discard(*std::exchange(i->part, std::nullopt));
+  }
   crew_.run([&](unsigned worker) {
     for (Item* i : by_lane[worker]) {
       if (!i->part) continue;
@@ -224,13 +243,46 @@ void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
   if (ends) std::rethrow_exception(ends);
 }
 
+// What comes from another dataset counts when its new object was opened to its end.
+void Sealer::check_parts(const std::vector<Item*>& large, std::vector<std::vector<Item*>>& by_lane) {
+  const std::set<const Item*> shared(large.begin(), large.end());
+  crew_.run([&](unsigned worker) {
+    Crew alone(1);
+    for (Item* i : by_lane[worker]) {
+      if (!i->part || shared.contains(i)) continue;
+      if (crew_.stopped()) throw Error(Code::interrupted, "checking what was sealed was interrupted");
+      check_part(*i, worker, alone);
+    }
+  });
+  for (Item* i : large)
+    if (i->part) check_part(*i, 0, crew_);
+}
+
+void Sealer::check_part(Item& item, unsigned worker, Crew& crew) {
+  try {
+    const Fd fd = workers_[worker]->open_part(*item.part);
+    origin_->check(item.source, worker, crew, file_input(fd.get()));
+  } catch (const Error& e) {
+    if (ends_all(e)) throw;
+    item.failure = e;
+    workers_[worker]->discard(*std::exchange(item.part, std::nullopt));
+  }
+}
+
 void Sealer::seal_item(Item& item, const VersionRef& version, unsigned worker, Crew& crew,
                        std::vector<std::vector<Item*>>& by_lane) {
   try {
-    const Fd fd = item.source.manifest ? Fd() : open_(item.source, worker);
-    item.part = workers_[worker]->seal(item.source, fd.get(), item.object, version, crew);
+    if (item.source.from) {
+      origin_->read(item.source, worker, crew, [&](const Metadata& metadata, const Source& bytes) {
+        item.part = workers_[worker]->seal(item.source, metadata, bytes, item.object, version, crew);
+      });
+    } else {
+      const Fd fd = item.source.manifest ? Fd() : open_(item.source, worker);
+      item.part = workers_[worker]->seal(item.source, fd.get(), item.object, version, crew);
+    }
     by_lane[worker].push_back(&item);
   } catch (const Error& e) {
+    if (item.part) workers_[worker]->discard(*std::exchange(item.part, std::nullopt));
     if (ends_all(e)) throw;
     item.failure = e;
   }
@@ -260,9 +312,12 @@ void Sealer::record(Running& batch) {
     SegmentObject& o = i.part->object;
     // Under hidden names, the object of that name: its file goes when this is recorded. A manifest is written
     // over none, and the newest counts.
-    const std::string before = i.source.manifest ? "" : target_.opaque ? known_place(i.source) : o.place;
-    if (const KnownObjects::Object* older = before.empty() ? nullptr : known_.at_place(before))
+    const std::string before = i.source.is_manifest() || i.source.from ? ""
+                               : target_.opaque                        ? known_place(i.source)
+                                                                       : o.place;
+    if (const auto older = before.empty() ? std::nullopt : known_.at_place(before))
       o.supersedes = older->object;
+    if (i.source.from) o.supersedes = i.source.over;  // one that is lost, of the same origin
     bytes += static_cast<int64_t>(o.bytes);
     done.push_back(o);
     result_.sealed_bytes += i.part->sealed_bytes;
@@ -279,14 +334,23 @@ void Sealer::record(Running& batch) {
   }
   const SegmentHeader header{vault_.id(), target_.dataset, batch.batch, *DatasetKeyId::parse(batch.key_id)};
   Event event = seal_done(vault_, header, done, *batch.key, bytes, batch.version.str(), dataset(), false);
-  vault_.append({std::move(event)}, {batch.batch.str()});
+  std::vector<Event> events;
+  events.push_back(std::move(event));
+  if (origin_) {
+    std::vector<SealOrigin::Sealed> sealed;
+    for (const Item& i : items)
+      if (i.done) sealed.push_back({i.source.from.get(), &i.part->object});
+    for (Event& e : origin_->sealed(batch.batch, sealed)) events.push_back(std::move(e));
+  }
+  vault_.append(std::move(events), {batch.batch.str()});
   for (const Item& i : items)
-    if (i.done && !i.source.manifest) result_.bytes += static_cast<int64_t>(i.part->object.bytes);
+    if (i.done && !i.source.is_manifest()) result_.bytes += static_cast<int64_t>(i.part->object.bytes);
   ++result_.batches;
   for (const Item& i : items) {
     if (!i.done) continue;
-    ++(i.source.manifest ? result_.manifests : result_.sealed);
-    const std::string before = target_.opaque && !i.source.manifest ? known_place(i.source) : "";
+    ++(i.source.is_manifest() ? result_.manifests : result_.sealed);
+    const std::string before =
+        target_.opaque && !i.source.is_manifest() && !i.source.from ? known_place(i.source) : "";
     known_.add(i.part->object);
     // Its older object lies under another name, and would be restored beside it.
     if (!before.empty() && before != i.part->object.place) remove_file(before);

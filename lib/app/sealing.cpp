@@ -13,6 +13,7 @@
 #include "app/actor.h"
 #include "app/inventory_check.h"
 #include "app/place_id.h"
+#include "app/rules.h"
 #include "app/seal_remove.h"
 #include "app/sealer.h"
 #include "app/settle.h"
@@ -218,7 +219,7 @@ SealTarget target_of(Vault& vault, const DatasetRecord& dataset, const SealOrder
   t.bind_payload = dataset.settings.flag("bind_payload");
   t.out = order.out == "-" ? "-" : real_path(order.out);
   t.replace = order.replace;
-  t.opaque = order.opaque.value_or(vault.state().vault.profile == "high");
+  t.opaque = order.opaque.value_or(rules_in_force(vault.state(), moment_now(vault)).profile == "high");
   return t;
 }
 

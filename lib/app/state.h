@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/batches.h"
+#include "app/rules_record.h"
 #include "base/ids.h"
 #include "keys/state.h"
 #include "provider/provider.h"
@@ -138,6 +139,18 @@ struct HoldRecord {
   std::string case_number, reason, placed_by, release_reason;
   Millis placed = 0, released = 0;  // released: 0, in force
 };
+// How an organisation (the vault) or a person is reached, and where each acts; empty texts: not recorded.
+struct ContactRecord {
+  std::string node, contact, place;
+  Millis time = 0;
+};
+// A document about an erasure that has no certificate (docs/spec/certificate.md, "Notices").
+struct NoticeRecord {
+  std::string id, erasure, type;  // type of the entry: notice-issued, notice-superseded, failure-reported
+  std::string document, signature;
+  std::string notice;  // of a superseding record: the notice that it takes back
+  Millis issued = 0;
+};
 struct ErasureRecord {
   std::string id, stage, plan, reason;
   std::vector<std::string> datasets, versions;
@@ -148,6 +161,7 @@ struct ErasureRecord {
   Json inspected;                      // body of erasure-inspected
   std::string certificate;
   Millis requested = 0, approved = 0, finished = 0;
+  uint64_t requested_seq = 0;  // its entry: people and rules are those in force then (app/rules.h)
 };
 struct CertificateRecord {
   std::string id, erasure, state, document, signature, manifest;
@@ -155,6 +169,8 @@ struct CertificateRecord {
   Millis issued = 0;
   bool stamp_asked = false;        // a time authority was configured when it was issued
   std::string stamp, stamp_chain;  // blobs of the answer over its signature, and of the chains; empty: none
+  Millis withdrawn = 0;            // 0: it is not
+  std::string withdraw_reason;
 };
 
 class State {
@@ -173,6 +189,9 @@ class State {
   std::map<std::string, HoldRecord> holds;
   std::map<std::string, FindingRecord> findings;      // by number of the entry
   std::map<std::string, ExceptionRecord> exceptions;  // likewise
+  std::map<uint64_t, ChangeRecord> changes;           // of people and rules, by number of the entry
+  std::map<std::string, ContactRecord> contacts;      // by node: the vault or an operator
+  std::map<std::string, NoticeRecord> notices;
 
   // (state, entry) → state. Entries come in order. The second takes what it keeps out of the entry's body.
   void evolve(const StoredEntry& entry) { evolve(entry.entry.header, entry.entry.body, nullptr); }
@@ -225,6 +244,7 @@ class State {
   void evolve_rewrap(const Header& h, const Json& body);
   DatasetRecord* dataset_of(const Header& h, const std::string& batch);
   void evolve_erasure(const Header& h, const Json& body);
+  void evolve_rules(const Header& h, const Json& body);
   bool tracks_ = false;
   std::set<std::pair<std::string, std::string>> changed_;
 };

@@ -7,7 +7,12 @@
 #include "app/holds.h"
 #include "app/key_states.h"
 #include "app/keys.h"
+#include "app/renewal.h"
+#include "app/rules.h"
 #include "app/settle.h"
+#include "app/signer.h"
+#include "app/tombstones.h"
+#include "app/witnessing.h"
 
 namespace kesu {
 
@@ -39,8 +44,9 @@ Json erasures_json(const State& s) {
     if (e.stage == "rejected" || e.stage == "cancelled" || (e.finished && !e.certificate.empty())) continue;
     std::string brief = id.substr(0, 12), next;
     if (e.stage == "requested")
-      next = "waits for approval " + std::to_string(e.approvals.size() + 1) + " of " +
-             std::to_string(s.vault.quorum) + ": kesu erase approve " + brief;
+      next = "waits for approval " + std::to_string(living_approvals(s, e) + 1) + " of " +
+             std::to_string(rules_in_force(s, {e.requested_seq, e.requested}).quorum) +
+             ": kesu erase approve " + brief;
     if (e.stage == "approved" || e.stage == "running") next = "kesu erase run " + brief;
     if (e.finished) next = "kesu certificate bundle " + brief + " -o DIR";
     out.push(Json::object({{"id", id}, {"stage", e.stage}, {"next", next}}));
@@ -119,7 +125,13 @@ StatusReport vault_status(Vault& vault, bool check) {
   for (auto& [id, hold] : s.holds)
     if (!hold.released) holds.push(hold_json(s, hold));
   out.due = due_list(s, vault.now());
+  add_witness_due(vault, out.due);
+  add_signer_due(vault, out.due);
+  add_renewal_due(vault, out.due);
   if (!s.vault.closed) clock_now(vault, out.due);
+  if (check) finish_tombstones(vault);  // it asks the providers anyway
+  for (Due& d : tombstones_due(vault))
+    out.due.insert(d.overdue ? out.due.begin() : out.due.end(), std::move(d));
   for (const Due& d : out.due) {
     due.push(d.to_json());
     (d.overdue ? out.overdue : out.waits) = true;
@@ -128,7 +140,7 @@ StatusReport vault_status(Vault& vault, bool check) {
   for (const SavedCheckpoint& c : vault.store().checkpoints()) covered = std::max(covered, c.size);
   out.document = Json::object({{"vault", s.vault.id},
                                {"organisation", s.vault.organisation},
-                               {"profile", s.vault.profile},
+                               {"profile", rules_in_force(s, moment_now(vault)).profile},
                                {"directory", vault.directory()},
                                {"closed", s.vault.closed ? Json(utc_text(s.vault.closed)) : Json()},
                                {"ledger", Json::object({{"entries", s.size}, {"checkpoint", covered}})},

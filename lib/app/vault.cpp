@@ -8,6 +8,7 @@
 #include "app/answers.h"
 #include "app/containers.h"
 #include "app/holds.h"
+#include "app/tombstones.h"
 #include "base/files.h"
 #include "base/trace.h"
 #include "crypto/note.h"
@@ -75,6 +76,7 @@ Vault::Vault(std::string directory, Environment& env, Access access)
       for (auto&& [name, table] : *providers)
         if (auto uri = table.is_table() ? (*table.as_table())["uri"].value<std::string>() : std::nullopt)
           uri_overrides_[std::string(name.str())] = *uri;
+    tombstones_ = tombstone_directory(directory_, config["vault"]["tombstones"].value<std::string>());
   } catch (const toml::parse_error& e) {
     throw Error(Code::bad_input, config_path + " is not TOML").cause(std::string(e.description()));
   }
@@ -179,6 +181,11 @@ const Graph& Vault::graph() {
   return *graph_;
 }
 
+const std::set<std::string>& Vault::revived() {
+  if (!revived_) revived_ = revived_versions(*this);
+  return *revived_;
+}
+
 Millis Vault::now() { return std::max(env_.clock.now(), state_.time); }
 
 void Vault::refuse_closed() {
@@ -206,6 +213,7 @@ AppendResult Vault::append(std::vector<Event> events, const std::vector<std::str
     refuse_closed();
     refuse_answered(state_, events);
     refuse_held(*this, events);
+    if (i == 0) bury(*this, events);
     StreamVersions all = expected;
     all.emplace_back(state_.vault.id, of_vault);
     try {
@@ -399,8 +407,11 @@ ErasureRecord& Vault::find_erasure(const std::string& t) {
   return find_in(state_.erasures, "era-", t, "erasure");
 }
 OperatorRecord& Vault::find_operator(const std::string& t) {
+  for (auto& [id, person] : state_.operators)  // of several of one name at most one is not revoked
+    if (person.name == t && person.state != "revoked") return person;
   return find_in(state_.operators, "opr-", t, "operator");
 }
+HoldRecord& Vault::find_hold(const std::string& t) { return find_in(state_.holds, "hld-", t, "hold"); }
 CertificateRecord& Vault::find_certificate(const std::string& t) {
   return find_in(state_.certificates, "cer-", t, "certificate");
 }

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,12 @@ class Vault {
   // Folded from all headers on first use, kept up to date.
   const Graph& graph();
 
+  // Where tombstones of destroyed versions are kept, by kesu.toml; empty: nowhere (app/tombstones.h).
+  const std::string& tombstones() const { return tombstones_; }
+  // Versions that a tombstone says were destroyed, of which this ledger does not know it: an old copy of the
+  // vault. Looked for on first use.
+  const std::set<std::string>& revived();
+
   // Opened on first use, and shown to be the same token that the ledger knows (token_changed otherwise).
   // A token that counts wrong PINs locks after a few: once a login or a probe at a provider ended with
   // pin_wrong, pin_locked or pin_count_low, this and probe() throw that again, and nothing is tried there.
@@ -94,6 +101,7 @@ class Vault {
   ErasureRecord& find_erasure(const std::string& text);
   OperatorRecord& find_operator(const std::string& text);
   CertificateRecord& find_certificate(const std::string& text);
+  HoldRecord& find_hold(const std::string& text);
 
  private:
   void load();
@@ -114,6 +122,8 @@ class Vault {
   std::map<std::string, std::unique_ptr<Provider>> open_;
   std::map<std::string, std::string> uri_overrides_;
   std::map<std::string, Error> refused_;  // by provider: how its login ended
+  std::string tombstones_;
+  std::optional<std::set<std::string>> revived_;
 };
 
 // The nearest directory with a kesu.toml, from `from` upwards. Throws vault_absent.

@@ -74,6 +74,7 @@ constexpr Row kRows[] = {
     {Code::not_covered, "not-covered", Exit::incomplete},
     {Code::network_unavailable, "network-unavailable", Exit::unavailable},
     {Code::time_unavailable, "time-unavailable", Exit::unavailable},
+    {Code::version_buried, "version-buried", Exit::refused},
     {Code::partial, "partial", Exit::partial},
 };
 const Row& row(Code code) {

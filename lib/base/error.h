@@ -88,6 +88,7 @@ enum class Code {
   not_covered,  // a file that no inventory lists
   network_unavailable,
   time_unavailable,  // no time-stamp authority gave an answer that counts
+  version_buried,    // a tombstone says that this version was destroyed; the ledger here does not know
   partial,
 };
 

@@ -26,6 +26,7 @@ constexpr std::string_view kCheckpointA = "ledger/checkpoint-a";
 constexpr std::string_view kCheckpointB = "ledger/checkpoint-b";
 constexpr std::string_view kConsistency = "ledger/consistency";
 constexpr std::string_view kSigner = "trust/signer.pem";
+constexpr std::string_view kRevocation = "trust/signer.crl";  // after MANIFEST, too
 constexpr std::string_view kLedgerKey = "trust/ledger.vkey";
 // Time-stamps and what authorities' chains they bring. What is over checkpoint B came after MANIFEST.
 constexpr std::string_view kSignatureStamp = "time/certificate.json.p7s.tsr";

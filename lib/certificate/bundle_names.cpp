@@ -17,6 +17,32 @@ bool is_genesis_signature(std::string_view name) {
          OperatorId::parse(name.substr(8, name.size() - 12));
 }
 
+// change.<seq>.json or change.<seq>.<opr>.sig
+bool is_change(std::string_view name) {
+  if (!name.starts_with("change.")) return false;
+  name.remove_prefix(7);
+  const size_t dot = name.find('.');
+  if (dot == 0 || dot > 15 || (dot > 1 && name[0] == '0') || name.find_first_not_of("0123456789") != dot)
+    return false;
+  name.remove_prefix(dot + 1);
+  if (name == "json") return true;
+  return name.ends_with(".sig") && OperatorId::parse(name.substr(0, name.size() - 4));
+}
+
+// release.<seq>.<opr>.json or release.<seq>.<opr>.json.sig
+bool is_release(std::string_view name) {
+  if (!name.starts_with("release.")) return false;
+  name.remove_prefix(8);
+  if (name.ends_with(".sig")) name.remove_suffix(4);
+  if (!name.ends_with(".json")) return false;
+  name.remove_suffix(5);
+  const size_t dot = name.find('.');
+  if (dot == std::string_view::npos || dot == 0 || dot > 15 || (dot > 1 && name[0] == '0') ||
+      name.find_first_not_of("0123456789") != dot)
+    return false;
+  return OperatorId::parse(name.substr(dot + 1)).has_value();
+}
+
 // <action>.<opr>.json or <action>.<opr>.json.sig
 bool is_statement(std::string_view name) {
   if (name.ends_with(".sig")) name.remove_suffix(4);
@@ -31,38 +57,27 @@ bool is_statement(std::string_view name) {
 
 bool in_manifest(std::string_view path) {
   return path != bundle::kManifest && path != bundle::kCheckpointStamp &&
-         path != bundle::kCheckpointStampChain && !path.starts_with("ledger/");
+         path != bundle::kCheckpointStampChain && path != bundle::kRevocation &&
+         !path.starts_with("ledger/") && !path.starts_with("approvals/release.");
 }
 
 }  // namespace
 
 std::string bundle_name_problem(std::string_view path) {
   using namespace bundle;
-  for (std::string_view known : {kCertificate,
-                                 kSignature,
-                                 kPlan,
-                                 kGenesis,
-                                 kAllowedSigners,
-                                 kHeaders,
-                                 kBodies,
-                                 kCheckpointA,
-                                 kCheckpointB,
-                                 kConsistency,
-                                 kSigner,
-                                 kLedgerKey,
-                                 kManifest,
-                                 kReadme,
-                                 kPdf,
-                                 kHtml,
-                                 kSignatureStamp,
-                                 kCheckpointStamp,
-                                 kCheckpointStampChain,
-                                 kStampChain})
+  for (std::string_view known :
+       {kCertificate, kSignature,  kPlan,           kGenesis,         kAllowedSigners,
+        kHeaders,     kBodies,     kCheckpointA,    kCheckpointB,     kConsistency,
+        kSigner,      kRevocation, kLedgerKey,      kManifest,        kReadme,
+        kPdf,         kHtml,       kSignatureStamp, kCheckpointStamp, kCheckpointStampChain,
+        kStampChain})
     if (path == known) return {};
   size_t slash = path.find('/');
   std::string_view folder = path.substr(0, slash);
   std::string_view name = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
-  if (folder == "approvals" && (is_genesis_signature(name) || is_statement(name))) return {};
+  if (folder == "approvals" &&
+      (is_genesis_signature(name) || is_statement(name) || is_change(name) || is_release(name)))
+    return {};
   if (folder == "evidence" && unhex32(name)) return {};
   if (folder == "inventory" && name.ends_with(".leaves") && DatasetId::parse(name.substr(0, name.size() - 7)))
     return {};

@@ -35,16 +35,22 @@ void put_named(BundleFiles& files, LedgerSource& source, const Json* digest) {
 struct Choice {
   const LedgerReading& ledger;
   std::string erasure;
-  std::set<std::string> datasets, versions, copies, batches, dataset_keys, providers, nodes;
+  std::set<std::string> datasets, versions, holds, nodes;
 
   bool wants(const Header& h) const {
-    if (h.type == "genesis" || h.type == "operator-enrolled" || h.type == "ledger-key-set") return true;
+    if (h.type == "genesis" || h.type == "operator-enrolled" || h.type == "ledger-key-set" ||
+        h.type == "contact-recorded" || h.type == "rules-changed")
+      return true;
     std::string_view type = h.type;
+    if (type == "hold-placed" || type == "hold-released")
+      return std::any_of(h.nodes.begin(), h.nodes.end(),
+                         [&](const NodeMention& m) { return holds.contains(m.id); });
     bool about_nodes = type.starts_with("key-") || type.starts_with("destroy-") ||
                        type.starts_with("dataset-") || type.starts_with("erasure-") ||
                        type.starts_with("copy-") || type == "provider-added" || type == "provider-rekeyed" ||
-                       type == "seal-done" || type == "rewrap-done" || type == "certificate-issued" ||
-                       type == "finding-recorded" || type == "exception-recorded";
+                       type == "seal-done" || type == "residue-scanned" || type == "rewrap-done" ||
+                       type == "certificate-issued" || type == "finding-recorded" ||
+                       type == "exception-recorded";
     if (!about_nodes) return false;
     return std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) {
       if (type == "certificate-issued") return m.of == erasure;
@@ -57,15 +63,44 @@ struct Choice {
 
 }  // namespace
 
-LedgerReading read_ledger_source(LedgerSource& source) {
+namespace {
+// Most entries of a vault in use; a bundle shows their headers alone.
+bool never_opened(std::string_view type) {
+  return type == "seal-intended" || type == "process-started" || type == "process-ended" ||
+         type == "objects-opened" || type == "rewrap-intended";
+}
+
+void take(LedgerReading& out, std::string_view text, const Digest32& body_hash) {
+  Header h = Header::parse(text);
+  out.graph.fold(h);
+  out.leaves.push_back(leaf_hash(text, body_hash));
+  if (!never_opened(h.type)) out.headers.push_back(std::move(h));
+}
+}  // namespace
+
+const Header& LedgerReading::header(uint64_t seq) const {
+  return *std::lower_bound(headers.begin(), headers.end(), seq,
+                           [](const Header& h, uint64_t wanted) { return h.seq < wanted; });
+}
+
+LedgerReading read_ledger_source(LedgerSource& source, const Bytes* drafted) {
   LedgerReading out;
-  uint64_t size = source.size();
-  for (uint64_t seq = 0; seq < size; ++seq) {
-    out.texts.push_back(source.header(seq));
-    out.headers.push_back(Header::parse(out.texts.back()));
-    out.graph.fold(out.headers.back());
-    out.body_hashes.push_back(source.body_hash(seq));
-    out.leaves.push_back(leaf_hash(out.texts.back(), out.body_hashes.back()));
+  const uint64_t size = source.size();
+  out.lines.reserve(size * 512);  // a line's usual length and more: growing would hold it twice
+  if (drafted) gunzip_each(*drafted, [&](std::string_view part) { out.lines += part; });
+  for (size_t at = 0; at < out.lines.size();) {
+    const size_t tab = out.lines.find('\t', at);
+    Digest32 hash;
+    const auto bytes = unhex(std::string_view(out.lines).substr(tab + 1, 2 * hash.size()));
+    std::copy(bytes.value().begin(), bytes.value().end(), hash.begin());
+    take(out, std::string_view(out.lines).substr(at, tab - at), hash);
+    at = tab + 2 + 2 * hash.size();
+  }
+  for (uint64_t seq = out.leaves.size(); seq < size; ++seq) {
+    const std::string text = source.header(seq);
+    const Digest32 hash = source.body_hash(seq);
+    take(out, text, hash);
+    out.lines += text + "\t" + hex(hash) + "\n";
   }
   return out;
 }
@@ -75,7 +110,7 @@ std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::st
                                       const std::set<std::string>& controls,
                                       const std::set<std::string>& signers) {
   KillSet kill = kill_set(ledger.graph, datasets);
-  Choice choice{ledger, erasure, datasets, {}, {}, {}, {}, {}, {erasure}};
+  Choice choice{ledger, erasure, datasets, {kill.versions.begin(), kill.versions.end()}, {}, {erasure}};
   choice.nodes.insert(datasets.begin(), datasets.end());
   choice.nodes.insert(kill.versions.begin(), kill.versions.end());
   choice.nodes.insert(kill.copies.begin(), kill.copies.end());
@@ -91,6 +126,11 @@ std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::st
   for (const Header& h : ledger.headers)
     if (h.type == "key-created" && choice.nodes.contains(h.nodes.front().id))
       choice.nodes.insert(h.nodes.front().of);
+  for (const Header& h : ledger.headers)
+    if (h.type == "hold-placed")
+      for (const NodeMention& m : h.nodes)
+        if (m.is == "placed" && (choice.datasets.contains(m.of) || choice.versions.contains(m.of)))
+          choice.holds.insert(m.id);
   std::vector<uint64_t> out;
   for (const Header& h : ledger.headers)
     if (choice.wants(h)) out.push_back(h.seq);
@@ -99,52 +139,58 @@ std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::st
 
 void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
                 const std::vector<uint64_t>& open, bool kept) {
-  std::string headers, bodies;
-  for (size_t i = 0; i < ledger.texts.size(); ++i)
-    headers += ledger.texts[i] + "\t" + hex(ledger.body_hashes[i]) + "\n";
+  std::string bodies;
   for (uint64_t seq : open) {
     LedgerSource::OpenedBody body = source.body(seq);
     bodies +=
         Json::object({{"body", parse_body(body)}, {"salt", hex(body.salt)}, {"seq", seq}}).canonical() + "\n";
   }
-  files[std::string(bundle::kHeaders)] = gzip(headers, kept);
+  files[std::string(bundle::kHeaders)] = gzip(ledger.lines, kept);
   put_text(files, bundle::kBodies, bodies);
 }
 
 void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open,
                    const LedgerReading& ledger) {
-  std::map<std::string, std::pair<std::vector<std::string>, std::string>> people;
-  std::string allowed;
-  Json genesis;
+  dossier::SignerLines lines;
   bool later_acts = false;
   const std::map<std::string_view, std::string> acts = {{"erasure-requested", "request"},
                                                         {"erasure-approved", "approve"},
                                                         {"erasure-verified", "verify"},
                                                         {"erasure-validated", "validate"}};
   for (uint64_t seq : open) {
-    const Header& h = ledger.headers[seq];
+    const Header& h = ledger.header(seq);
     Json body = parse_body(source.body(seq));
     later_acts = later_acts || h.type == "erasure-verified" || h.type == "erasure-validated";
     if (h.type == "genesis") {
-      genesis = body;
+      std::vector<std::string> order;
       put_blob(files, source, std::string(bundle::kGenesis), body.str("statement"));
       for (const Json& s : body.at("signatures").as_array())
         put_blob(files, source, "approvals/genesis." + s.str("operator") + ".sig", s.str("signature"));
+      for (const Json& s : body.at("signatures").as_array()) order.push_back(s.str("operator"));
+      lines.genesis(order);
     } else if (h.type == "operator-enrolled") {
-      auto& [roles, key] = people[h.nodes.front().id];
+      std::vector<std::string> roles;
       for (const Json& r : body.at("roles").as_array()) roles.push_back(r.as_string());
-      key = body.str("public_key");
+      lines.enrolled(h.nodes.front().id, roles, body.str("public_key"));
+    } else if (h.type == "rules-changed") {
+      put_blob(files, source, dossier::change_path(seq), body.str("statement"));
+      for (const Json& s : body.at("signatures").as_array())
+        put_blob(files, source, dossier::change_signature_path(seq, s.str("operator")), s.str("signature"));
+      lines.changed(h, RuleChange::from_json(body.at("change")));
+    } else if (h.type == "hold-released") {
+      for (const Json& one : body.at("approvals").as_array()) {
+        const std::string name = dossier::release_path(seq, one.str("operator"));
+        put_blob(files, source, name, one.str("statement"));
+        put_blob(files, source, name + ".sig", one.str("signature"));
+      }
     } else if (auto act = acts.find(h.type); act != acts.end()) {
       const std::string name = "approvals/" + act->second + "." + body.str("operator") + ".json";
+      if (h.type == "erasure-approved") files.erase(name), files.erase(name + ".sig");  // anew: the last
       put_blob(files, source, name, body.str("statement"));
       put_blob(files, source, name + ".sig", body.str("signature"));
     }
   }
-  for (const Json& s : genesis.at("signatures").as_array()) {
-    const auto& [roles, key] = people[s.str("operator")];
-    allowed += dossier::allowed_signer_line(s.str("operator"), roles, key, later_acts);
-  }
-  put_text(files, bundle::kAllowedSigners, allowed);
+  put_text(files, bundle::kAllowedSigners, lines.text(later_acts));
 }
 
 void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open) {

@@ -12,12 +12,14 @@
 namespace kesu {
 
 struct LedgerReading {
-  std::vector<std::string> texts;
-  std::vector<Header> headers;
-  std::vector<Digest32> body_hashes, leaves;
+  std::string lines;             // of all entries, as in ledger/headers.gz
+  std::vector<Digest32> leaves;  // of all entries
   Graph graph;
+  std::vector<Header> headers;  // ascending; not those of types of which no bundle opens a body
+  const Header& header(uint64_t seq) const;
 };
-LedgerReading read_ledger_source(LedgerSource& source);
+// `drafted`: ledger/headers.gz of a draft from the same source. What is in it is not asked for again.
+LedgerReading read_ledger_source(LedgerSource& source, const Bytes* drafted = nullptr);
 
 // Entries whose bodies are opened, ascending.
 std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::string& erasure,

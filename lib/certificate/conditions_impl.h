@@ -68,6 +68,9 @@ struct Reason {
   std::vector<std::string> rests_on;
   std::string detail;
 };
+// The claim "residue": whether the condition holds, and what it rests on then.
+bool residue_scanned(const Dossier& d);
+Reason residue_reason(const Dossier& d);
 Reason reason_for(const Dossier& d, const std::string& claim, const std::set<std::string>& conditions);
 
 }  // namespace kesu::dossier

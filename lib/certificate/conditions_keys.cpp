@@ -38,23 +38,10 @@ bool never_compromised(const Dossier& d) {
 
 // Whether a hold on something in scope was in force between the request and the last destruction.
 bool held(const Dossier& d) {
-  std::map<std::string, uint64_t> placed;  // hold → entry
-  for (const Header& h : d.headers) {
-    if (h.type != "hold-placed" && h.type != "hold-released") continue;
-    for (const NodeMention& m : h.nodes) {
-      if (m.is == "placed") {
-        bool ours = d.datasets_in_scope.contains(m.of) ||
-                    std::find(d.kill.versions.begin(), d.kill.versions.end(), m.of) != d.kill.versions.end();
-        if (ours) placed.emplace(m.id, h.seq);
-      } else if (m.is == "released") {
-        auto it = placed.find(m.id);
-        if (it == placed.end()) continue;
-        if (h.seq > d.requested && it->second < d.last_done) return true;
-        placed.erase(it);
-      }
-    }
-  }
-  return std::any_of(placed.begin(), placed.end(), [&](const auto& p) { return p.second < d.last_done; });
+  const uint64_t end = d.last_done ? d.last_done : d.b.size;
+  return std::any_of(d.holds.begin(), d.holds.end(), [&](const HoldFacts& hold) {
+    return hold.placed < end && (!hold.released || *hold.released > d.requested);
+  });
 }
 
 bool copies_all(const Dossier& d, const std::function<bool(const CopyFacts&)>& holds) {
@@ -128,14 +115,15 @@ Waiting waiting_of(const Dossier& d) {
   if (const auto era = d.graph.find(d.erasure))
     for (const auto& [seq, state] : era->states)
       if (state == "rejected" || state == "cancelled") return out;
+  const Rules rules = rules_at(d, moment_of_request(d));
   std::vector<const SignedAct*> approvals;
   for (const SignedAct& act : d.acts)
     if (act.counted && act.action == "approve") approvals.push_back(&act);
-  int64_t quorum = std::max({d.plan.num_or("quorum", 1), profile->quorum, d.genesis->quorum});
+  int64_t quorum = std::max({d.plan.num_or("quorum", 1), profile->quorum, rules.quorum});
   if (static_cast<int64_t>(approvals.size()) < quorum) return out;
   out.approved = true;
   out.seconds =
-      std::max({d.plan.num_or("waiting_seconds", 0), profile->waiting_seconds, d.genesis->waiting_seconds});
+      std::max({d.plan.num_or("waiting_seconds", 0), profile->waiting_seconds, rules.waiting_seconds});
   const SignedAct* reached = approvals[static_cast<size_t>(quorum - 1)];
   if (!d.first_intended || *d.first_intended <= reached->seq) return out;
   Millis from = reached->time;
@@ -163,6 +151,7 @@ std::set<std::string> conditions_of(const Dossier& d, const ReaderEvidence& read
   key_conditions(d, out);
   inspection_conditions(d, out);
   people_conditions(d, out);
+  if (residue_scanned(d)) out.insert("residue-scanned");
   if (reader.witness_quorum > 0 && reader.witnesses >= reader.witness_quorum)
     out.insert("checkpoint-b-witnessed");
   if (reader.signature_stamped) out.insert("signature-stamped");

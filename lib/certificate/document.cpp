@@ -2,7 +2,9 @@
 #include "certificate/document_impl.h"
 
 #include <algorithm>
+#include <set>
 
+#include "certificate/people_impl.h"
 #include "crypto/hash.h"
 #include "policy/policy.h"
 
@@ -282,7 +284,7 @@ Json make_document(const Dossier& d, const DocumentChoice& choice, const std::se
   for (const Premise& p : premise_definitions())
     if (std::find(used.begin(), used.end(), p.id) != used.end()) premises.push(bilingual_json(p.id, p.text));
   for (const Limit& l : limits_of(d)) limits.push(bilingual_json(l.id, l.text));
-  return Json::object(
+  Json out = Json::object(
       {{"type", "kesu-certificate-v1"},
        {"id", choice.id},
        {"vault", d.vault},
@@ -316,6 +318,8 @@ Json make_document(const Dossier& d, const DocumentChoice& choice, const std::se
                                 {"certificate", d.signer ? hex(d.signer->fingerprint()) : ""},
                                 {"version", d.certificate_version}})},
        {"statement", statement_json(d)}});
+  add_record(d, out);
+  return out;
 }
 
 std::vector<EvidenceLink> evidence_of(const Dossier& d) {
@@ -335,6 +339,9 @@ std::vector<EvidenceLink> evidence_of(const Dossier& d) {
   };
   for (const auto& [id, p] : d.people)
     if (p.key && p.genesis_signed) add("genesis", p, "approvals/genesis." + id + ".sig");
+  for (const ChangeFacts& c : d.changes)
+    for (const std::string& id : std::set<std::string>(c.all.begin(), c.all.end()))
+      if (c.counts) add("change " + std::to_string(c.seq), d.people.at(id), change_signature_path(c.seq, id));
   for (const SignedAct& act : d.acts)
     if (auto p = d.people.find(act.operator_id); act.counted && p != d.people.end() && p->second.key)
       add(act.action, p->second, act.part + ".sig");
@@ -363,7 +370,8 @@ void allow_older(const Json& is, Json& should) {
         stored && stored->is_int() && stored->as_int() >= 1 && stored->as_int() < built_in.as_int())
       tables.set(name, *stored);
   should.set("tables", tables);
-  constexpr int64_t kFirstWithChain = 2;
+  constexpr int64_t kFirstWithChain = 2, kFirstWithRecord = 3;
+  if (tables.num("claims") < kFirstWithRecord) drop_record(should);
   if (tables.num("claims") < kFirstWithChain) {
     should.as_object().erase("evidence_chain");
     should.as_object().erase("exceptions");

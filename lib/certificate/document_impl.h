@@ -12,6 +12,11 @@ struct DocumentChoice {  // what does not follow from the bundle
 };
 Json make_document(const Dossier& d, const DocumentChoice& choice, const std::set<std::string>& conditions);
 
+// The members of SP 800-88 Rev. 2 §4.6 that came with tables `claims` 3: added to a document, and taken out
+// of one.
+void add_record(const Dossier& d, Json& document);
+void drop_record(Json& document);
+
 // Members in which the two differ: "datasets[0].objects", …; at most `limit`.
 std::vector<std::string> differences(const Json& is, const Json& should, size_t limit = 20);
 

@@ -108,8 +108,10 @@ Dossier read_dossier(const BundleFiles& files) {
   part("ledger/bodies.jsonl", read_keys);
   part("ledger/bodies.jsonl", read_exceptions);
   part("ledger/bodies.jsonl", read_clock_findings);
+  part("ledger/bodies.jsonl", read_contacts);
   part("inventory", read_inventory);
   part("approvals", read_acts);
+  part("approvals", read_holds);
   part("evidence", read_inspections);
   part("plan.json", check_plan);
   return d;

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "certificate/bundle.h"
 #include "certificate/grade.h"
+#include "certificate/rules_impl.h"
 #include "crypto/note.h"
 #include "crypto/sshsig.h"
 #include "crypto/timestamp.h"
@@ -124,6 +125,18 @@ struct ClockFacts {
   std::string what;  // clock-jumped, clock-behind; empty: not shown
 };
 
+// Of the vault (the organisation) or a person, as of checkpoint A.
+struct Contact {
+  std::string contact, place;  // empty: not recorded
+};
+
+// A legal hold on something in scope, as long as it stood.
+struct HoldFacts {
+  std::string id, subject;
+  uint64_t placed = 0;
+  std::optional<uint64_t> released;  // the release that counts
+};
+
 struct BatchFacts {
   std::string id, state, content_algorithm, wrap_algorithm;
   std::set<std::string> rewrap_algorithms;  // of its rewrap-done entries; "" where one is not shown
@@ -209,12 +222,16 @@ struct Dossier {
   Json genesis_body;
   bool officers_known = false;
   std::map<std::string, Person> people;
+  std::map<std::string, uint64_t> revoked;         // by operator, known or not: the first entry that says so
+  std::vector<ChangeFacts> changes;                // of people and rules, in the ledger's order
   std::vector<SignedAct> acts;                     // in the ledger's order
   std::map<std::string, KeyFacts> keys;            // kill set, control, ledger and certificate keys
   std::map<std::string, ProviderFacts> providers;  // those of the kill set
   std::vector<CopyFacts> copies;
-  std::vector<ExceptionFacts> exceptions;  // in the ledger's order
-  std::vector<ClockFacts> clock_findings;  // likewise
+  std::vector<ExceptionFacts> exceptions;   // in the ledger's order
+  std::vector<ClockFacts> clock_findings;   // likewise
+  std::vector<HoldFacts> holds;             // in the order of their placing
+  std::map<std::string, Contact> contacts;  // by node
   std::vector<DatasetFacts> datasets;
   std::string ledger_version, certificate_version;
   std::optional<Certificate> signer;
@@ -244,11 +261,17 @@ Dossier read_dossier(const BundleFiles& files);
 void read_plan(Dossier& d);
 void read_ledger(Dossier& d);
 void read_people(Dossier& d);
+// A newer extract of the same ledger (docs/spec/certificate.md, "Ledger extract"): its headers, shown to fold
+// to its checkpoint, signed by the key of `d`, and to continue the history of `d`, or to be the beginning of
+// it. What is wrong becomes a finding of `d` about `--ledger …`; nullopt then.
+std::optional<Dossier> read_extract(Dossier& d, const BundleFiles& files);
 void read_keys(Dossier& d);
 void read_exceptions(Dossier& d);
 void read_clock_findings(Dossier& d);
+void read_contacts(Dossier& d);
 void read_inventory(Dossier& d);
 void read_acts(Dossier& d);
+void read_holds(Dossier& d);
 void read_inspections(Dossier& d);
 void check_plan(Dossier& d);
 Probe read_probe(ByteView transcript);  // throws bad_input

@@ -215,12 +215,19 @@ void check_ledger_key(Dossier& d) {
     d.findings.bad(std::string(bundle::kLedgerKey), "is not the public key of " + d.ledger_version);
 }
 
+constexpr size_t kMaxSignerChain = 8;
+
 void read_signer(Dossier& d) {
   auto file = d.file(bundle::kSigner);
   if (!file) return;
   std::string part(bundle::kSigner);
   d.findings.guard(part, [&] {
     auto certificates = Certificate::parse_pem(as_text(*file));
+    if (certificates.size() > kMaxSignerChain) throw Error(Code::bad_input, "holds more than 8 certificates");
+    for (size_t i = 0; i + 1 < certificates.size(); ++i)
+      if (certificates[i].issuer_der != certificates[i + 1].subject_der)
+        throw Error(Code::bad_input,
+                    "its certificates are not in order, each the issuer's of the one before");
     if (!certificates.front().key) throw Error(Code::bad_input, "its key is of a kind that is not used here");
     d.signer = certificates.front();
   });

@@ -222,4 +222,31 @@ void read_ledger(Dossier& d) {
   d.leaves.clear();
 }
 
+std::optional<Dossier> read_extract(Dossier& d, const BundleFiles& files) {
+  Dossier e;
+  e.files = &files;
+  e.vkey = d.vkey;
+  e.ledger_key = d.ledger_key;
+  for (std::string_view name : {bundle::kCheckpointB, bundle::kHeaders})
+    if (!e.file(name)) e.findings.bad(path(name), "is missing");
+  if (auto b = read_checkpoint(e, bundle::kCheckpointB, e.note_b)) {
+    e.a = e.b = *b;
+    e.checkpoints_signed = e.ledger_key.has_value();
+    check_signature(e, bundle::kCheckpointB, e.b, *e.note_b);
+    if (e.checkpoints_signed && !e.findings.any_hard() && (!read_headers(e) || !e.headers_complete))
+      e.findings.bad(path(bundle::kHeaders), "are not all the headers of its checkpoint");
+  }
+  if (e.headers_complete && !e.findings.any_hard()) {
+    const bool newer = e.b.size >= d.b.size;
+    const std::vector<Digest32>& longer = newer ? e.leaves : d.leaves;
+    const Checkpoint& older = newer ? d.b : e.b;
+    if (longer.size() < older.size ||
+        tree_root({longer.data(), static_cast<size_t>(older.size)}) != older.root)
+      e.findings.bad(path(bundle::kHeaders), "are of another history than the bundle's");
+  }
+  for (const Finding& f : e.findings.all()) d.findings.bad("--ledger " + f.part, f.what);
+  if (!e.findings.all().empty()) return std::nullopt;
+  return e;
+}
+
 }  // namespace kesu::dossier

@@ -16,12 +16,8 @@ std::string text_of(const Dossier& d, std::string_view path) {
 
 void read_enrolments(Dossier& d) {
   for (const Header& h : d.headers) {
-    if (h.type != "operator-enrolled" && h.type != "operator-revoked") continue;
+    if (h.type != "operator-enrolled") continue;
     for (const NodeMention& m : h.nodes) {
-      if (m.is == "revoked") {
-        auto it = d.people.find(m.id);
-        if (it != d.people.end() && !it->second.revoked) it->second.revoked = h.seq;
-      }
       if (m.is != "enrolled") continue;
       if (d.people.contains(m.id)) {
         d.findings.bad(brief_number(h.seq), m.id + " is enrolled a second time");
@@ -63,6 +59,29 @@ bool genesis_signed(Dossier& d, const Person& person, const std::string& signatu
   if (check.ok && person.key && *check.signer == *person.key) return true;
   d.findings.bad(path, check.ok ? "is made with another key than " + person.name + "'s" : check.reason);
   return false;
+}
+
+bool has_later_acts(const Dossier& d) {
+  return std::any_of(d.headers.begin(), d.headers.end(), [&](const Header& h) {
+    return (h.type == "erasure-verified" || h.type == "erasure-validated") && h.nodes.front().id == d.erasure;
+  });
+}
+
+std::string allowed_signers_text(const Dossier& d) {
+  SignerLines lines;
+  std::vector<const Person*> officers;
+  for (const auto& [id, p] : d.people)
+    if (p.genesis_officer) officers.push_back(&p);
+  std::sort(officers.begin(), officers.end(),
+            [](const Person* x, const Person* y) { return x->enrolled < y->enrolled; });
+  std::vector<std::string> order;
+  for (const Person* p : officers) order.push_back(p->id);
+  lines.genesis(order);
+  for (const Person* p : officers) lines.enrolled(p->id, p->roles, p->public_key);
+  for (const ChangeFacts& c : d.changes)
+    if (const Header* h = d.header(c.seq); h && (c.counted || c.change.what == RuleChange::What::revoke))
+      lines.changed(*h, c.change);
+  return lines.text(has_later_acts(d));
 }
 
 void read_genesis(Dossier& d) {
@@ -119,9 +138,15 @@ void read_genesis(Dossier& d) {
     person->genesis_signed = genesis_signed(d, *person, signatures[i].str("signature"), *file);
     d.officers_known = d.officers_known && person->genesis_signed;
   }
-  if (text_of(d, bundle::kAllowedSigners) != allowed_signers_text(d))
-    d.findings.bad(std::string(bundle::kAllowedSigners),
-                   "does not name the officers of the genesis statement, and only them");
+}
+
+void check_allowed_signers(Dossier& d) {
+  if (!d.genesis) return;
+  const std::string part(bundle::kAllowedSigners);
+  d.findings.guard(part, [&] {
+    if (text_of(d, bundle::kAllowedSigners) != allowed_signers_text(d))
+      throw Error(Code::bad_input, "does not name the officers and those enrolled since, and only them");
+  });
 }
 
 // "": no act of a person.
@@ -212,13 +237,11 @@ SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
                    check.ok ? "is made with another key than " + person.name + "'s" : check.reason);
     return act;
   }
-  if (!person.genesis_signed)
-    d.findings.weak(act.part,
-                    person.name + " is not an officer of the genesis statement, or did not sign it");
+  if (const std::string why = role_problem(d, person.id, role_for(act.action), moment_of_request(d), h.time);
+      !why.empty())
+    d.findings.weak(act.part, person.name + " " + why);
   else if (person.revoked && *person.revoked < h.seq)
     d.findings.weak(act.part, person.name + " was revoked before");
-  else if (!person.has_role(role_for(act.action)))
-    d.findings.weak(act.part, person.name + " does not have the role");
   else
     act.valid = true;
   return act;
@@ -270,8 +293,10 @@ void count_approvals(Dossier& d) {
     if (!act.valid || (act.action != "request" && act.action != "approve")) continue;
     const Person& p = d.people.at(act.operator_id);
     if (act.action == "request") {
-      act.counted = act.expires > act.time;
-      if (!act.counted) d.findings.weak(act.part, "had expired when it was recorded");
+      const bool revoked = d.started && p.revoked && *p.revoked < *d.started;
+      act.counted = act.expires > act.time && !revoked;
+      if (revoked) d.findings.weak(act.part, p.name + " was revoked before the erasure ran");
+      if (act.expires <= act.time) d.findings.weak(act.part, "had expired when it was recorded");
     } else if (act.expires <= run_at) {
       d.findings.weak(act.part, "had expired when the erasure ran");
     } else if (d.started && p.revoked && *p.revoked < *d.started) {
@@ -290,58 +315,38 @@ void count_approvals(Dossier& d) {
 
 }  // namespace
 
-bool has_later_acts(const Dossier& d) {
-  return std::any_of(d.headers.begin(), d.headers.end(), [&](const Header& h) {
-    return (h.type == "erasure-verified" || h.type == "erasure-validated") && h.nodes.front().id == d.erasure;
-  });
-}
-
-std::string allowed_signers_text(const Dossier& d) {
-  std::string out;
-  if (!d.genesis) return out;
-  std::vector<const Person*> officers;
-  for (const auto& [id, p] : d.people)
-    if (p.genesis_officer) officers.push_back(&p);
-  std::sort(officers.begin(), officers.end(),
-            [](const Person* x, const Person* y) { return x->enrolled < y->enrolled; });
-  const bool later = has_later_acts(d);
-  for (const Person* p : officers) out += allowed_signer_line(p->id, p->roles, p->public_key, later);
-  return out;
-}
-
-std::string allowed_signer_line(const std::string& id, const std::vector<std::string>& roles,
-                                const std::string& public_key, bool later_acts) {
-  AllowedSigner line{id, {std::string(kGenesisNamespace)}, {}, {}, SshPublicKey::parse_line(public_key)};
-  auto has = [&](std::string_view role) {
-    return std::find(roles.begin(), roles.end(), role) != roles.end();
-  };
-  if (has("operator")) line.namespaces.emplace_back("kesu-request-v1");
-  if (has("approver")) line.namespaces.emplace_back("kesu-approve-v1");
-  if (later_acts && has("verifier")) line.namespaces.emplace_back("kesu-verify-v1");
-  if (later_acts && has("validator")) line.namespaces.emplace_back("kesu-validate-v1");
-  return line.line();
-}
-
 void read_people(Dossier& d) {
   read_enrolments(d);
   read_genesis(d);
+  read_rules(d);
+  check_allowed_signers(d);
 }
 
 void read_acts(Dossier& d) {
   std::set<std::string> expected;
+  std::map<std::string, uint64_t> newest;  // whoever approves anew has one approval: the last
+  for (const Header& h : d.headers)
+    if (h.type == "erasure-approved" && h.nodes.front().id == d.erasure)
+      if (const Json* body = d.body(h.seq)) newest[body->str_or("operator", "")] = h.seq;
   for (const Header& h : d.headers) {
     if (action_of(h.type).empty()) continue;
     if (h.nodes.front().id != d.erasure) continue;
     const Json* body = d.body(h.seq);
     if (h.type == "erasure-requested") {
-      d.requested = h.seq;
+      if (d.requested)
+        d.findings.bad(
+            std::string(bundle::kHeaders),
+            brief_number(h.seq) + " requests the erasure a second time, after " + brief_number(d.requested));
+      else
+        d.requested = h.seq;
       if (h.nodes.front().d != d.plan_digest)
         d.findings.bad(std::string(bundle::kPlan), "is not the plan that was requested");
     }
     if (!body) {
-      d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (" + h.type + ") is not opened");
+      d.findings.bad(std::string(bundle::kBodies), brief_number(h.seq) + " (" + h.type + ") is not opened");
       continue;
     }
+    if (h.type == "erasure-approved" && newest[body->str_or("operator", "")] != h.seq) continue;
     d.findings.guard(brief_number(h.seq), [&] {
       d.acts.push_back(read_act(d, h, *body));
       expected.insert(d.acts.back().part);

@@ -116,14 +116,16 @@ void check_plan(Dossier& d) {
   check_position(d);
   if (const Profile* profile = find_profile(d.plan.str("profile")); !profile)
     d.findings.bad(std::string(bundle::kPlan), "profile: unknown");
-  if (d.genesis) compare(d, "profile", d.plan.at("profile"), d.genesis->profile);
+  const Rules rules = rules_at(d, moment_of_request(d));
+  if (d.genesis) compare(d, "profile", d.plan.at("profile"), rules.profile);
   if (!known_profiles_digest(d.plan.str("profile_digest")))
     d.findings.bad(std::string(bundle::kPlan),
                    "profile_digest: is of no table of profiles that this program knows");
-  if (d.genesis && d.plan.num("quorum") < d.genesis->quorum)
-    d.findings.bad(std::string(bundle::kPlan), "quorum: is below the genesis statement's");
-  if (d.genesis && d.plan.num("waiting_seconds") < d.genesis->waiting_seconds)
-    d.findings.bad(std::string(bundle::kPlan), "waiting_seconds: is below the genesis statement's");
+  if (d.genesis && d.plan.num("quorum") < rules.quorum)
+    d.findings.bad(std::string(bundle::kPlan), "quorum: is below that of the rules in force at the request");
+  if (d.genesis && d.plan.num("waiting_seconds") < rules.waiting_seconds)
+    d.findings.bad(std::string(bundle::kPlan),
+                   "waiting_seconds: is below that of the rules in force at the request");
 }
 
 }  // namespace kesu::dossier

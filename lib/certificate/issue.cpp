@@ -148,12 +148,16 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
                 "erasure " + request.erasure + " is " + erasure->state + ": there is nothing to certify yet")
         .next("kesu erase run");
   BundleFiles files;
-  Json plan = collect_files(files, source, ledger, request.erasure, request.vkey, request.checkpoint, true);
-  put_text(files, bundle::kSigner, Certificate::parse(request.signer_certificate).pem());
+  Json plan = collect_files(files, source, ledger, request.erasure, request.vkey, request.checkpoint, false);
+  std::string signer = Certificate::parse(request.signer_certificate).pem();
+  for (const Bytes& issuer : request.signer_chain) signer += Certificate::parse(issuer).pem();
+  put_text(files, bundle::kSigner, signer);
   // Verifications and validations sort behind all other approvals.
   const auto later = files.lower_bound("approvals/v");
   const bool later_acts = later != files.end() && later->first.starts_with("approvals/v");
-  put_text(files, bundle::kReadme, readme_text(request.certificate, plan.str("organisation"), later_acts));
+  put_text(
+      files, bundle::kReadme,
+      readme_text(request.certificate, plan.str("organisation"), later_acts, !request.signer_chain.empty()));
   return files;
 }
 
@@ -224,7 +228,8 @@ void put_final_ledger(BundleFiles& files, LedgerSource& source, const std::strin
   Json document = parse_canonical_json(as_text(file_of(files, bundle::kCertificate)), "certificate.json");
   Json plan = parse_canonical_json(as_text(file_of(files, bundle::kPlan)), "plan");
   Checkpoint a = Checkpoint::parse_text(Note::parse(as_text(file_of(files, bundle::kCheckpointA))).text);
-  LedgerReading ledger = read_ledger_source(source);
+  const Bytes drafted = std::move(files.at(std::string(bundle::kHeaders)));
+  LedgerReading ledger = read_ledger_source(source, &drafted);
   checkpoint_of(checkpoint, ledger, "B");
   put_ledger(files, source, ledger, open_entries(source, ledger, document.str("erasure"), plan), true);
   put_text(files, bundle::kCheckpointB, checkpoint);

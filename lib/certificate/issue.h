@@ -16,9 +16,10 @@ struct IssueRequest {
   std::string certificate;  // `cer-…`, new
   std::string program;      // name and version
   Millis issued = 0;
-  Bytes signer_certificate;  // DER, for a certificate key of this vault
-  std::string vkey;          // of the ledger key
-  std::string checkpoint;    // A: the signed note for source.size()
+  Bytes signer_certificate;              // DER, for a certificate key of this vault
+  std::string vkey;                      // of the ledger key
+  std::string checkpoint;                // A: the signed note for source.size()
+  std::vector<Bytes> signer_chain = {};  // DER, its issuers in order; none: self-signed
 };
 
 // Before anything is destroyed: the files that a bundle about `erasure` will carry, as far as there are any

@@ -1,16 +1,44 @@
 // The allowed_signers file of a bundle, as issuer and reader both make it. For lib/certificate itself.
 #pragma once
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "erasure/change_statement.h"
+#include "ledger/entry.h"
+
 namespace kesu::dossier {
 
-struct Dossier;
-// Whether the ledger has a verification or validation of this erasure: their namespaces are listed then.
-bool has_later_acts(const Dossier& d);
-// One line per officer of the genesis statement, in its order; the principal is the operator's identifier.
-std::string allowed_signers_text(const Dossier& d);
-std::string allowed_signer_line(const std::string& id, const std::vector<std::string>& roles,
-                                const std::string& public_key, bool later_acts);
+// One line per officer of the genesis statement, in its order, then one per enrolment since; the principal is
+// the operator's identifier (docs/spec/certificate.md, "People after genesis"). Fed in the ledger's order.
+class SignerLines {
+ public:
+  void genesis(const std::vector<std::string>& operators);
+  // An `operator-enrolled`; counts for those that genesis names.
+  void enrolled(const std::string& id, const std::vector<std::string>& roles, const std::string& public_key);
+  void changed(const Header& h, const RuleChange& change);
+  // `later_acts`: the ledger has a verification or validation of this erasure: their namespaces are listed
+  // then. Throws Error bad_input for a key that is none.
+  std::string text(bool later_acts) const;
+
+ private:
+  struct Line {
+    std::string public_key;
+    std::set<std::string> roles;
+    std::optional<Millis> after, revoked;
+    Millis until = 0;
+  };
+  std::map<std::string, Line> lines_;
+  std::vector<std::string> order_;
+  bool changed_ = false;
+};
+
+// Where a bundle has the statement of a `rules-changed` entry, and the signatures under it.
+std::string change_path(uint64_t seq);
+std::string change_signature_path(uint64_t seq, const std::string& person);
+// Where it has the statement of one approver of a `hold-released`; its signature: with ".sig" behind.
+std::string release_path(uint64_t seq, const std::string& person);
 
 }  // namespace kesu::dossier

@@ -3,7 +3,8 @@
 
 namespace kesu {
 
-std::string readme_text(const std::string& certificate, const std::string& organisation, bool later_acts) {
+std::string readme_text(const std::string& certificate, const std::string& organisation, bool later_acts,
+                        bool under_authority) {
   return "Erasure certificate " + certificate + " of " + organisation +
          "\n\n"
          "certificate.json is the statement; nothing else in this directory can speak for it. Check it with "
@@ -14,7 +15,16 @@ std::string readme_text(const std::string& certificate, const std::string& organ
          "    sha512sum -c MANIFEST\n"
          "    openssl cms -verify -binary -cades -in certificate.json.p7s -inform DER -content "
          "certificate.json \\\n"
-         "        -CAfile trust/signer.pem -purpose any -out /dev/null\n"
+         "        -CAfile " +
+         std::string(
+             under_authority
+                 ? "ROOT.pem -purpose any -out /dev/null          # the authority that you trust\n"
+                   "    openssl verify -CAfile ROOT.pem -untrusted trust/signer.pem trust/signer.pem\n"
+                 : "trust/signer.pem -purpose any -out /dev/null\n") +
+         std::string(under_authority
+                         ? "    # where there is trust/signer.crl, add: -CRLfile trust/signer.crl "
+                           "-crl_check_all\n"
+                         : "") +
          "    openssl x509 -in trust/signer.pem -noout -fingerprint -sha256     # the signer you know?\n"
          "    sha256sum plan.json                                               # \"plan\" in "
          "certificate.json and statements\n"

@@ -4,7 +4,8 @@
 
 namespace kesu {
 
-std::string readme_text(const std::string& certificate, const std::string& organisation, bool later_acts);
+std::string readme_text(const std::string& certificate, const std::string& organisation, bool later_acts,
+                        bool under_authority);
 // What is added where there are time-stamps.
 std::string readme_stamps();
 

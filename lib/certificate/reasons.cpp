@@ -211,6 +211,7 @@ Reason reason_for(const Dossier& d, const std::string& claim, const std::set<std
   if (claim == "authorised") return authorised(d);
   if (claim == "logged") return logged(d, conditions);
   if (claim == "dated") return dated(d, conditions);
+  if (claim == "residue") return residue_reason(d);
   if (claim == "validated") return validated(d);
   return {};
 }

@@ -142,6 +142,8 @@ Json to_json(const VerifyReport& report) {
                        {"withdrawn", report.withdrawn},
                        {"test_grade", report.test_grade},
                        {"signer_known", report.signer_known},
+                       {"revocation", Json::object({{"state", revocation_text(report.revocation.state)},
+                                                    {"why", report.revocation.why}})},
                        {"log_known", report.log_known},
                        {"officers_known", report.officers_known},
                        {"claims", claims},
@@ -208,6 +210,10 @@ std::string render_report(const VerifyReport& report, bool ja) {
   for (const Premise& p : report.premises) out += "    " + in(p.text) + "\n";
   if (!report.limits.empty()) out += "  limits\n";
   for (const Limit& l : report.limits) out += "    " + in(l.text) + "\n";
+  if (report.revocation.state != Revocation::not_asked)
+    out += "  " + padded("signer", id_width + 1) + "revocation " +
+           std::string(revocation_text(report.revocation.state)) +
+           (report.revocation.why.empty() ? "" : ": " + plain(report.revocation.why)) + "\n";
   if (!report.stamps.empty()) out += ja ? "  タイムスタンプ\n" : "  time-stamps\n";
   for (const StampResult& s : report.stamps) out += "    " + stamp_line(s) + "\n";
   if (!report.exceptions.empty()) out += ja ? "  例外（記録されたもの）\n" : "  exceptions on record\n";

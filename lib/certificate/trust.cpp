@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "certificate/verify_impl.h"
 #include "crypto/x509.h"
+#include "erasure/change_statement.h"
 #include "erasure/statement.h"
 
 namespace kesu {
@@ -144,6 +145,8 @@ void take_line(TrustAnchors& out, std::string_view word, const std::string& valu
     out.signers.push_back(*digest);
   } else if (word == "signer-ca") {
     add_certificates(out.signer_cas, read_file(value));
+  } else if (word == "signer-crl") {
+    for (Crl& list : Crl::parse_any(read_file(value))) out.signer_crls.push_back(std::move(list));
   } else if (word == "tsa-ca") {
     add_certificates(out.tsa_cas, read_file(value));
   } else if (word == "log" || word == "witness") {
@@ -246,6 +249,30 @@ std::string propose_trust(const BundleFiles& files) {
       out += "officer " + plain(key.line()) + "\n";
     }
   });
+  // And those who were enrolled since, by a statement that a quorum signed: who may write in the ledger can
+  // put anybody there.
+  std::map<std::string, std::string> doubts;  // by the statement's path; empty: it counts
+  try {
+    for (const dossier::ChangeFacts& c : dossier::read_dossier(files).changes)
+      doubts[c.part] = c.counts ? "" : c.why;
+  } catch (const Error&) {  // whatever is wrong with the bundle, kesu verify tells
+  }
+  for (const auto& [path, content] : files) {
+    if (!path.starts_with("approvals/change.") || !path.ends_with(".json")) continue;
+    with(path, [&](std::string_view text) {
+      const RuleChange c = ChangeStatement::parse(text).change;
+      if (c.what != RuleChange::What::enrol) return;
+      SshPublicKey key = SshPublicKey::parse_line(c.public_key);
+      const auto it = doubts.find(path);
+      const std::string why = it == doubts.end() ? "no good entry of the ledger names it" : it->second;
+      out += "# " +
+             plain(c.name + ", " + c.title + " (" + roles_text(c.terms) + ", enrolled later) " +
+                   key.fingerprint()) +
+             "\n";
+      if (!why.empty()) out += "# left out, the enrolment does not count: " + plain(why) + "\n# ";
+      out += "officer " + plain(key.line()) + "\n";
+    });
+  }
   return out;
 }
 

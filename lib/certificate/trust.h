@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "certificate/bundle.h"
+#include "crypto/crl.h"
 #include "crypto/note.h"
 #include "crypto/sshsig.h"
 
@@ -27,6 +28,7 @@ struct TrustedOfficer {
 struct TrustAnchors {
   std::vector<Digest32> signers;  // SHA-256 of certificates
   std::vector<Bytes> signer_cas;  // DER
+  std::vector<Crl> signer_crls;   // the reader's own, beside those of the bundle
   std::vector<NoteKey> logs;
   std::vector<NoteKey> witnesses;
   int64_t witness_quorum = 1;

@@ -157,6 +157,12 @@ CmsCheck check_signature(Dossier& d, const Json& stored) {
     d.findings.bad(part, "is not made with the certificate in trust/signer.pem");
     return check;
   }
+  if (auto pem = d.file(bundle::kSigner)) {
+    const std::vector<Certificate> offered = Certificate::parse_pem(as_text(*pem));
+    for (const Bytes& c : check.certificates)
+      if (std::none_of(offered.begin(), offered.end(), [&](const Certificate& o) { return o.der == c; }))
+        d.findings.bad(part, "it carries another certificate than trust/signer.pem");
+  }
   auto issued = parse_utc(stored.str_or("issued", ""));
   if (issued && (*issued < d.signer->not_before || *issued > d.signer->not_after))
     d.findings.bad(std::string(bundle::kSigner), "was not valid when the certificate was issued");
@@ -204,6 +210,18 @@ void check_entry(Dossier& d, const Json& stored, VerifyReport& report) {
     d.findings.bad("certificate.json", "issued: is after the ledger's entry");
 }
 
+// What a newer extract of the ledger says of this certificate.
+void check_extract(Dossier& d, const Json& stored, const BundleFiles& extract, VerifyReport& report) {
+  const auto newer = dossier::read_extract(d, extract);
+  if (!newer) return;
+  report.as_of = std::max(report.as_of, static_cast<int64_t>(newer->b.size));
+  const std::string id = stored.str("id");
+  for (const Header& h : newer->headers)
+    report.withdrawn |=
+        h.type == "certificate-withdrawn" &&
+        std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) { return m.id == id; });
+}
+
 int64_t count_witnesses(const Dossier& d, const TrustAnchors& trust) {
   int64_t out = 0;
   std::set<std::string> counted;  // by key: one witness under two names is one
@@ -238,6 +256,8 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
     if (!stored.is_null() && !d.plan.is_null() && !d.headers.empty()) {
       const CmsCheck cms = check_signature(d, stored);
       d.findings.guard(std::string(bundle::kHeaders), [&] { check_entry(d, stored, report); });
+      if (options.extract)
+        d.findings.guard("--ledger", [&] { check_extract(d, stored, *options.extract, report); });
       dossier::ReaderEvidence reader{count_witnesses(d, trust), trust.witness_quorum};
       d.findings.guard("time", [&] {
         read_stamps(d, cms, parse_utc(stored.str_or("issued", "")), trust.tsa_cas, reader);
@@ -247,7 +267,7 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
       check_document(d, stored, conditions, report);
       d.findings.guard("certificate.json", [&] { describe(d, stored, report); });
       check_trust(d, trust, report);
-      check_profile(d, reader.witnesses, options, report);
+      check_profile(d, reader.witnesses, reader.witness_quorum, options, report);
       check_objects(d, options.objects, report);
       if (options.now && parse_utc(report.issued).value_or(0) > *options.now)
         d.findings.weak("certificate.json", "issued: lies in the future of this host's clock");

@@ -13,6 +13,7 @@
 #include "certificate/evidence_chain.h"
 #include "certificate/grade.h"
 #include "certificate/trust.h"
+#include "crypto/crl.h"
 #include "seal/object.h"
 
 namespace kesu {
@@ -30,6 +31,7 @@ struct VerifyOptions {
   std::string required_profile = "high";
   bool allow_test_grade = false;
   std::vector<ObjectToCheck> objects = {};
+  const BundleFiles* extract = nullptr;  // of the same ledger, newer: was the certificate withdrawn since?
   std::optional<Millis> now =
       {};  // the reader's clock; only a certificate from the future is noticed with it
 };
@@ -76,11 +78,12 @@ struct VerifyReport {
   Verdict verdict = Verdict::invalid;
   std::string certificate, organisation, claimed_profile, required_profile, erased, issued;
   BilingualText statement;
-  int64_t as_of = 0;       // ledger entries that checkpoint B covers
+  int64_t as_of = 0;       // ledger entries that checkpoint B covers, or those of a newer extract
   bool withdrawn = false;  // by an entry before as_of
   bool test_grade = true;
   bool history_unknown = true;
   bool signer_known = false, log_known = false, officers_known = false;
+  RevocationCheck revocation;  // of a chain that leads to the reader's anchor
   std::vector<ClaimResult> claims;
   std::vector<Premise> premises;
   std::vector<Limit> limits;

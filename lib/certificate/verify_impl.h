@@ -11,7 +11,9 @@ std::string plain(std::string_view text);
 
 void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report);
 void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report);
-void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options,
+// `witnesses`: whom the reader trusts and who signed checkpoint B; `quorum`: how many its trust file asks
+// for.
+void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const VerifyOptions& options,
                    VerifyReport& report);
 void check_objects(dossier::Dossier& d, const std::vector<ObjectToCheck>& objects, VerifyReport& report);
 

@@ -8,17 +8,33 @@ namespace kesu {
 
 namespace {
 
-bool signer_known(const dossier::Dossier& d, const TrustAnchors& trust) {
+// Revoked, or named by a list that cannot be judged: the signer does not count as known.
+bool tells_against(const RevocationCheck& check) {
+  return check.state == Revocation::revoked || check.state == Revocation::in_doubt;
+}
+
+// A certificate that the reader names is his own decision; a chain to his anchor holds at the second
+// time-stamp's time, else when the certificate says that it was issued, and unless it is shown to be revoked.
+bool signer_known(dossier::Dossier& d, const TrustAnchors& trust, const VerifyReport& report,
+                  RevocationCheck& revocation) {
+  std::vector<Crl> lists = trust.signer_crls;
+  if (auto file = d.file(bundle::kRevocation))
+    d.findings.guard(std::string(bundle::kRevocation), [&] {
+      for (Crl& list : Crl::parse_any(*file)) lists.push_back(std::move(list));
+    });
   if (!d.signer) return false;
-  Digest32 digest = d.signer->fingerprint();
+  const Digest32 digest = d.signer->fingerprint();
   if (std::find(trust.signers.begin(), trust.signers.end(), digest) != trust.signers.end()) return true;
   if (trust.signer_cas.empty()) return false;
   std::vector<Bytes> others;
   if (auto pem = d.file(bundle::kSigner))
     for (const Certificate& c : Certificate::parse_pem(as_text(*pem))) others.push_back(c.der);
-  return verify_chain(d.signer->der, others, trust.signer_cas,
-                      dossier::stamped_at(d).value_or(d.last_done_at))
-      .ok;
+  const auto stamped = dossier::stamped_at(d);
+  const Millis at = stamped.value_or(parse_utc(report.issued).value_or(d.last_done_at));
+  const ChainCheck chain = verify_chain(d.signer->der, others, trust.signer_cas, at);
+  if (!chain.ok) return false;
+  if (chain.chain.size() > 1) revocation = check_revocation(chain.chain, lists, at, stamped.has_value());
+  return !tells_against(revocation);
 }
 
 // Everybody who asked for or approved this erasure.
@@ -135,14 +151,16 @@ void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& 
 }
 
 void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report) {
-  report.signer_known = signer_known(d, trust);
+  report.signer_known = signer_known(d, trust, report, report.revocation);
   report.log_known = d.ledger_key && std::any_of(trust.logs.begin(), trust.logs.end(), [&](const NoteKey& k) {
                        return k.vkey() == d.ledger_key->vkey();
                      });
   report.officers_known = officers_known(d, trust);
   auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
   if (!report.signer_known)
-    missing("the signer of the certificate is not identified: no line of the trust file names it");
+    missing(
+        "the signer of the certificate is not identified: " +
+        (tells_against(report.revocation) ? report.revocation.why : "no line of the trust file names it"));
   if (!report.log_known)
     missing("the ledger's key is not identified: no log line of the trust file names it");
   if (!report.officers_known)
@@ -151,7 +169,7 @@ void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& r
         "they signed, and when");
 }
 
-void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& options,
+void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const VerifyOptions& options,
                    VerifyReport& report) {
   const Profile& bar = *find_profile(options.required_profile);
   for (const ClaimResult& c : report.claims)
@@ -171,6 +189,9 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, const VerifyOptions& 
   if (witnesses < bar.witness_quorum)
     report.shortfalls.push_back(std::to_string(witnesses) + " trusted witnesses; profile " + bar.name +
                                 " asks for " + std::to_string(bar.witness_quorum));
+  else if (bar.witness_quorum > 0 && witnesses < quorum)
+    report.shortfalls.push_back(std::to_string(witnesses) + " trusted witnesses; the trust file asks for " +
+                                std::to_string(quorum));
   if (bar.bind_payload)
     for (const dossier::DatasetFacts& set : d.datasets)
       if (!set.settings.flag("bind_payload"))

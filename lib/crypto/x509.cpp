@@ -11,12 +11,15 @@
 
 #include "crypto/der_impl.h"
 #include "crypto/openssl_impl.h"
+#include "crypto/pem_impl.h"
 
 namespace kesu {
 
 using namespace ossl;
 
 namespace {
+constexpr std::string_view kLabel = "CERTIFICATE";
+
 using X509Ptr = Owned<X509, X509_free>;
 using StorePtr = Owned<X509_STORE, X509_STORE_free>;
 using StoreCtx = Owned<X509_STORE_CTX, X509_STORE_CTX_free>;
@@ -121,6 +124,27 @@ bool signed_by_itself(X509* cert) {
   ERR_clear_error();
   return good;
 }
+
+// Critical extensions that are judged or may be read over here; docs/spec/certificate.md has the same list.
+constexpr int kUnderstood[] = {NID_basic_constraints,    NID_key_usage,
+                               NID_ext_key_usage,        NID_subject_alt_name,
+                               NID_certificate_policies, NID_crl_distribution_points};
+
+// Why a certificate cannot be part of a path; empty: it can. Name constraints bind whoever reads on, critical
+// or not.
+std::string refused_extension(X509* cert) {
+  for (int i = 0; i < X509_get_ext_count(cert); ++i) {
+    X509_EXTENSION* e = X509_get_ext(cert, i);
+    const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(e));
+    const bool critical = X509_EXTENSION_get_critical(e) != 0;
+    if (nid != NID_name_constraints && (!critical || std::ranges::count(kUnderstood, nid) == 1)) continue;
+    char oid[128];
+    OBJ_obj2txt(oid, sizeof oid, X509_EXTENSION_get_object(e), 1);
+    return std::string(critical ? "the critical extension " : "the extension ") + oid +
+           " is not supported (" + name_text(X509_get_subject_name(cert)) + ")";
+  }
+  return {};
+}
 }  // namespace
 
 Certificate Certificate::parse(ByteView der) {
@@ -158,40 +182,42 @@ Certificate Certificate::parse(ByteView der) {
 }
 
 std::vector<Certificate> Certificate::parse_pem(std::string_view text) {
-  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----", kEnd = "-----END CERTIFICATE-----";
   std::vector<Certificate> out;
-  for (size_t at = 0; (at = text.find(kBegin, at)) != std::string_view::npos;) {
-    at += kBegin.size();
-    const size_t end = text.find(kEnd, at);
-    if (end == std::string_view::npos) throw bad("the PEM text has no end line");
-    std::string body;
-    for (char c : text.substr(at, end - at))
-      if (c != '\n' && c != '\r') body += c;
-    const auto der = unbase64(body);
-    if (!der) throw bad("the PEM text is not base64");
-    out.push_back(parse(*der));
-    at = end + kEnd.size();
-  }
+  pem::each_block(text, kLabel, bad, [&](ByteView der) { out.push_back(parse(der)); });
   if (out.empty()) throw bad("no certificate in the PEM text");
   return out;
 }
 
-std::string Certificate::pem() const {
-  std::string out = "-----BEGIN CERTIFICATE-----\n";
-  const std::string b64 = base64(der);
-  for (size_t at = 0; at < b64.size(); at += 64) out += b64.substr(at, 64) + "\n";
-  return out + "-----END CERTIFICATE-----\n";
+std::string Certificate::pem() const { return pem::block(kLabel, der); }
+
+bool is_signing_purpose(std::string_view oid) {
+  return oid == "1.3.6.1.5.5.7.3.36" || oid == "1.3.6.1.4.1.311.10.3.12" || oid == "1.3.6.1.5.5.7.3.4" ||
+         oid == "2.5.29.37.0";
 }
 
 ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates,
                         const std::vector<Bytes>& anchors, Millis at, ChainPurpose purpose) {
   const X509Ptr leaf = read(signer);
+  ChainCheck out;
+  std::string refused = refused_extension(leaf.get());
+  if (!refused.empty()) {
+    out.reason = refused;
+    return out;
+  }
+  // Left out, not fatal: another path may do without it.
+  auto usable = [&](X509* cert) {
+    const std::string why = refused_extension(cert);
+    if (refused.empty()) refused = why;
+    return why.empty();
+  };
   StorePtr store(check(X509_STORE_new(), "making a certificate store"));
   for (const Bytes& der : anchors)
-    check(X509_STORE_add_cert(store.get(), read(der).get()), "adding an anchor");
+    if (const X509Ptr cert = read(der); usable(cert.get()))
+      check(X509_STORE_add_cert(store.get(), cert.get()), "adding an anchor");
   StackPtr others(check(sk_X509_new_null(), "making a certificate list"));
   for (const Bytes& der : intermediates) {
     X509Ptr cert = read(der);
+    if (!usable(cert.get())) continue;
     check(sk_X509_push(others.get(), cert.get()), "adding a certificate");
     (void)cert.release();  // the list owns it now
   }
@@ -206,21 +232,29 @@ ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates
             param, purpose == ChainPurpose::timestamping ? X509_PURPOSE_TIMESTAMP_SIGN : X509_PURPOSE_ANY),
         "starting a chain check");
 
-  ChainCheck out;
   const int result = X509_verify_cert(ctx.get());
   if (result != 1) {
     const X509* where = X509_STORE_CTX_get_current_cert(ctx.get());
     out.reason = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx.get()));
     if (where) out.reason += " (" + name_text(X509_get_subject_name(where)) + ")";
+    if (!refused.empty()) out.reason = refused;
     ERR_clear_error();
     return out;
   }
   const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(ctx.get());
   for (int i = 0; i < sk_X509_num(chain); ++i)
     out.chain.push_back(encode(i2d_X509, static_cast<const X509*>(sk_X509_value(chain, i))));
-  if (purpose == ChainPurpose::document_signing && !Certificate::parse(signer).may_sign()) {
-    out.reason = "the certificate's key usage does not allow signing";
-    return out;
+  if (purpose == ChainPurpose::document_signing) {
+    const Certificate c = Certificate::parse(signer);
+    if (!c.may_sign()) {
+      out.reason = "the certificate's key usage does not allow signing";
+      return out;
+    }
+    const auto& uses = c.extended_key_usage;
+    if (!uses.empty() && std::ranges::none_of(uses, [](auto& oid) { return is_signing_purpose(oid); })) {
+      out.reason = "the certificate is for another purpose";
+      return out;
+    }
   }
   out.ok = true;
   return out;

@@ -61,6 +61,9 @@ struct SubjectName {
 Bytes build_self_signed(const SubjectName& subject, const PublicKey& key, Millis not_before, Millis not_after,
                         Random& random, const Signer& sign);
 
+// Whether an extended key usage serves for documents: document signing (RFC 9336), Microsoft's, e-mail, any.
+bool is_signing_purpose(std::string_view oid);
+
 enum class ChainPurpose { document_signing, timestamping };
 
 struct ChainCheck {
@@ -71,7 +74,8 @@ struct ChainCheck {
 
 // Path validation (RFC 5280 §6) of `signer` over `intermediates` to one of `anchors`, at the time `at`. An
 // anchor is trusted as it is, be it self-signed or not. Signatures weaker than 112 bits (SHA-1) do not count.
-// Document signing: key usage must allow it; time-stamping: RFC 3161 §2.3. Revocation is not looked at.
+// Document signing: key usage must allow it, and extended key usage where there is any (is_signing_purpose);
+// time-stamping: RFC 3161 §2.3. Revocation: crypto/crl.h.
 ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates,
                         const std::vector<Bytes>& anchors, Millis at,
                         ChainPurpose purpose = ChainPurpose::document_signing);

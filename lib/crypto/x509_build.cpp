@@ -1,8 +1,10 @@
-// Self-signed certificates for keys that live elsewhere.
+// Self-signed certificates and certification requests for keys that live elsewhere.
 #include <algorithm>
 
 #include "base/error.h"
 #include "crypto/algid_impl.h"
+#include "crypto/csr.h"
+#include "crypto/pem_impl.h"
 #include "crypto/x509.h"
 
 namespace kesu {
@@ -56,6 +58,13 @@ Bytes extensions_for(const PublicKey& key) {
           extension("2.5.29.14", false, der::octets(ByteView(id).first(20))),
       }));
 }
+
+Bytes requested_extensions() {
+  return der::seq({
+      extension("2.5.29.19", true, der::seq({})),
+      extension("2.5.29.15", true, der::named_bits(kUsageDigitalSignature | kUsageContentCommitment)),
+  });
+}
 }  // namespace
 
 Bytes build_self_signed(const SubjectName& subject, const PublicKey& key, Millis not_before, Millis not_after,
@@ -73,5 +82,17 @@ Bytes build_self_signed(const SubjectName& subject, const PublicKey& key, Millis
   const Bytes signature = algid::sign_elsewhere(key, alg, to_be_signed, sign);
   return der::seq({to_be_signed, algorithm, der::bit_string(signature)});
 }
+
+Bytes build_certificate_request(const SubjectName& subject, const PublicKey& key, const Signer& sign) {
+  const SigAlg alg = algid::chosen(key);
+  const Bytes attribute =
+      der::seq({der::oid("1.2.840.113549.1.9.14"), der::tlv(der::kSet, requested_extensions())});
+  const Bytes to_be_signed =
+      der::seq({der::integer(0), name_of(subject), key.spki(), der::tlv(der::context(0), attribute)});
+  const Bytes signature = algid::sign_elsewhere(key, alg, to_be_signed, sign);
+  return der::seq({to_be_signed, algid::signature(alg), der::bit_string(signature)});
+}
+
+std::string certificate_request_pem(ByteView der) { return pem::block("CERTIFICATE REQUEST", der); }
 
 }  // namespace kesu

@@ -39,6 +39,8 @@ constexpr NodeRule kNodes[] = {
     {"vault-closed", "vlt", "closed"},
     {"operator-enrolled", "opr", "enrolled"},
     {"operator-revoked", "opr", "revoked"},
+    {"rules-changed", "vlt", "", kDigest},
+    {"rules-changed", "opr", "enrolled|revoked"},
     {"provider-added", "prv", "open", kDigest},
     {"provider-closed", "prv", "closed", 0, kDigest},
     {"provider-rekeyed", "prv", ""},
@@ -61,6 +63,7 @@ constexpr NodeRule kNodes[] = {
     {"seal-abandoned", "bat", "abandoned", kOf, 0, "ds"},
     {"objects-opened", "ds", "", kCount},
     {"objects-opened", "prc", ""},
+    {"residue-scanned", "ds", "", kCount | kBytes | kDigest},
     {"rewrap-intended", "bat", "", kCount},
     {"rewrap-done", "bat", "", kCount},
     {"copy-registered", "cpy", "open"},
@@ -86,8 +89,11 @@ constexpr NodeRule kNodes[] = {
     {"certificate-issued", "cer", "issued", kOf | kDigest, 0, "era"},
     {"certificate-withdrawn", "cer", "withdrawn"},
     {"document-attached", "doc", "attached", kDigest},
+    {"notice-issued", "doc", "attached", kOf | kDigest, 0, "era"},
+    {"notice-superseded", "doc", "attached", kOf | kDigest, 0, "era"},
+    {"failure-reported", "doc", "attached", kOf | kDigest, 0, "era"},
 };
-constexpr std::string_view kRemarks[] = {"exception-recorded", "finding-recorded"};
+constexpr std::string_view kRemarks[] = {"contact-recorded", "exception-recorded", "finding-recorded"};
 
 constexpr EdgeRule kEdges[] = {
     {"dataset-key-created", "key", "dsk", Subject::to, true},

@@ -90,6 +90,7 @@ bool exchange(const HttpRequest& request, HttpAnswer& out, std::string& why, boo
   if (!handle) throw Error(Code::out_of_memory, "libcurl: no memory");
   std::unique_ptr<curl_slist, decltype(c.free_list)> headers(nullptr, c.free_list);
   for (const std::string& line : {"Content-Type: " + request.content_type, std::string("Expect:")}) {
+    if (request.get && line.starts_with("Content")) continue;
     curl_slist* longer = c.append(headers.get(), line.c_str());
     if (!longer) throw Error(Code::out_of_memory, "libcurl: no memory");
     (void)headers.release();
@@ -105,9 +106,13 @@ bool exchange(const HttpRequest& request, HttpAnswer& out, std::string& why, boo
   option(CURLOPT_URL, request.url.c_str());
   option(CURLOPT_PROTOCOLS_STR, "http,https");
   option(CURLOPT_FOLLOWLOCATION, 0L);
-  option(CURLOPT_POST, 1L);
-  option(CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(request.body.data()));
-  option(CURLOPT_POSTFIELDSIZE, static_cast<long>(request.body.size()));
+  if (request.get) {
+    option(CURLOPT_HTTPGET, 1L);
+  } else {
+    option(CURLOPT_POST, 1L);
+    option(CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(request.body.data()));
+    option(CURLOPT_POSTFIELDSIZE, static_cast<long>(request.body.size()));
+  }
   option(CURLOPT_HTTPHEADER, headers.get());
   option(CURLOPT_USERAGENT, "kesu");
   option(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
@@ -173,17 +178,27 @@ HttpAnswer http_post(const HttpRequest& request) {
     bool again = false;
     const auto began = std::chrono::steady_clock::now();
     const bool answered = exchange(request, answer, why, again);
-    trace("http", "post", {{"url", request.url}, {"result", answered ? std::to_string(answer.status) : why}},
+    trace("http", request.get ? "get" : "post",
+          {{"url", request.url}, {"result", answered ? std::to_string(answer.status) : why}},
           std::chrono::steady_clock::now() - began);
     if (answered && !again) return answer;
     if (!again || i >= request.tries) {
       if (answered) return answer;
       throw Error(Code::network_unavailable, request.url + " does not answer")
-          .tried("POST " + request.url + (i > 1 ? ", " + std::to_string(i) + " times" : ""))
+          .tried((request.get ? "GET " : "POST ") + request.url +
+                 (i > 1 ? ", " + std::to_string(i) + " times" : ""))
           .cause(why);
     }
     pause(kFirstPause << (i - 1));
   }
+}
+
+HttpAnswer http_get(const std::string& url, size_t max_answer) {
+  HttpRequest request;
+  request.url = url;
+  request.get = true;
+  request.max_answer = max_answer;
+  return http_post(request);
 }
 
 }  // namespace kesu

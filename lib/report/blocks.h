@@ -54,6 +54,9 @@ struct Caption {
 };
 Caption caption();
 
+// Documents one after the other as one HTML file, with what its foot says on every page; `id` ends the title.
+Bytes html_page(const std::vector<Document>& documents, const std::string& id, const Caption& foot);
+
 // In one language.
 struct Words {
   ReportLanguage language;

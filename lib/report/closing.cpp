@@ -42,6 +42,20 @@ std::string who(const Model& model, const std::vector<std::string>& actions, con
       w);
 }
 
+std::string or_none(const std::string& text, const Words& w) { return text.empty() ? none(w) : text; }
+
+// Where those who did this work, and how they are reached.
+std::string reached(const Model& model, const char* action, const Words& w) {
+  return each(
+      model, "people",
+      [&](const Json& p) {
+        std::string place = text_of(p, "place"), contact = text_of(p, "contact");
+        if (p.str("action") != action || (place.empty() && contact.empty())) return std::string();
+        return shown(p.str("name")) + ": " + or_none(place, w) + ", " + or_none(contact, w);
+      },
+      w);
+}
+
 // NIST SP 800-88 Rev. 2, 4.6, and what Rev. 1 asked for besides: read for keys in place of media.
 Block sanitization(const Model& model, const Words& w) {
   const Json& c = model.certificate;
@@ -57,7 +71,11 @@ Block sanitization(const Model& model, const Words& w) {
   row("製造者", "Manufacturer", identity("manufacturer"));
   row("型式", "Model", identity("model"));
   row("製造番号", "Serial number", identity("serial"));
-  row("組織の資産番号", "Organisational property number", none(w));
+  auto of_datasets = [&](const char* member) {
+    return each(
+        model, "datasets", [&](const Json& d) { return text_of(d, member); }, w);
+  };
+  row("組織の資産番号", "Organisational property number", of_datasets("asset"));
   row("媒体の種類", "Media type",
       each(
           model, "providers", [](const Json& p) { return shown(p.str("kind")); }, w) +
@@ -76,8 +94,18 @@ Block sanitization(const Model& model, const Words& w) {
   row("消去前の機密区分", "Confidentiality before",
       each(
           model, "datasets", [](const Json& d) { return text_of(d, "class"); }, w));
+  row("契約", "Contract", of_datasets("contract"));
+  row("サービス", "Service", of_datasets("service"));
+  row("地域", "Region", of_datasets("region"));
+  row("データの問い合わせ先", "Contact for the data", of_datasets("contact"));
   row("消去の種別", "Sanitization method",
       w("暗号化消去（すべての鍵バージョンの破棄）", "cryptographic erase: destruction of every key version"));
+  const Json* contact = c.find("contact");
+  row("消去を行った組織", "Organisation", shown(c.str("organisation")));
+  row("組織の連絡先", "Contact of the organisation",
+      contact ? or_none(text_of(*contact, "contact"), w) : none(w));
+  row("消去を行った場所", "Place where it was done",
+      contact ? or_none(text_of(*contact, "place"), w) : none(w));
   row("使用した道具", "Tool and version", shown(c.str("program")));
   const Json& inspection = c.at("inspection");
   row("検証の方法", "Verification method",
@@ -87,14 +115,17 @@ Block sanitization(const Model& model, const Words& w) {
               "full enumeration and trial decryption before and after, samples: ") +
                 grouped(inspection.num("samples")) + w("件", ""));
   row("消去後の機密区分", "Confidentiality after", none(w));
-  row("消去後の行き先", "Destination", none(w));
+  row("消去後の行き先", "Destination", of_datasets("destination"));
   row("消去の日時", "Date of sanitization",
       parse_utc(c.str("erased")) ? instant(*parse_utc(c.str("erased"))) : none(w));
   row("消去の申請者", "Person who asked for sanitization", who(model, {"request"}, w));
+  row("申請者の所在地・連絡先", "Request: location, contact", reached(model, "request", w));
+  row("承認者", "Persons who approved", who(model, {"approve"}, w));
+  row("承認者の所在地・連絡先", "Approval: location, contact", reached(model, "approve", w));
   row("検証者（氏名・役職・署名）", "Verification: name, title, signature", who(model, {"verify"}, w));
-  row("検証者の所在地・連絡先", "Verification: location, contact", none(w));
+  row("検証者の所在地・連絡先", "Verification: location, contact", reached(model, "verify", w));
   row("妥当性確認者（氏名・役職・署名）", "Validation: name, title, signature", who(model, {"validate"}, w));
-  row("妥当性確認者の所在地・連絡先", "Validation: location, contact", none(w));
+  row("妥当性確認者の所在地・連絡先", "Validation: location, contact", reached(model, "validate", w));
   return b;
 }
 

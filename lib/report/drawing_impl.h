@@ -69,9 +69,13 @@ namespace kesu::report {
   F(pango_font_description_set_absolute_size) \
   F(pango_font_description_free) \
   F(pango_fc_font_map_set_config) \
+  F(g_object_ref) \
   F(g_object_unref) \
   F(FcConfigCreate) \
-  F(FcConfigAppFontAddFile) \
+  F(FcConfigParseAndLoadFromMemory) \
+  F(FcConfigAppFontAddDir) \
+  F(FcConfigGetFonts) \
+  F(FcConfigSetCurrent) \
   F(FcConfigDestroy)
 // clang-format on
 

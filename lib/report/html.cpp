@@ -212,28 +212,34 @@ std::string html(const Block& b) {
 }
 
 }  // namespace
-}  // namespace report
 
-Bytes certificate_html(const BundleFiles& files, const ReportLanguages& languages) {
-  using namespace report;
-  Model model = make_model(files);
-  std::string body, title, lang = languages.empty() || languages.front() == ReportLanguage::ja ? "ja" : "en";
-  for (ReportLanguage language : languages) {
-    Document document = compose(model, language);
-    if (title.empty()) title = document.title;
-    body += std::string("<section lang=\"") + (language == ReportLanguage::ja ? "ja" : "en") + "\">\n";
+Bytes html_page(const std::vector<Document>& documents, const std::string& id, const Caption& foot) {
+  std::string body;
+  for (const Document& document : documents) {
+    body +=
+        std::string("<section lang=\"") + (document.language == ReportLanguage::ja ? "ja" : "en") + "\">\n";
     for (const Block& b : document.blocks) body += html(b);
     body += "</section>\n";
   }
-  std::string out = "<!DOCTYPE html>\n<html lang=\"" + lang +
+  const bool ja = documents.empty() || documents.front().language == ReportLanguage::ja;
+  const std::string title = documents.empty() ? "" : documents.front().title;
+  std::string out = std::string("<!DOCTYPE html>\n<html lang=\"") + (ja ? "ja" : "en") +
                     "\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" "
                     "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta name=\"viewport\" "
                     "content=\"width=device-width, initial-scale=1\">\n<title>" +
-                    escaped(title + " " + model.certificate.str("id")) + "</title>\n<style>" +
-                    std::string(kStyle) + "</style>\n</head>\n<body>\n" + body + "<footer lang=\"ja\">" +
-                    escaped(caption().ja) + "<br><span lang=\"en\">" + escaped(caption().en) +
-                    "</span></footer>\n</body>\n</html>\n";
+                    escaped(title + " " + id) + "</title>\n<style>" + std::string(kStyle) +
+                    "</style>\n</head>\n<body>\n" + body + "<footer lang=\"ja\">" + escaped(foot.ja) +
+                    "<br><span lang=\"en\">" + escaped(foot.en) + "</span></footer>\n</body>\n</html>\n";
   return to_bytes(as_bytes(out));
+}
+
+}  // namespace report
+
+Bytes certificate_html(const BundleFiles& files, const ReportLanguages& languages) {
+  const report::Model model = report::make_model(files);
+  std::vector<report::Document> documents;
+  for (ReportLanguage language : languages) documents.push_back(report::compose(model, language));
+  return report::html_page(documents, model.certificate.str("id"), report::caption());
 }
 
 }  // namespace kesu

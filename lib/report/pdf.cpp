@@ -48,7 +48,7 @@ class Paginator {
 
  private:
   Lines lines(const std::string& text, double width, double size, bool bold = false) const {
-    return {fonts_, language_, text, width, size, bold};
+    return fonts_.lines(language_, text, width, size, bold);
   }
   void ink(Colour c) {
     if (cr_) d_.cairo_set_source_rgb(cr_, c.r, c.g, c.b);
@@ -96,7 +96,7 @@ class Paginator {
     double y = kBottom + 12;
     for (const auto& [text, language] :
          {std::pair(c.ja, ReportLanguage::ja), std::pair(c.en, ReportLanguage::en)}) {
-      Lines l(fonts_, language, text, kRight - kLeft, kSmall);
+      Lines l = fonts_.lines(language, text, kRight - kLeft, kSmall, false);
       l.draw(cr_, kLeft, y, 0, l.count());
       y += l.height();
     }

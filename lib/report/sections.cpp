@@ -174,9 +174,11 @@ Block people(const Model& model, const Words& w) {
   t.widths = {0.28, 0.26, 0.22, 0.24};
   for (const Json& p : model.certificate.at("people").as_array()) {
     std::string action = p.str("action");
-    std::string act = action == "request"   ? w("申請", "request")
-                      : action == "approve" ? w("承認", "approve")
-                                            : shown(action);
+    std::string act = action == "request"    ? w("申請", "request")
+                      : action == "approve"  ? w("承認", "approve")
+                      : action == "verify"   ? w("検証", "verify")
+                      : action == "validate" ? w("妥当性確認", "validate")
+                                             : shown(action);
     Row row{{{shown(p.str("name")), Tone::bold},
              {or_none(p.str("title"), w)},
              {shown(p.str("role")) + w("・", ", ") + act},

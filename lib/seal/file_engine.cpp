@@ -300,12 +300,12 @@ SealedFile seal_file_to(const SealRequest& request, int source_fd, const At& dir
 }
 
 SealedFile seal_source_to(const SealRequest& request, const Source& source, const At& directory,
-                          const WrapKey& wrap, Random& random) {
+                          const WrapKey& wrap, Random& random, Crew* crew) {
   SealedFile out;
   Temporary part = create_part(directory, request.object, out.part);
   out.object = seal_object(
       request, source, [&](uint64_t at, ByteView bytes) { write_at(part.fd(), at, bytes, part.path()); },
-      wrap, random);
+      wrap, random, crew);
   out.source.size = out.object.plain_bytes;
   out.source.mode = request.metadata.mode;
   out.source.mtime = request.metadata.mtime;

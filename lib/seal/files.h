@@ -70,7 +70,7 @@ SealedFile seal_file_to(const SealRequest& request, int source_fd, const At& dir
                         Random& random, Crew& crew);
 // The same of what a Source gives; `request.metadata` is used as it is.
 SealedFile seal_source_to(const SealRequest& request, const Source& source, const At& directory,
-                          const WrapKey& wrap, Random& random);
+                          const WrapKey& wrap, Random& random, Crew* crew = nullptr);
 // The same into a stream, header region first (a pipe: seal/object.h, seal_stream). A source that changed is
 // known at the end only: on conflict what the sink got is to be thrown away.
 SealedObject seal_file_stream(const SealRequest& request, int source_fd,

@@ -83,13 +83,16 @@ Error error_of(sqlite3* db, int rc, std::string_view doing, std::string_view pat
   return e;
 }
 
-Db::Db(const std::string& path, Access access, Millis busy_wait) : path_(path), busy_wait_(busy_wait) {
-  int flags = (access == Access::write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_URI |
-              SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+Db::Db(const std::string& path, Access access, Millis busy_wait)
+    : path_(access == Access::scratch ? "a temporary database" : path), busy_wait_(busy_wait) {
+  int flags = (access == Access::write     ? SQLITE_OPEN_READWRITE
+               : access == Access::scratch ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                                           : SQLITE_OPEN_READONLY) |
+              SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   std::string uri = uri_of(path) + (access == Access::immutable ? "?immutable=1" : "");
   int rc = sqlite3_open_v2(uri.c_str(), &db_, flags, nullptr);
   if (rc != SQLITE_OK) {
-    Error e = error_of(db_, rc, "open", path);
+    Error e = error_of(db_, rc, "open", path_);
     sqlite3_close_v2(db_);
     throw e;
   }

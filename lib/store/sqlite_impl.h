@@ -17,7 +17,7 @@ namespace kesu::sqlite {
 // disk_full, store_busy, ledger_damaged, read_only or store_unavailable, with SQLite's words in it.
 Error error_of(sqlite3* db, int rc, std::string_view doing, std::string_view path);
 
-enum class Access { write, read, immutable };
+enum class Access { write, read, immutable, scratch };  // scratch: a temporary database, of no path
 
 class Db {
  public:

@@ -13,14 +13,15 @@ MAX_FILES, MAX_FILE, MAX_ALL, MAX_HEADERS = 20_000, 1 << 30, 2 << 30, 20_000_000
 _OPR, _DS = "opr-[0-9a-f]{32}", "ds-[0-9a-f]{32}"
 NAMES = re.compile(
     r"certificate\.(json(\.p7s)?|pdf|html)|plan\.json|MANIFEST|README\.txt|approvals/(genesis\.json|allowed_signers"
-    rf"|genesis\.{_OPR}\.sig|(request|approve|verify|validate)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
+    rf"|genesis\.{_OPR}\.sig|change\.(0|[1-9][0-9]{{0,14}})\.(json|{_OPR}\.sig)|release\.(0|[1-9][0-9]{{0,14}})\.{_OPR}\.json(\.sig)?|(request|approve|verify|validate)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
     rf"|inventory/{_DS}\.leaves|ledger/(headers\.gz|bodies\.jsonl|checkpoint-[ab]|consistency)"
-    r"|trust/(signer\.pem|ledger\.vkey|tsa\.pem)|time/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))")
+    r"|trust/(signer\.(pem|crl)|ledger\.vkey|tsa\.pem)|time/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))")
 REQUIRED = ("MANIFEST", "README.txt", "approvals/allowed_signers", "approvals/genesis.json", "certificate.json",
             "certificate.json.p7s", BODIES, "ledger/checkpoint-a", "ledger/checkpoint-b", "ledger/consistency", HEADERS,
             "plan.json", "trust/ledger.vkey", "trust/signer.pem")
 GZIP_START = re.compile(rb"\x1f\x8b\x08\x00\x00\x00\x00\x00[\x00\x02\x04]\xff", re.S)
-OUTSIDE = ("ledger/", "time/checkpoint-b.")  # of MANIFEST: what comes after it
+# Of MANIFEST: what comes after it, and what entries of the ledger name.
+OUTSIDE = ("ledger/", "time/checkpoint-b.", "trust/signer.crl", "approvals/release.")
 PIECE = 1 << 20
 
 
@@ -160,7 +161,7 @@ def check_names(files, bad):
 
 
 def check_manifest(files, bad):
-    """Every file but MANIFEST, ledger/* and time/checkpoint-b.*, by its SHA-512."""
+    """Every file but MANIFEST and those of OUTSIDE, by its SHA-512."""
     if "MANIFEST" not in files:
         return
     listed, last = {}, ""
@@ -351,3 +352,26 @@ def manifest_digest(files):
     return sha512_hex(files.read("MANIFEST", MAX_FILE)) if "MANIFEST" in files else ""
 
 
+def _folded(files, checkpoint, marks):
+    """A ledger of nothing but headers, with the roots of these sizes."""
+    out = Ledger()
+    out.b, out.roots = checkpoint, marks
+    _, missing, _ = _read_headers(files, out, {}, None)
+    if missing is not None:
+        raise Bad(HEADERS, "are not all the headers of its checkpoint")
+    return out
+
+
+def read_extract(files, of_bundle, ledger):
+    """A newer extract of the bundle's ledger: its headers, which fold to its own checkpoint and continue the bundle's."""
+    part = "ledger/checkpoint-b"
+    _, checkpoint = notes.read_checkpoint(files.read(part, notes.MAX_NOTE), ledger.key, part)
+    older = min(checkpoint.size, ledger.b.size)
+    out = _folded(files, checkpoint, {checkpoint.size, older})
+    if out.roots[checkpoint.size] != checkpoint.root:
+        raise Bad(HEADERS, "the headers do not fold to its checkpoint's root")
+    newer = checkpoint.size >= ledger.b.size
+    root = out.roots[older] if newer else _folded(of_bundle, ledger.b, {older}).roots[older]
+    if root != (ledger.b if newer else checkpoint).root:
+        raise Bad(HEADERS, "are of another history than the bundle's")
+    return out

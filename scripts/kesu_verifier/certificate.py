@@ -7,6 +7,16 @@ from .trust import LEVELS
 
 PART = "certificate.json"
 OWN_WORD = ("id", "issued", "program")
+FIRST_WITH_RECORD = 3
+METHOD = {"id": "cryptographic-erase",
+          "en": "Cryptographic erase: the keys of encrypted data were discarded, by destroying every key version "
+                "from which a data key could ever be reached.",
+          "ja": "暗号化消去：データキーに到達し得たすべての鍵バージョンを破棄し、暗号化されたデータの鍵を廃棄した。"}
+INSPECTION = {"id": "inspection",
+              "en": "Every object of each provider enumerated before and after, each key, canary and sampled object "
+                    "tried with the keys before and after, beside a control key.",
+              "ja": "破棄の前後に、鍵の保管装置の全オブジェクトを列挙し、各鍵・カナリア・標本の復号を対照鍵とともに試行した。"}
+NO_INSPECTION = {"id": "none", "en": "No inspection is shown.", "ja": "検査は示されていない。"}
 
 
 def evidence_chain(claims, signed, policy):
@@ -21,6 +31,8 @@ def evidence_chain(claims, signed, policy):
                   ("signer's certificate, named in CMS", f"SHA-{signed.named_with[3:]}", "hash")]
     officers = [o for o in claims.people.officers if o.signed]
     said = [(f"genesis, {o.name}", o.signature) for o in sorted(officers, key=lambda o: o.operator)]
+    changes = claims.people.rules.changes if claims.people.rules else []
+    said += [(f"change {c.seq}, {name}", signature) for c in changes if c.counts for _, name, _, signature in sorted(c.all, key=lambda s: s[0])]
     said += [(f"{a.action}, {a.officer.name}", a.signature) for a in claims.people.acts]
     for name, signature in said:
         parts += [(name, signature.algorithm(), "signature"), (f"{name} (digest)", f"SHA-{signature.digest[3:]}", "hash")]
@@ -127,6 +139,20 @@ def _copies(facts):
     return out
 
 
+def _record(facts, gone, out):
+    """What SP 800-88 Rev. 2 §4.6 asks for besides ("Record of sanitization")."""
+    contacts = facts.contacts()
+    nobody = {"contact": "", "place": ""}
+    for row in out["datasets"]:
+        shown = facts.dataset(row["id"])
+        row.update({n: shown[n] for n in ("service", "contact", "asset", "destination")})
+    for row in out["people"]:
+        row.update(contacts.get(row["operator"], nobody))
+    out["contact"] = contacts.get(facts.plan.get("vault"), nobody)
+    out["method"] = METHOD
+    out["verification"] = INSPECTION if gone.inspections else NO_INSPECTION
+
+
 def expected(case, stored):
     """What the bundle gives for every member but the issuer's own words."""
     facts, gone, claims, tables = case.facts, case.gone, case.claims, case.tables
@@ -149,7 +175,10 @@ def expected(case, stored):
         "signer": {"self_signed": case.signer.self_signed if case.signer else False,
                    "certificate": case.signer.digest.hex() if case.signer else "", "version": case.signer_version},
         "statement": statement(organisation, facts)}
-    if maybe(maybe(stored, "tables", "object"), "claims", "number", 2) != 1:
+    version = maybe(maybe(stored, "tables", "object"), "claims", "number", FIRST_WITH_RECORD)
+    if version >= FIRST_WITH_RECORD:
+        _record(facts, gone, out)
+    if version != 1:
         out["exceptions"] = claims.facts_exceptions()
         out["evidence_chain"] = case.chain
     return out

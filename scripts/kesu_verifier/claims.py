@@ -1,4 +1,5 @@
 # From facts to conditions, and from conditions to claims (docs/spec/certificate.md, "From evidence to level").
+from . import residue
 from .base import counted, is_kind, maybe
 from .facts import DESTROYED
 from .notes import NoteError
@@ -11,8 +12,9 @@ SENSITIVE = {"CKA_SENSITIVE": True, "CKA_ALWAYS_SENSITIVE": True, "CKA_EXTRACTAB
 class Claims:
     """`conditions` that hold, and for each claim what it rests on and its detail."""
 
-    def __init__(self, facts, gone, people, signer_algorithm, trust, tables):
+    def __init__(self, facts, gone, people, holds, signer_algorithm, trust, tables):
         self.facts, self.gone, self.people, self.tables = facts, gone, people, tables
+        self.holds = holds
         self.ledger, self.trust, self.signer_algorithm = facts.ledger, trust, signer_algorithm
         self.conditions, self.details, self.rests, self.limits = set(), {}, {}, []
         if self.ledger.complete:
@@ -310,8 +312,8 @@ class Claims:
     # Authorisation.
 
     def bars(self):
-        """(quorum, waiting seconds) that hold: the highest of plan, genesis and the plan's profile."""
-        plan, genesis = self.facts.plan, self.people.genesis or {}
+        """(quorum, waiting seconds) that hold: the highest of plan, rules in force at the request and the plan's profile."""
+        plan, genesis = self.facts.plan, self.people.in_force()
         profile = self.tables.profile(plan.get("profile")) or {}
         return (max(plan.get("quorum", 0), genesis.get("quorum", 0), profile.get("quorum", 0)),
                 max(plan.get("waiting_seconds", 0), genesis.get("waiting_seconds", 0), profile.get("waiting_seconds", 0)))
@@ -354,19 +356,7 @@ class Claims:
 
     def _held(self):
         f, done = self.facts, self.facts.last_done()
-        scope = {*f.scope, *f.versions}
-        begin = f.requested.seq if f.requested else 0
-        end = done.seq if done else self.ledger.b.size
-        for node in f.graph.nodes.values():
-            if node.kind != "hld":
-                continue
-            placed = [h for h in self.ledger.about(node.id, "hold-placed")
-                      if any(i["id"] == node.id and i.get("of") in scope for i in h.nodes)]
-            for h in placed:
-                released = [r.seq for r in self.ledger.about(node.id, "hold-released") if r.seq > h.seq]
-                if h.seq < end and (not released or released[0] > begin):
-                    return True
-        return False
+        return self.holds.between(f.requested.seq if f.requested else 0, done.seq if done else self.ledger.b.size)
 
     def _logged(self):
         last = self.facts.ledger.of_type("ledger-key-set")
@@ -376,7 +366,7 @@ class Claims:
         self._hold("checkpoint-b-witnessed", self.witnesses() >= self.trust.quorum and self.trust.witnesses)
         self.say("logged", "", [f"checkpoints of {self.ledger.key.name}"])
         self.say("dated", "")
-        self.say("residue", "")
+        self._residue()
         validated = self.people.validated
         self._hold("validated-signed", validated)
         self.say("validated", "", [f"signature of {validated.officer.name} (validate)"] if validated else [])
@@ -390,13 +380,30 @@ class Claims:
         if not born:
             self.facts.bad("trust/ledger.vkey", "the ledger does not show the birth of the key that signs it")
 
+    def _residue(self):
+        scans = [residue.scan_of(self.facts, ds) for ds in self.facts.scope]
+        if not scans or None in scans:
+            self.say("residue", "")
+            return
+        self._hold("residue-scanned", True)
+        words, rests = [], []
+        for ds, (header, record) in zip(self.facts.scope, scans):
+            name = self.facts.dataset(ds)["name"]
+            rests.append(f"scan for {name}, entry {header.seq}")
+            only = f", {record['whole']} of them only as whole files" if record["whole"] else ""
+            only += f", {counted(record['common'], 'common window')} not looked for" if record["common"] else ""
+            over = f", {record['superseded']} sealed over not looked for" if record["superseded"] else ""
+            words.append(f"{name}: {counted(record['files'], 'file')}, {counted(record['bytes'], 'byte')} in "
+                         f"{counted(len(record['places']), 'place')}, for {counted(record['objects'], 'object')}{only}{over}")
+        self.say("residue", "; ".join(words), rests)
+
     def witnesses(self):
         """How many different witnesses of the reader signed checkpoint B."""
         found = set()
         for key in self.trust.witnesses:
             try:
                 if self.ledger.note_b.signed_by(key):
-                    found.add((key.name, key.key))
+                    found.add(key.key)  # one witness under two names is one
             except NoteError:  # a cosignature that is not good is none
                 continue
         return len(found)

@@ -297,6 +297,7 @@ class Facts:
     def dataset(self, ds):
         """What dataset-added says, changed by each dataset-updated."""
         out = {"name": ds, "class": "", "region": "", "owner": "", "contract": "", "locations": [],
+               "service": "", "contact": "", "asset": "", "destination": "",
                "unreadable_until": "open-ended", "plaintext_history": {"by": "", "detail": "", "statement": "unknown"},
                "shown": False}
         body = self.opened(ds, "dataset-added")[1]
@@ -309,6 +310,18 @@ class Facts:
             changes.append(change or {})
         for said in [body] + changes:
             out.update({k: v for k, v in said.items() if k in out and k != "shown" or k in ("protection",)})
+        return out
+
+    def contacts(self):
+        """By node: what contact-recorded says of the vault and of people, as of checkpoint A."""
+        out = {}
+        for header in self.ledger.of_type("contact-recorded"):
+            if header.seq < self.ledger.a.size:
+                body = self.need(header)
+                said = {n: maybe(body, n, "text") for n in ("contact", "place")}
+                if None in said.values():
+                    self.bad(BODIES, f"entry {header.seq} ({header.type}) does not say what it should, or is not opened")
+                out[header.nodes[0]["id"]] = {n: v or "" for n, v in said.items()}
         return out
 
     def batches(self, ds):

@@ -1,11 +1,10 @@
 # Officers and what they signed: the genesis statement, request, approvals, verification, validation (docs/spec/erasure.md).
 import re
 
-from . import ssh
+from . import rules, ssh
 from .base import (Bad, counted, is_id, is_kind, millis_or_none, parse_json, readable_json, sha256_hex)
 
 GENESIS = "approvals/genesis.json"
-ROLES = ("operator", "approver", "verifier", "validator", "auditor")
 ROLE_OF = {"request": "operator", "approve": "approver", "verify": "verifier", "validate": "validator"}
 LATER = {"erasure-verified": "verify", "erasure-validated": "validate"}
 MONTH = 31 * 86400 * 1000
@@ -35,7 +34,7 @@ class Act:
         self.namespace = f"kesu-{action}-v1"
 
 
-def _document(files, path, members, optional=()):
+def read_document(files, path, members, optional=()):
     data = files.read(path, 4 << 20)
     value = parse_json(data, path)
     if not isinstance(value, dict) or not set(members) <= set(value) <= set(members) | set(optional):
@@ -54,7 +53,7 @@ def _plain(text):
 
 def read_genesis(files):
     """The statement, its bytes, and its officers (not yet checked against anything)."""
-    data, value = _document(files, GENESIS, _GENESIS, ("waiting_seconds",))
+    data, value = read_document(files, GENESIS, _GENESIS, ("waiting_seconds",))
     if value["type"] != "kesu-genesis-v1" or not is_id(value["vault"], "vlt"):
         raise Bad(GENESIS, "is no genesis statement")
     if value["quorum"] < 1 or not is_kind(value.get("waiting_seconds", 0), "number") or value.get("waiting_seconds", 0) < 0:
@@ -65,7 +64,7 @@ def read_genesis(files):
     for n, item in enumerate(value["officers"], 1):
         good = (set(item) == {"name", "public_key", "roles", "title"} and is_kind(item["roles"], "texts")
                 and all(is_kind(item[m], "text") for m in ("name", "public_key", "title")))
-        if not good or not item["name"] or not item["roles"] or not set(item["roles"]) <= set(ROLES):
+        if not good or not item["name"] or not item["roles"] or not set(item["roles"]) <= set(rules.ROLES):
             raise Bad(GENESIS, f"officer {n} is malformed")
         if not all(_plain(item[m]) for m in ("name", "public_key", "title")):
             raise Bad(GENESIS, f"officer {n}'s name has a control character, or his title or key")
@@ -89,6 +88,7 @@ class People:
         self.officers, self.genesis, self.by_operator, self.acts = [], None, {}, []
         self.verified = self.validated = None
         self.request, self.approvals, self.seen = None, [], set()
+        self.rules, self.asked = None, (0, 0)
         try:
             data, self.genesis, self.officers = read_genesis(files)
         except Bad as error:
@@ -122,7 +122,13 @@ class People:
                 self.bad(GENESIS, f"{name} is not that of the ledger's first entry")
         self._enrolled()
         self._genesis_signatures(data, body)
+        self.rules = rules.Rules(self.files, self.ledger, self.genesis, self.by_operator, self._newcomer, self.bad, self.note)
         self._allowed_signers()
+
+    def _newcomer(self, c):
+        officer = Officer(c.change["name"], c.change["title"], list(c.terms.roles), c.change["public_key"], c.key)
+        officer.operator = c.operator
+        self.by_operator[c.operator] = officer
 
     def _enrolled(self):
         for seq, officer in enumerate(self.officers, 1):
@@ -169,12 +175,35 @@ class People:
         path = "approvals/allowed_signers"
         lines, erasure = [], self.plan.get("erasure", "")
         later = any(self.ledger.about(erasure, kind) for kind in LATER)
-        for officer in self.officers:
-            spaces = ["kesu-genesis-v1"] + [f"kesu-{action}-v1" for action, role in ROLE_OF.items()
-                                            if role in officer.roles and (later or action in ("request", "approve"))]
-            lines.append(f'{officer.operator} namespaces="{",".join(spaces)}" {officer.line}\n')
+        changes = self.rules.changes
+        shown = [c for c in changes if c.counted or c.what == "revoke"]
+        for officer in self.officers + [self.by_operator[c.operator] for c in shown if c.what == "enrol"]:
+            mine = [c for c in shown if c.operator == officer.operator]
+            first = next((i for i, c in enumerate(mine) if c.what == "enrol"), 0)
+            mine = mine[first:]
+            new = any(c.what == "enrol" for c in mine) and officer not in self.officers
+            roles = set(officer.roles).union(*(c.terms.roles for c in mine if c.terms))
+            spaces = [rules.NAMESPACE if new else "kesu-genesis-v1"]
+            spaces += [f"kesu-{action}-v1" for action, role in ROLE_OF.items()
+                       if role in roles and (later or action in ("request", "approve"))]
+            spaces += [rules.NAMESPACE] if shown and not new and "approver" in roles else []
+            options = f'namespaces="{",".join(spaces)}"'
+            if new:
+                options += f',valid-after="{rules.ssh_time(mine[0].header.millis)}"'
+            ends = [rules.ssh_time(millis_or_none(c.terms.until), True) for c in mine if c.terms][-1:] if any(
+                c.terms and c.terms.until for c in [c for c in mine if c.terms][-1:]) else []
+            ends += [rules.ssh_time(c.header.millis, True) for c in mine if c.what == "revoke"][:1]
+            if ends:
+                options += f',valid-before="{min(ends)}"'
+            words = officer.line.split(" ", 2)
+            line = " ".join(words[:2] if words[2:] == [""] else words)     # no blank where no comment follows
+            lines.append(f"{officer.operator} {options} {line}\n")
         if path in self.files and self.files.read(path) != "".join(lines).encode():
-            self.bad(path, "does not name the officers of the genesis statement, and only them")
+            self.bad(path, "does not name the officers and those enrolled since, and only them")
+
+    def in_force(self):
+        """The rules by which this erasure is judged."""
+        return self.rules.at(*self.asked) if self.rules else {}
 
     def _strange_signatures(self):
         for path in self.files.paths():
@@ -186,11 +215,26 @@ class People:
     def read_acts(self, erasure, summary, started):
         """`started`: the entry erasure-started that counts, or None; `summary`: what every statement has to say."""
         self.summary, self.started, self.erasure = summary, started, erasure
-        for header in self.ledger.about(erasure, "erasure-requested"):
+        for header in self.ledger.about(erasure, "erasure-requested")[:1]:
+            self.asked = (header.seq, header.millis)
+        in_force = self.in_force()
+        if in_force and self.plan.get("profile") != in_force["profile"]:
+            self.bad("plan.json", "profile: is not that of the rules in force at the request")
+        for name in ("quorum", "waiting_seconds"):
+            if in_force and self.plan.get(name, 0) < in_force[name]:
+                self.bad("plan.json", f"{name}: is below that of the rules in force at the request")
+        asked = self.ledger.about(erasure, "erasure-requested")
+        for header in asked[1:]:
+            self.bad("ledger/headers.gz", f"entry {header.seq} requests the erasure a second time, after entry {asked[0].seq}")
+        for header in asked:
             act = self._act(header, "request")
             if act and self.request is None:
                 self.request = act
-        for header in self.ledger.about(erasure, "erasure-approved"):
+        approved = self.ledger.about(erasure, "erasure-approved")
+        who = [(self.ledger.bodies.get(h.seq) or {}).get("operator") for h in approved]
+        for at, header in enumerate(approved):
+            if isinstance(who[at], str) and who[at] in who[at + 1:]:
+                continue                                # whoever approves anew has one approval: the last
             act = self._act(header, "approve")
             if act and self._may_count(act):
                 self.approvals.append(act)
@@ -283,8 +327,11 @@ class People:
         data = self.files.read(path, 4 << 20)
         if sha256_hex(data) != body.get("statement") or sha256_hex(armoured) != body.get("signature"):
             raise Bad(path, f"statement or signature is not what entry {header.seq} names")
-        _, s = _document(self.files, path, _STATEMENT)
+        _, s = read_document(self.files, path, _STATEMENT)
         officer, key = self.by_operator.get(operator), None
+        if officer is not None and not any(
+                h.seq < header.seq for h in self.ledger.about(operator, "operator-enrolled", "rules-changed")):
+            raise Bad(path, f"{operator} is not enrolled")
         if officer is None:
             key = self._enrolled_later(operator, header, path)
         name = officer.name if officer else key[0]
@@ -323,14 +370,14 @@ class People:
             raise Bad(path, f"it expires more than 31 days after entry {header.seq}, which carries it")
 
     def _counts(self, header, s, action, operator, officer, name):
-        if officer is None or not officer.signed:
-            raise DoesNotCount(f"{name} is not an officer of the genesis statement, or did not sign it")
-        if s["role"] not in officer.roles:
-            raise DoesNotCount(f"{name} does not have the role")
-        revoked = self.ledger.about(operator, "operator-revoked")
-        if any(h.seq < header.seq for h in revoked):
+        why = "is not an officer of the genesis statement, or did not sign it"
+        if officer is not None and self.rules is not None:
+            why = self.rules.role_problem(operator, s["role"], *self.asked, header.millis)
+        if why:
+            raise DoesNotCount(f"{name} {why}")
+        if self.rules.revoked_before(operator, header.seq):
             raise DoesNotCount(f"{name} was revoked before")
-        if action in ("request", "approve") and self.started is not None and any(h.seq < self.started.seq for h in revoked):
+        if action in ("request", "approve") and self.started is not None and self.rules.revoked_before(operator, self.started.seq):
             raise DoesNotCount(f"{name} was revoked before the erasure ran")
         expires = millis_or_none(s["expires"])
         if expires <= header.millis or action == "approve" and self.started is not None and expires <= self.started.millis:
@@ -342,5 +389,8 @@ class People:
         if any(o.officer is mine or o.officer.name == mine.name or o.officer.key.blob == mine.key.blob for o in others):
             self.note(f"approvals/approve.{mine.operator}.json",
                       f"does not count: {mine.name} or the same key requested it, or approved it already")
+            return False
+        if self.started is not None and act.header.seq > self.started.seq:
+            self.note(f"approvals/approve.{mine.operator}.json", "does not count: it came after the erasure ran")
             return False
         return True

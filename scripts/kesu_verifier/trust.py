@@ -3,7 +3,7 @@ import json
 import os
 import re
 
-from . import notes, ssh, x509
+from . import crl, notes, ssh, x509
 from .base import HEX64, Usage, sha256_hex
 from .policy import Policy
 
@@ -16,7 +16,7 @@ LEVELS = ("absent", "asserted", "recorded", "attested", "proven")
 class Trust:
     def __init__(self):
         self.signers, self.signer_cas, self.logs, self.witnesses = set(), [], [], []
-        self.officers, self.tsa_cas, self.quorum = [], [], 1
+        self.officers, self.tsa_cas, self.quorum, self.signer_crls = [], [], 1, []
 
     def knows_officer(self, key, namespace, millis):
         return any(o.key.blob == key.blob and o.serves(namespace, millis) for o in self.officers)
@@ -44,6 +44,8 @@ def _item(trust, word, value, where):
         trust.signers.add(bytes.fromhex(value[7:]))
     elif word in ("signer-ca", "tsa-ca"):
         (trust.signer_cas if word == "signer-ca" else trust.tsa_cas).extend(_certificates(where(value)))
+    elif word == "signer-crl":
+        trust.signer_crls.extend(crl.read_lists(_read(where(value))))
     elif word == "log":
         trust.logs.append(notes.VerifierKey(value, (notes.ED25519,)))
     elif word == "witness":

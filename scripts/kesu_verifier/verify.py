@@ -1,18 +1,19 @@
 # The verification of one bundle, from its files to the report (docs/spec/certificate.md, "Verification").
 import os
 
-from . import archive, certificate, cms, x509
+from . import archive, certificate, cms, crl, x509
 from .base import Bad, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
-from .bundle import BODIES, HEADERS, MAX_ALL, MAX_FILES, Files, check_manifest, check_names, read_ledger
+from .bundle import BODIES, HEADERS, MAX_ALL, MAX_FILES, Files, check_manifest, check_names, read_extract, read_ledger
 from .claims import Claims
 from .facts import Facts
 from .gone import Gone
+from .holds import Holds
 from .objects import cover
 from .people import People
 from .stamps import Stamps
 from .trust import LEVELS
 
-P7S, PEM = "certificate.json.p7s", "trust/signer.pem"
+P7S, PEM, CRL = "certificate.json.p7s", "trust/signer.pem", "trust/signer.crl"
 COMPLETE, INCOMPLETE, INVALID = "complete", "incomplete", "invalid"
 EXITS = {COMPLETE: 0, INVALID: 6, INCOMPLETE: 7}
 
@@ -20,13 +21,15 @@ EXITS = {COMPLETE: 0, INVALID: 6, INCOMPLETE: 7}
 class Case:
     """One bundle under verification."""
 
-    def __init__(self, files, trust, tables, require="high", allow_test_grade=False, objects=()):
+    def __init__(self, files, trust, tables, require="high", allow_test_grade=False, objects=(), extract=None):
+        self.extract, self.newer = extract, None
         self.files, self.trust, self.tables = files, trust, tables
         self.require, self.allow_test_grade, self.object_paths = require, allow_test_grade, objects
         self.errors, self.shortfalls, self.results, self.chain, self.object_rows = [], [], [], [], []
         self.notes, self.stamps = 0, None
         self.stored, self.signer, self.signed, self.signer_version = {}, None, None, ""
         self.ledger = self.facts = self.gone = self.claims = None
+        self.revocation = ("not-asked", "")
         self.signer_known = self.log_known = self.officers_known = False
 
     def bad(self, part, what):
@@ -71,13 +74,17 @@ class Case:
         except x509.X509Error as error:
             raise Bad(PEM, str(error)) from None
         self.signer = chain[0]
-        if len(chain) != 1:
-            raise Bad(PEM, "has more than one certificate")
+        if len(chain) > 8:
+            raise Bad(PEM, "has more than 8 certificates")
+        if any(a.issuer != b.subject for a, b in zip(chain, chain[1:])):
+            raise Bad(PEM, "its certificates are not in order, each the issuer's of the one before")
         signed = cms.SignedData(self.files.read(P7S, cms.MAX_BYTES))
         signer = signed.verify(self.files.read("certificate.json"))
         if signer.der != self.signer.der:
             raise Bad(P7S, "is not made with the certificate in trust/signer.pem")
-        self.signed = signed
+        if {c.der for c in signed.certificates} - {c.der for c in chain}:
+            self.bad(P7S, "carries another certificate than trust/signer.pem")
+        self.signed, self.signer_chain = signed, chain
         self.signer_algorithm = signer.key.name
 
     def _stored(self):
@@ -102,7 +109,7 @@ class Case:
             people.read_later_acts(facts.plan, {p["id"]: p["name"] for p in facts.plan["providers"]}, facts.last_done())
         self.gone = Gone(facts)
         algorithm = self.signer_algorithm if self.signed else ""
-        self.claims = Claims(facts, self.gone, people, algorithm, self.trust, self.tables)
+        self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), algorithm, self.trust, self.tables)
         self.stamps = Stamps(self.files, self.signed, self.trust, self.bad)
         issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
         self.stamps.check_host(issued, self.ledger.graph.last)
@@ -111,6 +118,7 @@ class Case:
         self._named_bodies()
         self._signer_of_ledger()
         self._issued()
+        self._extract()
         self.results = self.claims.results()
         self.chain = certificate.evidence_chain(self.claims, self.signed, self.tables.policy)
         certificate.compare(self, self.stored)
@@ -159,15 +167,32 @@ class Case:
         if any(path in self.files and body.get(name) != sha256_hex(self.files.read(path, 1 << 30)) for name, path in names):
             self.bad(BODIES, "certificate-issued names another certificate, signature or MANIFEST")
 
+    def _extract(self):
+        """What a newer extract of the ledger says."""
+        if self.extract is None:
+            return
+        try:
+            self.newer = read_extract(_files(self.extract), self.files, self.ledger)
+        except Bad as error:
+            self.bad(f"--ledger {error.part}", error.what)
+
     def _known(self, people):
-        trust = self.trust
+        trust, lists = self.trust, []
+        if CRL in self.files:
+            try:
+                lists = crl.read_lists(self.files.read(CRL, 1 << 28))
+            except x509.X509Error as error:
+                self.bad(CRL, str(error))
         if self.signed and self.signer.digest in trust.signers:
             self.signer_known = True
         elif self.signed and trust.signer_cas and is_kind(self.stored.get("issued"), "time"):
+            stamped = self.stamps.signer_time()
+            at = stamped or millis_or_none(self.stored["issued"])
             try:
-                x509.find_chain(self.signer, self.signed.certificates, trust.signer_cas,
-                                self.stamps.signer_time() or millis_or_none(self.stored["issued"]))
-                self.signer_known = True
+                path = x509.find_chain(self.signer, self.signer_chain, trust.signer_cas, at)
+                if len(path) > 1:
+                    self.revocation = crl.judge(path, [*trust.signer_crls, *lists], at, stamped is not None)
+                self.signer_known = self.revocation[0] not in ("revoked", "in-doubt")
             except x509.X509Error:
                 self.signer_known = False
         self.log_known = any((k.name, k.key) == (self.ledger.key.name, self.ledger.key.key) for k in trust.logs)
@@ -184,7 +209,8 @@ class Case:
 
     @property
     def withdrawn(self):
-        return bool(self.ledger and self.stored and self.ledger.graph.state(self.stored.get("id")) == "withdrawn")
+        return bool(self.ledger and self.stored) and any(
+            ledger is not None and ledger.graph.state(self.stored.get("id")) == "withdrawn" for ledger in (self.ledger, self.newer))
 
     @property
     def test_grade(self):
@@ -194,7 +220,8 @@ class Case:
     def _shortfalls(self):
         add, bar, name = self.shortfalls.append, self.tables.profile(self.require), self.require
         if not self.signer_known:
-            add("the signer of the certificate is not identified: no line of the trust file names it")
+            add("the signer of the certificate is not identified: " + (
+                self.revocation[1] if self.revocation[0] in ("revoked", "in-doubt") else "no line of the trust file names it"))
         if not self.log_known:
             add("the ledger's key is not identified: no log line of the trust file names it")
         if not self.officers_known:
@@ -213,6 +240,8 @@ class Case:
             add(f"waiting period of {waiting} seconds; profile {name} asks for {bar['waiting_seconds']}")
         if self.claims.witnesses() < bar["witness_quorum"]:
             add(f"{self.claims.witnesses()} trusted witnesses; profile {name} asks for {bar['witness_quorum']}")
+        elif bar["witness_quorum"] and self.claims.witnesses() < self.trust.quorum:
+            add(f"{self.claims.witnesses()} trusted witnesses; the trust file asks for {self.trust.quorum}")
         if bar.get("restart") and not self._restarted():
             add(f"no restart of the machine is shown between destruction and inspection; profile {name} asks for it")
         if not self.ledger.complete:
@@ -249,8 +278,9 @@ class Case:
             "verdict": verdict, "certificate": maybe(stored, "id", "text", ""),
             "organisation": maybe(stored, "organisation", "text", ""), "erased": maybe(stored, "erased", "text", ""),
             "issued": maybe(stored, "issued", "text", ""), "claimed_profile": maybe(stored, "profile", "text", ""),
-            "required_profile": self.require, "as_of": self.ledger.b.size if self.facts else 0,
+            "required_profile": self.require, "as_of": max(ledger.b.size for ledger in (self.ledger, self.newer) if ledger) if self.facts else 0,
             "withdrawn": self.withdrawn, "test_grade": self.test_grade, "signer_known": self.signer_known,
+            "revocation": {"state": self.revocation[0], "why": self.revocation[1]},
             "log_known": self.log_known, "officers_known": self.officers_known, "claims": claims,
             "premises": certificate.premises(self.tables, self.results),
             "limits": certificate.limits(self.facts, self.claims, self.tables) if done else [],
@@ -266,12 +296,16 @@ def _whole(path):
         raise Bad("bundle", f"cannot be read: {error.strerror}") from None
 
 
+def _files(files):
+    if not isinstance(files, dict) and os.path.isfile(files):
+        files = archive.members(_whole(files), MAX_FILES, MAX_ALL)
+    return Files(contents=files) if isinstance(files, dict) else Files(directory=files)
+
+
 def verify(files, trust, tables, **options):
     """The report of a bundle (the path of a directory or zip file, or a dict of contents)."""
     try:
-        if not isinstance(files, dict) and os.path.isfile(files):
-            files = archive.members(_whole(files), MAX_FILES, MAX_ALL)
-        files = Files(contents=files) if isinstance(files, dict) else Files(directory=files)
+        files = _files(files)
     except Bad as error:
         case = Case(None, trust, tables, **options)
         case.bad(error.part, error.what)

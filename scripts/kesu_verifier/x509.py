@@ -1,8 +1,8 @@
 # X.509: a closed subset of RFC 5280. What is outside of it is refused by name, never skipped.
 #   keys          RSA 2048 to 16384 bits, ECDSA P-256 and P-384, Ed25519
 #   signatures    RSA PKCS #1 v1.5 and PSS (MGF1 and digest alike), ECDSA, each with SHA-256/384/512; Ed25519
-#   extensions    basicConstraints, keyUsage, extKeyUsage are judged; key identifiers, alternative names, policies,
-#                 CRL and AIA locations are read over; any other that is critical refuses the certificate
+#   extensions    basicConstraints, keyUsage, extKeyUsage are judged; alternative names, policies and CRL locations are read
+#                 over; any other that is critical, and name constraints, refuse every path with the certificate
 import base64
 import re
 
@@ -21,7 +21,7 @@ _RSA = {"1.2.840.113549.1.1.11": "sha256", "1.2.840.113549.1.1.12": "sha384", "1
 RSA_ENCRYPTION, RSA_PSS, ED25519, MGF1 = ("1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.3.101.112",
                                           "1.2.840.113549.1.1.8")
 _KEY_OIDS = {RSA_ENCRYPTION: "RSA", "1.2.840.10045.2.1": "ECDSA", ED25519: "Ed25519"}
-_READ_OVER = {"2.5.29.14", "2.5.29.35", "2.5.29.17", "2.5.29.18", "2.5.29.32", "2.5.29.31", "1.3.6.1.5.5.7.1.1"}
+_READ_OVER, _NAME_CONSTRAINTS = {"2.5.29.17", "2.5.29.31", "2.5.29.32"}, "2.5.29.30"
 DIGITAL_SIGNATURE, NON_REPUDIATION, KEY_CERT_SIGN, CRL_SIGN = 0, 1, 5, 6
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
 # Purposes that the signer of a certificate may have, where it states any: e-mail, documents, any.
@@ -74,13 +74,13 @@ def signature_algorithm(value, digest=None):
         r.end()
         hash_at, mgf_at, salt_at = p.optional(0xa0), p.optional(0xa1), p.optional(0xa2)
         p.end()
-        if not (hash_at and mgf_at and salt_at):
+        if not (hash_at and mgf_at):
             raise X509Error("RSA-PSS with default parameters means SHA-1, which is not supported")
         name = _digest_oid(hash_at.items()[0], "RSA-PSS")
         mgf = mgf_at.items()[0].reader("MGF1")
         if mgf.next(der.OID).oid() != MGF1 or _digest_oid(mgf.next(), "MGF1") != name:
             raise X509Error("RSA-PSS with another mask generation is not supported")
-        salt = salt_at.items()[0].integer("the salt's length")
+        salt = salt_at.items()[0].integer("the salt's length") if salt_at else 20
         if not 0 <= salt <= 512:
             raise X509Error("RSA-PSS: the salt's length is not possible")
         return Algorithm("PSS", name, salt)
@@ -176,6 +176,7 @@ class Certificate:
         if t.optional(0x81) or t.optional(0x82):
             raise X509Error("unique identifiers in a certificate are not supported")
         self.ca, self.path_length, self.usage, self.purposes, self.purposes_critical = False, None, None, None, False
+        self.refused = ""  # why no path may have it
         extensions = t.optional(0xa3)
         t.end()
         seen = set()
@@ -206,8 +207,8 @@ class Certificate:
         elif oid == "2.5.29.37":
             self.purposes = {p.oid() for p in der.parse(content).expect(der.SEQUENCE, "extKeyUsage").items()}
             self.purposes_critical = critical
-        elif critical and oid not in _READ_OVER:
-            raise X509Error(f"the critical extension {oid} is not supported")
+        elif oid == _NAME_CONSTRAINTS or critical and oid not in _READ_OVER:
+            self.refused = self.refused or f"the {'critical ' if critical else ''}extension {oid} is not supported"
 
     @property
     def self_issued(self):
@@ -264,6 +265,9 @@ def find_chain(leaf, others, anchors, millis, purpose=None):
         last = chain[-1]
         if not last.valid_at(millis):
             why[0] = "a certificate was not valid at that time"
+            return None
+        if last.refused:
+            why[0] = last.refused
             return None
         if last.digest in trusted:
             return chain

@@ -1,8 +1,10 @@
 // Which conditions of docs/spec/certificate.md hold, and what each claim says besides its level.
+import { hex } from './bytes.js';
 import { count, label_of, key_id } from './facts.js';
 import { equal } from './json.js';
 import { kind_of } from './header.js';
 import { note_cosigned_by } from './note.js';
+import { residue } from './residue.js';
 import { name_text } from './time.js';
 
 const kWraps = { 1: 'AES-256-GCM', 2: 'RSA-OAEP-SHA256' };
@@ -22,6 +24,7 @@ export async function find_conditions(f, people, inspection, trust, cms_names, s
   gone(c);
   authorised(c);
   looked_again(c, again);
+  await residue(c);
   await logged(c, trust, stamps);
   return c;
 }
@@ -222,8 +225,9 @@ function gone(c) {
 function authorised(c) {
   const { f, people: p } = c;
   const profile = f.tables.profiles.profiles[f.certificate.profile] ?? { quorum: 1, waiting_seconds: 0 };
-  const quorum = Math.max(f.plan.quorum ?? 1, p.genesis?.quorum ?? 1, profile.quorum);
-  const waiting = Math.max(f.plan.waiting_seconds ?? 0, p.genesis?.waiting_seconds ?? 0, profile.waiting_seconds);
+  const rules = p.in_force();
+  const quorum = Math.max(f.plan.quorum ?? 1, rules?.quorum ?? 1, profile.quorum);
+  const waiting = Math.max(f.plan.waiting_seconds ?? 0, rules?.waiting_seconds ?? 0, profile.waiting_seconds);
   const stopped = f.graph.about(f.era, 'erasure-rejected', 'erasure-cancelled').length > 0;
   hold(c, 'requested-signed', p.request !== null && p.genesis !== null);
   hold(c, 'quorum-approved', p.genesis !== null && p.approvals.length >= quorum && !stopped);
@@ -242,11 +246,7 @@ function authorised(c) {
   }
   hold(c, 'waited', waited);
   const ends = f.last_done?.seq ?? Infinity;
-  const held = f.graph.of_type('hold-placed').some((h) => h.nodes.some((x) => {
-    if (x.is !== 'placed' || !(f.datasets.includes(x.of) || f.versions.includes(x.of))) return false;
-    const released = f.graph.about(x.id, 'hold-released')[0];
-    return h.seq < ends && (!released || released.seq > f.requested.seq);
-  }));
+  const held = f.holds.between(f.requested.seq, ends);
   hold(c, 'no-hold', !held);
   c.quorum = quorum;
   c.waiting = waiting;
@@ -276,7 +276,8 @@ function looked_again(c, again) {
 async function logged(c, trust, stamps) {
   const { f } = c;
   const seen = new Set();
-  for (const w of trust.witnesses) if (!seen.has(w.text) && (await note_cosigned_by(f.checkpoints.b, w))) seen.add(w.text);
+  // By key: one witness under two names is one.
+  for (const w of trust.witnesses) if (await note_cosigned_by(f.checkpoints.b, w)) seen.add(hex(w.key));
   c.witnesses = seen.size;
   hold(c, 'checkpoint-b-witnessed', seen.size >= (trust.quorum ?? 1));
   hold(c, 'signature-stamped', stamps.signature);
@@ -286,7 +287,7 @@ async function logged(c, trust, stamps) {
   if (stamps.third) c.detail.logged = 'checkpoint B ' + by(stamps.third);
   // The issuer does not know the reader's anchors: these words are the reader's own.
   c.unsure.add('logged').add('dated');
-  c.rests.logged = ['checkpoints of ' + f.checkpoints.vkey.name, ...(seen.size ? [count(seen.size, 'trusted witness').replace('witnesss', 'witnesses')] : [])];
+  c.rests.logged = ['checkpoints of ' + f.checkpoints.vkey.name];
 }
 
 // The first row whose conditions hold.

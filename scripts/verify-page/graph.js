@@ -19,6 +19,7 @@ export class Graph {
   add(h) {
     if (h.time < this.time) refuse('its time is before that of the entry before');
     if (this.closed) refuse('stands behind vault-closed');
+    if (h.type === 'finding-recorded') h.before = this.time;
     this.time = h.time;
     if (h.type === 'vault-closed') this.closed = true;
     const kept = !kFolded.includes(h.type);
@@ -36,6 +37,7 @@ export class Graph {
         n.n = item.n, n.b = item.b, n.d = item.d;
         if (n.states) n.states.push([h.seq, item.is]);
       }
+      if (h.type === 'process-ended' && kind_of(item.id) === 'prc') n.ended = [...(n.ended ?? kNone), h.seq];
       if (item.t !== undefined) n.t = item.t;
       if (item.of !== undefined) {
         n.of = item.of;
@@ -45,6 +47,7 @@ export class Graph {
     }
     for (const [from, to] of h.edges) {
       const f = this.node(from), t = this.node(to);
+      if (h.type === 'process-started') f.began = [...(f.began ?? kNone), [h.seq, to]];
       f.to = push(f.to, to);
       t.from = push(t.from, from);
     }

@@ -3,6 +3,7 @@ import { from_utf8, hex, same, Refused, refuse } from './bytes.js';
 import { sha256 } from './hash.js';
 import { equal, is_time, list_of, members, parse_json, text_of } from './json.js';
 import { count } from './facts.js';
+import { Rules, kChangeSpace, ssh_time } from './rules.js';
 import { officer_line_covers, parse_key_line, parse_sshsig, ssh_fingerprint, verify_sshsig } from './ssh.js';
 
 const kMonth = 31 * 86400000;
@@ -40,7 +41,17 @@ export class People {
       return f.error(path, e.message);
     }
     await this.check_genesis_signatures(raw, body);
+    this.first = [...this.officers.values()];
+    this.rules = new Rules(f, this.genesis, body, this.officers);
+    await this.rules.follow();
     await this.check_allowed_signers();
+  }
+  // The rules by which this erasure is judged: those in force when it was requested.
+  in_force() {
+    return this.rules ? this.rules.at(this.f.requested.seq, Date.parse(this.f.requested.time)) : null;
+  }
+  change_signers() {
+    return (this.rules?.changes ?? []).filter((c) => c.counts).flatMap((c) => [...c.all].sort((a, b) => (a.id < b.id ? -1 : 1)).map((one) => ({ seq: c.seq, ...one })));
   }
   enrol(g) {
     const f = this.f, entries = f.graph.of_type('operator-enrolled');
@@ -86,12 +97,21 @@ export class People {
     let text = '';
     const after = this.f.graph.about(this.f.era, 'erasure-verified', 'erasure-validated').length > 0;
     const roles = ['operator', 'approver', ...(after ? ['verifier', 'validator'] : [])];
+    const changes = this.rules.changes.filter((c) => c.counted || c.what === 'revoke');
     for (const o of this.officers.values()) {
-      const spaces = ['kesu-genesis-v1', ...roles.filter((r) => o.roles.includes(r)).map((r) => kSpaces[r])];
-      text += o.id + ' namespaces="' + spaces.join(',') + '" ' + o.line + '\n';
+      const later = !this.first.includes(o), all = changes.filter((c) => c.operator === o.id), from = all.findIndex((c) => c.what === 'enrol');
+      if (later && from < 0) continue;
+      const mine = all.slice(Math.max(from, 0)), given = mine.filter((c) => c.terms);
+      const ever = new Set([...o.roles, ...given.flatMap((c) => [...c.terms.roles.keys()])]);
+      const spaces = [later ? kChangeSpace : 'kesu-genesis-v1', ...roles.filter((r) => ever.has(r)).map((r) => kSpaces[r])];
+      if (changes.length && !later && ever.has('approver')) spaces.push(kChangeSpace);
+      const until = given[given.length - 1]?.terms.until, revoked = mine.find((c) => c.what === 'revoke');
+      const ends = [...(until ? [ssh_time(Date.parse(until), true)] : []), ...(revoked ? [ssh_time(revoked.time, true)] : [])].sort();
+      text += o.id + ' namespaces="' + spaces.join(',') + '"' + (later ? ',valid-after="' + ssh_time(mine[0].time) + '"' : '') +
+        (ends.length ? ',valid-before="' + ends[0] + '"' : '') + ' ' + o.line.replace(/^(\S+ \S+) $/, '$1') + '\n';
     }
     if (from_utf8(await this.f.bundle.bytes('approvals/allowed_signers')) !== text)
-      this.f.error('approvals/allowed_signers', 'is not what the genesis statement gives');
+      this.f.error('approvals/allowed_signers', 'is not what the genesis statement and the changes since give');
   }
 
   summary() {
@@ -127,21 +147,24 @@ export class People {
       if (s.erasure !== f.era) refuse('it is for another erasure');
       if (s.plan !== f.plan_digest) refuse('it is for another plan');
       if (s.operator !== body.operator) refuse('it is of another officer than entry ' + entry.seq + ' says');
-      if (!f.graph.about(body.operator, 'operator-enrolled').some((h) => h.seq < entry.seq)) refuse(text_of(s, 'name') + ' is not enrolled');
-      if (!officer || !officer.signed) refuse(s.name + ' is not an officer of the genesis statement, or did not sign it');
+      if (!f.graph.about(body.operator, 'operator-enrolled', 'rules-changed').some((h) => h.seq < entry.seq)) refuse(text_of(s, 'name') + ' is not enrolled');
+      if (!officer) refuse(s.name + ' is not an officer of the genesis statement, or did not sign it');
       if (s.name !== officer.name) refuse('the name is not that of ' + officer.name);
-      if (!officer.roles.includes(role)) refuse(officer.name + ' does not have the role ' + role);
       if (this.genesis && s.organisation !== this.genesis.organisation) refuse('it is of another organisation');
       if (!equal(s.summary, summary)) refuse('its summary is not what the plan does');
       if (!is_time(s.expires) || Date.parse(s.expires) > Date.parse(entry.time) + kMonth) refuse('it expires more than 31 days after it was recorded');
       // Before the run a statement must hold until the run; after it, at its entry.
       const at = action === 'verify' || action === 'validate' ? entry : f.started;
-      const revoked = f.graph.about(body.operator, 'operator-revoked')[0];
-      if (revoked && (!at || revoked.seq < at.seq)) refuse(officer.name + ' was revoked (entry ' + revoked.seq + ')');
-      if (at && s.expires < at.time) refuse(at === entry ? 'it had expired when it was recorded' : 'it had expired when the erasure ran');
       const sig = parse_sshsig(from_utf8(raw_sig));
       if (!same(sig.key.blob, officer.key.blob)) refuse('it is signed by another key than that of ' + officer.name);
       if (!(await verify_sshsig(sig, 'kesu-' + action + '-v1', raw))) refuse('its signature is not good');
+      // Genuine so far; what follows makes it count for nothing.
+      const problem = this.rules.role_problem(body.operator, role, f.requested.seq, Date.parse(f.requested.time), Date.parse(entry.time));
+      if (problem) return f.note(path, officer.name + ' ' + problem), null;
+      if (this.rules.revoked_before(body.operator, entry.seq)) return f.note(path, officer.name + ' was revoked before'), null;
+      if (at && this.rules.revoked_before(body.operator, at.seq)) return f.note(path, officer.name + ' was revoked before the erasure ran'), null;
+      if (s.expires <= entry.time && action !== 'approve') return f.note(path, 'had expired when it was recorded'), null;
+      if (at && s.expires <= at.time && action !== 'request') return f.note(path, 'had expired when the erasure ran'), null;
       return { officer, entry, action, role, hash: sig.hash, statement: s, sum: body.statement, body };
     } catch (e) {
       if (!(e instanceof Refused)) throw e;
@@ -152,8 +175,16 @@ export class People {
   async read_approvals() {
     const f = this.f;
     this.seen = new Set();
+    for (const h of f.graph.about(f.era, 'erasure-requested').slice(1))
+      f.error('ledger/headers.gz', 'entry ' + h.seq + ' requests the erasure a second time, after entry ' + f.requested.seq);
+    // Those that are read below say it themselves.
+    for (const type of ['erasure-verified', 'erasure-validated'])
+      for (const h of f.graph.about(f.era, type).slice(0, -1))
+        if (!f.body(h)) f.error('ledger/bodies.jsonl', 'entry ' + h.seq + ' (' + h.type + ') is not opened');
     this.request = await this.statement(f.requested, 'request', 'operator', this.summary());
-    for (const entry of f.graph.about(f.era, 'erasure-approved')) {
+    const approved = f.graph.about(f.era, 'erasure-approved'), who = approved.map((h) => f.body(h)?.operator);
+    for (const [at, entry] of approved.entries()) {
+      if (typeof who[at] === 'string' && who.includes(who[at], at + 1)) continue; // whoever approves anew has one approval: the last
       const one = await this.statement(entry, 'approve', 'approver', this.summary());
       if (!one) continue;
       const path = 'approvals/approve.' + one.officer.id + '.json', r = this.request;
@@ -161,6 +192,7 @@ export class People {
       else if (this.approvals.some((a) => a.officer.name === one.officer.name || same(a.officer.key.blob, one.officer.key.blob)))
         f.error(path, one.officer.name + ' has approved it already');
       else if (!entry.nodes.some((x) => x.id === one.officer.id)) f.error(path, 'entry ' + entry.seq + ' names another officer');
+      else if (f.started && entry.seq > f.started.seq) f.note(path, 'does not count: it came after the erasure ran');
       else this.approvals.push(one);
     }
     await this.read_later();

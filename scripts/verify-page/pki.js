@@ -9,6 +9,8 @@ const kHashes = { '2.16.840.1.101.3.4.2.1': 'SHA-256', '2.16.840.1.101.3.4.2.2':
 const kEcdsa = { '1.2.840.10045.4.3.2': 'SHA-256', '1.2.840.10045.4.3.3': 'SHA-384', '1.2.840.10045.4.3.4': 'SHA-512' };
 const kRsa = { '1.2.840.113549.1.1.11': 'SHA-256', '1.2.840.113549.1.1.12': 'SHA-384', '1.2.840.113549.1.1.13': 'SHA-512' };
 const kPss = '1.2.840.113549.1.1.10', kMgf1 = '1.2.840.113549.1.1.8', kEd25519 = '1.3.101.112';
+// Extensions that a path may have as critical beside those that are judged; and one that binds, critical or not.
+const kReadOver = ['2.5.29.17', '2.5.29.31', '2.5.29.32'], kNameConstraints = '2.5.29.30';
 const kRsaKey = '1.2.840.113549.1.1.1', kEcKey = '1.2.840.10045.2.1';
 
 // SubjectPublicKeyInfo → {kind, spki, curve?, bits?}.
@@ -49,7 +51,7 @@ export function signature_algorithm(element, hash_named = null) {
   if (oid === kEd25519) return { scheme: 'Ed25519', hash: null };
   if (oid !== kPss) return refuse('a signature algorithm that is not supported (' + oid + ')');
   let hash = null, mgf = null, salt = 20;
-  for (const p of parts[1].items()) {
+  for (const p of (parts[1] ?? refuse('RSA-PSS without parameters')).items()) {
     const inner = Der.whole(p.body);
     if (p.tag === 0xa0) hash = hash_of(inner);
     else if (p.tag === 0xa1) {
@@ -140,7 +142,7 @@ export function parse_certificate(bytes) {
         out.extended = Der.whole(value).items().map((o) => o.oid());
         out.extended_critical = critical;
       }
-      else if (critical) out.critical.push(oid);
+      else if (oid === kNameConstraints || (critical && !kReadOver.includes(oid))) out.critical.push(oid);
     }
   }
   return out;
@@ -165,17 +167,6 @@ export async function issued_by(certificate, issuer) {
 
 export async function fingerprint(certificate) {
   return hex(await digest('SHA-256', certificate.der));
-}
-
-// What an anchor must be, and what a signer: closed rules, at one time (milliseconds).
-export async function chains_to(certificate, anchors, time) {
-  const valid = (c) => c.critical.length === 0 && c.not_before <= time && time <= c.not_after;
-  if (!valid(certificate) || (certificate.usage && !(certificate.usage[1] & 0xc0))) return false;
-  for (const anchor of anchors) {
-    if (same(anchor.der, certificate.der)) return true;
-    if (valid(anchor) && anchor.ca && (!anchor.usage || anchor.usage[1] & 4) && (await issued_by(certificate, anchor))) return true;
-  }
-  return false;
 }
 
 // CMS SignedData, detached, one signer (RFC 5652), with signing-certificate-v2 (RFC 5035) → what it says.
@@ -208,7 +199,8 @@ export function read_attributes(body) {
 }
 
 // → the reasons why the signature is not good; none: good.
-export async function check_cms(cms, content, certificate) {
+export async function check_cms(cms, content, chain) {
+  const certificate = chain[0];
   const out = [];
   const type = cms.attributes.get('1.2.840.113549.1.9.3'), sum = cms.attributes.get('1.2.840.113549.1.9.4');
   const signing = cms.attributes.get('1.2.840.113549.1.9.16.2.47');
@@ -226,7 +218,7 @@ export async function check_cms(cms, content, certificate) {
     const [issuer, serial] = cms.sid.items();
     if (!same(issuer.raw, certificate.issuer) || !same(serial.raw, certificate.serial)) out.push('the signer is another certificate');
   }
-  for (const c of cms.certificates) if (!same(c, certificate.der)) out.push('it carries another certificate than trust/signer.pem');
+  for (const c of cms.certificates) if (!chain.some((x) => same(c, x.der))) out.push('it carries another certificate than trust/signer.pem');
   if (cms.algorithm.hash && cms.algorithm.hash !== cms.hash) out.push('two digests');
   if (!(await verify_signature(certificate.key, cms.algorithm, cms.signature, cms.signed))) out.push('the signature is not that of trust/signer.pem');
   return out;

@@ -25,7 +25,9 @@ export function check_plan(f, people) {
   if (p.vault !== f.vault) no('vault: is for another vault');
   if (p.erasure !== f.era) no('erasure: is for another erasure');
   if (people.genesis && p.organisation !== people.genesis.organisation) no('organisation: is of another organisation');
-  if (people.genesis && p.profile !== people.genesis.profile) no('profile: is not that of the genesis statement');
+  const rules = people.in_force();
+  if (rules && p.profile !== rules.profile) no('profile: is not that of the rules in force at the request');
+  for (const n of ['quorum', 'waiting_seconds']) if (rules && !(p[n] >= rules[n])) no(n + ': is below that of the rules in force at the request');
   if (f.roots.get(p.ledger.size) !== p.ledger.root || p.ledger.size > f.requested.seq) no('ledger: is not the ledger\'s root of that size before the request');
   const names = new Set(f.datasets);
   if (!equal(p.datasets.map((d) => d.id), f.datasets)) no('datasets: are not those that were frozen and erased');

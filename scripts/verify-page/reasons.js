@@ -1,6 +1,7 @@
 // Reasons why a bundle is not complete, in Japanese: the report has them in English, the page shows them to its reader.
 const kLevelWords = { proven: '証明', attested: '証言', recorded: '記録', asserted: '申告', absent: '根拠なし' };
 const kReasons = [
+  [/^the signer of the certificate is not identified: the certificate of (.*) was revoked at (\S+)$/, (m) => '証明書の署名者が特定されていない：' + m[1] + ' の証明書は ' + m[2] + ' に失効している'],
   [/^the signer of the certificate is not identified/, () => '証明書の署名者が特定されていない：信頼ファイルに該当する行がない'],
   [/^the ledger's key is not identified/, () => '台帳の鍵が特定されていない：信頼ファイルに該当する log 行がない'],
   [/^the officers who signed are not identified/, () => '署名した責任者が特定されていない：信頼ファイルに、署名の種別と時点に対応する鍵がそろっていない'],
@@ -9,6 +10,7 @@ const kReasons = [
   [/^approved by a quorum of (\d+); profile (\w+) asks for (\d+)$/, (m) => '承認者は ' + m[1] + ' 名。プロファイル ' + m[2] + ' は ' + m[3] + ' 名を求める'],
   [/^waiting period of (\d+) seconds?; profile (\w+) asks for (\d+)$/, (m) => '待機期間は ' + m[1] + ' 秒。プロファイル ' + m[2] + ' は ' + m[3] + ' 秒を求める'],
   [/^(\d+) trusted witness(?:es)?; profile (\w+) asks for (\d+)$/, (m) => '信頼する立会者は ' + m[1] + ' 者。プロファイル ' + m[2] + ' は ' + m[3] + ' 者を求める'],
+  [/^(\d+) trusted witness(?:es)?; the trust file asks for (\d+)$/, (m) => '信頼する立会者は ' + m[1] + ' 者。信頼ファイルは ' + m[2] + ' 者を求める'],
   [/^no restart of the machine is shown .*; profile (\w+) asks for it$/, (m) => '破棄から検査までの間の機器の再起動が示されていない。プロファイル ' + m[1] + ' はこれを求める'],
   [/^the payloads of (.*) are not bound to the inventory; profile (\w+) asks for it$/, (m) => m[1] + ' の内容はインベントリに結び付けられていない。プロファイル ' + m[2] + ' はこれを求める'],
   [/^TEST GRADE/, () => 'TEST GRADE：認証を受けていない提供元が鍵を保持していた'],

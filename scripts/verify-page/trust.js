@@ -1,6 +1,7 @@
 // The reader's trust file: one item a line, as docs/spec/certificate.md says. Files that it names are those that were
 // dropped beside it (by their last name), or PEM text pasted behind the line.
 import { from_utf8, refuse } from './bytes.js';
+import { parse_lists } from './chain.js';
 import { certificate_from_pem } from './pki.js';
 import { parse_vkey } from './note.js';
 import { parse_allowed_line, parse_key_line } from './ssh.js';
@@ -9,7 +10,7 @@ const kPem = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----\s*/g;
 
 // `files`: Map from a file's last name to its bytes.
 export function parse_trust(text, files) {
-  const out = { signers: [], signer_cas: [], logs: [], officers: [], witnesses: [], quorum: null, tsa_cas: [] };
+  const out = { signers: [], signer_cas: [], logs: [], officers: [], witnesses: [], quorum: null, tsa_cas: [], signer_crls: [] };
   const pasted = text.match(kPem) ?? [];
   const lines = text.replace(kPem, (block) => '\n'.repeat(block.split('\n').length - 1)).split('\n');
   const named = (path) => {
@@ -28,6 +29,7 @@ export function parse_trust(text, files) {
         const s = /^sha256:([0-9a-f]{64})$/i.exec(rest) ?? refuse('a signer is sha256: and 64 hex digits');
         out.signers.push(s[1].toLowerCase());
       } else if (m[1] === 'signer-ca') out.signer_cas.push(pem(rest));
+      else if (m[1] === 'signer-crl') out.signer_crls.push(...parse_lists(files.get(rest.split(/[\\/]/).pop()) ?? refuse('the file ' + JSON.stringify(rest) + ' was not dropped beside the trust file')));
       else if (m[1] === 'tsa-ca') out.tsa_cas.push(pem(rest));
       else if (m[1] === 'log') out.logs.push(parse_vkey(rest));
       else if (m[1] === 'witness') out.witnesses.push(parse_vkey(rest));

@@ -160,7 +160,8 @@ function facts(r, v, w) {
     ['profiles', w.claimed(r.claimed_profile, r.required_profile)], ['as_of', String(r.as_of)],
     ['data', el('span', {}, ...v.datasets.map((d) => el('span', { class: 'line' }, w.data_row(d))))],
     ['people', el('span', {}, ...v.people.map((p) => el('span', { class: 'line' }, p.name + ' (' + p.action + ', ' + p.signed + ')')))],
-    ['trust', ['signer_known', 'log_known', 'officers_known'].map((k) => w.known[k] + ': ' + (r[k] ? w.yes : w.no)).join(' · ')]];
+    ['trust', ['signer_known', 'log_known', 'officers_known'].map((k) => w.known[k] + ': ' + (r[k] ? w.yes : w.no)).join(' · ') +
+      (r.revocation.state === 'not-asked' ? '' : ' · ' + w.revocation[r.revocation.state] + (r.revocation.why ? ' (' + r.revocation.why + ')' : ''))]];
   return section(w.facts, el('dl', {}, ...rows.flatMap(([k, value]) => [el('dt', {}, w.who[k]), el('dd', {}, value)])));
 }
 const kLevels = ['absent', 'asserted', 'recorded', 'attested', 'proven'];

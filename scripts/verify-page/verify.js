@@ -2,11 +2,13 @@
 import { hex, refuse, Refused, unhex, utf8 } from './bytes.js';
 import { Bundle } from './bundle.js';
 import { check_certificate, evidence_chain, expected_certificate, exceptions_of, fixed_limits, grade } from './recompute.js';
-import { check_cms, certificate_from_pem, chains_to, fingerprint, issued_by, parse_cms, parse_spki } from './pki.js';
+import { check_cms, fingerprint, issued_by, parse_cms, parse_spki } from './pki.js';
 import { check_plan, read_plan } from './plan.js';
 import { Facts, count } from './facts.js';
 import { find_conditions, judge_claim } from './conditions.js';
 import { fold_headers, read_bodies, read_checkpoints } from './fold.js';
+import { judge_revocation, parse_lists, signer_chain, signer_path } from './chain.js';
+import { Holds } from './holds.js';
 import { inspect } from './inspect.js';
 import { judge_object } from './objects.js';
 import { equal, parse_json, is_object, is_time, text_of } from './json.js';
@@ -27,19 +29,25 @@ export function load_tables(texts) {
 export async function verify(input, tables, progress = () => {}) {
   await self_test();
   const report = { verdict: 'invalid', certificate: '', organisation: '', erased: '', issued: '', claimed_profile: '', required_profile: input.profile, as_of: 0,
-    withdrawn: false, test_grade: true, signer_known: false, log_known: false, officers_known: false, claims: [], premises: [], limits: [], exceptions: [],
+    withdrawn: false, test_grade: true, signer_known: false, revocation: { state: 'not-asked', why: '' }, log_known: false, officers_known: false, claims: [], premises: [], limits: [], exceptions: [],
     evidence_chain: [], objects: [], time: [], shortfalls: [], errors: [] };
+  // What is genuine and does not count is told, and makes nothing invalid by itself.
+  const noted = new Set();
+  const note = (part, what) => {
+    if (!report.errors.some((e) => e.part === part && e.what === what)) (report.errors.push({ part, what }), noted.add(part + '\n' + what));
+  };
   const error = (part, what) => {
     if (!report.errors.some((e) => e.part === part && e.what === what)) report.errors.push({ part, what });
   };
   const bundle = new Bundle(input.files, error);
   bundle.check_layout();
   const f = await guarded(error, 'bundle', () => read_all(bundle, tables, error, report, progress));
+  if (f) f.note = note;
   if (f) await guarded(error, 'certificate.json', () => judge(f, input, tables, report, progress));
   const bar = tables.profiles.profiles[input.profile];
   if (f?.done) shortfalls(f, input, bar, report);
   else if (report.errors.length === 0) error('bundle', 'cannot be read, so nothing can be shown');
-  report.verdict = report.errors.length ? 'invalid' : report.shortfalls.length ? 'incomplete' : 'complete';
+  report.verdict = report.errors.some((e) => !noted.has(e.part + '\n' + e.what)) ? 'invalid' : report.shortfalls.length ? 'incomplete' : 'complete';
   return { report, view: f?.done ? f.view : null };
 }
 
@@ -106,6 +114,8 @@ async function judge(f, input, tables, report, progress) {
   const people = new People(f);
   await people.read_genesis();
   await people.read_approvals();
+  f.holds = new Holds(f, people);
+  await f.holds.follow();
   check_plan(f, people);
   const signer = await read_signer(f);
   await check_issued(f);
@@ -134,7 +144,7 @@ async function judge(f, input, tables, report, progress) {
   delete expected.times;
   check_certificate(f, expected, claims, chain, found);
   fill(f, input, report, { people, inspection, found, claims, chain, signer, tables });
-  report.signer_known = await signer_known(f, input.trust);
+  report.signer_known = await signer_known(f, input.trust, report);
   for (const [i, [name, file]] of input.objects.entries())
     report.objects.push(await judge_object(f, name, file, (part) => progress('objects', i + part)));
   f.done = true;
@@ -145,12 +155,14 @@ async function judge(f, input, tables, report, progress) {
 async function read_signer(f) {
   const { bundle, error } = f, c = f.certificate;
   const out = { names: [], certificate: undefined, x509: null };
-  const x509 = await guarded(error, 'trust/signer.pem', async () => of_part('trust/signer.pem', async () => certificate_from_pem(await bundle.text('trust/signer.pem'))));
-  if (!x509) return out;
+  const chain = await guarded(error, 'trust/signer.pem', async () => of_part('trust/signer.pem', async () => signer_chain(await bundle.text('trust/signer.pem'))));
+  if (!chain) return out;
+  const x509 = chain[0];
   out.x509 = x509;
+  out.chain = chain;
   const cms = await guarded(error, 'certificate.json.p7s', async () => parse_cms(await bundle.bytes('certificate.json.p7s')));
   if (cms) {
-    const wrong = await guarded(error, 'certificate.json.p7s', async () => check_cms(cms, await bundle.bytes('certificate.json'), x509));
+    const wrong = await guarded(error, 'certificate.json.p7s', async () => check_cms(cms, await bundle.bytes('certificate.json'), chain));
     for (const what of wrong ?? []) error('certificate.json.p7s', what);
     const k = x509.key, curve = { 'P-256': 'ECDSA-P256', 'P-384': 'ECDSA-P384', 'P-521': 'ECDSA-P521' }[k.curve];
     const name = k.kind === 'EC' ? curve : k.kind === 'Ed25519' ? 'Ed25519' : (cms.algorithm.scheme === 'RSA-PSS' ? 'RSA-PSS' : 'RSASSA-PKCS1-v1_5') + '-' +
@@ -223,7 +235,7 @@ function dynamic_limit(f, l) {
 function plain_words(id, found, people) {
   if (id === 'plaintext-history') return found.holds.has('history-disposed') ? null : { rests: [], detail: found.detail[id] };
   if (id === 'logged') return { rests: found.rests.logged.slice(0, 1), detail: '' };
-  if (id === 'dated' || id === 'residue' || (id === 'validated' && !people.validated)) return { rests: [], detail: '' };
+  if (id === 'dated' || (id === 'validated' && !people.validated)) return { rests: [], detail: '' };
   return null;
 }
 
@@ -240,15 +252,25 @@ async function check_references(f) {
   }
 }
 
-async function signer_known(f, trust) {
-  const s = f.signer;
+const tells_against = (revocation) => ['revoked', 'in-doubt'].includes(revocation.state);
+
+// A certificate that the reader names is his own decision; a path to his anchor holds unless it is shown to be revoked.
+async function signer_known(f, trust, report) {
+  const s = f.signer, part = 'trust/signer.crl';
+  const own = f.bundle.has(part) ? await guarded(f.error, part, async () => of_part(part, async () => parse_lists(await f.bundle.bytes(part)))) : [];
   if (!s.x509) return false;
-  return trust.signers.includes(s.sum) || chains_to(s.x509, trust.signer_cas, f.stamps.second ?? Date.parse(f.certificate.issued));
+  if (trust.signers.includes(s.sum)) return true;
+  const time = f.stamps.second ?? Date.parse(f.certificate.issued);
+  const path = await signer_path(s.x509, s.chain, trust.signer_cas, time);
+  if (!path) return false;
+  if (path.length > 1) report.revocation = await judge_revocation(path, [...trust.signer_crls, ...(own ?? [])], time, f.stamps.second !== null);
+  return !tells_against(report.revocation);
 }
 
 function shortfalls(f, input, bar, report) {
   const out = report.shortfalls, profile = 'profile ' + input.profile;
-  if (!report.signer_known) out.push('the signer of the certificate is not identified: no line of the trust file names it');
+  if (!report.signer_known)
+    out.push('the signer of the certificate is not identified: ' + (tells_against(report.revocation) ? report.revocation.why : 'no line of the trust file names it'));
   if (!report.log_known) out.push('the ledger\'s key is not identified: no log line of the trust file names it');
   if (!report.officers_known)
     out.push('the officers who signed are not identified: the trust file does not have all of their keys for what they signed, and when');
@@ -260,6 +282,8 @@ function shortfalls(f, input, bar, report) {
   if (f.found.waiting < bar.waiting_seconds) out.push('waiting period of ' + count(f.found.waiting, 'second') + '; ' + profile + ' asks for ' + bar.waiting_seconds);
   if (f.found.witnesses < bar.witness_quorum)
     out.push(f.found.witnesses + ' trusted witness' + (f.found.witnesses === 1 ? '' : 'es') + '; ' + profile + ' asks for ' + bar.witness_quorum);
+  else if (bar.witness_quorum && f.found.witnesses < (input.trust.quorum ?? 1))
+    out.push(f.found.witnesses + ' trusted witness' + (f.found.witnesses === 1 ? '' : 'es') + '; the trust file asks for ' + input.trust.quorum);
   if (bar.bind_payload)
     for (const ds of f.datasets) {
       const b = f.dataset_body(ds);

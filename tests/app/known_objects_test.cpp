@@ -22,7 +22,7 @@ SegmentObject object(const std::string& name, const std::string& place) {
 
 TEST(KnownObjects, TheLaterOneOfAPlaceAndOfANameCounts) {
   KnownObjects known;
-  EXPECT_EQ(known.at_place("p"), nullptr);
+  EXPECT_FALSE(known.at_place("p"));
   EXPECT_FALSE(known.named("n"));
   const SegmentObject first = object("n", "p"), moved = object("n", "q"), over = object("m", "p");
   known.add(first);
@@ -31,7 +31,7 @@ TEST(KnownObjects, TheLaterOneOfAPlaceAndOfANameCounts) {
   EXPECT_EQ(known.named("n"), moved.object);
   known.add(over);
   EXPECT_EQ(known.at_place("p")->object, over.object);
-  EXPECT_EQ(known.at_place("p")->name, KnownObjects::key_of("m"));
+  EXPECT_EQ(known.at_place("p")->name, known.tag_of("m"));
   EXPECT_EQ(known.at_place("q")->object, moved.object);
   EXPECT_FALSE(known.named("p"));
 }
@@ -48,26 +48,61 @@ TEST(KnownObjects, EachOfManyIsFound) {
     ASSERT_EQ(known.at_place(all[i].place)->object, all[i].object) << i;
     ASSERT_EQ(known.named(all[i].name), all[i].object) << i;
   }
-  EXPECT_EQ(known.at_place("place 5000"), nullptr);
+  EXPECT_FALSE(known.at_place("place 5000"));
+}
+
+// What no longer fits in memory is found as what does, and the newer of both counts.
+TEST(KnownObjects, WhatLiesOnDiskIsTheSame) {
+  KnownObjects few(3), all;
+  std::vector<SegmentObject> objects;
+  for (int i = 0; i < 500; ++i) {
+    SegmentObject o = object("name " + std::to_string(i % 90), "place " + std::to_string(i % 70));
+    o.bytes = uint64_t{1} << (i % 60);
+    if (i % 7 == 0) o.inode = 0;
+    if (i % 11 == 0 && i) o.supersedes = objects.back().object;
+    few.add(o);
+    all.add(o);
+    objects.push_back(o);
+  }
+  for (int i = 0; i < 95; ++i) {
+    const std::string name = "name " + std::to_string(i), place = "place " + std::to_string(i);
+    EXPECT_EQ(few.named(name), all.named(name)) << i;
+    const auto a = few.at_place(place), b = all.at_place(place);
+    ASSERT_EQ(a.has_value(), b.has_value()) << i;
+    ASSERT_EQ(a.has_value(), i < 70) << i;
+    if (!a) continue;
+    EXPECT_EQ(a->object, b->object);
+    EXPECT_EQ(a->bytes, b->bytes);
+    EXPECT_EQ(a->adopted, b->adopted);
+    const SegmentObject& last =
+        objects[static_cast<size_t>(i + 490 - 490 % 70) < 500 ? i + 490 - 490 % 70 : i + 420];
+    EXPECT_EQ(a->object, last.object) << i;
+    EXPECT_EQ(a->name, few.tag_of(last.name));
+    EXPECT_EQ(a->place, few.tag_of(place));
+    EXPECT_EQ(a->facts,
+              few.facts_of(last.bytes, last.mtime, last.inode ? last.ctime : FileTime{}, last.inode));
+  }
+  EXPECT_EQ(few.superseded(), all.superseded());
+  EXPECT_NE(few.tag_of("name 1"), all.tag_of("name 1"));  // what lies on disk is keyed
 }
 
 TEST(KnownObjects, FactsTellEachChange) {
   KnownObjects known;
   SegmentObject o = object("n", "p");
   known.add(o);
-  const auto& facts = known.at_place("p")->facts;
-  EXPECT_EQ(facts, KnownObjects::facts_of(o.bytes, o.mtime, o.ctime, o.inode));
-  EXPECT_NE(facts, KnownObjects::facts_of(o.bytes + 1, o.mtime, o.ctime, o.inode));
-  EXPECT_NE(facts, KnownObjects::facts_of(o.bytes, {1, 3}, o.ctime, o.inode));
-  EXPECT_NE(facts, KnownObjects::facts_of(o.bytes, {2, 2}, o.ctime, o.inode));
-  EXPECT_NE(facts, KnownObjects::facts_of(o.bytes, o.mtime, {3, 5}, o.inode));
-  EXPECT_NE(facts, KnownObjects::facts_of(o.bytes, o.mtime, o.ctime, o.inode + 1));
-  EXPECT_NE(facts, KnownObjects::facts_of(o.bytes, o.mtime, o.ctime, 0));
+  const auto facts = known.at_place("p")->facts;
+  EXPECT_EQ(facts, known.facts_of(o.bytes, o.mtime, o.ctime, o.inode));
+  EXPECT_NE(facts, known.facts_of(o.bytes + 1, o.mtime, o.ctime, o.inode));
+  EXPECT_NE(facts, known.facts_of(o.bytes, {1, 3}, o.ctime, o.inode));
+  EXPECT_NE(facts, known.facts_of(o.bytes, {2, 2}, o.ctime, o.inode));
+  EXPECT_NE(facts, known.facts_of(o.bytes, o.mtime, {3, 5}, o.inode));
+  EXPECT_NE(facts, known.facts_of(o.bytes, o.mtime, o.ctime, o.inode + 1));
+  EXPECT_NE(facts, known.facts_of(o.bytes, o.mtime, o.ctime, 0));
   EXPECT_FALSE(known.at_place("p")->adopted);
   o.inode = 0;
   known.add(o);
   EXPECT_TRUE(known.at_place("p")->adopted);
-  EXPECT_EQ(known.at_place("p")->facts, KnownObjects::facts_of(o.bytes, o.mtime, {}, 0));
+  EXPECT_EQ(known.at_place("p")->facts, known.facts_of(o.bytes, o.mtime, {}, 0));
 }
 
 }  // namespace

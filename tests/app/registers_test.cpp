@@ -247,7 +247,9 @@ class Story {
         {{"result", Json::object({{"absent", 1}})}});
     add("certificate-issued", {{.id = id("cer", erasures_), .is = "issued", .of = era}}, {},
         {{"certificate", sha(8)}, {"signature", sha(9)}, {"manifest", sha(10)}});
-    if (below(2)) add("certificate-withdrawn", {{.id = id("cer", erasures_), .is = "withdrawn"}}, {}, {});
+    if (below(2))
+      add("certificate-withdrawn", {{.id = id("cer", erasures_), .is = "withdrawn"}}, {},
+          {{"reason", "issued too early"}});
     add("dataset-unfrozen", {{.id = ds, .is = "open", .of = era}}, {},
         {{"reason", "so that the story goes on"}});
   }

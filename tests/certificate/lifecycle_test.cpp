@@ -466,7 +466,13 @@ TEST(Exceptions, CannotBeLeftOutOfTheCertificateOrTheBundle) {
     v.edit_certificate = [](Json& c) {
       c.as_object().at("tables").set("claims", 1);
       c.as_object().erase("exceptions");
-      c.as_object().erase("evidence_chain");
+      for (const char* later : {"evidence_chain", "contact", "method", "verification"})
+        c.as_object().erase(later);
+      for (Json& dataset : c.as_object().at("datasets").as_array())
+        for (const char* later : {"service", "contact", "asset", "destination"})
+          dataset.as_object().erase(later);
+      for (Json& person : c.as_object().at("people").as_array())
+        for (const char* later : {"contact", "place"}) person.as_object().erase(later);
     };
   });
   EXPECT_EQ(older.verdict, Verdict::complete) << shown(older);

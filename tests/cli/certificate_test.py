@@ -13,8 +13,8 @@ from scenario import CHUNK
 
 LOW = ("--require", "low", "--allow-test-grade")
 REPORT = ["as_of", "certificate", "claimed_profile", "claims", "erased", "errors", "evidence_chain", "exceptions", "issued", "limits", "log_known", "objects",
-          "officers_known", "organisation", "premises", "required_profile", "shortfalls", "signer_known", "test_grade", "time",
-          "verdict", "withdrawn"]
+          "officers_known", "organisation", "premises", "required_profile", "revocation", "shortfalls", "signer_known", "test_grade",
+          "time", "verdict", "withdrawn"]
 
 
 class Certificate(scenario.World):
@@ -268,7 +268,8 @@ class Certificate(scenario.World):
         self.box.kesu("certificate", "bundle", self.certificate, "-o", self.box.state / "by-certificate")
         self.box.kesu("certificate", "bundle", self.erasure, "-o", again, code=3, error="already-exists")
         row, = self.box.kesu("certificate", "list").json
-        self.assertEqual(sorted(row), ["erasure", "id", "issued", "state"])
+        self.assertEqual(sorted(row), ["erasure", "id", "issued", "renew_before", "renew_why", "state", "withdraw_reason",
+                                       "withdrawn"])
         self.assertEqual((row["id"], row["erasure"], row["state"]), (self.certificate, self.erasure, "issued"))
         self.assertEqual(self.box.kesu("erase", "status", self.erasure).json["certificate"], self.certificate)
         self.box.kesu("certificate", "bundle", "era-00000000", "-o", self.box.state / "x", code=2, error="not-found")

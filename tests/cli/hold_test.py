@@ -4,6 +4,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
 import harness_kill
 import scenario
 import shim_world
@@ -89,8 +90,23 @@ class Hold(scenario.World):
         self.run_erasure(erasure)
         bundle = self.box.state / "bundle"
         self.box.kesu("certificate", "bundle", erasure, "-o", bundle)
-        claims = self.box.kesu("verify", bundle, "--require", "low", "--allow-test-grade", code=7).json["claims"]
-        self.assertEqual([c["level"] for c in claims if c["id"] == "authorised"], ["proven"])
+        authorised = lambda report: [c["level"] for c in report["claims"] if c["id"] == "authorised"]
+        words = ("--require", "low", "--allow-test-grade")
+        self.assertEqual(authorised(self.box.kesu("verify", bundle, *words, code=7).json), ["proven"])
+        # Who released it is in the bundle, and another reader counts it, too.
+        consents = sorted(bundle.glob("approvals/release.*"))
+        self.assertEqual([p.name.partition(".json")[2] for p in consents], ["", ".sig"])
+        self.assertNotIn("release.", (bundle / "MANIFEST").read_text())
+        trust = self.box.path / "trust"
+        trust.write_text(self.box.run(harness.program("kesu"), "trust", "propose", bundle, "--json").json["trust"])
+        second = ("/usr/bin/python3", "-B", harness.SOURCE / "scripts" / "verify_certificate.py", bundle, "--trust", trust, *words, "--json")
+        self.assertEqual(authorised(self.box.run(*second).json), ["proven"])
+        # Without that, as in bundles of before: the hold counts as standing.
+        for path in consents:
+            path.unlink()
+        for report in (self.box.kesu("verify", bundle, "--trust", trust, *words, code=6).json, self.box.run(*second, code=6).json):
+            self.assertEqual((report["verdict"], authorised(report)), ("invalid", ["absent"]))
+            self.assertTrue(any(e["what"].startswith("releases nothing: 0 approvals") for e in report["errors"]), report["errors"])
         # Too late.
         error = self.place("loans-2019", code=3, error="state-refused")["error"]
         self.assertIn("since", error["cause"])

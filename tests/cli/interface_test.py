@@ -4,10 +4,12 @@ import os
 import re
 import shutil
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
 import scenario
+import small_ca
 
 PAGE = harness.SOURCE / "docs" / "spec" / "interface.md"
 EXITS = {"done": 0, "failed": 1, "usage": 2, "refused": 3, "not_yet": 4, "unavailable": 5, "invalid": 6, "incomplete": 7,
@@ -104,6 +106,40 @@ class Interface(scenario.World):
             group, _, name = words.rpartition(" ")
             self.assertTrue(f"`{words}`" in page or f"`kesu {words}`" in page or (group == "erase" and f"`{name}`" in page), words)
 
+    def witness(self, prints, box):
+        passphrase = box.path / "witness.pass"
+        passphrase.write_text("correct horse battery\n")
+        passphrase.chmod(0o600)
+        made = prints("ledger witness init", "ledger", "witness", "init", box.path / "witness", "--name", "w", "--passphrase-source",
+                      f"file:{passphrase}", vault=False)
+        with open(box.vault / "kesu.toml", "a") as config:
+            config.write(f'[[witness]]\nvkey = "{made["vkey"]}"\n')
+        asked = prints("ledger checkpoint --export", "ledger", "checkpoint", "--export", box.path / "request")
+        prints("ledger cosign", "ledger", "cosign", box.path / "request", "--witness", box.path / "witness", "--first", asked["vkey"],
+               "-o", box.path / "answer", vault=False)
+        prints("ledger witness show", "ledger", "witness", "show", box.path / "witness", vault=False)
+        prints("ledger checkpoint --attach", "ledger", "checkpoint", "--attach", box.path / "answer")
+        request = prints("certificate request", "certificate", "request")["request"]
+        chain = box.path / "chain.pem"
+        chain.write_text(small_ca.Ca(box.path / "ca").issue(request)[1])
+        prints("certificate install", "certificate", "install", chain)
+
+    def people(self, prints):
+        new = self.box.officer("newcomer")
+        by = ("--reason", "r", "--by", scenario.APPROVER, "--key", self.key_of(scenario.APPROVER).private)
+        waits = prints("operator add", "operator", "add", "New", "--title", "T", "--key-file", new.public, "--role", "auditor", *by, code=4)
+        prints("operator changes", "operator", "changes")
+        prints("operator sign", "operator", "sign", waits["change"], "--as", "New", "--key", new.private)
+        prints("operator grant", "operator", "grant", "New", "validator", "--until", "2040-01-01", *by)
+        prints("operator withdraw", "operator", "withdraw", "New", "auditor", *by)
+        prints("operator renew", "operator", "renew", "New", "--until", "2039-01-01", *by)
+        prints("operator revoke", "operator", "revoke", "New", *by)
+        prints("operator list", "operator", "list")
+        prints("operator changes", "operator", "changes")
+        prints("vault rules --quorum", "vault", "rules", "--waiting", "1", *by)
+        prints("vault rules --quorum", "vault", "rules", "--waiting", "0", *by)
+        prints("vault rules", "vault", "rules")
+
     def test_documents(self):
         """Every result, in the order of a working day."""
         box, prints = self.box, self.prints
@@ -112,6 +148,8 @@ class Interface(scenario.World):
                f"A;T;operator,approver;{self.key_of(scenario.OPERATOR).public}", vault=False)
         prints("init", "init", box.vault, "--genesis", self.genesis, "--provider", box.token_uri, vault=False)
         self.write("a", b"one")
+        self.people(prints)
+        time.sleep(1.1)                                  # until the last change is in force
         prints("key create", "key", "create", "trial")
         prints("key rotate", "key", "rotate", "trial")
         prints("key show", "key", "show", "trial")
@@ -150,6 +188,9 @@ class Interface(scenario.World):
         self.keys(prints)
         prints("rewrap --dry-run", "rewrap", "loans-2019", "--dry-run")
         prints("rewrap", "rewrap", "loans-2019")
+        prints("reseal", "reseal", "loans-2019", "--to", "d2", "--into", box.state / "resealed")
+        found = prints("inventory scan", "inventory", "scan", "loans-2019", box.state / "src", code=8)
+        self.assertEqual([f["whole"] for f in found["found"]], [True])
         blocked = prints("erase plan", "erase", "plan", "loans-2019", code=3)      # d2 has the same key
         self.assertEqual(blocked["shared"], ["d2"])
         erasure = prints("erase plan", "erase", "plan", "loans-2019", "d2")["erasure"]
@@ -166,10 +207,17 @@ class Interface(scenario.World):
         prints("certificate bundle", "certificate", "bundle", erasure, "-o", bundle)
         prints("certificate render", "certificate", "render", bundle, "-o", box.state / "pages")
         prints("certificate list", "certificate", "list")
+        name = scenario.APPROVER
+        withdrawn = box.kesu("certificate", "withdraw", box.kesu("certificate", "list").json[0]["id"], "--reason", "x", "--by",
+                             name, "--key", self.key_of(name).private).json
+        self.compare("certificate withdraw", withdrawn, self.documented("certificate withdraw"))
+        prints("ledger extract", "ledger", "extract", "-o", box.state / "extract")
+        prints("vault contact", "vault", "contact", "--place", "here")
         prints("trust propose", "trust", "propose", bundle)
         prints("ledger show", "ledger", "show")
         prints("ledger verify", "ledger", "verify")
         prints("ledger checkpoint", "ledger", "checkpoint")
+        self.witness(prints, box)
         prints("policy check", "policy", "check", "AES-256-GCM")
         prints("policy algorithms", "policy", "algorithms")
         prints("policy show", "policy", "show")

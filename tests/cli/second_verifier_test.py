@@ -207,6 +207,8 @@ class SecondVerifier(scenario.World):
 
     def agree(self, case, first, mine):
         self.assertEqual(mine["verdict"], first["verdict"], f"kesu: {first['errors'][:3]} second: {mine['errors'][:3]}")
+        if case.expect == bad_bundles.GOOD:
+            self.assertEqual(mine["verdict"], "complete", (mine["errors"], mine["shortfalls"]))
         if case.expect == bad_bundles.BAD:
             self.assertNotEqual(mine["verdict"], "complete")
         if mine["verdict"] == "invalid":

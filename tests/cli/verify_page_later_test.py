@@ -1,4 +1,4 @@
-"""kesu-verify.html with a verification, a validation and changed settings of a dataset: what `kesu verify` says."""
+"""kesu-verify.html with a verification, a validation, contacts and changed settings of a dataset: what `kesu verify` says."""
 import json
 import pathlib
 import shutil
@@ -18,7 +18,10 @@ class VerifyPageLater(verify_page.Driver, scenario.World):
     def prepare(cls):
         box = cls.box
         cls.seal("loans-2019", {"a": b"one", "b": b"two"})
-        box.kesu("dataset", "update", "loans-2019", "--region", "osaka", "--unreadable-until", "2040", "--reason", "moved")
+        box.kesu("dataset", "update", "loans-2019", "--region", "osaka", "--unreadable-until", "2040", "--service", "Store",
+                 "--asset", "FA-77", "--reason", "moved")
+        box.kesu("vault", "contact", "--contact", "+81 3 0000 0000", "--place", "東京")
+        box.kesu("vault", "contact", "--of", VERIFIER, "--place", "大阪")
         case = cls("setUp")
         erasure = case.approved("loans-2019")
         case.run_erasure(erasure)

@@ -2,8 +2,8 @@
 
     for case in bad_bundles.corpus(files, trust, officers, seed=1): case.name, case.files, case.trust, case.expect
 
-`expect` is BAD (neither reader may call it complete) or SAME (a change that may be harmless: both readers must say the
-same). Names say the part that was changed. `officers` are the private keys of those who signed, by operator identifier.
+`expect` is BAD (neither reader may call it complete), GOOD (both must) or SAME (a change that may be harmless: both
+readers must say the same). Names say the part that was changed. `officers` are the private keys of those who signed, by operator identifier.
 """
 import base64
 import hashlib
@@ -13,10 +13,12 @@ import random
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+import bad_changes
+import bad_holds
 import reissue
 from reissue import canonical, sha
 
-BAD, SAME = "bad", "same"
+BAD, SAME, GOOD = "bad", "same", "good"
 DEEP = b"[" * 5000 + b"]" * 5000
 HEX = "0123456789abcdef"
 
@@ -371,6 +373,7 @@ def corpus(files, trust, officers, other, seed=1, size=None):
               for n, f in part]
     cases += [Case(n, f, mine, e) for part in (ledger_changes(issuer), transcript_changes(issuer),
                                                body_members(issuer, lambda: chance.random() < 0.2)) for n, f, e in part]
+    cases += [Case(*case) for part in (bad_changes, bad_holds) for case in part.cases(issuer, mine)]
     if size and len(cases) > size:
         cases = chance.sample(cases, size)
     return issuer, mine, cases

@@ -362,7 +362,7 @@ class Issuer:
 
 def manifest(files):
     return "".join(f"{hashlib.sha512(files[p]).hexdigest()}  {p}\n" for p in sorted(files)
-                   if p != "MANIFEST" and not p.startswith(("ledger/", "time/checkpoint-b."))).encode()
+                   if p != "MANIFEST" and not p.startswith(("ledger/", "time/checkpoint-b.", "approvals/release."))).encode()
 
 
 def read(directory):

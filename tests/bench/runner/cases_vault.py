@@ -54,6 +54,49 @@ def ledger(bench):
                       limit, command=bench.said(words), note="the whole command")
 
 
+def bundle(bench):
+    """A certificate of very many objects out of a long ledger: written, verified, one object proven."""
+    maker, hashing = (bench.kesu.parent / name for name in ("make_vault", "bundle_bench"))
+    for program in (maker, hashing):
+        if not program.is_file():
+            raise programs.NotThereYet(f"{program.name} is not built")
+    objects, headers = 5 * bench.objects, bench.entries // 10
+    with worlds.World(bench.ram) as world:
+        bench.place(world, "ram")
+        measure.run([maker, world.box.vault, "200", headers, "20"], env=world.box.env)
+        for part in range(10):  # with their sources all at once they would not fit
+            source = worlds.tree_of_files(world.path / f"source-{part}", objects // 10, 16)
+            world.measured("seal", "bench", source, "-o", world.path / "out")
+            shutil.rmtree(source)
+        size = f"{count_text(objects)} leaves, {count_text(headers)} headers"
+        one = next((world.path / "out").rglob("*.kesu"))
+        words = world.command("inventory", "prove", one)
+        whole = [measure.run(words, env=world.box.env) for _ in range(bench.rounds + 2)]
+        nothing = [measure.run(world.command("--version"), env=world.box.env) for _ in range(bench.rounds + 2)]
+        yield Row(f"inventory prove, {size}", seconds(measure.median(whole)), "kesu --version",
+                  seconds(measure.median(nothing)), (measure.median(whole) - measure.median(nothing)) * 1000, "ms", "≤", 10,
+                  command=bench.said(words), note="beyond starting the program")
+        erasure, to = world.approved("bench"), world.path / "bundle"
+        world.box.kesu("erase", "run", erasure, "-y", timeout=600)
+        core = ["taskset", "-c", "0"]
+        words = core + world.command("certificate", "bundle", erasure, "-o", to)
+        costs = [measure.run(words, env=world.box.env)]
+        bench.peak(f"certificate bundle, {size}", costs)
+        yield Row(f"certificate bundle, {size}", seconds(measure.median(costs)), "–", "–", measure.median(costs), "s", "≤", 10,
+                  command=bench.said(words), note="the whole command, one core")
+        trust = world.path / "trust"
+        trust.write_text(world.box.kesu("trust", "propose", to).json["trust"])
+        words = core + world.command("verify", to, "--trust", trust, "--require", "low", "--allow-test-grade")
+        costs = [measure.run(words, env=world.box.env) for _ in range(bench.rounds)]
+        bench.peak(f"verify, {size}", costs)
+        yield Row(f"verify, {size}", seconds(measure.median(costs)), "–", "–", measure.median(costs), "s", "≤", 10,
+                  command=bench.said(words), note="the whole command, one core")
+        said, lines = programs.lines_of(bench, "bundle_bench", to)
+        for line in lines:
+            yield Row(f"the hashing of it, {size}", seconds(line["kesu_seconds"]), "RFC 6962 over the same bytes",
+                      seconds(line["bare_seconds"]), line["ratio"], "×", target=0.7, command=said, beside=programs.IN_TURN)
+
+
 FLAT = 1.25
 
 

@@ -18,6 +18,7 @@ TITLES = {
     "appends": "Durable appends",
     "ledger": "A vault of years",
     "erase": "Erasure, at any size of the data",
+    "bundle": "A certificate of a million objects",
     "memory": "Peak memory",
 }
 

@@ -96,6 +96,8 @@ def header(type, nodes, edges=(), seq=7, **more):
 good = [
     ("genesis", header("genesis", [{"id": VLT, "is": "open", "d": D}], seq=0)),
     ("vault-closed", header("vault-closed", [{"id": VLT, "is": "closed"}])),
+    ("rules-changed", header("rules-changed", [{"id": VLT, "d": D}, {"id": OPR, "is": "enrolled"}])),
+    ("rules-changed, roles", header("rules-changed", [{"id": VLT, "d": D}, {"id": OPR}])),
     ("operator-enrolled", header("operator-enrolled", [{"id": OPR, "is": "enrolled"}])),
     ("operator-revoked", header("operator-revoked", [{"id": OPR, "is": "revoked"}])),
     ("provider-added", header("provider-added", [{"id": PRV, "is": "open", "d": D}])),
@@ -124,6 +126,7 @@ good = [
     ("seal-done", header("seal-done", [{"id": BAT, "is": "sealed", "of": DS, "n": 1000, "b": 9007199254740991, "d": D}])),
     ("seal-abandoned", header("seal-abandoned", [{"id": BAT, "is": "abandoned", "of": DS}])),
     ("objects-opened", header("objects-opened", [{"id": PRC}, {"id": DS, "n": 12}], [(PRC, DS)])),
+    ("residue-scanned", header("residue-scanned", [{"id": DS, "n": 0, "b": 4096, "d": D}, {"id": PRC}])),
     ("rewrap-intended", header("rewrap-intended", [{"id": BAT, "n": 1000}], [(V2, BAT)])),
     ("rewrap-done", header("rewrap-done", [{"id": BAT, "n": 0}])),
     ("copy-registered", header("copy-registered", [{"id": CPY, "is": "open"}], [(CPY, V1), (CPY, V2)])),
@@ -152,6 +155,10 @@ good = [
     ("certificate-withdrawn", header("certificate-withdrawn", [{"id": CER, "is": "withdrawn"}])),
     ("document-attached, naming what it is about",
      header("document-attached", [{"id": DOC, "is": "attached", "d": D}, {"id": CPY}])),
+    ("notice-issued", header("notice-issued", [{"id": DOC, "is": "attached", "of": ERA, "d": D}])),
+    ("notice-superseded", header("notice-superseded", [{"id": DOC, "is": "attached", "of": ERA, "d": D}])),
+    ("failure-reported", header("failure-reported", [{"id": DOC, "is": "attached", "of": ERA, "d": D}])),
+    ("contact-recorded", header("contact-recorded", [{"id": OPR}])),
     ("exception-recorded", header("exception-recorded", [{"id": PRV}])),
     ("finding-recorded, six nodes", header("finding-recorded", [{"id": i} for i in (V1, V2, DS, BAT, PRC, ERA)])),
 ]
