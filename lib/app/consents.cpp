@@ -71,4 +71,13 @@ std::vector<Consent> consents(Vault& vault, const ConsentForm& form) {
   return out;
 }
 
+Json approvals_json(Vault& vault, const std::vector<Consent>& consents) {
+  Json out(Json::Array{});
+  for (const Consent& c : consents)
+    out.push(Json::object({{"operator", c.person},
+                           {"statement", vault.store().put_blob(as_bytes(c.text))},
+                           {"signature", vault.store().put_blob(as_bytes(c.armored))}}));
+  return out;
+}
+
 }  // namespace kesu

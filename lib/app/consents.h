@@ -35,5 +35,7 @@ struct Consent {
 };
 // Those that count now: of approvers who are enrolled, in time, of different persons with different keys.
 std::vector<Consent> consents(Vault& vault, const ConsentForm& form);
+// As an entry's body has them: [{operator, statement, signature}], the latter two kept as evidence.
+Json approvals_json(Vault& vault, const std::vector<Consent>& consents);
 
 }  // namespace kesu

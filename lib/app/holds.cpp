@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "app/consents.h"
 #include "app/key_states.h"
 #include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
-#include "crypto/hash.h"
 #include "erasure/hold_statement.h"
 
 namespace kesu {
@@ -100,20 +100,7 @@ void needs_text(const std::string& value, const char* option, const char* why) {
   if (value.empty()) throw Error(Code::usage, std::string(why) + " " + option + " is needed");
 }
 
-// A draft is of one reason: another command's does not take its place. A consent is statement and signature
-// in one file, written when both are good.
-std::string draft_path(Vault& vault, const HoldStatement& s) {
-  return path_join(path_join(vault.directory(), "plans"), s.hold.str() + "." + s.operator_id.str() + "." +
-                                                              hex(sha256(as_bytes(s.reason))).substr(0, 16) +
-                                                              ".json");
-}
-std::string consent_path(Vault& vault, const std::string& hold, const std::string& person) {
-  return path_join(path_join(vault.directory(), "plans"), hold + "." + person + ".consent");
-}
-
-// What this person is to sign: the statement written before, while it still fits; else a new one.
-HoldStatement statement_for(Vault& vault, const HoldRecord& hold, const std::string& reason,
-                            const OperatorRecord& person) {
+ConsentForm release_form(Vault& vault, const HoldRecord& hold, const std::string& reason) {
   HoldStatement s;
   s.vault = vault.id();
   s.organisation = vault.state().vault.organisation;
@@ -122,56 +109,20 @@ HoldStatement statement_for(Vault& vault, const HoldRecord& hold, const std::str
   s.detail = subject_name(vault.state(), hold.subject);
   s.case_number = hold.case_number;
   s.reason = reason;
-  s.issued = vault.now();
-  s.operator_id = *OperatorId::parse(person.id);
-  s.name = person.name;
-  const std::string path = draft_path(vault, s);
-  if (auto before = read_file_if_there(path, 65536)) {
-    try {
-      const HoldStatement old = HoldStatement::parse(as_text(*before));
-      const Millis now = s.issued;
-      s.issued = old.issued;
-      if (old.text() == s.text() && old.issued <= now && now - old.issued <= kMaxHoldStatementAge) return s;
-      s.issued = now;
-    } catch (const Error&) {  // not ours any more: written anew
-    }
-  }
-  make_directories(dir_name(path), 0700);
-  write_file_durable(path, as_bytes(s.text()), 0600);
-  return s;
-}
-
-struct Consent {
-  std::string person, text, armored;
-};
-
-// What approvers have signed so far, each judged anew: enrolled, of this hold as it stands and for this
-// reason, in time, and of different persons with different keys.
-std::vector<Consent> consents(Vault& vault, const HoldRecord& hold, const std::string& reason) {
-  std::vector<Consent> out;
-  std::set<std::string> keys;
-  const Moment now = moment_now(vault);
-  for (auto& [id, person] : vault.state().operators) {
-    if (!role_problem(vault.state(), person, "approver", now, now.time).empty()) continue;
-    const auto file = read_file_if_there(consent_path(vault, hold.id, id), 1 << 18);
-    if (!file) continue;
-    try {
-      const Json both = parse_json(as_text(*file), "consent");
-      const std::string armored = both.str("signature");
-      const HoldStatement s = HoldStatement::parse(both.str("statement"));
-      if (s.vault != vault.id() || s.reason != reason || s.hold.str() != hold.id ||
-          s.subject != hold.subject || s.case_number != hold.case_number || s.operator_id.str() != id ||
-          s.name != person.name || s.issued < hold.placed || s.issued > vault.now() ||
-          vault.now() - s.issued > kMaxHoldStatementAge)
-        continue;
-      if (!signature_problem(s.text(), armored, std::string(kHoldNamespace), person.public_key).empty() ||
-          !keys.insert(person.fingerprint).second)
-        continue;
-      out.push_back({id, s.text(), armored});
-    } catch (const Error&) {  // no statement: it does not count
-    }
-  }
-  return out;
+  return {.subject = hold.id,
+          .name_space = std::string(kHoldNamespace),
+          .reason = reason,
+          .not_before = hold.placed,
+          .max_age = kMaxHoldStatementAge,
+          .text =
+              [s](const OperatorRecord& person, Millis issued) {
+                HoldStatement mine = s;
+                mine.operator_id = *OperatorId::parse(person.id);
+                mine.name = person.name;
+                mine.issued = issued;
+                return mine.text();
+              },
+          .issued_of = [](std::string_view text) { return HoldStatement::parse(text).issued; }};
 }
 
 const HoldRecord& in_force(Vault& vault, const std::string& id) {
@@ -224,8 +175,8 @@ std::string export_release(Vault& vault, const std::string& hold, const std::str
                            const OperatorRecord& person, const std::string& file) {
   needs_text(reason, "--reason", "why?");
   needs_enrolled(vault, person, "approver");
-  write_file_durable(file, as_bytes(statement_for(vault, in_force(vault, hold), reason, person).text()),
-                     0644);
+  const ConsentForm form = release_form(vault, in_force(vault, hold), reason);
+  write_file_durable(file, as_bytes(consent_text(vault, form, person)), 0644);
   return std::string(kHoldNamespace);
 }
 
@@ -237,31 +188,24 @@ ReleaseCount release_hold(Vault& vault, const std::string& id, const std::string
   settle(vault);
   const OperatorRecord person = vault.find_operator(found_id);
   needs_enrolled(vault, person, "approver");
-  const HoldStatement s = statement_for(vault, in_force(vault, id), reason, person);
-  const std::string armored = obtain_signature(s.text(), std::string(kHoldNamespace), person, source,
-                                               "the same command with --export FILE");
-  write_file_durable(consent_path(vault, id, person.id),
-                     as_bytes(Json::object({{"statement", s.text()}, {"signature", armored}}).canonical()),
-                     0600);
+  const ConsentForm form = release_form(vault, in_force(vault, id), reason);
+  const std::string text = consent_text(vault, form, person);
+  keep_consent(
+      vault, form, person, text,
+      obtain_signature(text, form.name_space, person, source, "the same command with --export FILE"));
   ReleaseCount count;
   const std::string vault_id = vault.state().vault.id;
   vault.decide({id, vault_id}, [&] {
     const HoldRecord& hold = in_force(vault, id);
-    count = {0, rules_in_force(vault.state(), moment_now(vault)).quorum, false};
-    Json approvals(Json::Array{});
-    for (const Consent& c : consents(vault, hold, reason)) {
-      ++count.have;
-      approvals.push(Json::object({{"operator", c.person},
-                                   {"statement", vault.store().put_blob(as_bytes(c.text))},
-                                   {"signature", vault.store().put_blob(as_bytes(c.armored))}}));
-    }
+    const std::vector<Consent> signed_by = consents(vault, form);
+    count = {std::ssize(signed_by), rules_in_force(vault.state(), moment_now(vault)).quorum, false};
     if (count.have < count.need) return std::vector<Event>();
     count.released = true;
-    return std::vector<Event>{
-        {.type = "hold-released",
-         .nodes = {{.id = id, .is = "released", .of = hold.subject}, {.id = vault_id}},
-         .body = Json::object(
-             {{"reason", reason}, {"operator", person.id}, {"approvals", std::move(approvals)}})}};
+    return std::vector<Event>{{.type = "hold-released",
+                               .nodes = {{.id = id, .is = "released", .of = hold.subject}, {.id = vault_id}},
+                               .body = Json::object({{"reason", reason},
+                                                     {"operator", person.id},
+                                                     {"approvals", approvals_json(vault, signed_by)}})}};
   });
   return count;
 }

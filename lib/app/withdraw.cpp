@@ -78,21 +78,15 @@ WithdrawCount withdraw_certificate(Vault& vault, const std::string& id, const st
   const std::string vault_id = vault.state().vault.id;
   vault.decide({id, vault_id}, [&] {
     refuse_withdrawn(vault.state().certificates.at(id), "kesu certificate list");
-    count = {0, rules_in_force(vault.state(), moment_now(vault)).quorum, false};
-    Json approvals(Json::Array{});
-    for (const Consent& c : consents(vault, form)) {
-      ++count.have;
-      approvals.push(Json::object({{"operator", c.person},
-                                   {"statement", vault.store().put_blob(as_bytes(c.text))},
-                                   {"signature", vault.store().put_blob(as_bytes(c.armored))}}));
-    }
+    const std::vector<Consent> signed_by = consents(vault, form);
+    count = {std::ssize(signed_by), rules_in_force(vault.state(), moment_now(vault)).quorum, false};
     if (count.have < count.need) return std::vector<Event>();
     count.withdrawn = true;
-    return std::vector<Event>{
-        {.type = "certificate-withdrawn",
-         .nodes = {{.id = id, .is = "withdrawn"}, {.id = vault_id}},
-         .body = Json::object(
-             {{"reason", reason}, {"operator", person.id}, {"approvals", std::move(approvals)}})}};
+    return std::vector<Event>{{.type = "certificate-withdrawn",
+                               .nodes = {{.id = id, .is = "withdrawn"}, {.id = vault_id}},
+                               .body = Json::object({{"reason", reason},
+                                                     {"operator", person.id},
+                                                     {"approvals", approvals_json(vault, signed_by)}})}};
   });
   return count;
 }

@@ -166,8 +166,6 @@ std::vector<std::string> ChangeStatement::summary() const {
 }
 
 std::string ChangeStatement::text() const {
-  Json lines(Json::Array{});
-  for (const std::string& line : summary()) lines.push(line);
   Json before = rules_json(from);
   before.set("since", since);
   return Json::object({{"change", change.to_json()},
@@ -175,15 +173,14 @@ std::string ChangeStatement::text() const {
                        {"issued", utc_text(issued)},
                        {"organisation", organisation},
                        {"reason", reason},
-                       {"summary", lines},
+                       {"summary", statement::lines(summary())},
                        {"type", kChangeNamespace},
                        {"vault", vault.str()}})
       .pretty();
 }
 
 ChangeStatement ChangeStatement::parse(std::string_view text) {
-  Json doc = parse_json(text, kWhat, {.max_bytes = 65536, .max_depth = 8});
-  if (doc.str("type") != kChangeNamespace) refuse("unknown type " + doc.str("type"));
+  const Json doc = statement::parse(text, kChangeNamespace, kWhat, 8);
   ChangeStatement s;
   s.vault = statement::id_of<VaultId>(doc, "vault", kWhat);
   s.organisation = doc.str("organisation");

@@ -21,8 +21,6 @@ std::vector<std::string> ExceptionStatement::summary() const {
 }
 
 std::string ExceptionStatement::text() const {
-  Json lines(Json::Array{});
-  for (const std::string& line : summary()) lines.push(line);
   return Json::object({{"detail", detail},
                        {"issued", utc_text(issued)},
                        {"name", name},
@@ -31,7 +29,7 @@ std::string ExceptionStatement::text() const {
                        {"reason", reason},
                        {"role", "approver"},
                        {"subject", subject},
-                       {"summary", lines},
+                       {"summary", statement::lines(summary())},
                        {"type", kExceptionNamespace},
                        {"until", utc_text(until)},
                        {"vault", vault.str()},
@@ -40,9 +38,7 @@ std::string ExceptionStatement::text() const {
 }
 
 ExceptionStatement ExceptionStatement::parse(std::string_view text) {
-  Json doc = parse_json(text, kWhat, {.max_bytes = 65536, .max_depth = 4});
-  if (doc.str("type") != kExceptionNamespace)
-    throw Error(Code::bad_input, kWhat + ": unknown type " + doc.str("type"));
+  const Json doc = statement::parse(text, kExceptionNamespace, kWhat);
   ExceptionStatement s;
   s.vault = statement::id_of<VaultId>(doc, "vault", kWhat);
   s.organisation = doc.str("organisation");

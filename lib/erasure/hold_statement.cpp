@@ -15,8 +15,6 @@ std::vector<std::string> HoldStatement::summary() const {
 }
 
 std::string HoldStatement::text() const {
-  Json lines(Json::Array{});
-  for (const std::string& line : summary()) lines.push(line);
   return Json::object({{"case", case_number},
                        {"detail", detail},
                        {"hold", hold.str()},
@@ -27,16 +25,14 @@ std::string HoldStatement::text() const {
                        {"reason", reason},
                        {"role", "approver"},
                        {"subject", subject},
-                       {"summary", lines},
+                       {"summary", statement::lines(summary())},
                        {"type", kHoldNamespace},
                        {"vault", vault.str()}})
       .pretty();
 }
 
 HoldStatement HoldStatement::parse(std::string_view text) {
-  Json doc = parse_json(text, kWhat, {.max_bytes = 65536, .max_depth = 4});
-  if (doc.str("type") != kHoldNamespace)
-    throw Error(Code::bad_input, kWhat + ": unknown type " + doc.str("type"));
+  const Json doc = statement::parse(text, kHoldNamespace, kWhat);
   HoldStatement s;
   s.vault = statement::id_of<VaultId>(doc, "vault", kWhat);
   s.organisation = doc.str("organisation");

@@ -29,8 +29,6 @@ std::string role_for(const std::string& action) {
 }
 
 std::string Statement::text() const {
-  Json lines(Json::Array{});
-  for (const std::string& line : summary) lines.push(line);
   return Json::object({{"action", action},
                        {"erasure", erasure.str()},
                        {"expires", utc_text(expires)},
@@ -39,16 +37,14 @@ std::string Statement::text() const {
                        {"organisation", organisation},
                        {"plan", plan},
                        {"role", role},
-                       {"summary", lines},
+                       {"summary", statement::lines(summary)},
                        {"type", "kesu-statement-v1"},
                        {"vault", vault.str()}})
       .pretty();
 }
 
 Statement Statement::parse(std::string_view text) {
-  Json doc = parse_json(text, "statement", {.max_bytes = 65536, .max_depth = 4});
-  if (doc.str("type") != "kesu-statement-v1")
-    throw Error(Code::bad_input, "statement: unknown type " + doc.str("type"));
+  const Json doc = statement::parse(text, "kesu-statement-v1", "statement");
   Statement s;
   s.action = doc.str("action");
   s.vault = statement::id_of<VaultId>(doc, "vault", "statement");

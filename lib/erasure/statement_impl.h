@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -9,7 +10,19 @@
 
 namespace kesu::statement {
 
-// `what`: "hold statement", for errors.
+// A statement of this type, as JSON. `what`: "hold statement", for errors.
+inline Json parse(std::string_view text, std::string_view type, const std::string& what, int depth = 4) {
+  Json doc = parse_json(text, what, {.max_bytes = 65536, .max_depth = depth});
+  if (doc.str("type") != type) throw Error(Code::bad_input, what + ": unknown type " + doc.str("type"));
+  return doc;
+}
+
+inline Json lines(const std::vector<std::string>& summary) {
+  Json out(Json::Array{});
+  for (const std::string& line : summary) out.push(line);
+  return out;
+}
+
 inline Millis time_of(const Json& doc, const char* member, const std::string& what) {
   auto t = parse_utc(doc.str(member));
   if (!t) throw Error(Code::bad_input, what + ": \"" + member + "\" is no time");

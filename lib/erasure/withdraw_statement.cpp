@@ -14,8 +14,6 @@ std::vector<std::string> WithdrawStatement::summary() const {
 }
 
 std::string WithdrawStatement::text() const {
-  Json lines(Json::Array{});
-  for (const std::string& line : summary()) lines.push(line);
   return Json::object({{"certificate", certificate.str()},
                        {"datasets", datasets},
                        {"document", document},
@@ -26,16 +24,14 @@ std::string WithdrawStatement::text() const {
                        {"organisation", organisation},
                        {"reason", reason},
                        {"role", "approver"},
-                       {"summary", lines},
+                       {"summary", statement::lines(summary())},
                        {"type", kWithdrawNamespace},
                        {"vault", vault.str()}})
       .pretty();
 }
 
 WithdrawStatement WithdrawStatement::parse(std::string_view text) {
-  Json doc = parse_json(text, kWhat, {.max_bytes = 65536, .max_depth = 4});
-  if (doc.str("type") != kWithdrawNamespace)
-    throw Error(Code::bad_input, kWhat + ": unknown type " + doc.str("type"));
+  const Json doc = statement::parse(text, kWithdrawNamespace, kWhat);
   WithdrawStatement s;
   s.vault = statement::id_of<VaultId>(doc, "vault", kWhat);
   s.organisation = doc.str("organisation");
