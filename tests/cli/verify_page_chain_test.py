@@ -2,7 +2,6 @@
 import base64
 import hashlib
 import pathlib
-import shutil
 import sys
 import types
 
@@ -29,19 +28,14 @@ class VerifyPageChain(verify_page.Driver, scenario.World):
         cls.witnesses = [cls.witness(name) for name in ("w1", "w2")]
         with open(box.vault / "kesu.toml", "a") as config:
             config.write("".join(f'[[witness]]\nvkey = "{v}"\n' for _, v in cls.witnesses))
-        cls.elsewhere = box.path / "elsewhere"
-        cls.elsewhere.mkdir()
-        issued = cls.elsewhere / "issued"
-        box.kesu("certificate", "bundle", erasure, "-o", issued)
+        cls.issue(erasure, "uncosigned")
         log = box.kesu("ledger", "checkpoint", "--export", box.path / "request").json["vkey"]
         for i, (directory, _) in enumerate(cls.witnesses):
             answer = box.path / f"answer{i}"
             box.kesu("ledger", "cosign", box.path / "request", "--witness", directory, "--first", log, "-o", answer, vault=False)
             box.kesu("ledger", "checkpoint", "--attach", answer)
-        shutil.rmtree(issued)
-        box.kesu("certificate", "bundle", erasure, "-o", issued)
-        proposed = box.run(harness.program("kesu"), "trust", "propose", issued, "--json").json["trust"]
-        cls.known = "".join(line + "\n" for line in proposed.splitlines() if not line.startswith("signer "))
+        cls.issue(erasure)
+        cls.known = "".join(line + "\n" for line in cls.trust.splitlines() if not line.startswith("signer "))
         cls.trust = cls.known
         cls.open_page()
 
@@ -52,12 +46,6 @@ class VerifyPageChain(verify_page.Driver, scenario.World):
         secret.chmod(0o600)
         made = cls.box.kesu("ledger", "witness", "init", directory, "--name", name, "--passphrase-source", f"file:{secret}", vault=False)
         return directory, made.json["vkey"]
-
-    def setUp(self):
-        super().setUp()
-        self.bundle = self.elsewhere / "bundle"
-        shutil.rmtree(self.bundle, ignore_errors=True)
-        shutil.copytree(self.elsewhere / "issued", self.bundle)
 
     def both(self, *lines, lists=None, own=None, anchor=None, profile="low"):
         """The page's report, which must be kesu's."""

@@ -5,7 +5,6 @@ import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
-import harness
 import scenario
 import verify_page
 from certificate_facts_test import VALIDATOR, VERIFIER
@@ -27,17 +26,8 @@ class VerifyPageLater(verify_page.Driver, scenario.World):
         case.run_erasure(erasure)
         box.kesu("erase", "verify", erasure, *cls.signer(VERIFIER))
         box.kesu("erase", "validate", erasure, *cls.signer(VALIDATOR))
-        cls.elsewhere = box.path / "elsewhere"
-        cls.elsewhere.mkdir()
-        box.kesu("certificate", "bundle", erasure, "-o", cls.elsewhere / "issued")
-        cls.trust = box.run(harness.program("kesu"), "trust", "propose", cls.elsewhere / "issued", "--json").json["trust"]
+        cls.issue(erasure)
         cls.open_page()
-
-    def setUp(self):
-        super().setUp()
-        self.bundle = self.elsewhere / "bundle"
-        shutil.rmtree(self.bundle, ignore_errors=True)
-        shutil.copytree(self.elsewhere / "issued", self.bundle)
 
     def test_as_kesu_verify(self):
         said = self.check()

@@ -15,7 +15,6 @@ except ImportError:
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import bad_changes
 import bad_holds
-import harness
 import reissue
 import scenario
 import verify_page
@@ -28,8 +27,6 @@ class VerifyPagePeople(verify_page.Driver, scenario.World):
     @classmethod
     def prepare(cls):
         box = cls.box
-        cls.elsewhere = box.path / "elsewhere"
-        cls.elsewhere.mkdir()
         case = cls("setUp")
         by = ("--reason", "as agreed", "--by", APPROVER, "--key", cls.key_of(APPROVER).private)
         # Before anything was changed: what the forged ones are made of.
@@ -38,7 +35,7 @@ class VerifyPagePeople(verify_page.Driver, scenario.World):
         box.kesu("seal", "small", cls.write("small", b"small"), "-o", box.state / "small")
         erasure = case.approved("small")
         case.run_erasure(erasure)
-        box.kesu("certificate", "bundle", erasure, "-o", cls.elsewhere / "plain")
+        cls.issue(erasure, "plain")
         # Somebody is enrolled and approves, another one's approval dies with his enrolment, the quorum is raised.
         cls.seal("loans-2019", {"a": b"one", "b": b"two"})
         box.officer(NEWKEY)
@@ -55,15 +52,8 @@ class VerifyPagePeople(verify_page.Driver, scenario.World):
         box.kesu("erase", "approve", erasure, "--as", NEW, "--key", box.officer(NEWKEY).private)
         case.approve(erasure)
         case.run_erasure(erasure)
-        box.kesu("certificate", "bundle", erasure, "-o", cls.elsewhere / "issued")
-        cls.trust = box.run(harness.program("kesu"), "trust", "propose", cls.elsewhere / "issued", "--json").json["trust"]
+        cls.issue(erasure)
         cls.open_page()
-
-    def setUp(self):
-        super().setUp()
-        self.bundle = self.elsewhere / "bundle"
-        shutil.rmtree(self.bundle, ignore_errors=True)
-        shutil.copytree(self.elsewhere / "issued", self.bundle)
 
     def test_as_kesu_verify(self):
         said = self.check()

@@ -1,11 +1,9 @@
 """kesu-verify.html with a scan for surviving plaintext in the bundle: what `kesu verify` says, and red where its record was altered."""
 import json
 import pathlib
-import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
-import harness
 import scenario
 import verify_page
 
@@ -24,17 +22,8 @@ class Scanned(verify_page.Driver, scenario.World):
         case = cls("setUp")
         erasure = case.approved("loans-2019")
         case.run_erasure(erasure)
-        cls.elsewhere = box.path / "elsewhere"
-        cls.elsewhere.mkdir()
-        box.kesu("certificate", "bundle", erasure, "-o", cls.elsewhere / "issued")
-        cls.trust = box.run(harness.program("kesu"), "trust", "propose", cls.elsewhere / "issued", "--json").json["trust"]
+        cls.issue(erasure)
         cls.open_page()
-
-    def setUp(self):
-        super().setUp()
-        self.bundle = self.elsewhere / "bundle"
-        shutil.rmtree(self.bundle, ignore_errors=True)
-        shutil.copytree(self.elsewhere / "issued", self.bundle)
 
 
 class VerifyPageResidue(Scanned):

@@ -27,15 +27,13 @@ class VerifyPage(verify_page.Driver, scenario.World):
         box.kesu("key", "create", "kept")
         box.kesu("dataset", "add", "kept-1", "--key", "kept")
         box.kesu("seal", "kept-1", cls.write("kept", b"kept"), "-o", box.state / "kept")
-        case = cls("issue")
-        cls.elsewhere = box.path / "elsewhere"
-        cls.elsewhere.mkdir()
+        case = cls("erase")
         # Two histories of one vault, signed by the same keys: what came after this point is another in each.
         box.snapshot("fork")
-        case.issue("fork")
+        cls.issue(case.erase(), "fork")
         cls.objects = cls.elsewhere / "objects"
         box.restore("fork")
-        case.issue("issued")
+        cls.issue(case.erase())
         cls.objects.mkdir()
         for source, name in ((cls.out / "src" / "a.kesu", "a.kesu"), (box.state / "bare" / "bare.kesu", "bare.kesu"), (box.state / "kept" / "kept.kesu", "kept.kesu")):
             shutil.copy(source, cls.objects / name)
@@ -43,19 +41,12 @@ class VerifyPage(verify_page.Driver, scenario.World):
         altered[-1] ^= 1
         (cls.objects / "altered.kesu").write_bytes(altered)
         (cls.objects / "none.kesu").write_bytes(b"text\n")
-        cls.trust = box.run(harness.program("kesu"), "trust", "propose", cls.elsewhere / "issued", "--json").json["trust"]
         cls.open_page()
 
-    def issue(self, name):
+    def erase(self):
         erasure = self.approved("loans-2019", "bare")
         self.run_erasure(erasure)
-        self.box.kesu("certificate", "bundle", erasure, "-o", self.elsewhere / name)
-
-    def setUp(self):
-        super().setUp()
-        self.bundle = self.elsewhere / "bundle"
-        shutil.rmtree(self.bundle, ignore_errors=True)
-        shutil.copytree(self.elsewhere / "issued", self.bundle)
+        return erasure
 
     # Good bundles.
 

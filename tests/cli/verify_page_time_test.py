@@ -1,6 +1,5 @@
 """kesu-verify.html with time-stamps: a real authority's tokens count by the reader's anchor, and by nothing else."""
 import pathlib
-import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -25,18 +24,9 @@ class VerifyPageTime(verify_page.Driver, scenario.World):
         case.run_erasure(erasure)
         config = box.vault / "kesu.toml"
         config.write_text(config.read_text() + f'[[time.authority]]\nurl = "{cls.server.url}"\nca = "{cls.tsa.root}"\n')
-        cls.elsewhere = box.path / "elsewhere"
-        cls.elsewhere.mkdir()
-        box.kesu("certificate", "bundle", erasure, "-o", cls.elsewhere / "issued")
-        cls.trust = box.run(harness.program("kesu"), "trust", "propose", cls.elsewhere / "issued", "--json").json["trust"]
+        cls.issue(erasure)
         cls.anchored = cls.trust + "\ntsa-ca root.pem\n"
         cls.open_page()
-
-    def setUp(self):
-        super().setUp()
-        self.bundle = self.elsewhere / "bundle"
-        shutil.rmtree(self.bundle, ignore_errors=True)
-        shutil.copytree(self.elsewhere / "issued", self.bundle)
 
     def timed(self, **options):
         return self.check(trust=self.anchored + pathlib.Path(self.tsa.root).read_text(), **options)

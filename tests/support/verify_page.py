@@ -3,7 +3,7 @@
     class Page(verify_page.Driver, scenario.World):
         @classmethod
         def prepare(cls):
-            cls.elsewhere = …                  # a directory; then
+            cls.issue(erasure)                 # the bundle, and the trust file that it proposes; then
             cls.open_page()
 """
 import json
@@ -19,13 +19,21 @@ RED, GREEN, AMBER = "rgb(176, 0, 32)", "rgb(23, 102, 58)", "rgb(138, 83, 0)"
 
 
 class Driver:
-    """A mixin for scenario.World: self.bundle is checked, by self.trust, unless something else is given."""
+    """A mixin for scenario.World: self.bundle, a copy of what was issued, is checked by self.trust, unless something else is given."""
 
     @classmethod
     def setUpClass(cls):
         if not chromium.program():
             raise unittest.SkipTest("chromium is not installed (scripts/setup test)")
         super().setUpClass()
+
+    @classmethod
+    def issue(cls, erasure, name="issued"):
+        cls.elsewhere = cls.box.path / "elsewhere"
+        cls.elsewhere.mkdir(exist_ok=True)
+        bundle = cls.elsewhere / name
+        cls.box.kesu("certificate", "bundle", erasure, "-o", bundle)
+        cls.trust = cls.box.run(harness.program("kesu"), "trust", "propose", bundle, "--json").json["trust"]
 
     @classmethod
     def open_page(cls):
@@ -45,6 +53,9 @@ class Driver:
         self.browser.run("1")
         self.browser.log.clear()
         self.refusals = 0
+        self.bundle = self.elsewhere / "bundle"
+        shutil.rmtree(self.bundle, ignore_errors=True)
+        shutil.copytree(self.elsewhere / "issued", self.bundle)
 
     def tearDown(self):
         # Nothing was thrown, and nothing refused that the test did not try.
