@@ -9,9 +9,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 try:
+    from kesu_verifier import notices, verify
     from kesu_verifier import trust as trust_file
-    from kesu_verifier import verify
-    from kesu_verifier.base import Usage
+    from kesu_verifier.base import Bad, Usage
 except ImportError as missing:
     sys.exit(f"verify_certificate: {missing}; it needs python3-cryptography, and kesu_verifier/ beside it")
 
@@ -19,12 +19,12 @@ except ImportError as missing:
 def options(arguments):
     p = argparse.ArgumentParser(prog="verify_certificate.py", description="Verifies a bundle of kesu. Exit 0 complete, 6 "
                                 "forged, altered or inconsistent, 7 genuine but not complete, 2 usage.")
-    p.add_argument("bundle", metavar="BUNDLE", help="the bundle: a directory, or the zip file")
+    p.add_argument("bundle", metavar="BUNDLE", help="the bundle: a directory, or the zip file; or the directory of a notice")
     p.add_argument("--trust", metavar="FILE", help="whom the reader trusts (docs/spec/certificate.md)")
     p.add_argument("--require", choices=("low", "standard", "high"), default="high", help="the reader's bar")
     p.add_argument("--allow-test-grade", action="store_true", help="accept providers without a validation certificate")
     p.add_argument("--object", metavar="FILE", action="append", default=[], help="a sealed object that must be covered")
-    p.add_argument("--ledger", metavar="EXTRACT", help="a newer extract of the ledger, or a later bundle: was it withdrawn since?")
+    p.add_argument("--ledger", metavar="EXTRACT", help="a newer extract of the ledger, or a later bundle: was it withdrawn, or superseded, since?")
     p.add_argument("--tables", metavar="DIR", help="where claims.json, profiles.json, providers.json, policy.jsonl lie")
     p.add_argument("--json", action="store_true", help="the report as JSON")
     return p.parse_args(arguments)
@@ -51,6 +51,11 @@ def show(report):
     return "\n".join(map(printable, lines))
 
 
+def put(report, text, as_json):
+    said = json.dumps(report, ensure_ascii=False, sort_keys=True) if as_json else text
+    sys.stdout.buffer.write(said.encode("utf-8", "replace") + b"\n")
+
+
 def main(arguments):
     chosen = options(arguments)
     try:
@@ -63,12 +68,18 @@ def main(arguments):
     except Usage as error:
         print(f"verify_certificate: {printable(str(error))}", file=sys.stderr)
         return 2
+    if notices.is_notice(chosen.bundle):
+        try:
+            extract = verify.open_files(chosen.ledger) if chosen.ledger else None
+        except Bad as error:
+            print(f"verify_certificate: {chosen.ledger}: {printable(str(error))}", file=sys.stderr)
+            return 2
+        report = notices.verify(chosen.bundle, trust, extract)
+        put(report, "\n".join(map(printable, notices.show(report))), chosen.json)
+        return notices.EXITS[report["verdict"]]
     report = verify.verify(chosen.bundle, trust, tables, require=chosen.require,
                            allow_test_grade=chosen.allow_test_grade, objects=chosen.object, extract=chosen.ledger)
-    if chosen.json:
-        sys.stdout.buffer.write(json.dumps(report, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace") + b"\n")
-    else:
-        sys.stdout.buffer.write(show(report).encode("utf-8", "replace") + b"\n")
+    put(report, show(report), chosen.json)
     return verify.EXITS[report["verdict"]]
 
 

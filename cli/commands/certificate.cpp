@@ -102,10 +102,10 @@ void setup_certificate(CLI::App& app, Context& c) {
   cmd->add_option(
       "--ledger", o->verify.ledger,
       "a newer ledger extract (kesu ledger extract), or a later bundle of the same vault: was the "
-      "certificate withdrawn since?");
+      "certificate withdrawn, or the notice superseded, since?");
   cmd->add_option("--language", o->language, "ja for Japanese");
   on_run(cmd, [&c, o] {
-    if (const auto n = verify_notice_at(o->verify.bundle, o->verify.trust_file)) {
+    if (const auto n = verify_notice_at(o->verify.bundle, o->verify.trust_file, o->verify.ledger)) {
       c.show(to_json(*n), render_notice(*n, o->language == "ja"));
       c.exit = exit_of(*n);
       return;

@@ -256,10 +256,9 @@ BundleFiles open_bundle(const std::string& path) {
   }
 }
 
-// Of a ledger extract, or of a later bundle: what is not there is said by who reads it.
-static BundleFiles read_extract_files(const std::string& path) {
+BundleFiles read_extract_files(const std::string& path) {
   BundleFiles all = open_bundle(path), out;
-  for (std::string_view name : {bundle::kHeaders, bundle::kCheckpointB})
+  for (std::string_view name : {bundle::kHeaders, bundle::kCheckpointB, bundle::kLedgerKey})
     if (auto it = all.find(std::string(name)); it != all.end()) out.insert(std::move(*it));
   return out;
 }

@@ -51,6 +51,9 @@ VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now);
 // Lines for a trust file, from what a bundle offers: to be compared with what is known from elsewhere.
 std::string trust_proposal(const std::string& bundle);
 // `named`, or the default one where that is empty; nobody is trusted where there is none.
+// The ledger's files of an extract, or of a later bundle (directory or zip file); what is not there is said
+// by who reads it.
+BundleFiles read_extract_files(const std::string& path);
 TrustAnchors read_trust_file(const std::string& named);
 // The trust file that verify would use by default; empty when there is none. And its text.
 std::string default_trust_file();

@@ -83,23 +83,32 @@ void keep(Vault& vault, uint64_t size, const Stamp& stamp, const std::string& ch
 }
 }  // namespace
 
-Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued) {
+std::optional<SignatureStamps> fetch_signature_stamps(Vault& vault, ByteView document, ByteView signature,
+                                                      Millis issued, const std::string& what, bool must) {
   const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
-  if (authorities.empty()) return Stamped::not_asked;
-  Bytes& signature = files.at(std::string(bundle::kSignature));
-  const Bytes& document = files.at(std::string(bundle::kCertificate));
+  if (authorities.empty()) return std::nullopt;
   try {
     const Stamp inside = fetch_stamp(vault, authorities, verify_detached(document, signature).signature,
-                                     issued, "the certificate's signature");
+                                     issued, "the " + what + "'s signature");
     Bytes stamped = add_signature_timestamp(signature, inside.token);
-    const Stamp beside = fetch_stamp(vault, authorities, stamped, issued, "the certificate's signature file");
-    signature = std::move(stamped);
-    add_stamp(files, beside.answer, chain_pem({inside.chain, beside.chain}));
+    const Stamp beside =
+        fetch_stamp(vault, authorities, stamped, issued, "the " + what + "'s signature file");
+    return SignatureStamps{std::move(stamped), beside.answer, chain_pem({inside.chain, beside.chain})};
   } catch (const Error& e) {
-    if (!no_stamp(e) || asks_for_stamps(vault)) throw;
-    vault.env().notice("the certificate has no time-stamp: " + why_of(e));
-    return Stamped::none;
+    if (!no_stamp(e) || must) throw;
+    vault.env().notice("the " + what + " has no time-stamp: " + why_of(e));
+    return std::nullopt;
   }
+}
+
+Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued) {
+  if (time_authorities(vault.directory()).empty()) return Stamped::not_asked;
+  Bytes& signature = files.at(std::string(bundle::kSignature));
+  auto stamps = fetch_signature_stamps(vault, files.at(std::string(bundle::kCertificate)), signature, issued,
+                                       "certificate", asks_for_stamps(vault));
+  if (!stamps) return Stamped::none;
+  signature = std::move(stamps->signature);
+  add_stamp(files, stamps->answer, stamps->chain);
   for (std::string_view part : {bundle::kSignatureStamp, bundle::kStampChain})
     vault.store().put_blob(files.at(std::string(part)));
   return Stamped::yes;

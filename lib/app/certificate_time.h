@@ -1,6 +1,9 @@
 // The time-stamps of a certificate's bundle: fetched when it is issued, kept, and given again
 // (docs/spec/certificate.md, "Time-stamps").
 #pragma once
+#include <optional>
+#include <string>
+
 #include "app/vault.h"
 #include "certificate/bundle.h"
 
@@ -12,6 +15,16 @@ namespace kesu {
 // fetch_stamp where the profile does; nothing is recorded then.
 enum class Stamped { not_asked, none, yes };
 Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued);
+
+// A signed document's signature with a token inside it, and the answer over that beside it.
+struct SignatureStamps {
+  Bytes signature, answer;
+  std::string chain;  // PEM, of both
+};
+// As above, for any document; `what` says whose signature it is. nullopt: no authority is configured, or none
+// answered and `must` is false (then a notice says so). Nothing is recorded but a clock that differs.
+std::optional<SignatureStamps> fetch_signature_stamps(Vault& vault, ByteView document, ByteView signature,
+                                                      Millis issued, const std::string& what, bool must);
 
 // The same from what was kept, into a bundle that is made again.
 void restore_signature_stamp(Vault& vault, const CertificateRecord& certificate, BundleFiles& files);

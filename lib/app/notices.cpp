@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/certificate.h"
+#include "app/certificate_time.h"
 #include "app/clock_watch.h"
 #include "app/key_states.h"
 #include "app/settle.h"
@@ -146,11 +147,17 @@ IssuedNotice issue(Vault& vault, const ErasureRecord& e, Json document, const ch
                    const std::function<void()>& still) {
   document.set("statement", notice_statement(document));
   const Bytes bytes = to_bytes(as_bytes(document.canonical()));
-  const Bytes signature =
-      build_detached_cades(bytes, signer.certificate, signer.issuers, vault.now(), signer.sign);
+  Bytes signature = build_detached_cades(bytes, signer.certificate, signer.issuers, vault.now(), signer.sign);
+  // Never held up: what it reports is known now, and nothing rests on its stamp but its own time.
+  auto stamps =
+      fetch_signature_stamps(vault, bytes, signature, *parse_utc(document.str("issued")), "document", false);
+  if (stamps) signature = std::move(stamps->signature);
   const std::string id = document.str("id"), erasure = e.id;
   more.set("document", vault.store().put_blob(bytes)).set("signature", vault.store().put_blob(signature));
   more.set("stage", document.str("stage"));
+  if (stamps)
+    more.set("time", Json::object({{"signature", vault.store().put_blob(stamps->answer)},
+                                   {"authority", vault.store().put_blob(as_bytes(stamps->chain))}}));
   std::vector<std::string> streams = {erasure, vault.state().vault.id};
   for (const std::string& v : e.versions) streams.push_back(v);
   vault.decide(streams, [&] {
@@ -169,6 +176,10 @@ IssuedNotice issue(Vault& vault, const ErasureRecord& e, Json document, const ch
   std::string chain = Certificate::parse(signer.certificate).pem();
   for (const Bytes& issuer : signer.issuers) chain += Certificate::parse(issuer).pem();
   write(notice::kSigner, as_bytes(chain));
+  if (stamps) {
+    write(notice::kStamp, stamps->answer);
+    write(notice::kStampChain, as_bytes(stamps->chain));
+  }
   write(notice::kHtml, notice_html(bytes, {ReportLanguage::ja, ReportLanguage::en}));
   vault.checkpoint();
   return {id, document.str("type"), path};
@@ -225,13 +236,19 @@ const NoticeRecord* notice_in_force(const State& state, const std::string& erasu
   return out;
 }
 
-std::optional<NoticeReport> verify_notice_at(const std::string& path, const std::string& trust_file) {
-  const std::string document = path_join(path, std::string(notice::kDocument));
-  if (!exists(document)) return std::nullopt;
+std::optional<NoticeReport> verify_notice_at(const std::string& path, const std::string& trust_file,
+                                             const std::string& ledger) {
+  auto file = [&](std::string_view name) { return path_join(path, std::string(name)); };
+  // What holds both is a bundle with a file that it may not have.
+  if (!exists(file(notice::kDocument)) || exists(file(bundle::kCertificate))) return std::nullopt;
   constexpr size_t kMost = size_t{16} << 20;
-  const auto signature = read_file_if_there(path_join(path, std::string(notice::kSignature)), kMost);
-  return verify_notice(read_file(document, kMost), signature ? *signature : Bytes(),
-                       read_trust_file(trust_file));
+  BundleFiles files;
+  for (std::string_view name : {notice::kDocument, notice::kSignature, notice::kStamp, notice::kStampChain})
+    if (auto bytes = read_file_if_there(file(name), kMost)) files[std::string(name)] = std::move(*bytes);
+  const TrustAnchors trust = read_trust_file(trust_file);
+  if (ledger.empty()) return verify_notice(files, trust);
+  const BundleFiles extract = read_extract_files(ledger);
+  return verify_notice(files, trust, &extract);
 }
 
 IssuedNotice issue_notice(Vault& vault, const std::string& erasure, const std::string& directory) {

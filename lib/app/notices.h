@@ -1,5 +1,6 @@
 // Use cases: documents about an erasure at stages at which there is nothing to certify
-// (docs/spec/certificate.md, "Notices"). Each is signed with the certificate key, written to a new directory,
+// (docs/spec/notices.md). Each is signed with the certificate key, time-stamped where authorities are
+// configured and answer, written to a new directory,
 // and recorded.
 #pragma once
 #include <optional>
@@ -26,7 +27,8 @@ IssuedNotice issue_failure_report(Vault& vault, const std::string& erasure, cons
 const NoticeRecord* notice_in_force(const State& state, const std::string& erasure);
 
 // Of a directory that holds one of these documents; nullopt for anything else. Without `trust_file` the
-// default one, as for certificates. Needs no vault.
-std::optional<NoticeReport> verify_notice_at(const std::string& path, const std::string& trust_file);
+// default one, as for certificates. `ledger`: a newer ledger extract, or empty. Needs no vault.
+std::optional<NoticeReport> verify_notice_at(const std::string& path, const std::string& trust_file,
+                                             const std::string& ledger);
 
 }  // namespace kesu

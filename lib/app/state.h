@@ -144,7 +144,7 @@ struct ContactRecord {
   std::string node, contact, place;
   Millis time = 0;
 };
-// A document about an erasure that has no certificate (docs/spec/certificate.md, "Notices").
+// A document about an erasure that has no certificate (docs/spec/notices.md).
 struct NoticeRecord {
   std::string id, erasure, type;  // type of the entry: notice-issued, notice-superseded, failure-reported
   std::string document, signature;

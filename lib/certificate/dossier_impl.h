@@ -265,6 +265,9 @@ void read_people(Dossier& d);
 // to its checkpoint, signed by the key of `d`, and to continue the history of `d`, or to be the beginning of
 // it. What is wrong becomes a finding of `d` about `--ledger …`; nullopt then.
 std::optional<Dossier> read_extract(Dossier& d, const BundleFiles& files);
+// An extract for itself, under the key that it offers, which nobody vouches for: checkpoint B, headers,
+// leaves. What is wrong stands in its findings.
+Dossier read_extract_alone(const BundleFiles& files);
 void read_keys(Dossier& d);
 void read_exceptions(Dossier& d);
 void read_clock_findings(Dossier& d);

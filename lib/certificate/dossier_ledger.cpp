@@ -190,9 +190,8 @@ void read_bodies(Dossier& d) {
   }
 }
 
-}  // namespace
-
-void read_ledger(Dossier& d) {
+// The key that the bundle or extract offers as its ledger's.
+void read_key(Dossier& d) {
   if (auto file = d.file(bundle::kLedgerKey))
     d.findings.guard(path(bundle::kLedgerKey), [&] {
       std::string_view text = as_text(*file);
@@ -202,6 +201,12 @@ void read_ledger(Dossier& d) {
       if (d.ledger_key->type != NoteKeyType::ed25519)
         throw Error(Code::bad_input, "is not a ledger key but a witness's");
     });
+}
+
+}  // namespace
+
+void read_ledger(Dossier& d) {
+  read_key(d);
   auto a = read_checkpoint(d, bundle::kCheckpointA, d.note_a);
   auto b = read_checkpoint(d, bundle::kCheckpointB, d.note_b);
   if (!a || !b) return;
@@ -222,11 +227,7 @@ void read_ledger(Dossier& d) {
   d.leaves.clear();
 }
 
-std::optional<Dossier> read_extract(Dossier& d, const BundleFiles& files) {
-  Dossier e;
-  e.files = &files;
-  e.vkey = d.vkey;
-  e.ledger_key = d.ledger_key;
+static void read_own_headers(Dossier& e) {
   for (std::string_view name : {bundle::kCheckpointB, bundle::kHeaders})
     if (!e.file(name)) e.findings.bad(path(name), "is missing");
   if (auto b = read_checkpoint(e, bundle::kCheckpointB, e.note_b)) {
@@ -236,6 +237,14 @@ std::optional<Dossier> read_extract(Dossier& d, const BundleFiles& files) {
     if (e.checkpoints_signed && !e.findings.any_hard() && (!read_headers(e) || !e.headers_complete))
       e.findings.bad(path(bundle::kHeaders), "are not all the headers of its checkpoint");
   }
+}
+
+std::optional<Dossier> read_extract(Dossier& d, const BundleFiles& files) {
+  Dossier e;
+  e.files = &files;
+  e.vkey = d.vkey;
+  e.ledger_key = d.ledger_key;
+  read_own_headers(e);
   if (e.headers_complete && !e.findings.any_hard()) {
     const bool newer = e.b.size >= d.b.size;
     const std::vector<Digest32>& longer = newer ? e.leaves : d.leaves;
@@ -246,6 +255,15 @@ std::optional<Dossier> read_extract(Dossier& d, const BundleFiles& files) {
   }
   for (const Finding& f : e.findings.all()) d.findings.bad("--ledger " + f.part, f.what);
   if (!e.findings.all().empty()) return std::nullopt;
+  return e;
+}
+
+Dossier read_extract_alone(const BundleFiles& files) {
+  Dossier e;
+  e.files = &files;
+  if (!e.file(bundle::kLedgerKey)) e.findings.bad(path(bundle::kLedgerKey), "is missing");
+  read_key(e);
+  if (e.ledger_key) read_own_headers(e);
   return e;
 }
 

@@ -2,172 +2,221 @@
 
 #include <algorithm>
 
+#include "certificate/conditions_impl.h"
+#include "certificate/notice_impl.h"
 #include "certificate/verify_impl.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
 #include "crypto/x509.h"
+#include "ledger/tree.h"
 
 namespace kesu {
 
 namespace {
-struct Kind {
-  std::string_view type, word, en, ja;
-  std::string_view stages, outcomes;  // parted by blanks
+using notice::Kind;
+using notice::kind_of;
+
+constexpr std::string_view kExtract = "--ledger ";
+
+struct Reading {
+  const BundleFiles& files;
+  const TrustAnchors& trust;
+  NoticeReport& out;
+  std::optional<Millis> inside = {}, beside = {};  // times of the tokens that count
+
+  void bad(std::string_view part, std::string what) {
+    out.errors.push_back({std::string(part), std::move(what)});
+  }
+  std::optional<ByteView> file(std::string_view name) const {
+    const auto it = files.find(std::string(name));
+    return it == files.end() ? std::nullopt : std::optional<ByteView>(it->second);
+  }
+
+  Json document(ByteView bytes);
+  void stamp(std::string_view over, std::string_view part, ByteView token, ByteView data, Millis issued,
+             const std::vector<Bytes>& others);
+  void stamps(const CmsCheck& cms, Millis issued);
+  bool is_known(const CmsCheck& cms, Millis issued);
+  void standing(const Json& document, const BundleFiles& extract);
 };
-constexpr Kind kKinds[] = {{notice::kNotice, "notice", "Notice of disablement", "使用停止通知書",
-                            "requested approved running", "withheld"},
-                           {notice::kSuperseding, "superseding", "Superseding record", "通知の取消記録",
-                            "cancelled rejected", "in-use"},
-                           {notice::kFailure, "failure", "Failure report", "消去の不完了報告書",
-                            "running failed", "destroyed not-destroyed not-tried unknown"}};
-bool has_word(std::string_view words, const std::string& word) {
-  return !word.empty() && word.find(' ') == std::string::npos &&
-         (" " + std::string(words) + " ").find(" " + word + " ") != std::string::npos;
+
+// The newest word on what a record takes back: which documents, each once, none of them later than itself.
+void check_supersedes(const Json& j, Millis issued) {
+  std::set<std::string> seen = {j.str("id")};
+  if (j.at("supersedes").size() == 0) throw Error(Code::bad_input, "supersedes: is empty");
+  for (const Json& n : j.at("supersedes").as_array()) {
+    const auto time = parse_utc(n.str("issued"));
+    if (!DocumentId::parse(n.str("id")) || !unhex32(n.str("document")) || !time || *time > issued ||
+        !seen.insert(n.str("id")).second)
+      throw Error(Code::bad_input, "supersedes: names what no notice before it can be");
+  }
 }
 
-const Kind* kind_of(std::string_view type) {
-  for (const Kind& k : kKinds)
-    if (k.type == type) return &k;
-  return nullptr;
+Json Reading::document(ByteView bytes) {
+  Json j =
+      parse_canonical_json(as_text(bytes), "notice.json", {.max_bytes = size_t{16} << 20, .max_depth = 16});
+  if (!kind_of(j.str("type"))) throw Error(Code::bad_input, "type: " + j.str("type"));
+  const auto issued = parse_utc(j.str("issued"));
+  if (!issued) throw Error(Code::bad_input, "issued: is no time");
+  if (!DocumentId::parse(j.str("id")) || !ErasureId::parse(j.str("erasure")))
+    throw Error(Code::bad_input, "id or erasure: no identifier");
+  const Json& ledger = j.at("ledger");
+  if (ledger.str("origin").empty() || ledger.num("size") < 1 || !unhex32(ledger.str("root")))
+    throw Error(Code::bad_input, "ledger: is no checkpoint");
+  if (j.at("statement").canonical() != notice_statement(j).canonical())
+    throw Error(Code::bad_input, "statement: is not what the other members give");
+  if (j.str("type") == notice::kSuperseding) check_supersedes(j, *issued);
+  return j;
 }
 
-bool is_known(const Certificate& signer, const std::vector<Bytes>& others, Millis issued,
-              const TrustAnchors& trust) {
-  const Digest32 digest = signer.fingerprint();
+void Reading::stamp(std::string_view over, std::string_view part, ByteView token, ByteView data,
+                    Millis issued, const std::vector<Bytes>& others) {
+  const TimestampCheck check = verify_timestamp(token, {.data = data});
+  if (!check.ok) return bad(part, (over == "signature" ? "its time-stamp: " : "") + check.reason);
+  if (issued > check.time + check.accuracy + dossier::kStampSlack)
+    bad(notice::kDocument,
+        "issued: " + utc_text(issued) + ", is later than its time-stamp of " + utc_text(check.time));
+  const ChainCheck chain = timestamp_chain(check, others, trust.tsa_cas);
+  const std::string why = chain.ok                ? ""
+                          : trust.tsa_cas.empty() ? "the trust file names no time-stamp authority (tsa-ca)"
+                                                  : chain.reason;
+  if (chain.ok) (over == "signature" ? inside : beside) = check.time;
+  out.stamps.push_back({std::string(over), check.time, check.accuracy, check.authority->subject, check.policy,
+                        check.algorithm, check.authority->not_after, chain.ok, why});
+}
+
+void Reading::stamps(const CmsCheck& cms, Millis issued) {
+  std::vector<Bytes> others;
+  const auto answer = file(notice::kStamp), chain = file(notice::kStampChain);
+  if (chain && !answer) bad(notice::kStampChain, "is there, and " + std::string(notice::kStamp) + " is not");
+  if (chain) try {
+      for (const Certificate& c : Certificate::parse_pem(as_text(*chain))) others.push_back(c.der);
+    } catch (const Error& e) {
+      bad(notice::kStampChain, e.message());
+    }
+  if (cms.timestamps.size() > 1) bad(notice::kSignature, "holds more than one time-stamp");
+  for (const Bytes& token : cms.timestamps)
+    stamp("signature", notice::kSignature, token, cms.signature, issued, others);
+  if (!answer) return;
+  try {
+    const TimestampAnswer a = parse_timestamp_answer(*answer);
+    if (!a.granted) throw Error(Code::bad_input, "holds a refusal: " + a.refusal);
+    stamp(notice::kSignature, notice::kStamp, a.token, *file(notice::kSignature), issued, others);
+  } catch (const Error& e) {
+    bad(notice::kStamp, e.message());
+  }
+}
+
+// As the signer of a certificate: named by the reader, or a chain to an anchor of his at the stamped time.
+bool Reading::is_known(const CmsCheck& cms, Millis issued) {
+  const Digest32 digest = cms.signer->fingerprint();
   if (std::find(trust.signers.begin(), trust.signers.end(), digest) != trust.signers.end()) return true;
   if (trust.signer_cas.empty()) return false;
-  const ChainCheck chain = verify_chain(signer.der, others, trust.signer_cas, issued);
+  const bool dated = inside && beside;
+  const Millis at = dated ? *beside : issued;
+  const ChainCheck chain = verify_chain(cms.signer->der, cms.certificates, trust.signer_cas, at);
   if (!chain.ok) return false;
-  if (chain.chain.size() < 2) return true;
-  // No time-stamp says when it was signed: as of a certificate that has none.
-  const RevocationCheck check = check_revocation(chain.chain, trust.signer_crls, issued, false);
-  return check.state == Revocation::good || check.state == Revocation::not_shown;
+  if (chain.chain.size() > 1) out.revocation = check_revocation(chain.chain, trust.signer_crls, at, dated);
+  return out.revocation.state != Revocation::revoked && out.revocation.state != Revocation::in_doubt;
 }
 
-size_t count_of(const Json& document, const char* member) { return document.at(member).as_array().size(); }
-
-std::string names_in(const Json& document, const char* between) {
-  std::string out;
-  for (const Json& d : document.at("datasets").as_array())
-    out += (out.empty() ? "" : between) + d.str("name");
-  return out;
+const NodeMention* mention(const Header& h, const std::string& id) {
+  const auto it =
+      std::find_if(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) { return m.id == id; });
+  return it == h.nodes.end() ? nullptr : &*it;
 }
 
-std::string counted(size_t n, const char* noun) {
-  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
-}
-
-Json words(std::string en, std::string ja) {
-  return Json::object({{"en", std::move(en)}, {"ja", std::move(ja)}});
-}
-
-Json disablement(const Json& d, const std::string& who, const std::string& erasure,
-                 const std::string& stage) {
-  const bool running = stage == "running";
-  const size_t keys = count_of(d, "keys");
-  return words(
-      who + " gives notice that " + names_in(d, ", ") + " is to be made unreadable by erasure " + erasure +
-          ", which is " + stage +
-          ". Since its request kesu seals nothing more into it and protects nothing "
-          "new under " +
-          counted(keys, "key version") + "; " +
-          (running ? "opening is refused, too. " : "until the erasure runs, opening goes on. ") +
-          "The keys exist: their provider would still act for whoever may use them. Nothing has been "
-          "destroyed, and "
-          "this can be taken back until the destruction of the first key version begins.",
-      who + "は、消去" + erasure + "（段階：" + stage + "）により" + names_in(d, "、") +
-          "を読めなくする予定であることを通知する。申請の時から kesu はこれに新たな封入を行わず、" +
-          std::to_string(keys) + "個の鍵バージョンで新たな保護を行わない。" +
-          (running ? "復号も拒む。" : "消去の実行までは復号できる。") +
-          "鍵は存在し、プロバイダーは権限を持つ者の求めに応じる。何も破棄されておらず、最初の鍵バージョン"
-          "の破棄が始まるまで取り消すことができる。");
-}
-
-Json superseding(const Json& d, const std::string& who, const std::string& erasure,
-                 const std::string& stage) {
-  const size_t notices = count_of(d, "supersedes");
-  return words(who + " declares that erasure " + erasure + " of " + names_in(d, ", ") + " is " + stage +
-                   ": " + counted(notices, "notice") + " issued before " + (notices == 1 ? "has" : "have") +
-                   " no effect any more. Its keys were not destroyed by it and serve again.",
-               who + "は、" + names_in(d, "、") + "の消去" + erasure + "が" + stage +
-                   "となったことを表明する。先に発行した通知" + std::to_string(notices) +
-                   "件は効力を失った。この消去による鍵の破棄は行われず、鍵は再び使用できる。");
-}
-
-Json failure(const Json& d, const std::string& who, const std::string& erasure) {
-  size_t gone = 0, unknown = 0;
-  for (const Json& k : d.at("keys").as_array()) {
-    gone += k.str("outcome") == "destroyed";
-    unknown += k.str("outcome") == "unknown";
+void Reading::standing(const Json& d, const BundleFiles& extract) {
+  const dossier::Dossier e = dossier::read_extract_alone(extract);
+  for (const dossier::Finding& f : e.findings.all()) bad(std::string(kExtract) + f.part, f.what);
+  if (!e.findings.all().empty()) return;
+  const std::string headers = std::string(kExtract) + std::string(bundle::kHeaders);
+  const Json& ledger = d.at("ledger");
+  const auto size = static_cast<size_t>(ledger.num("size"));
+  if (e.b.origin != ledger.str("origin") || e.leaves.size() < size ||
+      hex(tree_root({e.leaves.data(), size})) != ledger.str("root"))
+    return bad(headers, "are of another ledger than the document's, or older than it");
+  NoticeStanding& s = out.standing;
+  s.as_of = static_cast<int64_t>(e.b.size);
+  s.log_known = std::any_of(trust.logs.begin(), trust.logs.end(),
+                            [&](const NoteKey& k) { return k.vkey() == e.ledger_key->vkey(); });
+  const std::string &id = d.str("id"), &erasure = d.str("erasure");
+  std::map<std::string, std::string> notices;  // of this erasure, before the document: identifier, digest
+  bool recorded = false, ended = false;
+  for (const Header& h : e.headers) {
+    if (const NodeMention* m = mention(h, id)) {
+      if (h.type != kind_of(out.type)->entry || m->of != erasure || m->d != out.sha256)
+        return bad(headers, "entry " + std::to_string(h.seq) + " names this identifier for another document");
+      recorded = true;
+    } else if (h.type == "notice-issued" && !recorded && !h.nodes.empty() && h.nodes[0].of == erasure) {
+      notices[h.nodes[0].id] = h.nodes[0].d;
+    } else if (h.type == "notice-superseded" && recorded && !h.nodes.empty() && h.nodes[0].of == erasure) {
+      s.by = h.nodes[0].id;
+    } else if ((h.type == "erasure-cancelled" || h.type == "erasure-rejected") && mention(h, erasure)) {
+      ended |= recorded;
+    }
   }
-  const size_t all = count_of(d, "keys"), left = all - gone - unknown;
-  return words(
-      who + " reports that erasure " + erasure + " of " + names_in(d, ", ") +
-          " began and is not complete: of " + counted(all, "key version") + " " + std::to_string(gone) +
-          " destroyed, " + std::to_string(left) + " not destroyed, " + std::to_string(unknown) +
-          " unknown. What was destroyed cannot be brought back. None of this data may be taken for "
-          "unreadable" +
-          (left + unknown == 0 ? ": the inspection after destruction has not shown every key absent." : "."),
-      who + "は、" + names_in(d, "、") + "の消去" + erasure +
-          "が開始されたが完了していないことを報告する。鍵バージョン" + std::to_string(all) +
-          "個のうち、破棄済み" + std::to_string(gone) + "個、未破棄" + std::to_string(left) + "個、不明" +
-          std::to_string(unknown) +
-          "個。破棄されたものは元に戻せない。対象データを読めなくなったものとして扱ってはならない" +
-          (left + unknown == 0 ? "（破棄後の検査により全鍵の不在が示されていない）。" : "。"));
+  if (!recorded) {
+    s.state = "not-recorded";
+    return;
+  }
+  if (out.type == notice::kNotice) {
+    s.state = !s.by.empty() ? "superseded" : ended ? "ended" : "in-force";
+    return;
+  }
+  s.by.clear();
+  s.state = "not-applicable";
+  if (out.type != notice::kSuperseding) return;
+  for (const Json& n : d.at("supersedes").as_array()) {
+    const auto it = notices.find(n.str("id"));
+    if (it == notices.end() || it->second != n.str("document"))
+      bad(notice::kDocument, "supersedes: " + n.str("id") + " is no notice of this erasure in the ledger");
+  }
+}
+
+std::string standing_text(const NoticeStanding& s) {
+  if (s.state == "unknown") return "whether it was superseded since cannot be known: give --ledger EXTRACT";
+  const std::string as_of = " as of ledger entry " + std::to_string(s.as_of) +
+                            (s.log_known ? "" : ", by a ledger key that no log line of the trust file names");
+  if (s.state == "superseded") return "SUPERSEDED by " + s.by.substr(0, 12) + as_of;
+  if (s.state == "ended") return "ENDED: its erasure was cancelled or rejected" + as_of;
+  if (s.state == "in-force") return "not superseded" + as_of;
+  if (s.state == "not-recorded") return "not in the ledger" + as_of;
+  return "recorded" + as_of;
 }
 }  // namespace
 
-Json notice_statement(const Json& d) {
-  const std::string& type = d.str("type");
-  const std::string &who = d.str("organisation"), &erasure = d.str("erasure"), &stage = d.str("stage");
-  const auto kind =
-      std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.type == type; });
-  if (kind == std::end(kKinds)) throw Error(Code::bad_input, "type: " + type);
-  if (!has_word(kind->stages, stage))
-    throw Error(Code::bad_input, "stage: is none of a " + std::string(kind->word) + ": " + stage);
-  if (d.at("keys").as_array().empty() || d.at("datasets").as_array().empty())
-    throw Error(Code::bad_input, "keys or datasets: are empty");
-  for (const Json& k : d.at("keys").as_array())
-    if (!has_word(kind->outcomes, k.str("outcome")))
-      throw Error(Code::bad_input,
-                  "outcome: is none of a " + std::string(kind->word) + ": " + k.str("outcome"));
-  if (type == notice::kNotice) return disablement(d, who, erasure, stage);
-  if (type == notice::kSuperseding) return superseding(d, who, erasure, stage);
-  return failure(d, who, erasure);
-}
-
-NoticeReport verify_notice(ByteView document, ByteView signature, const TrustAnchors& trust) {
+NoticeReport verify_notice(const BundleFiles& files, const TrustAnchors& trust, const BundleFiles* extract) {
   NoticeReport out;
+  Reading r{files, trust, out};
+  const ByteView document = r.file(notice::kDocument).value_or(ByteView());
   out.sha256 = hex(sha256(document));
-  auto bad = [&](std::string_view part, std::string what) {
-    out.errors.push_back({std::string(part), std::move(what)});
-  };
   try {
-    Json j = parse_canonical_json(as_text(document), "notice.json",
-                                  {.max_bytes = size_t{16} << 20, .max_depth = 16});
-    if (!kind_of(j.str("type"))) throw Error(Code::bad_input, "type: " + j.str("type"));
-    const auto issued = parse_utc(j.str("issued"));
-    if (!issued) throw Error(Code::bad_input, "issued: is no time");
-    if (!DocumentId::parse(j.str("id")) || !ErasureId::parse(j.str("erasure")))
-      throw Error(Code::bad_input, "id or erasure: no identifier");
-    if (j.at("statement").canonical() != notice_statement(j).canonical())
-      throw Error(Code::bad_input, "statement: is not what the other members give");
+    Json j = r.document(document);
     out.type = j.str("type");
-    const CmsCheck check = verify_detached(document, signature);
+    const Millis issued = *parse_utc(j.str("issued"));
+    const CmsCheck check = verify_detached(document, r.file(notice::kSignature).value_or(ByteView()));
     if (!check.ok || !check.signer) {
-      bad(notice::kSignature, check.reason.empty() ? "has no signer" : check.reason);
+      r.bad(notice::kSignature, check.reason.empty() ? "has no signer" : check.reason);
     } else {
+      if (!check.has_signing_certificate_v2)
+        r.bad(notice::kSignature, "does not name its certificate (signing-certificate-v2)");
       if (hex(check.signer->fingerprint()) != j.at("signer").str("certificate"))
-        bad(notice::kSignature, "is not made with the certificate that notice.json names");
-      if (*issued < check.signer->not_before || *issued > check.signer->not_after)
-        bad(notice::kSignature, "its certificate was not valid when the document was issued");
-      out.signer_known = is_known(*check.signer, check.certificates, *issued, trust);
+        r.bad(notice::kSignature, "is not made with the certificate that notice.json names");
+      if (issued < check.signer->not_before || issued > check.signer->not_after)
+        r.bad(notice::kSignature, "its certificate was not valid when the document was issued");
+      r.stamps(check, issued);
+      out.signer_known = r.is_known(check, issued);
+      if (extract) r.standing(j, *extract);
     }
     out.document = std::move(j);
   } catch (const std::exception& e) {
-    bad(notice::kDocument, e.what());
+    r.bad(notice::kDocument, e.what());
   }
-  if (!out.errors.empty()) out.signer_known = false;
+  if (!out.errors.empty()) {
+    out.signer_known = false;
+    out.standing = {};
+  }
   return out;
 }
 
@@ -175,7 +224,8 @@ Exit exit_of(const NoticeReport& report) { return report.errors.empty() ? Exit::
 
 Json to_json(const NoticeReport& r) {
   Json errors((Json::Array()));
-  for (const VerifyError& e : r.errors) errors.push(Json::object({{"part", e.part}, {"what", e.what}}));
+  for (const VerifyError& e : r.errors)
+    errors.push(Json::object({{"part", name_to_json(e.part)}, {"what", name_to_json(e.what)}}));
   const Kind* kind = kind_of(r.type);
   const bool good = r.errors.empty();
   auto text = [&](const char* member) { return good ? r.document.str(member) : std::string(); };
@@ -187,6 +237,13 @@ Json to_json(const NoticeReport& r) {
                        {"stage", text("stage")},
                        {"issued", text("issued")},
                        {"signer_known", r.signer_known},
+                       {"revocation", Json::object({{"state", revocation_text(r.revocation.state)},
+                                                    {"why", r.revocation.why}})},
+                       {"time", stamps_json(r.stamps)},
+                       {"superseded", Json::object({{"state", r.standing.state},
+                                                    {"by", r.standing.by},
+                                                    {"as_of", r.standing.as_of},
+                                                    {"log_known", r.standing.log_known}})},
                        {"sha256", r.sha256},
                        {"statement", good ? r.document.at("statement") : Json()},
                        {"errors", errors}});
@@ -200,14 +257,23 @@ std::string render_notice(const NoticeReport& r, bool ja) {
     return out + "  verdict   INVALID\n";
   }
   const Kind& kind = *kind_of(r.type);
-  return std::string(ja ? kind.ja : kind.en) +
-         (ja ? "：消去の証明書ではない。   " : ": this is no certificate.   ") +
-         plain(r.document.str("organisation")) + "\n  " +
-         plain(r.document.at("statement").str(ja ? "ja" : "en")) + "\n  stage     " +
-         plain(r.document.str("stage")) + "\n  issued    " +
-         local_text(*parse_utc(r.document.str("issued"))) + "\n  signer    " +
-         (r.signer_known ? "known" : "not identified: no line of the trust file names it") +
-         "\n  verdict   NO CERTIFICATE\n";
+  std::string out = std::string(ja ? kind.ja : kind.en) +
+                    (ja ? "：消去の証明書ではない。   " : ": this is no certificate.   ") +
+                    plain(r.document.str("organisation")) + "\n  " +
+                    plain(r.document.at("statement").str(ja ? "ja" : "en")) + "\n  stage     " +
+                    plain(r.document.str("stage")) + "\n  issued    " +
+                    local_text(*parse_utc(r.document.str("issued"))) + "\n";
+  for (const StampResult& s : r.stamps) out += "  stamped   " + stamp_line(s) + "\n";
+  const bool against =
+      r.revocation.state == Revocation::revoked || r.revocation.state == Revocation::in_doubt;
+  out += "  signer    ";
+  out += r.signer_known ? "known" : "not identified: ";
+  if (!r.signer_known) out += against ? plain(r.revocation.why) : "no line of the trust file names it";
+  if (r.signer_known && r.revocation.state == Revocation::not_shown)
+    out += "; whether it was revoked is not shown: " + plain(r.revocation.why);
+  if (r.type == notice::kNotice || r.standing.state != "unknown")
+    out += "\n  ledger    " + standing_text(r.standing);
+  return out + "\n  verdict   NO CERTIFICATE\n";
 }
 
 }  // namespace kesu

@@ -31,13 +31,6 @@ std::string exception_line(const DisclosedException& e) {
   return out + ": " + plain(e.reason) + " (approved by " + plain(e.approver) + ")";
 }
 
-std::string stamp_line(const StampResult& s) {
-  std::string out = s.over + "   " + local_text(s.at);
-  if (s.accuracy) out += " ± " + std::to_string((s.accuracy + 999) / 1000) + " s";
-  out += "   " + plain(s.authority);
-  return out + (s.trusted ? "" : "   (not counted: " + plain(s.why) + ")");
-}
-
 // People's names stand in it: made plain line by line.
 std::string evidence_lines(const std::vector<EvidenceLink>& chain) {
   std::vector<EvidenceLink> clean = chain;
@@ -91,6 +84,28 @@ Exit exit_of(const VerifyReport& report) {
                                               : Exit::incomplete;
 }
 
+std::string stamp_line(const StampResult& s) {
+  std::string out = s.over + "   " + local_text(s.at);
+  if (s.accuracy) out += " ± " + std::to_string((s.accuracy + 999) / 1000) + " s";
+  out += "   " + plain(s.authority);
+  return out + (s.trusted ? "" : "   (not counted: " + plain(s.why) + ")");
+}
+
+Json stamps_json(const std::vector<StampResult>& list) {
+  Json stamps((Json::Array()));
+  for (const StampResult& s : list)
+    stamps.push(Json::object({{"over", s.over},
+                              {"at", utc_text(s.at)},
+                              {"accuracy_ms", s.accuracy ? Json(s.accuracy) : Json()},
+                              {"authority", s.authority},
+                              {"policy", s.policy},
+                              {"algorithm", s.algorithm},
+                              {"certificate_until", utc_text(s.certificate_until)},
+                              {"trusted", s.trusted},
+                              {"why", s.why}}));
+  return stamps;
+}
+
 Json to_json(const VerifyReport& report) {
   Json claims((Json::Array())), premises((Json::Array())), limits((Json::Array())), objects((Json::Array())),
       errors((Json::Array()));
@@ -111,17 +126,6 @@ Json to_json(const VerifyReport& report) {
                                {"why", o.why}}));
   for (const VerifyError& e : report.errors)
     errors.push(Json::object({{"part", name_to_json(e.part)}, {"what", name_to_json(e.what)}}));
-  Json stamps((Json::Array()));
-  for (const StampResult& s : report.stamps)
-    stamps.push(Json::object({{"over", s.over},
-                              {"at", utc_text(s.at)},
-                              {"accuracy_ms", s.accuracy ? Json(s.accuracy) : Json()},
-                              {"authority", s.authority},
-                              {"policy", s.policy},
-                              {"algorithm", s.algorithm},
-                              {"certificate_until", utc_text(s.certificate_until)},
-                              {"trusted", s.trusted},
-                              {"why", s.why}}));
   Json exceptions((Json::Array()));
   for (const DisclosedException& e : report.exceptions)
     exceptions.push(Json::object({{"what", e.what},
@@ -152,7 +156,7 @@ Json to_json(const VerifyReport& report) {
                        {"exceptions", exceptions},
                        {"evidence_chain", evidence_json(report.evidence_chain)},
                        {"objects", objects},
-                       {"time", stamps},
+                       {"time", stamps_json(report.stamps)},
                        {"shortfalls", strings(report.shortfalls)},
                        {"errors", errors}});
 }

@@ -9,6 +9,10 @@ namespace kesu {
 // '?'.
 std::string plain(std::string_view text);
 
+// Time-stamps as a report has them, as JSON and as a line for a terminal.
+Json stamps_json(const std::vector<StampResult>& stamps);
+std::string stamp_line(const StampResult& s);
+
 void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report);
 void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report);
 // `witnesses`: whom the reader trusts and who signed checkpoint B; `quorum`: how many its trust file asks

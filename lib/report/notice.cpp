@@ -1,5 +1,5 @@
 // A document about an erasure that is no certificate, as one HTML file in Japanese and English: notice of
-// disablement, superseding record, failure report (docs/spec/certificate.md, "Notices").
+// disablement, superseding record, failure report (docs/spec/notices.md).
 #include "report/notice.h"
 
 #include "base/error.h"

@@ -352,7 +352,7 @@ def manifest_digest(files):
     return sha512_hex(files.read("MANIFEST", MAX_FILE)) if "MANIFEST" in files else ""
 
 
-def _folded(files, checkpoint, marks):
+def folded(files, checkpoint, marks):
     """A ledger of nothing but headers, with the roots of these sizes."""
     out = Ledger()
     out.b, out.roots = checkpoint, marks
@@ -367,11 +367,11 @@ def read_extract(files, of_bundle, ledger):
     part = "ledger/checkpoint-b"
     _, checkpoint = notes.read_checkpoint(files.read(part, notes.MAX_NOTE), ledger.key, part)
     older = min(checkpoint.size, ledger.b.size)
-    out = _folded(files, checkpoint, {checkpoint.size, older})
+    out = folded(files, checkpoint, {checkpoint.size, older})
     if out.roots[checkpoint.size] != checkpoint.root:
         raise Bad(HEADERS, "the headers do not fold to its checkpoint's root")
     newer = checkpoint.size >= ledger.b.size
-    root = out.roots[older] if newer else _folded(of_bundle, ledger.b, {older}).roots[older]
+    root = out.roots[older] if newer else folded(of_bundle, ledger.b, {older}).roots[older]
     if root != (ledger.b if newer else checkpoint).root:
         raise Bad(HEADERS, "are of another history than the bundle's")
     return out

@@ -172,7 +172,7 @@ class Case:
         if self.extract is None:
             return
         try:
-            self.newer = read_extract(_files(self.extract), self.files, self.ledger)
+            self.newer = read_extract(open_files(self.extract), self.files, self.ledger)
         except Bad as error:
             self.bad(f"--ledger {error.part}", error.what)
 
@@ -296,7 +296,8 @@ def _whole(path):
         raise Bad("bundle", f"cannot be read: {error.strerror}") from None
 
 
-def _files(files):
+def open_files(files):
+    """A directory or zip file by its path, or a dict of contents."""
     if not isinstance(files, dict) and os.path.isfile(files):
         files = archive.members(_whole(files), MAX_FILES, MAX_ALL)
     return Files(contents=files) if isinstance(files, dict) else Files(directory=files)
@@ -305,7 +306,7 @@ def _files(files):
 def verify(files, trust, tables, **options):
     """The report of a bundle (the path of a directory or zip file, or a dict of contents)."""
     try:
-        files = _files(files)
+        files = open_files(files)
     except Bad as error:
         case = Case(None, trust, tables, **options)
         case.bad(error.part, error.what)

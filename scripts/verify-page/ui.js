@@ -127,6 +127,7 @@ function show_result(data) {
     into.replaceChildren(el('div', { class: 'verdict undecided', role: 'alert', id: 'verdict', 'data-verdict': 'undecided' }, el('strong', {}, w.undecided), el('p', {}, w[data.failed]), el('p', { class: 'small' }, data.message)));
     return;
   }
+  if (data.report.document !== undefined) return show_notice(data.report, w, into);
   const r = data.report, v = data.view, says = w[r.verdict + '_says'];
   const history = r.claims.find((c) => c.id === 'plaintext-history');
   const verdict = el('div', { class: 'verdict ' + r.verdict, role: 'alert', id: 'verdict', 'data-verdict': r.verdict }, el('strong', {}, w[r.verdict]),
@@ -135,7 +136,7 @@ function show_result(data) {
   if (r.verdict !== 'invalid' && history && history.level === 'absent') verdict.append(el('p', { class: 'warn' }, w.history_unknown));
   if (r.verdict !== 'invalid' && r.test_grade) verdict.append(el('p', { class: 'warn' }, w.test));
   const parts = [verdict];
-  if (r.errors.length) parts.push(section(w.errors, table([w.part, w.what], r.errors.map((e) => [e.part, e.what]), 'errors')));
+  if (r.errors.length) parts.push(errors_of(r, w));
   if (r.shortfalls.length && r.verdict === 'incomplete') parts.push(section(w.shortfalls, bullets(language === 'ja' ? r.shortfalls.map((s) => reason_in_japanese(s, new Map((v?.claims ?? []).map((c) => [c.id, c.title.ja])))) : r.shortfalls)));
   if (r.objects.length) parts.push(section(w.objects_title, table([w.file, w.result, w.detail],
     r.objects.map((o) => [o.path, el('span', { class: 'object ' + o.result }, w[o.result]), o.why || (v?.datasets.find((d) => d.id === o.dataset)?.name ?? o.dataset)]), 'objects')));
@@ -146,12 +147,42 @@ function show_result(data) {
   if (r.limits.length) parts.push(section(w.limits, bullets(r.limits.map(own))));
   if (v) parts.push(section(w.exceptions, r.exceptions.length ? bullets(r.exceptions.map((x) => [x.what, x.subject, x.detail, x.until ?? '', x.reason, x.approver].filter((t) => t).join(' · '))) : el('p', {}, w.no_entries)));
   if (r.evidence_chain.length) parts.push(section(w.chain, bullets(chain_rows(r.evidence_chain))));
-  if (r.time.length) parts.push(section(w.time, bullets(r.time.map((t) => [t.over, t.at, t.authority, t.algorithm, t.trusted ? w.counts : w.counts_not + (t.why ? ': ' + t.why : '')].join(' · ')))));
+  if (r.time.length) parts.push(stamps_of(r, w));
   parts.push(el('p', { class: 'small' }, w.vouch));
+  parts.push(buttons(r, w));
+  into.replaceChildren(...parts);
+}
+
+function buttons(r, w) {
   const save = el('button', { type: 'button', id: 'save' }, w.save), print = el('button', { type: 'button' }, w.print);
   save.addEventListener('click', () => save_report(r));
   print.addEventListener('click', () => window.print());
-  parts.push(el('p', { class: 'buttons' }, save, print));
+  return el('p', { class: 'buttons' }, save, print);
+}
+function errors_of(r, w) {
+  return section(w.errors, table([w.part, w.what], r.errors.map((e) => [e.part, e.what]), 'errors'));
+}
+function stamps_of(r, w) {
+  return section(w.time, bullets(r.time.map((t) => [t.over, t.at, t.authority, t.algorithm, t.trusted ? w.counts : w.counts_not + (t.why ? ': ' + t.why : '')].join(' · '))));
+}
+function revocation_of(r, w) {
+  return r.revocation.state === 'not-asked' ? '' : ' · ' + w.revocation[r.revocation.state] + (r.revocation.why ? ' (' + r.revocation.why + ')' : '');
+}
+
+// A document that is no certificate: never green, whatever it says.
+function show_notice(r, w, into) {
+  const invalid = r.verdict === 'invalid';
+  const parts = [el('div', { class: 'verdict ' + (invalid ? 'invalid' : 'incomplete'), role: 'alert', id: 'verdict', 'data-verdict': r.verdict }, el('strong', {}, w[r.verdict]),
+    el('p', {}, invalid ? w.invalid_says : w.no_certificate_says))];
+  if (invalid) parts.push(errors_of(r, w));
+  else {
+    const rows = [[w.document, w.is_notice[r.document] + ', ' + r.id], [w.who.organisation, r.organisation], [w.statement, r.statement[language]], [w.erasure, r.erasure],
+      [w.who.stage, r.stage], [w.who.issued, r.issued], [w.signer, w.known.signer_known + ': ' + (r.signer_known ? w.yes : w.no) + revocation_of(r, w)],
+      [w.superseded, w.superseded_says]];
+    parts.push(section(w.is_notice[r.document], el('dl', {}, ...rows.flatMap(([k, value]) => [el('dt', {}, k), el('dd', {}, value)]))));
+    if (r.time.length) parts.push(stamps_of(r, w));
+  }
+  parts.push(buttons(r, w));
   into.replaceChildren(...parts);
 }
 
@@ -161,7 +192,7 @@ function facts(r, v, w) {
     ['data', el('span', {}, ...v.datasets.map((d) => el('span', { class: 'line' }, w.data_row(d))))],
     ['people', el('span', {}, ...v.people.map((p) => el('span', { class: 'line' }, p.name + ' (' + p.action + ', ' + p.signed + ')')))],
     ['trust', ['signer_known', 'log_known', 'officers_known'].map((k) => w.known[k] + ': ' + (r[k] ? w.yes : w.no)).join(' · ') +
-      (r.revocation.state === 'not-asked' ? '' : ' · ' + w.revocation[r.revocation.state] + (r.revocation.why ? ' (' + r.revocation.why + ')' : ''))]];
+      revocation_of(r, w)]];
   return section(w.facts, el('dl', {}, ...rows.flatMap(([k, value]) => [el('dt', {}, w.who[k]), el('dd', {}, value)])));
 }
 const kLevels = ['absent', 'asserted', 'recorded', 'attested', 'proven'];
@@ -188,7 +219,7 @@ function chain_rows(chain) {
 
 function save_report(report) {
   const sorted = (x) => (Array.isArray(x) ? x.map(sorted) : x !== null && typeof x === 'object' ? Object.fromEntries(Object.keys(x).sort().map((k) => [k, sorted(x[k])])) : x);
-  const a = el('a', { href: URL.createObjectURL(new Blob([JSON.stringify(sorted(report)) + '\n'], { type: 'application/json' })), download: (report.certificate || 'kesu') + '.report.json' });
+  const a = el('a', { href: URL.createObjectURL(new Blob([JSON.stringify(sorted(report)) + '\n'], { type: 'application/json' })), download: (report.certificate || report.id || 'kesu') + '.report.json' });
   a.click();
   setTimeout(() => URL.revokeObjectURL(a.href), 60000);
 }

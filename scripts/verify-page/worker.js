@@ -2,6 +2,7 @@
 import { from_utf8, Refused, Unsupported } from './bytes.js';
 import { load_tables, verify } from './verify.js';
 import { parse_trust } from './trust.js';
+import { is_notice, verify_notice } from './notice.js';
 import { read_zip } from './zip.js';
 
 async function trust_of(message) {
@@ -30,6 +31,7 @@ export async function run(message, tell) {
     out.report.errors = [{ part: message.zip.name ?? 'bundle', what: e.message }];
     return out;
   }
+  if (!message.zip && is_notice(files)) return { report: await verify_notice(files, trust), view: null };
   return verify({ files, objects: message.objects, trust, profile: message.profile, allow_test_grade: message.allow_test_grade }, tables, tell);
 }
 

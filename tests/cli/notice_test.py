@@ -166,7 +166,7 @@ class Notice(scenario.World):
         for directory in (fake, bundle):
             self.assertEqual(self.box.run(kesu, "verify", directory, "--json", code=6).json["verdict"], "invalid")
             self.box.run("/usr/bin/python3", "-B", SCRIPT, directory, code=6)
-        self.box.run("/usr/bin/python3", "-B", SCRIPT, path, code=6)
+        self.assertIn("NO CERTIFICATE", self.box.run("/usr/bin/python3", "-B", SCRIPT, path, code=7).stdout)
 
     def test_altered(self):
         path, _ = self.issue(self.approved("loans-2019"))
