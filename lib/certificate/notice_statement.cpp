@@ -7,13 +7,13 @@
 namespace kesu {
 
 namespace {
-constexpr notice::Kind kKinds[] = {{notice::kNotice, "notice", "Notice of disablement", "使用停止通知書",
-                                    "requested approved running", "withheld", "notice-issued"},
-                                   {notice::kSuperseding, "superseding", "Superseding record", "通知の取消記録",
-                                    "cancelled rejected", "in-use", "notice-superseded"},
-                                   {notice::kFailure, "failure", "Failure report", "消去の不完了報告書",
-                                    "running failed", "destroyed not-destroyed not-tried unknown",
-                                    "failure-reported"}};
+constexpr notice::Kind kKinds[] = {
+    {notice::kNotice, "notice", "Notice of disablement", "使用停止通知書", "requested approved running",
+     "withheld", "notice-issued"},
+    {notice::kSuperseding, "superseding", "Superseding record", "通知の取消記録", "cancelled rejected",
+     "in-use", "notice-superseded"},
+    {notice::kFailure, "failure", "Failure report", "消去の不完了報告書", "running failed",
+     "destroyed not-destroyed not-tried unknown", "failure-reported"}};
 bool has_word(std::string_view words, const std::string& word) {
   return !word.empty() && word.find(' ') == std::string::npos &&
          (" " + std::string(words) + " ").find(" " + word + " ") != std::string::npos;
