@@ -112,10 +112,10 @@ def whole(bench):
 
 
 def small(bench):
-    """Many small files, durable, on the disk, beside `cp -r` and `sync -f` of the same tree."""
+    """Many small files, durable, on the disk, beside `cp -r` and `sync -f` of the same tree, and a bare loop."""
     with contextlib.ExitStack() as worlds_until_the_end:
         for keys, name in (("softhsm", "SoftHSM2 token"), ("soft", "keystore under a passphrase")):
-            yield _small(bench, worlds_until_the_end.enter_context(worlds.World(bench.disk, keys)), name)
+            yield from _small(bench, worlds_until_the_end.enter_context(worlds.World(bench.disk, keys)), name)
 
 
 def _small(bench, world, name):
@@ -131,16 +131,25 @@ def _small(bench, world, name):
     def copy(turn):
         return ["sh", "-c", 'cp -r "$1" "$2" && sync -f "$2"', "sh", tree, world.path / f"copy-{turn}"]
 
+    def bare(turn):
+        return [bench.kesu.parent / "small_bench", tree, world.path / f"bare-{turn}"]
+
     def before(_):
         world.dataset(f"run-{next(run)}")
         measure.settle_disk(world.path)
 
     turns = itertools.count(1)
-    costs = measure.alternate(bench.rounds, {
-        "kesu": lambda: measure.run(kesu(next(turns)), env=world.box.env),
-        "cp": lambda: measure.run(copy(next(turns)))}, before)
+    works = {"kesu": lambda: measure.run(kesu(next(turns)), env=world.box.env), "cp": lambda: measure.run(copy(next(turns)))}
+    others = [("cp", "cp -r, sync -f", copy(2), 1.5)]
+    if bare(0)[0].is_file():
+        works["bare"] = lambda: measure.run(bare(next(turns)))
+        others.append(("bare", "encrypt, write, rename; syncfs", bare(3), 0))
+    else:
+        bench.missing("small files beside a bare loop: small_bench is not built")
+    costs = measure.alternate(bench.rounds, works, before)
     bench.peak(f"seal {count_text(bench.files)} files of 4 KiB, {name}", costs["kesu"])
-    return Row(f"seal {count_text(bench.files)} files of 4 KiB, durable, {name}",
-               seconds(measure.median(costs["kesu"])), "cp -r, sync -f", seconds(measure.median(costs["cp"])),
-               1 / measure.paired_ratio(costs["kesu"], costs["cp"]), "×", "≤", 1.5,
-               command=bench.said(kesu(1)), beside=bench.said(copy(2)), note="time as a multiple of cp's")
+    for against, name_of_it, command, wanted in others:
+        yield Row(f"seal {count_text(bench.files)} files of 4 KiB, durable, {name}", seconds(measure.median(costs["kesu"])),
+                  name_of_it, seconds(measure.median(costs[against])), 1 / measure.paired_ratio(costs["kesu"], costs[against]),
+                  "×", "≤", wanted, command=bench.said(kesu(1)), beside=bench.said(command),
+                  note="time as a multiple of the other's")
