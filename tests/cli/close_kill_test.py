@@ -26,7 +26,7 @@ class Close(kill_world.World):
             self.assertEqual((done["checkpoint"], self.checkpoint), (len(entries), len(entries)))
             self.box.kesu("key", "create", "late", code=3, error="vault-closed")
 
-        self.each_kill("vault", "close", "--reason", "over", "-y", check=check, expect=("write", "openat"))
+        self.each_kill("vault", "close", "--reason", "over", "-y", check=check, expect=("write", "openat"), thorough=True)
 
 
 if __name__ == "__main__":

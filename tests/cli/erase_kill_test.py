@@ -107,7 +107,7 @@ class EraseRun(kill_world.World):
 
     def test_run(self):
         self.each_kill("erase", "run", self.erasure, "-y", json=False, check=self.check, watch=self.say_nothing_false,
-                       expect=("write", "openat", "fsync", "rename", "unlink"))
+                       expect=("write", "openat", "fsync", "rename", "unlink"), thorough=("the token", "ledger.db"))
         self.assertTrue(any("destroy   key-" in text for text in self.said))  # there was something to read
         print(f"receipts lost and recorded as lost: {self.lost}", flush=True)
         if harness_kill.shard_of_environment()[1] == 1:

@@ -149,6 +149,33 @@ class Kills(harness.TestCase):
         self.kill(seen.append, only=lambda call: call.name == "rename", shard=(0, 1))
         self.assertEqual([c and c.name for c in seen], [None, "rename"])
 
+    def test_of_libraries_stretches_a_sample(self):
+        def stretch(place, names):
+            return [harness_kill.Call(len(calls) + i, name, 0, f"/box/{place}") for i, name in enumerate(names, 1)]
+        calls = []
+        calls += stretch("state/vault/ledger.db-wal", ["pwrite64"] * 40 + ["fdatasync"] + ["pwrite64"] * 40)
+        calls += stretch("state/vault/evidence/ab", ["openat", "write", "fsync", "rename"])
+        calls += stretch("state/token/x.object", ["write"] * 80)
+        taken = harness_kill.sampled(calls)
+        self.assertEqual(taken, harness_kill.sampled(calls))
+        ordinals = {c.ordinal for c in taken}
+        # Ends of stretches, the sync and what follows it, and all that is the command's own.
+        self.assertLessEqual({1, 41, 42, 81, 82, 83, 84, 85, 86, 165}, ordinals)
+        self.assertLess(10, len(ordinals))
+        self.assertLess(len(ordinals), 60)
+        self.assertEqual(len([c for c in harness_kill.sampled(calls, ("the token",)) if "/token/" in c.target]), 80)
+        # A run with a sample says so, and goes on to the end.
+        seen, self.command = [], self.command[:-1] + [self.box.state / "token" / "out"]
+        (self.box.state / "token").mkdir()
+        self.box.snapshot()
+        points = self.kill(seen.append, shard=(0, 1))
+        made, passed = sum(points.killed.values()), sum(points.passed_over.values())
+        self.assertEqual((made + passed, bool(passed)), (len(points.baseline), True))
+        self.assertIn(f"{passed} in the token", str(points))
+        self.assertIsNone(seen[-1])
+        points = self.kill(lambda call: None, shard=(0, 1), thorough=True)
+        self.assertEqual(sum(points.killed.values()), len(points.baseline))
+
     def test_a_failed_check_names_the_call(self):
         def check(call):
             if call and call.name == "fsync":

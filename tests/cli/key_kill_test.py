@@ -73,7 +73,7 @@ class Keys(kill_world.World):
             self.assertEqual(states, ["absent"] * (len(states) - 1) + ["active"])
             self.assertLessEqual(len(states), 2)
 
-        self.each_kill("key", "create", "trial", check=check, expect=("write", "openat", "fsync"))
+        self.each_kill("key", "create", "trial", check=check, expect=("write", "openat", "fsync"), thorough=True)
 
     def test_destroy(self):
         self.box.kesu("key", "create", "trial")
@@ -103,7 +103,7 @@ class Keys(kill_world.World):
                 self.assertEqual(done[version]["receipt"] is None, version in gone, version)
             self.assertEqual({e["nodes"][0]["id"] for e in kill_world.of_type(entries, "destroy-intended")}, set(doomed))
 
-        self.each_kill("key", "destroy", "trial", "-y", check=check, expect=("write", "openat", "fsync", "unlink"))
+        self.each_kill("key", "destroy", "trial", "-y", check=check, expect=("write", "openat", "fsync", "unlink"), thorough=True)
         print(f"receipts lost and recorded as lost: {len(lost)}", flush=True)
         self.assertTrue(lost or harness_shards() > 1)
 
