@@ -20,6 +20,7 @@ void setup_key_states(CLI::App& group,
 void setup_key_extend(CLI::App& group, Context& context);
 void setup_policy_exceptions(CLI::App& group, Context& context);  // of the group `kesu policy`
 void setup_key_import(CLI::App& group, Context& context);         // import, adopt
+void setup_key_attest(CLI::App& group, Context& context);
 void setup_key_destroy(CLI::App& group, Context& context);
 
 }  // namespace kesu::cli

@@ -237,8 +237,16 @@ std::string rotate_key(Vault& vault, const std::string& id, const KeyDraft& draf
 namespace {
 Json time_or_null(Millis t) { return t ? Json(utc_text(t)) : Json(); }
 
-Json version_json(const VersionRecord& v) {
+Json version_json(const State& state, const VersionRecord& v) {
+  Json attested(Json::Array{});
+  for (const AttestationRecord& a : v.attested)
+    attested.push(Json::object(
+        {{"name",
+          state.operators.contains(a.operator_id) ? state.operators.at(a.operator_id).name : a.operator_id},
+         {"role", a.role},
+         {"at", utc_text(a.time)}}));
   return Json::object({{"version", v.number()},
+                       {"attested", attested},
                        {"state", v.state},
                        {"reason", v.reason},
                        {"origin", v.origin},
@@ -262,7 +270,7 @@ Json version_json(const VersionRecord& v) {
 
 Json key_json(const State& state, const KeyRecord& key) {
   Json versions(Json::Array{});
-  for (const VersionRecord& v : key.versions) versions.push(version_json(v));
+  for (const VersionRecord& v : key.versions) versions.push(version_json(state, v));
   auto p = state.providers.find(key.provider);
   return Json::object(
       {{"id", key.id},

@@ -64,6 +64,13 @@ Json row(const VersionRecord& v) {
   put(out, "inspected", v.inspected);
   put(out, "before", v.before);
   if (v.receipt_lost) out.set("receipt_lost", true);
+  if (!v.attested.empty()) {
+    Json attested(Json::Array{});
+    for (const AttestationRecord& a : v.attested)
+      attested.push(Json::object(
+          {{"operator", a.operator_id}, {"role", a.role}, {"statement", a.statement}, {"time", a.time}}));
+    out.set("attested", attested);
+  }
   put(out, "bracket", static_cast<int64_t>(v.bracket));
   if (!v.actor.is_null()) out.set("actor", v.actor);
   put(out, "since", v.since);
@@ -108,6 +115,9 @@ void read(const Json& j, VersionRecord& v) {
   }
   if (const Json* ref = j.find("ref")) v.ref = KeyRef::from_json(*ref);
   v.receipt_lost = j.flag("receipt_lost");
+  if (const Json* attested = j.find("attested"))
+    for (const Json& a : attested->as_array())
+      v.attested.push_back({a.str("operator"), a.str("role"), a.str("statement"), a.num("time")});
   v.bracket = static_cast<uint64_t>(j.num_or("bracket", 0));
   if (const Json* actor = j.find("actor")) v.actor = *actor;
 }

@@ -201,6 +201,8 @@ void State::evolve_key(const Header& h, const Json& body) {
   if (!node.is.empty()) v->state = node.is;
   if (node.is == "active" && !v->activated) v->activated = h.time;
   if (h.type == "key-inspected") v->inspected = body.str("answer");
+  if (h.type == "key-attested")
+    v->attested.push_back({body.str("operator"), body.str("role"), body.str("statement"), h.time});
   if (h.type == "key-created") {
     count_wraps(v->id, 1);  // its canary
     v->ref = KeyRef::from_json(body.at("ref"));

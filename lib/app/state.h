@@ -52,6 +52,12 @@ struct ProviderRecord {
 // Wraps with one AES-256-GCM key under random nonces (SP 800-38D §8.3 allows 2^32; kesu stops at half).
 constexpr int64_t kWrapQuota = int64_t{1} << 31;
 
+// Who attended the making of a version, by a signed statement.
+struct AttestationRecord {
+  std::string operator_id, role, statement;
+  Millis time = 0;
+};
+
 struct VersionRecord {
   std::string id;                   // `key-….n`
   std::string state, state_before;  // state_before: what it was when `destroying` began
@@ -71,6 +77,7 @@ struct VersionRecord {
   std::string
       before;  // evidence of the inspection before a destruction outside an erasure; then one after is due
   bool receipt_lost = false;
+  std::vector<AttestationRecord> attested;
   uint64_t bracket = 0;  // seq of an open key-intended or destroy-intended
   Json actor;            // who opened it
   Millis since = 0;      // when

@@ -29,10 +29,10 @@ bool is_change(std::string_view name) {
   return name.ends_with(".sig") && OperatorId::parse(name.substr(0, name.size() - 4));
 }
 
-// release.<seq>.<opr>.json or release.<seq>.<opr>.json.sig
-bool is_release(std::string_view name) {
-  if (!name.starts_with("release.")) return false;
-  name.remove_prefix(8);
+// release.<seq>.<opr>.json or release.<seq>.<opr>.json.sig; key-attest.… likewise
+bool is_of_entry(std::string_view name) {
+  if (!name.starts_with("release.") && !name.starts_with("key-attest.")) return false;
+  name.remove_prefix(name.find('.') + 1);
   if (name.ends_with(".sig")) name.remove_suffix(4);
   if (!name.ends_with(".json")) return false;
   name.remove_suffix(5);
@@ -76,7 +76,7 @@ std::string bundle_name_problem(std::string_view path) {
   std::string_view folder = path.substr(0, slash);
   std::string_view name = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
   if (folder == "approvals" &&
-      (is_genesis_signature(name) || is_statement(name) || is_change(name) || is_release(name)))
+      (is_genesis_signature(name) || is_statement(name) || is_change(name) || is_of_entry(name)))
     return {};
   if (folder == "evidence" && unhex32(name)) return {};
   if (folder == "inventory" && name.ends_with(".leaves") && DatasetId::parse(name.substr(0, name.size() - 7)))

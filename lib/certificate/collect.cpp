@@ -152,7 +152,7 @@ void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& l
 void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open,
                    const LedgerReading& ledger) {
   dossier::SignerLines lines;
-  bool later_acts = false;
+  bool later_acts = false, attested = false;
   const std::map<std::string_view, std::string> acts = {{"erasure-requested", "request"},
                                                         {"erasure-approved", "approve"},
                                                         {"erasure-verified", "verify"},
@@ -183,6 +183,11 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
         put_blob(files, source, name, one.str("statement"));
         put_blob(files, source, name + ".sig", one.str("signature"));
       }
+    } else if (h.type == "key-attested") {
+      attested = true;
+      const std::string name = dossier::attest_path(seq, body.str("operator"));
+      put_blob(files, source, name, body.str("statement"));
+      put_blob(files, source, name + ".sig", body.str("signature"));
     } else if (auto act = acts.find(h.type); act != acts.end()) {
       const std::string name = "approvals/" + act->second + "." + body.str("operator") + ".json";
       if (h.type == "erasure-approved") files.erase(name), files.erase(name + ".sig");  // anew: the last
@@ -190,7 +195,7 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
       put_blob(files, source, name + ".sig", body.str("signature"));
     }
   }
-  put_text(files, bundle::kAllowedSigners, lines.text(later_acts));
+  put_text(files, bundle::kAllowedSigners, lines.text(later_acts, attested));
 }
 
 void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open) {

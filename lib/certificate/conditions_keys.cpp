@@ -83,6 +83,11 @@ bool brought_in(const Dossier& d, const KeyFacts& k) {
 
 void key_conditions(const Dossier& d, std::set<std::string>& out) {
   if (every_key(d, [&](const KeyFacts& k) { return born_inside(d, k); })) out.insert("birth-recorded");
+  if (every_key(d, [&](const KeyFacts& k) {
+        return std::any_of(d.attested.begin(), d.attested.end(),
+                           [&](const Attested& a) { return a.counted && a.version == k.version; });
+      }))
+    out.insert("birth-attested");
   if (every_key(d, [&](const KeyFacts& k) { return born_inside(d, k) || born_in_software(d, k); }))
     out.insert("birth-in-software");
   if (every_key(d, [&](const KeyFacts& k) {

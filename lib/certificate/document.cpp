@@ -342,6 +342,8 @@ std::vector<EvidenceLink> evidence_of(const Dossier& d) {
   for (const ChangeFacts& c : d.changes)
     for (const std::string& id : std::set<std::string>(c.all.begin(), c.all.end()))
       if (c.counts) add("change " + std::to_string(c.seq), d.people.at(id), change_signature_path(c.seq, id));
+  for (const Attested& a : d.attested)
+    if (a.counted) add("attest " + std::to_string(a.seq), d.people.at(a.operator_id), a.part + ".sig");
   for (const SignedAct& act : d.acts)
     if (auto p = d.people.find(act.operator_id); act.counted && p != d.people.end() && p->second.key)
       add(act.action, p->second, act.part + ".sig");

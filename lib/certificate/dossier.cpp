@@ -112,6 +112,7 @@ Dossier read_dossier(const BundleFiles& files) {
   part("inventory", read_inventory);
   part("approvals", read_acts);
   part("approvals", read_holds);
+  part("approvals", read_attested);
   part("evidence", read_inspections);
   part("plan.json", check_plan);
   return d;

@@ -69,6 +69,14 @@ struct SignedAct {  // a request, an approval, a verification, a validation
   bool counted = false;  // and it counts: distinct person and key, not the requester, in time
 };
 
+// A key-attested entry whose statement is genuine.
+struct Attested {
+  std::string version, operator_id, part;
+  uint64_t seq = 0;
+  Millis time = 0;
+  bool counted = false;  // and it counts ("Attested births")
+};
+
 struct Probe;
 // A key-inspected entry: the two inspections around a destruction outside an erasure.
 struct KeyLook {
@@ -82,6 +90,8 @@ struct KeyFacts {
   std::optional<KeyRef> ref;
   std::optional<Birth> birth;
   uint64_t created = 0;
+  Millis born = 0;           // time of `created`, where it is opened
+  std::string birth_digest;  // of the birth record that it names
   // generated, imported, adopted …: what key-intended and key-created both say, or the one of them that does
   // not say generated; empty: one of them is not shown, so that nothing can be said.
   std::string origin;
@@ -225,6 +235,7 @@ struct Dossier {
   std::map<std::string, uint64_t> revoked;         // by operator, known or not: the first entry that says so
   std::vector<ChangeFacts> changes;                // of people and rules, in the ledger's order
   std::vector<SignedAct> acts;                     // in the ledger's order
+  std::vector<Attested> attested;                  // likewise
   std::map<std::string, KeyFacts> keys;            // kill set, control, ledger and certificate keys
   std::map<std::string, ProviderFacts> providers;  // those of the kill set
   std::vector<CopyFacts> copies;
@@ -275,8 +286,11 @@ void read_contacts(Dossier& d);
 void read_inventory(Dossier& d);
 void read_acts(Dossier& d);
 void read_holds(Dossier& d);
+void read_attested(Dossier& d);
 void read_inspections(Dossier& d);
 void check_plan(Dossier& d);
+// Whether these are the attributes of the object that `ref` names.
+bool of_object(const Json& attributes, const KeyRef& ref);
 Probe read_probe(ByteView transcript);  // throws bad_input
 
 constexpr size_t kMaxJson = size_t{64} << 20;

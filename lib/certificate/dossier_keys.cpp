@@ -4,15 +4,11 @@
 
 #include "certificate/dossier_impl.h"
 #include "crypto/hash.h"
+#include "erasure/attest_statement.h"
 
 namespace kesu::dossier {
 
 namespace {
-
-bool flag_is(const Json& attributes, std::string_view name, bool wanted) {
-  const Json* value = attributes.find(name);
-  return value && value->is_bool() && value->as_bool() == wanted;
-}
 
 // What an entry says about where the key came from; nothing said is generated.
 std::string origin_in(const Json& body) { return body.str_or("origin", "generated"); }
@@ -22,18 +18,6 @@ void add_origin(KeyFacts& key, const Json* body) {
   std::string said = body ? origin_in(*body) : "";
   if (key.origin == "generated" || (key.origin.empty() && !said.empty() && said != "generated"))
     key.origin = said;
-}
-
-// Generated inside, never out, never readable: in the provider's own attributes.
-bool stayed_inside(const Json& attributes) {
-  return flag_is(attributes, "CKA_LOCAL", true) && flag_is(attributes, "CKA_SENSITIVE", true) &&
-         flag_is(attributes, "CKA_ALWAYS_SENSITIVE", true) && flag_is(attributes, "CKA_EXTRACTABLE", false) &&
-         flag_is(attributes, "CKA_NEVER_EXTRACTABLE", true);
-}
-
-bool of_object(const Json& attributes, const KeyRef& ref) {
-  return attributes.is_object() && attributes.str_or("CKA_LABEL", "") == ref.label &&
-         attributes.str_or("CKA_ID", "") == hex(ref.id);
 }
 
 std::string birth_digest(const KeyRef& ref) {
@@ -68,6 +52,8 @@ void read_birth(Dossier& d, KeyFacts& key, const Header& h, const NodeMention& m
   if (birth_digest(*key.ref) != m.d)
     throw Error(Code::bad_input, "d is not the digest of canary and public key");
   std::string digest = body->str("birth");
+  key.born = h.time;
+  key.birth_digest = digest;
   auto content = d.evidence(digest);
   if (!content) {
     d.findings.weak("evidence/" + digest, "is missing: the birth of " + key.version);
@@ -241,6 +227,11 @@ void read_signer(Dossier& d) {
 }
 
 }  // namespace
+
+bool of_object(const Json& attributes, const KeyRef& ref) {
+  return attributes.is_object() && attributes.str_or("CKA_LABEL", "") == ref.label &&
+         attributes.str_or("CKA_ID", "") == hex(ref.id);
+}
 
 void read_keys(Dossier& d) {
   std::set<std::string> wanted(d.kill.versions.begin(), d.kill.versions.end());

@@ -81,7 +81,10 @@ std::string allowed_signers_text(const Dossier& d) {
   for (const ChangeFacts& c : d.changes)
     if (const Header* h = d.header(c.seq); h && (c.counted || c.change.what == RuleChange::What::revoke))
       lines.changed(*h, c.change);
-  return lines.text(has_later_acts(d));
+  const bool attested = std::any_of(d.headers.begin(), d.headers.end(), [&](const Header& h) {
+    return h.type == "key-attested" && d.body(h.seq) != nullptr;
+  });
+  return lines.text(has_later_acts(d), attested);
 }
 
 void read_genesis(Dossier& d) {

@@ -6,6 +6,7 @@
 #include "certificate/people_impl.h"
 #include "certificate/rules_impl.h"
 #include "crypto/hash.h"
+#include "erasure/attest_statement.h"
 
 namespace kesu::dossier {
 
@@ -354,7 +355,7 @@ void SignerLines::changed(const Header& h, const RuleChange& c) {
   line.until = rounded_up(c.terms.until);
 }
 
-std::string SignerLines::text(bool later_acts) const {
+std::string SignerLines::text(bool later_acts, bool attested) const {
   std::string out;
   for (const std::string& id : order_) {
     auto it = lines_.find(id);
@@ -366,6 +367,8 @@ std::string SignerLines::text(bool later_acts) const {
     if (one.roles.contains("approver")) line.namespaces.emplace_back("kesu-approve-v1");
     if (later_acts && one.roles.contains("verifier")) line.namespaces.emplace_back("kesu-verify-v1");
     if (later_acts && one.roles.contains("validator")) line.namespaces.emplace_back("kesu-validate-v1");
+    if (attested && (one.roles.contains("auditor") || one.roles.contains("verifier")))
+      line.namespaces.emplace_back(kAttestNamespace);
     if (changed_ && !one.after && one.roles.contains("approver"))
       line.namespaces.emplace_back(kChangeNamespace);
     if (one.until) line.valid_before = one.until;

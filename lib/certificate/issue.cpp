@@ -154,10 +154,12 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
   put_text(files, bundle::kSigner, signer);
   // Verifications and validations sort behind all other approvals.
   const auto later = files.lower_bound("approvals/v");
-  const bool later_acts = later != files.end() && later->first.starts_with("approvals/v");
+  const auto attested = files.lower_bound("approvals/key-attest.");
+  const bool more_acts = (later != files.end() && later->first.starts_with("approvals/v")) ||
+                         (attested != files.end() && attested->first.starts_with("approvals/key-attest."));
   put_text(
       files, bundle::kReadme,
-      readme_text(request.certificate, plan.str("organisation"), later_acts, !request.signer_chain.empty()));
+      readme_text(request.certificate, plan.str("organisation"), more_acts, !request.signer_chain.empty()));
   return files;
 }
 

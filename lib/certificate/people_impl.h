@@ -20,8 +20,8 @@ class SignerLines {
   void enrolled(const std::string& id, const std::vector<std::string>& roles, const std::string& public_key);
   void changed(const Header& h, const RuleChange& change);
   // `later_acts`: the ledger has a verification or validation of this erasure: their namespaces are listed
-  // then. Throws Error bad_input for a key that is none.
-  std::string text(bool later_acts) const;
+  // then. `attested`: a `key-attested` is opened, likewise. Throws Error bad_input for a key that is none.
+  std::string text(bool later_acts, bool attested) const;
 
  private:
   struct Line {
@@ -38,6 +38,8 @@ class SignerLines {
 // Where a bundle has the statement of a `rules-changed` entry, and the signatures under it.
 std::string change_path(uint64_t seq);
 std::string change_signature_path(uint64_t seq, const std::string& person);
+// Where it has the statement of a `key-attested`; its signature: with ".sig" behind.
+std::string attest_path(uint64_t seq, const std::string& person);
 // Where it has the statement of one approver of a `hold-released`; its signature: with ".sig" behind.
 std::string release_path(uint64_t seq, const std::string& person);
 

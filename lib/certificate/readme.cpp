@@ -3,7 +3,7 @@
 
 namespace kesu {
 
-std::string readme_text(const std::string& certificate, const std::string& organisation, bool later_acts,
+std::string readme_text(const std::string& certificate, const std::string& organisation, bool more_acts,
                         bool under_authority) {
   return "Erasure certificate " + certificate + " of " + organisation +
          "\n\n"
@@ -29,8 +29,8 @@ std::string readme_text(const std::string& certificate, const std::string& organ
          "    sha256sum plan.json                                               # \"plan\" in "
          "certificate.json and statements\n"
          "    for s in " +
-         std::string(later_acts ? "approvals/*.opr-*.json"
-                                : "approvals/request.*.json approvals/approve.*.json") +
+         std::string(more_acts ? "approvals/*.opr-*.json"
+                               : "approvals/request.*.json approvals/approve.*.json") +
          "; do a=${s#approvals/}; a=${a%%.*}; "
          "o=${s%.json}; o=${o##*.}\n"
          "      ssh-keygen -Y verify -f approvals/allowed_signers -I \"$o\" -n \"kesu-$a-v1\" -s \"$s.sig\" "

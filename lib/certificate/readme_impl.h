@@ -4,7 +4,7 @@
 
 namespace kesu {
 
-std::string readme_text(const std::string& certificate, const std::string& organisation, bool later_acts,
+std::string readme_text(const std::string& certificate, const std::string& organisation, bool more_acts,
                         bool under_authority);
 // What is added where there are time-stamps.
 std::string readme_stamps();

@@ -154,11 +154,20 @@ Reason inspected(const Dossier& d, const std::set<std::string>& conditions) {
 Reason origin(const Dossier& d) {
   Reason out{{"attributes at birth and before destruction"},
              count(d.kill.versions.size(), "key version", "key versions")};
+  std::set<std::string> named;
+  for (const Attested& a : d.attested)
+    if (a.counted && named.insert(a.operator_id).second)
+      out.rests_on.push_back("signature of " + d.people.at(a.operator_id).name + " (attest)");
   for (const std::string& version : d.kill.versions) {
     auto it = d.keys.find(version);
     if (it == d.keys.end()) continue;
     const KeyFacts& key = it->second;
     auto p = d.providers.find(key.provider);
+    std::vector<std::string> attended;
+    for (const Attested& a : d.attested)
+      if (a.counted && a.version == version) attended.push_back(d.people.at(a.operator_id).name);
+    if (!attended.empty())
+      out.detail += "; the making of " + brief_name(key) + " was attended by " + joined(attended, ", ");
     if (key.origin.empty())
       out.detail += "; where " + brief_name(key) + " came from is not shown";
     else if (key.origin != "generated")

@@ -3,6 +3,7 @@
 
 #include "certificate/document_impl.h"
 #include "certificate/verify_impl.h"
+#include "erasure/attest_statement.h"
 
 namespace kesu {
 
@@ -37,20 +38,24 @@ bool signer_known(dossier::Dossier& d, const TrustAnchors& trust, const VerifyRe
   return !tells_against(revocation);
 }
 
-// Everybody who asked for or approved this erasure.
+// Everybody who asked for or approved this erasure, verified or validated it, or attended a key's making.
 bool officers_known(const dossier::Dossier& d, const TrustAnchors& trust) {
+  auto known = [&](const std::string& person, const std::string& name_space, Millis at) {
+    auto it = d.people.find(person);
+    return it != d.people.end() && it->second.key &&
+           std::any_of(trust.officers.begin(), trust.officers.end(), [&](const TrustedOfficer& o) {
+             return o.key == *it->second.key && o.serves(name_space, at);
+           });
+  };
   size_t counted = 0;
   for (const dossier::SignedAct& act : d.acts) {
     if (!act.counted) continue;
     ++counted;
-    auto it = d.people.find(act.operator_id);
-    if (it == d.people.end() || !it->second.key) return false;
-    bool known = std::any_of(trust.officers.begin(), trust.officers.end(), [&](const TrustedOfficer& o) {
-      return o.key == *it->second.key && o.serves("kesu-" + act.action + "-v1", act.time);
-    });
-    if (!known) return false;
+    if (!known(act.operator_id, "kesu-" + act.action + "-v1", act.time)) return false;
   }
-  return counted >= 2;
+  return counted >= 2 && std::all_of(d.attested.begin(), d.attested.end(), [&](const dossier::Attested& a) {
+           return !a.counted || known(a.operator_id, std::string(kAttestNamespace), a.time);
+         });
 }
 
 // The slots are outside the leaf: anybody can write one that carries the data key over to a key that lives.

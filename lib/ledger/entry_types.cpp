@@ -49,6 +49,8 @@ constexpr NodeRule kNodes[] = {
     {"key-abandoned", "key", "absent"},
     {"key-state-changed", "key", "active|suspended|deactivated|compromised|destroyed-compromised"},
     {"key-inspected", "key", ""},
+    {"key-attested", "key", ""},
+    {"key-attested", "opr", ""},
     {"ledger-key-set", "key", ""},
     {"dataset-added", "ds", "open"},
     {"dataset-updated", "ds", ""},

@@ -33,6 +33,7 @@ def evidence_chain(claims, signed, policy):
     said = [(f"genesis, {o.name}", o.signature) for o in sorted(officers, key=lambda o: o.operator)]
     changes = claims.people.rules.changes if claims.people.rules else []
     said += [(f"change {c.seq}, {name}", signature) for c in changes if c.counts for _, name, _, signature in sorted(c.all, key=lambda s: s[0])]
+    said += [(f"attest {a.header.seq}, {a.officer.name}", a.signature) for a in claims.attested.all]
     said += [(f"{a.action}, {a.officer.name}", a.signature) for a in claims.people.acts]
     for name, signature in said:
         parts += [(name, signature.algorithm(), "signature"), (f"{name} (digest)", f"SHA-{signature.digest[3:]}", "hash")]

@@ -12,9 +12,9 @@ SENSITIVE = {"CKA_SENSITIVE": True, "CKA_ALWAYS_SENSITIVE": True, "CKA_EXTRACTAB
 class Claims:
     """`conditions` that hold, and for each claim what it rests on and its detail."""
 
-    def __init__(self, facts, gone, people, holds, signer_algorithm, trust, tables):
+    def __init__(self, facts, gone, people, holds, attested, signer_algorithm, trust, tables):
         self.facts, self.gone, self.people, self.tables = facts, gone, people, tables
-        self.holds = holds
+        self.holds, self.attested = holds, attested
         self.ledger, self.trust, self.signer_algorithm = facts.ledger, trust, signer_algorithm
         self.conditions, self.details, self.rests, self.limits = set(), {}, {}, []
         if self.ledger.complete:
@@ -211,6 +211,8 @@ class Claims:
             software.append(two and said == "generated" and of_it and kind == "soft")
             stated.append(two and said not in ("", "generated") and of_it and kind is not None)
             name = f.name(v)
+            if self.attested.of(v):
+                detail += f"; the making of {name} was attended by {', '.join(a.officer.name for a in self.attested.of(v))}"
             if said not in ("", "generated"):
                 detail += f"; {name} was {said}: what it was before is somebody's word"
             elif not two:
@@ -219,9 +221,11 @@ class Claims:
                 detail += f"; {name} lay in a software keystore and could leave with its file"
         n = range(len(f.versions))
         self._hold("birth-recorded", f.versions and all(inside))
+        self._hold("birth-attested", f.versions and all(map(self.attested.of, f.versions)))
         self._hold("birth-in-software", f.versions and all(inside[i] or software[i] for i in n))
         self._hold("origin-stated", f.versions and all(inside[i] or software[i] or stated[i] for i in n))
-        self.say("key-origin", detail, ["attributes at birth and before destruction"])
+        signers = {a.officer.operator: f"signature of {a.officer.name} (attest)" for a in self.attested.all}
+        self.say("key-origin", detail, ["attributes at birth and before destruction", *signers.values()])
 
     def _missing_origin(self, v):
         for kind in ("key-intended", "key-created"):

@@ -46,6 +46,7 @@ TYPES = {
     "key-abandoned": _row(("key", "absent", "")),
     "key-state-changed": _row(("key", "active suspended deactivated compromised destroyed-compromised", "")),
     "key-inspected": _row(("key", "", "")),
+    "key-attested": _row(("key", "", ""), ("opr", "", "")),
     "ledger-key-set": _row(("key", "", "")),
     "dataset-added": _row(("ds", "open", "")),
     "dataset-updated": _row(("ds", "", "")),

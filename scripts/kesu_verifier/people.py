@@ -175,6 +175,7 @@ class People:
         path = "approvals/allowed_signers"
         lines, erasure = [], self.plan.get("erasure", "")
         later = any(self.ledger.about(erasure, kind) for kind in LATER)
+        attested = any(h.seq in self.ledger.bodies for h in self.ledger.of_type("key-attested"))
         changes = self.rules.changes
         shown = [c for c in changes if c.counted or c.what == "revoke"]
         for officer in self.officers + [self.by_operator[c.operator] for c in shown if c.what == "enrol"]:
@@ -186,6 +187,7 @@ class People:
             spaces = [rules.NAMESPACE if new else "kesu-genesis-v1"]
             spaces += [f"kesu-{action}-v1" for action, role in ROLE_OF.items()
                        if role in roles and (later or action in ("request", "approve"))]
+            spaces += ["kesu-key-attest-v1"] if attested and roles & {"auditor", "verifier"} else []
             spaces += [rules.NAMESPACE] if shown and not new and "approver" in roles else []
             options = f'namespaces="{",".join(spaces)}"'
             if new:

@@ -2,6 +2,7 @@
 import os
 
 from . import archive, certificate, cms, crl, x509
+from .attest import NAMESPACE as ATTEST, Attested
 from .base import Bad, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
 from .bundle import BODIES, HEADERS, MAX_ALL, MAX_FILES, Files, check_manifest, check_names, read_extract, read_ledger
 from .claims import Claims
@@ -109,7 +110,9 @@ class Case:
             people.read_later_acts(facts.plan, {p["id"]: p["name"] for p in facts.plan["providers"]}, facts.last_done())
         self.gone = Gone(facts)
         algorithm = self.signer_algorithm if self.signed else ""
-        self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), algorithm, self.trust, self.tables)
+        self.attested = Attested(facts, self.gone, people, self.bad, self.note)
+        self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), self.attested, algorithm, self.trust,
+                             self.tables)
         self.stamps = Stamps(self.files, self.signed, self.trust, self.bad)
         issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
         self.stamps.check_host(issued, self.ledger.graph.last)
@@ -197,7 +200,8 @@ class Case:
                 self.signer_known = False
         self.log_known = any((k.name, k.key) == (self.ledger.key.name, self.ledger.key.key) for k in trust.logs)
         self.officers_known = bool(people.request and people.approvals) and all(
-            trust.knows_officer(a.officer.key, a.namespace, a.header.millis) for a in people.acts)
+            trust.knows_officer(a.officer.key, a.namespace, a.header.millis) for a in people.acts) and all(
+            trust.knows_officer(a.officer.key, ATTEST, a.header.millis) for a in self.attested.all)
 
     def _objects(self):
         destroyed = {v for v in self.facts.versions if self.facts.destroyed(v)}

@@ -134,6 +134,8 @@ function origin(c) {
     const recorded = of_it && shown && !brought && own_name && kind !== undefined && kind !== 'soft' && never_outside(birth.attributes, ref) &&
       never_outside(ends.attributes, ref);
     const in_software = of_it && shown && !brought && kind === 'soft';
+    const by = f.attested.of(v);
+    if (by.length) said.push('the making of ' + f.name_of(v) + ' was attended by ' + by.map((a) => a.officer.name).join(', '));
     if (brought) said.push(f.name_of(v) + ' was ' + one.origin);
     else if (in_software) said.push(f.name_of(v) + ' lay in a software keystore and could leave with its file');
     inside &&= recorded;
@@ -141,10 +143,12 @@ function origin(c) {
     stated &&= recorded || in_software || (of_it && brought);
   }
   hold(c, 'birth-recorded', inside);
+  hold(c, 'birth-attested', f.versions.length > 0 && f.versions.every((v) => f.attested.of(v).length > 0));
   hold(c, 'birth-in-software', software);
   hold(c, 'origin-stated', stated);
   c.detail['key-origin'] = [count(f.versions.length, 'key version'), ...said].join('; ');
-  c.rests['key-origin'] = ['attributes at birth and before destruction'];
+  const signers = new Map(f.attested.all.map((a) => [a.officer.id, 'signature of ' + a.officer.name + ' (attest)']));
+  c.rests['key-origin'] = ['attributes at birth and before destruction', ...signers.values()];
 }
 
 function graph(c) {

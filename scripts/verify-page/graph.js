@@ -49,6 +49,7 @@ export class Graph {
       const f = this.node(from), t = this.node(to);
       if (h.type === 'process-started') f.began = [...(f.began ?? kNone), [h.seq, to]];
       f.to = push(f.to, to);
+      f.first_edge ??= h.seq;
       t.from = push(t.from, from);
     }
   }

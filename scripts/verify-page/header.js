@@ -31,6 +31,7 @@ const kTypes = {
   'key-abandoned': [row('ver', ['absent'])],
   'key-state-changed': [row('ver', ['active', 'suspended', 'deactivated', 'compromised', 'destroyed-compromised'])],
   'key-inspected': [row('ver', null)],
+  'key-attested': [row('ver', null), row('opr', null)],
   'ledger-key-set': [row('ver', null)],
   'dataset-added': [row('ds', ['open'])],
   'dataset-updated': [row('ds', null)],

@@ -96,6 +96,7 @@ export class People {
   async check_allowed_signers() {
     let text = '';
     const after = this.f.graph.about(this.f.era, 'erasure-verified', 'erasure-validated').length > 0;
+    const attested = this.f.graph.of_type('key-attested').some((h) => this.f.body(h));
     const roles = ['operator', 'approver', ...(after ? ['verifier', 'validator'] : [])];
     const changes = this.rules.changes.filter((c) => c.counted || c.what === 'revoke');
     for (const o of this.officers.values()) {
@@ -104,6 +105,7 @@ export class People {
       const mine = all.slice(Math.max(from, 0)), given = mine.filter((c) => c.terms);
       const ever = new Set([...o.roles, ...given.flatMap((c) => [...c.terms.roles.keys()])]);
       const spaces = [later ? kChangeSpace : 'kesu-genesis-v1', ...roles.filter((r) => ever.has(r)).map((r) => kSpaces[r])];
+      if (attested && (ever.has('auditor') || ever.has('verifier'))) spaces.push('kesu-key-attest-v1');
       if (changes.length && !later && ever.has('approver')) spaces.push(kChangeSpace);
       const until = given[given.length - 1]?.terms.until, revoked = mine.find((c) => c.what === 'revoke');
       const ends = [...(until ? [ssh_time(Date.parse(until), true)] : []), ...(revoked ? [ssh_time(revoked.time, true)] : [])].sort();

@@ -106,6 +106,7 @@ export function judge_transcript(t) {
   const q = t.request, a = t.answer;
   const out = { ok: false, request: q, place: a?.identity ?? null, started: a?.started ?? '', ended: a?.ended ?? '', boot_id: a?.boot_id ?? '',
     complete: false, objects: [], control: 'unknown', keys: new Map(q.keys.map((k) => [k.version, 'unknown'])), refs: new Map(),
+    canaries: new Map(),
     samples: q.samples.map((s) => ({ id: s.id, key: s.key, aad: s.aad, answer: 'not-tried' })), sessions: a?.token_sessions ?? null };
   for (const k of q.keys) out.refs.set(k.version, k);
   if (!a || t.exit !== 0 || t.timed_out || !a.same_place || !same_place(a.identity, q.identity)) return out;
@@ -118,6 +119,8 @@ export function judge_transcript(t) {
   const alive = q.control !== null && a.control === 'usable' &&
     out.objects.filter((o) => o.class === 'CKO_SECRET_KEY' && is_key(q.control, o)).length === 1;
   out.control = alive ? 'usable' : 'unknown';
+  for (const [i, ref] of q.keys.entries())
+    out.canaries.set(ref.version, !!ref.canary && a.keys[i].by.some((t) => t.outcome === 'opened' && t.digest === ref.canary.digest));
   for (const [i, ref] of q.keys.entries()) out.keys.set(ref.version, agreed(judge_key(ref, a.keys[i], a, q, alive), a.keys[i].answer, 'unknown'));
   const secrets = out.objects.filter(is_secret);
   for (const [i, r] of a.samples.entries()) {

@@ -29,6 +29,7 @@ export function evidence_chain(f, people, cms_names) {
   const by_name = [...people.officers.values()].filter((o) => o.signed).sort((a, b) => (a.id < b.id ? -1 : 1));
   const signed = [...by_name.map((o) => ['genesis, ' + o.name, o.key.algorithm, o.hash]),
     ...people.change_signers().map((one) => ['change ' + one.seq + ', ' + one.name, one.key.algorithm, one.hash]),
+    ...f.attested.all.map((a) => ['attest ' + a.entry.seq + ', ' + a.officer.name, a.officer.key.algorithm, a.hash]),
     ...people.counted.map((one) => [one.action + ', ' + one.officer.name, one.officer.key.algorithm, one.hash])];
   for (const [part, algorithm, hash] of signed) parts.push([part, algorithm, 'signature'], [part + ' (digest)', sums[hash], 'hash']);
   const rows = parts.map(([part, algorithm, purpose]) => {

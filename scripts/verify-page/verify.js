@@ -1,4 +1,5 @@
 // The verification of one bundle, from files to the report (docs/spec/certificate.md, "Verification").
+import { Attested } from './attest.js';
 import { hex, refuse, Refused, unhex, utf8 } from './bytes.js';
 import { Bundle } from './bundle.js';
 import { check_certificate, evidence_chain, expected_certificate, exceptions_of, fixed_limits, grade } from './recompute.js';
@@ -116,6 +117,8 @@ async function judge(f, input, tables, report, progress) {
   await people.read_approvals();
   f.holds = new Holds(f, people);
   await f.holds.follow();
+  f.attested = new Attested(f, people);
+  await f.attested.follow();
   check_plan(f, people);
   const signer = await read_signer(f);
   await check_issued(f);
@@ -219,7 +222,7 @@ function fill(f, input, report, { people, inspection, found, claims, chain, sign
   report.exceptions = exceptions_of(f);
   report.evidence_chain = chain;
   report.log_known = input.trust.logs.some((k) => k.text === f.checkpoints.vkey.text);
-  report.officers_known = people.known(input.trust);
+  report.officers_known = people.known(input.trust) && f.attested.known(input.trust);
   f.signer = signer;
   f.people = people;
   f.inspection = inspection;

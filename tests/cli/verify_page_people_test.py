@@ -13,6 +13,7 @@ except ImportError:
     os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import bad_attests
 import bad_changes
 import bad_holds
 import reissue
@@ -73,7 +74,7 @@ class VerifyPagePeople(verify_page.Driver, scenario.World):
         keys = {o: load_ssh_private_key(self.box.officer(key).private.read_bytes(), None) for o, (*_, key) in zip(operators, self.officers)}
         issuer = reissue.Issuer(files, keys)
         tried = 0
-        for name, forged, trust, expect in (case for part in (bad_changes, bad_holds) for case in part.cases(issuer, issuer.trust(self.trust))):
+        for name, forged, trust, expect in (case for part in (bad_changes, bad_holds, bad_attests) for case in part.cases(issuer, issuer.trust(self.trust))):
             with self.subTest(name):
                 folder = self.elsewhere / "forged"
                 shutil.rmtree(folder, ignore_errors=True)
@@ -81,7 +82,7 @@ class VerifyPagePeople(verify_page.Driver, scenario.World):
                 said = self.check(folder, trust=trust)
                 self.assertEqual(said["verdict"], "complete" if expect == bad_changes.GOOD else "invalid", said["errors"])
                 tried += 1
-        self.assertGreater(tried, 110)
+        self.assertGreater(tried, 170)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import random
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+import bad_attests
 import bad_changes
 import bad_holds
 import reissue
@@ -373,7 +374,7 @@ def corpus(files, trust, officers, other, seed=1, size=None):
               for n, f in part]
     cases += [Case(n, f, mine, e) for part in (ledger_changes(issuer), transcript_changes(issuer),
                                                body_members(issuer, lambda: chance.random() < 0.2)) for n, f, e in part]
-    cases += [Case(*case) for part in (bad_changes, bad_holds) for case in part.cases(issuer, mine)]
+    cases += [Case(*case) for part in (bad_changes, bad_holds, bad_attests) for case in part.cases(issuer, mine)]
     if size and len(cases) > size:
         cases = chance.sample(cases, size)
     return issuer, mine, cases

@@ -110,6 +110,7 @@ good = [
     ("key-abandoned", header("key-abandoned", [{"id": V1, "is": "absent"}])),
     ("key-state-changed", header("key-state-changed", [{"id": V1, "is": "suspended"}, {"id": V2, "is": "compromised"}])),
     ("key-inspected", header("key-inspected", [{"id": V1}])),
+    ("key-attested", header("key-attested", [{"id": V1}, {"id": OPR}])),
     ("ledger-key-set", header("ledger-key-set", [{"id": V1}])),
     ("dataset-added", header("dataset-added", [{"id": DS, "is": "open"}])),
     ("dataset-updated", header("dataset-updated", [{"id": DS}])),
