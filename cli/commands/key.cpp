@@ -3,6 +3,7 @@
 #include "app/census.h"
 #include "app/key_states.h"
 #include "app/keys.h"
+#include "app/rules.h"
 #include "key_group.h"
 
 namespace kesu::cli {
@@ -32,6 +33,12 @@ std::string key_text(const State& s, const KeyRecord& k) {
     if (!v.reason.empty()) line = v.reason;
     if (v.occurred) line += "; it happened " + local_text(v.occurred);
     if (v.destroyed && !v.erasure.empty()) line += (line.empty() ? "" : "; ") + ("by " + brief(v.erasure));
+    for (const AttestationRecord& a : v.attested) {
+      auto who = s.operators.find(a.operator_id);
+      line += (line.empty() ? "" : "; ") +
+              ("attended by " + (who == s.operators.end() ? a.operator_id : who->second.name)) + " (" +
+              a.role + ")";
+    }
     if (!line.empty()) out += "  " + std::to_string(v.number()) + ": " + line + "\n";
   }
   for (auto& [id, copy] : s.copies)
@@ -43,6 +50,14 @@ std::string key_text(const State& s, const KeyRecord& k) {
     if (d.key == k.id)
       out += "  dataset  " + d.name + "   " + d.state + "   " + grouped(d.objects()) + " objects\n";
   return out;
+}
+
+// What profile high wants of a new version, while it can still be had.
+std::string attest_hint(Vault& v, const VersionRecord& made) {
+  const ProviderRecord& p = v.state().providers.at(made.provider);
+  if (rules_in_force(v.state(), moment_now(v)).profile != "high" || p.identity.kind == "soft") return "";
+  return "next   kesu key attest " + version_name(v.state(), made) +
+         " --as AUDITOR, within a day and before anything is sealed under it: profile high asks for it\n";
 }
 
 std::optional<int64_t> period_of(const std::string& word, const char* option) {
@@ -98,7 +113,7 @@ void setup_key(CLI::App& app, Context& c) {
       const KeyRecord& k = v.state().keys.at(id);
       if (all.size() == 0) notice_periods(c, k.versions.back());
       text += "Key " + k.name + " (" + brief(id) + "), version 1, is " + k.state() + " in " +
-              v.state().providers.at(k.provider).name + "\n";
+              v.state().providers.at(k.provider).name + "\n" + attest_hint(v, k.versions.back());
       all.push(key_json(v.state(), k));
     }
     v.checkpoint();
@@ -138,7 +153,7 @@ void setup_key(CLI::App& app, Context& c) {
     v.checkpoint();
     const KeyRecord& now = v.state().keys.at(word.key);
     std::string text = "Key " + now.name + ": version " + std::to_string(made.number()) + " is " +
-                       made.state + "; what older versions sealed opens as before\n";
+                       made.state + "; what older versions sealed opens as before\n" + attest_hint(v, made);
     for (const VersionRecord& older : now.versions) {
       if (older.state == "suspended")
         text += "but what " + version_name(v.state(), older) +

@@ -48,6 +48,7 @@ class Attest(scenario.World):
         (self.box.vault / "registers.db").unlink()
         shown = self.box.kesu("key", "show", "loans").json["versions"][0]["attested"]
         self.assertEqual([(a["name"], a["role"]) for a in shown], [(AUDITOR, "auditor"), (VERIFIER, "verifier")])
+        self.assertIn(f"attended by {AUDITOR} (auditor); attended by {VERIFIER} (verifier)", self.box.text("key", "show", "loans").stdout)
         self.seal_some()
         bundle = self.bundle()
         report, claims = self.readers(bundle)
