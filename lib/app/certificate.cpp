@@ -10,6 +10,7 @@
 #include "app/signer.h"
 #include "app/withdraw.h"
 #include "base/files.h"
+#include "base/memory.h"
 #include "certificate/issue.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
@@ -127,6 +128,9 @@ BundleFiles issue(Vault& vault, const std::string& erasure) {
   std::string id = vault.env().random.id<CertificateId>().str();
   Millis issued = vault.now();
   BundleFiles files = draft_bundle(source, request_for(vault, erasure, id, issued, signer, a.note));
+  // What reading the ledger and drawing pages take, and the inventories, are never held at the same time.
+  const InventoryOrder inventory = put_away_inventory(files);
+  give_back_memory();
   std::future<BundleFiles> drawn = begin_renderings(files);
   const Bytes& document = files.at(std::string(bundle::kCertificate));
   add_signature(files,
@@ -135,6 +139,8 @@ BundleFiles issue(Vault& vault, const std::string& erasure) {
   for (std::string_view part : {bundle::kCertificate, bundle::kSignature})
     vault.store().put_blob(files.at(std::string(part)));
   Json renderings = add_renderings(vault, std::move(drawn), files);
+  give_back_memory();
+  bring_inventory(files, source, inventory);
   Event event = seal_manifest(files);
   event.body.set("renderings", std::move(renderings));
   // That it was asked for is recorded: what is missing is due.
@@ -190,6 +196,7 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   std::string id = found.id, path = absolute_path(where);
   vault.rebuild();
   settle(vault);
+  give_back_memory();
   if (exists(path))
     throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR or FILE.zip");
   const ErasureRecord& e = vault.state().erasures.at(id);
@@ -219,6 +226,7 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   SavedCheckpoint b = stamped_checkpoint(vault, files, vault.state().certificates.at(certificate).seq);
   VaultSource source(vault.store(), b.size);
   add_revocation_lists(vault, files);
+  give_back_memory();
   finish_bundle(files, source, b.note);
   make_directories(dir_name(path));
   write_bundle(path, files);

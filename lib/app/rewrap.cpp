@@ -11,6 +11,7 @@
 #include "app/rewrap_files.h"
 #include "app/settle.h"
 #include "base/interrupt.h"
+#include "inventory/superseded.h"
 #include "provider/wrap_checked.h"
 
 namespace kesu {
@@ -179,11 +180,9 @@ class Mover {
     std::mutex mutex;
     const auto open_some = [&] {
       crew.each(some.size(), [&](unsigned, size_t i) {
-        for (const SegmentObject& o : open_segment(some[i].first, *some[i].second))
-          if (o.supersedes) {
-            std::lock_guard lock(mutex);
-            superseded_.insert(*o.supersedes);
-          }
+        const std::vector<ObjectId> over = superseded_by(some[i].first, *some[i].second);
+        std::lock_guard lock(mutex);
+        superseded_.insert(over.begin(), over.end());
       });
       check_interrupted();
       some.clear();

@@ -44,10 +44,13 @@ std::optional<Bytes> unhex(std::string_view text) {
 }
 
 std::optional<Digest32> unhex32(std::string_view text) {
-  auto bytes = unhex(text);
-  if (!bytes || bytes->size() != 32) return std::nullopt;
   Digest32 out;
-  std::copy(bytes->begin(), bytes->end(), out.begin());
+  if (text.size() != 2 * out.size()) return std::nullopt;
+  for (size_t i = 0; i < out.size(); ++i) {
+    int hi = hex_value(text[2 * i]), lo = hex_value(text[2 * i + 1]);
+    if (hi < 0 || lo < 0) return std::nullopt;
+    out[i] = static_cast<uint8_t>(hi << 4 | lo);
+  }
   return out;
 }
 

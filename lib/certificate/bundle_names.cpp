@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "certificate/bundle.h"
+#include "certificate/gzip_impl.h"
 #include "crypto/hash.h"
 
 namespace kesu {
@@ -127,36 +128,58 @@ std::vector<ManifestProblem> check_manifest(const BundleFiles& files) {
   return out;
 }
 
-Bytes gzip(std::string_view text, bool kept) {
+struct GzipWriter::Stream {
   z_stream z{};
-  if (deflateInit2(&z, kept ? 9 : 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-    throw Error(Code::failed, "zlib: no memory to compress");
   gz_header header{};
-  header.os = 255;  // unknown: zlib would write the system it was built for
-  deflateSetHeader(&z, &header);
-  Bytes out;
   uint8_t part[65536];
+};
+
+GzipWriter::GzipWriter(bool kept) : stream_(std::make_unique<Stream>()) {
+  if (deflateInit2(&stream_->z, kept ? 9 : 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw Error(Code::failed, "zlib: no memory to compress");
+  stream_->header.os = 255;  // unknown: zlib would write the system it was built for
+  deflateSetHeader(&stream_->z, &stream_->header);
+}
+
+GzipWriter::~GzipWriter() { deflateEnd(&stream_->z); }
+
+void GzipWriter::deflate_all(std::string_view text, bool last) {
+  z_stream& z = stream_->z;
   int result = Z_OK;
-  size_t at = 0;
   do {
     // zlib counts in 32 bits, so long inputs go in pieces.
-    size_t piece = std::min<size_t>(text.size() - at, size_t{1} << 30);
-    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data() + at));
-    z.avail_in = static_cast<uInt>(piece);
-    at += piece;
-    int flush = at == text.size() ? Z_FINISH : Z_NO_FLUSH;
+    const std::string_view piece = text.substr(0, size_t{1} << 30);
+    text.remove_prefix(piece.size());
+    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(piece.data()));
+    z.avail_in = static_cast<uInt>(piece.size());
     do {
-      z.next_out = part;
-      z.avail_out = sizeof part;
-      result = deflate(&z, flush);
-      out.insert(out.end(), part, part + (sizeof part - z.avail_out));
+      z.next_out = stream_->part;
+      z.avail_out = sizeof stream_->part;
+      result = deflate(&z, last && text.empty() ? Z_FINISH : Z_NO_FLUSH);
+      // By a quarter: twice as much would be held at once where half again is enough.
+      if (out_.capacity() - out_.size() < sizeof stream_->part)
+        out_.reserve(out_.size() + out_.size() / 4 + sizeof stream_->part);
+      out_.insert(out_.end(), stream_->part, stream_->part + (sizeof stream_->part - z.avail_out));
     } while (z.avail_out == 0);
-  } while (at < text.size());
-  deflateEnd(&z);
-  if (result != Z_STREAM_END) throw Error(Code::failed, "zlib: compression did not end");
-  if (!kept && out.size() > kMaxBundleFile) return gzip(text);
-  out.at(8) = 2;  // XFL: always the same start, whatever the level
-  return out;
+  } while (!text.empty());
+  if (last && result != Z_STREAM_END) throw Error(Code::failed, "zlib: compression did not end");
+}
+
+void GzipWriter::add(std::string_view text) {
+  if (!text.empty()) deflate_all(text, false);
+}
+
+Bytes GzipWriter::finish() {
+  deflate_all({}, true);
+  out_.at(8) = 2;  // XFL: always the same start, whatever the level
+  return std::move(out_);
+}
+
+Bytes gzip(std::string_view text, bool kept) {
+  GzipWriter writer(kept);
+  writer.add(text);
+  Bytes out = writer.finish();
+  return !kept && out.size() > kMaxBundleFile ? gzip(text) : out;
 }
 
 void gunzip_each(ByteView data, const std::function<void(std::string_view)>& each) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "certificate/gzip_impl.h"
 #include "certificate/people_impl.h"
 #include "crypto/hash.h"
 #include "erasure/kill_set.h"
@@ -13,6 +14,8 @@
 namespace kesu {
 
 namespace {
+
+constexpr size_t kLeafLine = 65;  // of inventory/*.leaves: a digest, line feed
 
 Json parse_body(const LedgerSource::OpenedBody& body) { return parse_json(body.canonical, "ledger body"); }
 
@@ -83,25 +86,35 @@ const Header& LedgerReading::header(uint64_t seq) const {
                            [](const Header& h, uint64_t wanted) { return h.seq < wanted; });
 }
 
-LedgerReading read_ledger_source(LedgerSource& source, const Bytes* drafted) {
+LedgerReading read_ledger_source(LedgerSource& source, bool kept, Bytes drafted) {
   LedgerReading out;
   const uint64_t size = source.size();
-  out.lines.reserve(size * 512);  // a line's usual length and more: growing would hold it twice
-  if (drafted) gunzip_each(*drafted, [&](std::string_view part) { out.lines += part; });
-  for (size_t at = 0; at < out.lines.size();) {
-    const size_t tab = out.lines.find('\t', at);
-    Digest32 hash;
-    const auto bytes = unhex(std::string_view(out.lines).substr(tab + 1, 2 * hash.size()));
-    std::copy(bytes.value().begin(), bytes.value().end(), hash.begin());
-    take(out, std::string_view(out.lines).substr(at, tab - at), hash);
-    at = tab + 2 + 2 * hash.size();
+  GzipWriter packed(kept);
+  std::string line;
+  const auto take_line = [&] {
+    const size_t tab = line.find('\t');
+    take(out, std::string_view(line).substr(0, tab), unhex32(std::string_view(line).substr(tab + 1)).value());
+    packed.add(line);
+    packed.add("\n");
+    line.clear();
+  };
+  if (!drafted.empty()) {
+    gunzip_each(drafted, [&](std::string_view part) {
+      for (size_t end; (end = part.find('\n')) != part.npos; part.remove_prefix(end + 1)) {
+        line += part.substr(0, end);
+        take_line();
+      }
+      line += part;
+    });
+    drafted = Bytes();
   }
   for (uint64_t seq = out.leaves.size(); seq < size; ++seq) {
-    const std::string text = source.header(seq);
-    const Digest32 hash = source.body_hash(seq);
-    take(out, text, hash);
-    out.lines += text + "\t" + hex(hash) + "\n";
+    line = source.header(seq) + "\t" + hex(source.body_hash(seq));
+    take_line();
   }
+  out.packed = packed.finish();
+  // What would be too large for a bundle's file is made small, however long it takes.
+  if (!kept && out.packed.size() > kMaxBundleFile) return read_ledger_source(source, true);
   return out;
 }
 
@@ -137,15 +150,15 @@ std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::st
   return out;
 }
 
-void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
-                const std::vector<uint64_t>& open, bool kept) {
+void put_ledger(BundleFiles& files, LedgerSource& source, LedgerReading& ledger,
+                const std::vector<uint64_t>& open) {
   std::string bodies;
   for (uint64_t seq : open) {
     LedgerSource::OpenedBody body = source.body(seq);
     bodies +=
         Json::object({{"body", parse_body(body)}, {"salt", hex(body.salt)}, {"seq", seq}}).canonical() + "\n";
   }
-  files[std::string(bundle::kHeaders)] = gzip(ledger.lines, kept);
+  files[std::string(bundle::kHeaders)] = std::move(ledger.packed);
   put_text(files, bundle::kBodies, bodies);
 }
 
@@ -212,19 +225,50 @@ void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<ui
 
 void put_inventory(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
                    const std::set<std::string>& datasets) {
-  for (const std::string& dataset : datasets) {
-    std::string text;
-    for (const Header& h : ledger.headers) {
-      if (h.type != "seal-done") continue;
-      for (const NodeMention& m : h.nodes) {
-        if (m.of != dataset || m.is != "sealed") continue;
-        SegmentLeaves leaves = parse_segment_leaves(source.segment(dataset, m.id));
-        text += m.id + " " + std::to_string(leaves.objects.size()) + "\n";
-        for (const auto& [object, leaf] : leaves.objects) text += hex(leaf) + "\n";
-      }
+  InventoryOrder order;
+  for (const std::string& dataset : datasets) order[dataset];
+  for (const Header& h : ledger.headers)
+    if (h.type == "seal-done")
+      for (const NodeMention& m : h.nodes)
+        if (auto it = order.find(m.of); it != order.end() && m.is == "sealed")
+          it->second.emplace_back(m.id, static_cast<size_t>(std::max<int64_t>(0, m.n.value_or(0))));
+  bring_inventory(files, source, order);
+}
+
+void bring_inventory(BundleFiles& files, LedgerSource& source, const InventoryOrder& order) {
+  for (const auto& [dataset, batches] : order) {
+    // By far the largest file of all where there are many objects: it is held once, and never grows.
+    size_t size = 0;
+    for (const auto& [batch, n] : batches) size += batch.size() + 22 + kLeafLine * n;
+    Bytes& text = files["inventory/" + dataset + ".leaves"];
+    text.clear();
+    text.reserve(size);
+    const auto add = [&](std::string_view line) {
+      text.insert(text.end(), line.begin(), line.end());
+      text.push_back('\n');
+    };
+    for (const auto& [batch, n] : batches) {
+      const SegmentLeaves leaves = parse_segment_leaves(source.segment(dataset, batch));
+      add(batch + " " + std::to_string(leaves.objects.size()));
+      for (const auto& [object, leaf] : leaves.objects) add(hex(leaf));
     }
-    put_text(files, "inventory/" + dataset + ".leaves", text);
   }
+}
+
+InventoryOrder put_away_inventory(BundleFiles& files) {
+  InventoryOrder out;
+  for (auto& [path, content] : files) {
+    if (!path.starts_with("inventory/") || !path.ends_with(".leaves")) continue;
+    auto& batches = out[path.substr(10, path.size() - 17)];
+    for (std::string_view text = as_text(content); !text.empty();) {
+      const std::string_view head = text.substr(0, text.find('\n'));
+      const size_t n = std::stoull(std::string(head.substr(head.find(' ') + 1)));
+      batches.emplace_back(head.substr(0, head.find(' ')), n);
+      text.remove_prefix(head.size() + 1 + kLeafLine * n);
+    }
+    content = Bytes();
+  }
+  return out;
 }
 
 }  // namespace kesu

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "certificate/bundle.h"
+#include "certificate/issue.h"
 #include "certificate/source.h"
 #include "ledger/entry.h"
 #include "ledger/graph.h"
@@ -12,14 +13,15 @@
 namespace kesu {
 
 struct LedgerReading {
-  std::string lines;             // of all entries, as in ledger/headers.gz
+  Bytes packed;                  // ledger/headers.gz; gone once put_ledger() has taken it
   std::vector<Digest32> leaves;  // of all entries
   Graph graph;
   std::vector<Header> headers;  // ascending; not those of types of which no bundle opens a body
   const Header& header(uint64_t seq) const;
 };
-// `drafted`: ledger/headers.gz of a draft from the same source. What is in it is not asked for again.
-LedgerReading read_ledger_source(LedgerSource& source, const Bytes* drafted = nullptr);
+// `kept`: as gzip() means it. `drafted`: ledger/headers.gz of a draft from the same source. What is in it is
+// not asked for again.
+LedgerReading read_ledger_source(LedgerSource& source, bool kept, Bytes drafted = {});
 
 // Entries whose bodies are opened, ascending.
 std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::string& erasure,
@@ -27,9 +29,8 @@ std::vector<uint64_t> entries_to_open(const LedgerReading& ledger, const std::st
                                       const std::set<std::string>& controls,
                                       const std::set<std::string>& signers);
 
-// `kept`: as gzip() means it.
-void put_ledger(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
-                const std::vector<uint64_t>& open, bool kept);
+void put_ledger(BundleFiles& files, LedgerSource& source, LedgerReading& ledger,
+                const std::vector<uint64_t>& open);
 void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open,
                    const LedgerReading& ledger);
 void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open);

@@ -154,7 +154,8 @@ struct BatchFacts {
   int64_t replaced = 0;         // objects sealed over older ones at the same place
   bool readable_names = false;  // the files at the place bear the names of their sources
   uint64_t intended = 0, done = 0;
-  std::vector<Digest32> leaves;
+  std::string_view leaves;  // in the bundle's file: `n` digests in hex, each with a line feed
+  bool has(const Digest32& leaf) const;
 };
 struct DatasetFacts {
   std::string id;
@@ -211,7 +212,10 @@ struct Dossier {
   std::optional<Note> note_a, note_b;
   std::string vkey;
   std::optional<NoteKey> ledger_key;
+  // Without nodes where nothing asks for them again: whoever asks more of sealing, opening, re-wrapping or
+  // processes out of scope has to say so in let_go() (dossier_ledger.cpp).
   std::vector<Header> headers;
+  std::set<std::string> processes_in_scope;
   std::vector<Digest32> body_hashes, leaves;
   std::map<uint64_t, Json> bodies;
   bool headers_complete = false, checkpoints_signed = false;

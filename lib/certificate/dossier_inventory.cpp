@@ -9,8 +9,21 @@ namespace kesu::dossier {
 
 namespace {
 
-std::map<std::string, std::vector<Digest32>> read_leaves(std::string_view text) {
-  std::map<std::string, std::vector<Digest32>> out;
+constexpr size_t kLeafLine = 65;  // a digest in hex, line feed
+
+// The digests stay where they are: of millions, one at a time is enough to hold.
+template <class F>
+void each_leaf(std::string_view lines, F visit) {
+  for (; !lines.empty(); lines.remove_prefix(kLeafLine))
+    visit(unhex32(lines.substr(0, kLeafLine - 1)).value());
+}
+
+struct Leaves {
+  std::string_view lines;
+  Digest32 root{};
+};
+std::map<std::string, Leaves> read_leaves(std::string_view text) {
+  std::map<std::string, Leaves> out;
   auto line = [&] {
     size_t end = text.find('\n');
     if (end == std::string_view::npos) throw Error(Code::bad_input, "the last line has no end");
@@ -29,12 +42,15 @@ std::map<std::string, std::vector<Digest32>> read_leaves(std::string_view text) 
       throw Error(Code::bad_input, "a batch's line is malformed");
     auto [it, fresh] = out.try_emplace(std::string(head.substr(0, space)));
     if (!fresh) throw Error(Code::bad_input, it->first + " stands there twice");
-    if (n > text.size() / 65) throw Error(Code::bad_input, it->first + " is cut off");
+    if (n > text.size() / kLeafLine) throw Error(Code::bad_input, it->first + " is cut off");
+    const std::string_view from = text;
+    TreeHead tree;
     for (size_t i = 0; i < n; ++i) {
       auto leaf = unhex32(line());
       if (!leaf) throw Error(Code::bad_input, "a leaf of " + it->first + " is no digest");
-      it->second.push_back(*leaf);
+      tree.add(*leaf);
     }
+    it->second = {from.substr(0, n * kLeafLine), tree.root()};
   }
   return out;
 }
@@ -112,7 +128,7 @@ void read_headers(Dossier& d, std::map<std::string, DatasetFacts>& sets) {
 void check_leaves(Dossier& d, DatasetFacts& set) {
   std::string path = "inventory/" + set.id + ".leaves";
   auto file = d.file(path);
-  std::map<std::string, std::vector<Digest32>> leaves;
+  std::map<std::string, Leaves> leaves;
   bool good = d.findings.guard(path, [&] {
     if (!file) throw Error(Code::bad_input, "is missing");
     leaves = read_leaves(as_text(*file));
@@ -127,14 +143,15 @@ void check_leaves(Dossier& d, DatasetFacts& set) {
       good = false;
       continue;
     }
-    batch.leaves = std::move(it->second);
+    const Digest32 root = it->second.root;
+    batch.leaves = it->second.lines;
     leaves.erase(it);
     const auto node = d.graph.find(batch.id);
-    if (hex(tree_root(batch.leaves)) != node->d || static_cast<int64_t>(batch.leaves.size()) != batch.n) {
+    if (hex(root) != node->d || static_cast<int64_t>(batch.leaves.size() / kLeafLine) != batch.n) {
       d.findings.bad(path, "the leaves of " + batch.id + " do not give the root and count in the ledger");
       good = false;
     }
-    for (const Digest32& leaf : batch.leaves) all.add(leaf);
+    each_leaf(batch.leaves, [&](const Digest32& leaf) { all.add(leaf); });
   }
   for (const auto& [batch, unknown] : leaves) {
     d.findings.bad(path, batch + " is no sealed batch of this dataset");
@@ -153,6 +170,13 @@ void check_leaves(Dossier& d, DatasetFacts& set) {
 }
 
 }  // namespace
+
+bool BatchFacts::has(const Digest32& leaf) const {
+  const std::string text = hex(leaf);
+  for (size_t at = 0; at < leaves.size(); at += kLeafLine)
+    if (leaves.compare(at, text.size(), text) == 0) return true;
+  return false;
+}
 
 void read_inventory(Dossier& d) {
   std::map<std::string, DatasetFacts> sets;

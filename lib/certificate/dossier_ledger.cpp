@@ -60,6 +60,29 @@ void check_consistency(Dossier& d) {
     d.findings.bad(path(bundle::kConsistency), "checkpoint A is not a prefix of checkpoint B");
 }
 
+// Most entries of a vault in use are about sealing, opening and re-wrapping. Of those out of scope nothing is
+// asked again but what the graph keeps, and of a long ledger their items are most of what there is to hold.
+void let_go(Dossier& d, Header& h) {
+  bool asked = h.type != "objects-opened" && h.type != "rewrap-intended";
+  if (h.type == "seal-intended" || h.type == "seal-done")
+    asked = std::any_of(h.nodes.begin(), h.nodes.end(),
+                        [&](const NodeMention& m) { return d.datasets_in_scope.contains(m.of); });
+  if (h.type == "process-started") {
+    asked = std::any_of(h.edges.begin(), h.edges.end(),
+                        [&](const Edge& e) { return d.datasets_in_scope.contains(e.second); });
+    if (asked)
+      for (const Edge& e : h.edges) d.processes_in_scope.insert(e.first);
+  }
+  if (h.type == "process-ended")
+    asked = std::any_of(h.nodes.begin(), h.nodes.end(),
+                        [&](const NodeMention& m) { return d.processes_in_scope.contains(m.id); });
+  if (asked) return;
+  std::vector<NodeMention>().swap(h.nodes);  // an empty list assigned would keep the memory
+  // What a key version ever reached is asked of all entries, whatever their type.
+  if (std::none_of(h.edges.begin(), h.edges.end(), [](const Edge& e) { return node_kind(e.first) == "key"; }))
+    std::vector<Edge>().swap(h.edges);
+}
+
 // One line: canonical header, tab, body hash. Throws bad_input.
 void take_header(Dossier& d, std::string_view line) {
   size_t tab = line.rfind('\t');
@@ -92,6 +115,7 @@ void take_header(Dossier& d, std::string_view line) {
   d.graph.fold(header);
   d.leaves.push_back(leaf_hash(text, *body));
   d.body_hashes.push_back(*body);
+  let_go(d, header);
   d.headers.push_back(std::move(header));
 }
 

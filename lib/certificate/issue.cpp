@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "certificate/collect_impl.h"
 #include "certificate/document_impl.h"
 #include "certificate/issue_impl.h"
@@ -89,14 +90,13 @@ void refuse_if_hard(const std::vector<dossier::Finding>& findings, Code code, co
 
 namespace {
 // The files that are not about the certificate itself.
-Json collect_files(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
-                   const std::string& erasure, const std::string& vkey, const std::string& checkpoint,
-                   bool kept) {
+Json collect_files(BundleFiles& files, LedgerSource& source, LedgerReading& ledger,
+                   const std::string& erasure, const std::string& vkey, const std::string& checkpoint) {
   Bytes plan_bytes;
   Json plan = plan_of(source, ledger, erasure, plan_bytes);
   std::vector<uint64_t> open = open_entries(source, ledger, erasure, plan);
   files[std::string(bundle::kPlan)] = plan_bytes;
-  put_ledger(files, source, ledger, open, kept);
+  put_ledger(files, source, ledger, open);
   put_approvals(files, source, open, ledger);
   put_evidence(files, source, open);
   put_inventory(files, source, ledger, scope_of(plan).datasets);
@@ -113,10 +113,11 @@ void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std
   BundleFiles files;
   {
     // Gone before the reader folds the same headers anew: of a long ledger, one at a time is enough to hold.
-    LedgerReading ledger = read_ledger_source(source);
+    LedgerReading ledger = read_ledger_source(source, false);
     checkpoint_of(checkpoint, ledger, "A");
-    collect_files(files, source, ledger, erasure, vkey, checkpoint, false);
+    collect_files(files, source, ledger, erasure, vkey, checkpoint);
   }
+  give_back_memory();
   dossier::Dossier d = dossier::read_dossier(files);
   refuse_if_hard(d.findings.all(), Code::ledger_damaged,
                  "the vault does not agree with itself about " + erasure);
@@ -139,7 +140,7 @@ void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std
 BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
   if (!CertificateId::parse(request.certificate))
     throw Error(Code::bad_identifier, "\"" + request.certificate + "\" is no certificate's identifier");
-  LedgerReading ledger = read_ledger_source(source);
+  LedgerReading ledger = read_ledger_source(source, false);
   checkpoint_of(request.checkpoint, ledger, "A");
   const auto erasure = ledger.graph.find(request.erasure);
   if (!erasure) throw Error(Code::not_found, "no erasure " + request.erasure);
@@ -148,7 +149,7 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
                 "erasure " + request.erasure + " is " + erasure->state + ": there is nothing to certify yet")
         .next("kesu erase run");
   BundleFiles files;
-  Json plan = collect_files(files, source, ledger, request.erasure, request.vkey, request.checkpoint, false);
+  Json plan = collect_files(files, source, ledger, request.erasure, request.vkey, request.checkpoint);
   std::string signer = Certificate::parse(request.signer_certificate).pem();
   for (const Bytes& issuer : request.signer_chain) signer += Certificate::parse(issuer).pem();
   put_text(files, bundle::kSigner, signer);
@@ -171,6 +172,7 @@ void write_document(BundleFiles& files, const dossier::Dossier& d, const IssueRe
 
 BundleFiles draft_bundle(LedgerSource& source, const IssueRequest& request) {
   BundleFiles files = collect_draft(source, request);
+  give_back_memory();
   dossier::Dossier d = dossier::read_dossier(files);
   refuse_if_hard(d.findings.all(), Code::ledger_damaged,
                  "the vault does not agree with itself about " + request.erasure);
@@ -230,16 +232,16 @@ void put_final_ledger(BundleFiles& files, LedgerSource& source, const std::strin
   Json document = parse_canonical_json(as_text(file_of(files, bundle::kCertificate)), "certificate.json");
   Json plan = parse_canonical_json(as_text(file_of(files, bundle::kPlan)), "plan");
   Checkpoint a = Checkpoint::parse_text(Note::parse(as_text(file_of(files, bundle::kCheckpointA))).text);
-  const Bytes drafted = std::move(files.at(std::string(bundle::kHeaders)));
-  LedgerReading ledger = read_ledger_source(source, &drafted);
+  LedgerReading ledger = read_ledger_source(source, true, std::move(files.at(std::string(bundle::kHeaders))));
   checkpoint_of(checkpoint, ledger, "B");
-  put_ledger(files, source, ledger, open_entries(source, ledger, document.str("erasure"), plan), true);
+  put_ledger(files, source, ledger, open_entries(source, ledger, document.str("erasure"), plan));
   put_text(files, bundle::kCheckpointB, checkpoint);
   put_text(files, bundle::kConsistency, consistency_text(ledger, a.size));
 }
 
 void finish_bundle(BundleFiles& files, LedgerSource& source, const std::string& checkpoint) {
   put_final_ledger(files, source, checkpoint);
+  give_back_memory();
   VerifyReport report = verify_bundle(files, {}, {.required_profile = "low"});
   if (report.verdict == Verdict::invalid)
     throw Error(Code::conflict, "the bundle is not one that a reader would accept")

@@ -2,7 +2,10 @@
 // time-stamp the signature inside, then its file → MANIFEST → append certificate-issued → checkpoint B →
 // time-stamp that → finish. Pure but for what the source reads.
 #pragma once
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "certificate/bundle.h"
@@ -33,6 +36,12 @@ void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std
 // evidence missing), state_refused (the erasure has destroyed nothing yet), ledger_damaged (the vault
 // contradicts itself, naming the part).
 BundleFiles draft_bundle(LedgerSource& source, const IssueRequest& request);
+
+// The inventories may be far larger than all else: they can be put away while nothing reads them, and come
+// back as they were. Which batches each lists, in order, and how many leaves they have.
+using InventoryOrder = std::map<std::string, std::vector<std::pair<std::string, size_t>>>;  // by dataset
+InventoryOrder put_away_inventory(BundleFiles& draft);
+void bring_inventory(BundleFiles& draft, LedgerSource& source, const InventoryOrder& order);
 
 // The detached CMS over certificate.json (crypto/cms.h). Throws signature_bad when it does not verify.
 void add_signature(BundleFiles& files, ByteView cms);

@@ -94,7 +94,7 @@ ObjectResult check_object(const dossier::Dossier& d, const ObjectToCheck& object
     for (const dossier::DatasetFacts& set : d.datasets) {
       if (set.id != header.dataset.str() || !set.inventory_good) continue;
       for (const dossier::BatchFacts& batch : set.batches) {
-        if (std::find(batch.leaves.begin(), batch.leaves.end(), leaf) == batch.leaves.end()) continue;
+        if (!batch.has(leaf)) continue;
         out.result = header.payload_bound ? Coverage::covered : Coverage::header_covered;
         out.dataset = set.id;
         out.name = set.settings.str_or("name", "");

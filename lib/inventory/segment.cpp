@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "crypto/aead.h"
+#include "inventory/superseded.h"
 
 namespace kesu {
 
@@ -157,13 +158,17 @@ Bytes write_segment(const SegmentHeader& header, const std::vector<SegmentObject
 
 SegmentLeaves parse_segment_leaves(ByteView segment) { return split(segment).leaves; }
 
-std::vector<SegmentObject> open_segment(ByteView segment, const Secret& dataset_key) {
-  const Parts p = split(segment);
-  const auto index = Aead(AeadAlg::aes256_gcm, index_key(dataset_key))
-                         .open(AeadNonce(p.nonce.data(), kNonceBytes), p.before_nonce, p.sealed);
+namespace {
+Bytes open_index(const Parts& p, const Secret& dataset_key) {
+  auto index = Aead(AeadAlg::aes256_gcm, index_key(dataset_key))
+                   .open(AeadNonce(p.nonce.data(), kNonceBytes), p.before_nonce, p.sealed);
   if (!index) throw damaged_segment("index", "does not authenticate under this dataset key");
+  return std::move(*index);
+}
+
+std::vector<SegmentObject> read_index(const Parts& p, ByteView index) {
   try {
-    const Json json = parse_canonical_json(as_text(*index), "inventory index");
+    const Json json = parse_canonical_json(as_text(index), "inventory index");
     std::vector<SegmentObject> out;
     for (const Json& row : json.at("objects").as_array()) {
       const SegmentObject& o = out.emplace_back(object_of(row));
@@ -180,6 +185,23 @@ std::vector<SegmentObject> open_segment(ByteView segment, const Secret& dataset_
   } catch (const Error& e) {
     throw damaged_segment("index", e.message());
   }
+}
+}  // namespace
+
+std::vector<SegmentObject> open_segment(ByteView segment, const Secret& dataset_key) {
+  const Parts p = split(segment);
+  return read_index(p, open_index(p, dataset_key));
+}
+
+std::vector<ObjectId> superseded_by(ByteView segment, const Secret& dataset_key) {
+  const Parts p = split(segment);
+  const Bytes index = open_index(p, dataset_key);
+  std::vector<ObjectId> out;
+  // The member's name, or a file's that holds these letters; then the objects are read.
+  if (as_text(index).find("supersedes") == std::string_view::npos) return out;
+  for (const SegmentObject& o : read_index(p, index))
+    if (o.supersedes) out.push_back(*o.supersedes);
+  return out;
 }
 
 Bytes dataset_key_aad(const VaultId& vault, const DatasetId& dataset, const DatasetKeyId& key,

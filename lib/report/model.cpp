@@ -11,7 +11,7 @@ namespace kesu::report {
 
 namespace {
 
-constexpr size_t kMaxHeaders = size_t{512} << 20;  // bytes of text
+constexpr size_t kMaxLine = size_t{1} << 20;  // of ledger/headers.gz; far more than a header may have
 
 const Bytes* file_of(const BundleFiles& files, std::string_view path) {
   auto it = files.find(std::string(path));
@@ -74,6 +74,22 @@ struct Lines {
   }
 };
 
+// The lines of a compressed file, of which never more than a piece is held.
+template <class F>
+void each_line(const Bytes& packed, F visit) {
+  std::string begun;
+  gunzip_each(packed, [&](std::string_view piece) {
+    for (size_t end; (end = piece.find('\n')) != piece.npos; piece.remove_prefix(end + 1)) {
+      begun += piece.substr(0, end);
+      visit(std::string_view(begun));
+      begun.clear();
+    }
+    begun += piece;
+    if (begun.size() > kMaxLine) throw Error(Code::bad_input, "ledger/headers.gz has a line without end");
+  });
+  if (!begun.empty()) visit(std::string_view(begun));
+}
+
 // Only what stood in the ledger when the certificate was made, so that a rendering made later is the same.
 void read_ledger(const BundleFiles& files, Model& model) {
   const Bytes* packed = file_of(files, bundle::kHeaders);
@@ -84,23 +100,21 @@ void read_ledger(const BundleFiles& files, Model& model) {
   for (Line& line : model.lines)
     if (!line.version.empty()) lines.by_node[line.version] = &line;
   const auto size = static_cast<uint64_t>(model.certificate.at("ledger").num("size"));
-  std::string headers = gunzip(*packed, kMaxHeaders);
-  std::string_view text = headers;
-  while (!text.empty()) {
-    std::string_view row = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(row.size() + 1, text.size()));
+  bool past = false;
+  each_line(*packed, [&](std::string_view row) {
     // Most entries are about single objects and processes: only those that may concern a line are parsed.
-    if (row.find("\"key-") == row.npos && row.find("\"erasure-") == row.npos &&
-        row.find("\"destroy-") == row.npos && row.find("\"rewrap-done\"") == row.npos &&
-        row.find("\"dataset-key-rewrapped\"") == row.npos)
-      continue;
+    if (past || (row.find("\"key-") == row.npos && row.find("\"erasure-") == row.npos &&
+                 row.find("\"destroy-") == row.npos && row.find("\"rewrap-done\"") == row.npos &&
+                 row.find("\"dataset-key-rewrapped\"") == row.npos))
+      return;
     Header h = Header::parse(row.substr(0, row.find('\t')));
-    if (h.seq >= size) break;
+    past = h.seq >= size;
+    if (past) return;
     lines.fold(h);
-    if (h.type != "erasure-requested" || h.nodes.front().id != lines.erasure) continue;
+    if (h.type != "erasure-requested" || h.nodes.front().id != lines.erasure) return;
     if (auto body = bodies.find(h.seq); body != bodies.end())
       model.reason = body->second.str_or("reason", "");
-  }
+  });
   model.has_ledger = true;
 }
 

@@ -1,3 +1,9 @@
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -97,12 +103,32 @@ Fonts::~Fonts() {
   d.FcConfigDestroy(config_);
 }
 
+// FreeType maps the files, for reading alone.
+void Fonts::let_go() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (std::none_of(std::begin(kFontFiles), std::end(kFontFiles),
+                     [&](std::string_view file) { return line.ends_with(file); }))
+      continue;
+    uintptr_t from = 0, to = 0;
+    std::string access;
+    char dash = 0;
+    std::istringstream(line) >> std::hex >> from >> dash >> to >> access;
+    if (access.starts_with("r-"))
+      ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);  // a hint
+  }
+}
+
 Lines Fonts::lines(ReportLanguage language, const std::string& text, double width, double size,
                    bool bold) const {
   PangoContext* context = language == ReportLanguage::ja ? ja_ : en_;
   std::tuple key(language, width, size, bold, text);
   auto it = lines_.find(key);
-  if (it == lines_.end()) it = lines_.emplace(std::move(key), Lines(context, text, width, size, bold)).first;
+  if (it == lines_.end()) {
+    it = lines_.emplace(std::move(key), Lines(context, text, width, size, bold)).first;
+    constexpr size_t kAgain = 64;  // texts
+    if (lines_.size() % kAgain == 0) let_go();
+  }
   return it->second;
 }
 

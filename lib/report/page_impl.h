@@ -51,6 +51,9 @@ class Fonts {
   Fonts(const Fonts&) = delete;
   Fonts& operator=(const Fonts&) = delete;
   ~Fonts();
+  // What was read of the font files is no longer counted against this process; it comes back when needed.
+  // Tens of megabytes after a document was laid out, and again for each font that is embedded.
+  static void let_go();
   // A document is gone through twice and says much more than once: each text is broken into lines once.
   Lines lines(ReportLanguage language, const std::string& text, double width, double size, bool bold) const;
 

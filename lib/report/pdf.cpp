@@ -13,9 +13,19 @@ namespace {
 constexpr double kBody = 9.2, kTable = 8, kSmall = 6.8, kPad = 3.2;
 constexpr double kKept = 0.4 * (kBottom - kTop);  // rows up to this height are kept on one page
 
-cairo_status_t take(void* out, const unsigned char* data, unsigned int length) {
-  auto& bytes = *static_cast<Bytes*>(out);
-  bytes.insert(bytes.end(), data, data + length);
+struct Output {
+  Bytes bytes;
+  size_t fonts_let_go = 0;  // when there were so many bytes
+};
+cairo_status_t take(void* to, const unsigned char* data, unsigned int length) {
+  auto& out = *static_cast<Output*>(to);
+  out.bytes.insert(out.bytes.end(), data, data + length);
+  // Each font is read whole before what is used of it is written.
+  constexpr size_t kAgain = 16384;
+  if (out.bytes.size() - out.fonts_let_go >= kAgain) {
+    Fonts::let_go();
+    out.fonts_let_go = out.bytes.size();
+  }
   return CAIRO_STATUS_SUCCESS;
 }
 
@@ -424,10 +434,10 @@ class Paginator {
 
 struct Surface {
   const Drawing& d = drawing();
-  Bytes bytes;
+  Output out;
   cairo_surface_t* surface;
   cairo_t* cr = nullptr;
-  Surface() : surface(d.cairo_pdf_surface_create_for_stream(take, &bytes, kWide, kHigh)) {}
+  Surface() : surface(d.cairo_pdf_surface_create_for_stream(take, &out, kWide, kHigh)) {}
   Surface(const Surface&) = delete;
   Surface& operator=(const Surface&) = delete;
   ~Surface() {
@@ -455,6 +465,7 @@ Bytes certificate_pdf(const BundleFiles& files, const ReportLanguages& languages
     return p.pages();
   };
   size_t pages = draw(nullptr, nullptr, 0);
+  Fonts::let_go();
   Surface s;
   auto say = [&](cairo_pdf_metadata_t what, const std::string& text) {
     d.cairo_pdf_surface_set_metadata(s.surface, what, text.c_str());
@@ -468,11 +479,13 @@ Bytes certificate_pdf(const BundleFiles& files, const ReportLanguages& languages
   say(CAIRO_PDF_METADATA_CREATE_DATE, model.certificate.str("issued").substr(0, 19) + "Z");
   s.cr = d.cairo_create(s.surface);
   draw(s.surface, s.cr, pages);
+  Fonts::let_go();
   d.cairo_surface_finish(s.surface);
+  Fonts::let_go();
   for (cairo_status_t status : {d.cairo_status(s.cr), d.cairo_surface_status(s.surface)})
     if (status != CAIRO_STATUS_SUCCESS)
       throw Error(Code::failed, "a page cannot be drawn").cause(d.cairo_status_to_string(status));
-  return std::move(s.bytes);
+  return std::move(s.out.bytes);
 }
 
 }  // namespace kesu

@@ -2,6 +2,8 @@
 // exceptions. What the reader makes of each, and of forgeries.
 #include <gtest/gtest.h>
 
+#include "certificate/gzip_impl.h"
+#include "certificate/issue.h"
 #include "vault_double.h"
 
 namespace kesu::test {
@@ -243,6 +245,35 @@ TEST(Rewrap, AHeaderLeftOutBreaksTheRoot) {
     EXPECT_NE(r.verdict, Verdict::complete) << type;
     for (const ClaimResult& c : r.claims) EXPECT_LE(c.level, Level::asserted) << type << " " << c.id;
   }
+}
+
+TEST(Issue, InventoriesThatWerePutAwayComeBackAsTheyWere) {
+  TestVault v;
+  BundleFiles files = v.bundle();
+  const BundleFiles whole = files;
+  const InventoryOrder order = put_away_inventory(files);
+  ASSERT_FALSE(order.empty());
+  for (const auto& [dataset, batches] : order) {
+    EXPECT_TRUE(files.at("inventory/" + dataset + ".leaves").empty());
+    EXPECT_FALSE(batches.empty());
+  }
+  EXPECT_NE(files, whole);
+  bring_inventory(files, v, order);
+  EXPECT_EQ(files, whole);
+}
+
+TEST(Issue, HeadersArePackedPieceByPiece) {
+  std::string text;
+  GzipWriter writer;
+  for (int i = 0; i < 5000; ++i) {
+    const std::string line = std::to_string(i * i) + "\n";
+    writer.add(line);
+    text += line;
+  }
+  const Bytes packed = writer.finish();
+  EXPECT_EQ(gunzip(packed, text.size()), text);
+  EXPECT_EQ(packed, gzip(text));
+  EXPECT_EQ(GzipWriter(false).finish(), gzip("", false));
 }
 
 TEST(Rewrap, EveryVersionThatEverWasASlotMustDie) {

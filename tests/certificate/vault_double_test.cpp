@@ -185,7 +185,7 @@ void TestVault::live() {
 }
 
 std::string TestVault::checkpoint() {
-  LedgerReading ledger = read_ledger_source(*this);
+  LedgerReading ledger = read_ledger_source(*this, true);
   NoteKey key = NoteKey::make("bank.example/kesu/" + vault.str(), ledger_key.public_key());
   Checkpoint c{key.name, size(), tree_root(ledger.leaves)};
   Note note{c.text(), {sign_note(c.text(), key, ledger_key.signer())}};

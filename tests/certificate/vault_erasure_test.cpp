@@ -6,7 +6,7 @@
 namespace kesu::test {
 
 void TestVault::make_plan() {
-  LedgerReading ledger = read_ledger_source(*this);
+  LedgerReading ledger = read_ledger_source(*this, true);
   KillSet kill = kill_set(ledger.graph, {dataset.str()});
   Json versions((Json::Array())), order((Json::Array())), copies((Json::Array()));
   for (const std::string& v : kill.versions) {
@@ -191,7 +191,7 @@ void TestVault::rewrap_and_destroy(const VersionRef& older) {
 }
 
 void TestVault::run() {
-  LedgerReading ledger = read_ledger_source(*this);
+  LedgerReading ledger = read_ledger_source(*this, true);
   Digest32 seed = tree_root(ledger.leaves);
   // Four objects: the rule draws all of them, in whatever order.
   for (size_t i = 0; i < std::min<size_t>(wrapped_.size(), kMaxSamples); ++i) {
@@ -245,7 +245,7 @@ TEST(TestVault, LivesByTheRulesOfTheLedger) {
   TestVault v;
   v.live();
   for (uint64_t seq = 0; seq < v.size(); ++seq) EXPECT_EQ(Header::parse(v.header(seq)).seq, seq);
-  LedgerReading ledger = read_ledger_source(v);
+  LedgerReading ledger = read_ledger_source(v, true);
   EXPECT_EQ(kill_set(ledger.graph, {v.dataset.str()}).versions, std::vector<std::string>{v.wrap.str()});
   EXPECT_TRUE(living_paths(ledger.graph, {v.dataset.str()}, v.now).empty());
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "crypto/random.h"
+#include "inventory/superseded.h"
 
 namespace kesu {
 namespace {
@@ -51,6 +52,22 @@ std::optional<Code> open_error(ByteView segment, const Secret& key) {
     return e.code();
   }
   return std::nullopt;
+}
+
+TEST_F(Segment, WhatItsObjectsWereSealedOver) {
+  std::vector<SegmentObject> in = objects(7);
+  std::vector<ObjectId> over;
+  for (const SegmentObject& o : in)
+    if (o.supersedes) over.push_back(*o.supersedes);
+  EXPECT_EQ(superseded_by(write(in), key_), over);
+  for (SegmentObject& o : in) o.supersedes.reset();
+  EXPECT_EQ(superseded_by(write(in), key_), std::vector<ObjectId>());
+  in[3].name = "supersedes";  // a file's name alone says nothing
+  EXPECT_EQ(superseded_by(write(in), key_), std::vector<ObjectId>());
+  Bytes bytes = write(in);
+  EXPECT_THROW(superseded_by(bytes, system_random().secret(64)), Error);
+  bytes.back() ^= 1;
+  EXPECT_THROW(superseded_by(bytes, key_), Error);
 }
 
 TEST_F(Segment, RoundTrip) {
