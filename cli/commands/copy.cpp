@@ -1,7 +1,8 @@
-// kesu copy add, list, destroy
+// kesu copy: the group; add, list, destroy
 #include "app/copies.h"
 
 #include "../context.h"
+#include "key_group.h"
 
 namespace kesu::cli {
 
@@ -53,6 +54,7 @@ void setup_copy(CLI::App& app, Context& c) {
     c.show(j, text);
   });
 
+  setup_copy_share(*group, c);
   cmd = group->add_subcommand("list", "all copies, with their state");
   on_run(cmd, [&c] {
     Vault& v = c.open(Access::read);

@@ -168,6 +168,7 @@ void setup_key(CLI::App& app, Context& c) {
   setup_key_list(*group, c);
   setup_key_states(*group, c);
   setup_key_import(*group, c);
+  setup_key_restore(*group, c);
   setup_key_extend(*group, c);
   setup_key_attest(*group, c);
   setup_key_destroy(*group, c);

@@ -21,6 +21,8 @@ void setup_key_extend(CLI::App& group, Context& context);
 void setup_policy_exceptions(CLI::App& group, Context& context);  // of the group `kesu policy`
 void setup_key_import(CLI::App& group, Context& context);         // import, adopt
 void setup_key_attest(CLI::App& group, Context& context);
+void setup_key_restore(CLI::App& group, Context& context);
+void setup_copy_share(CLI::App& group, Context& context);  // of the group `kesu copy`
 void setup_key_destroy(CLI::App& group, Context& context);
 
 }  // namespace kesu::cli

@@ -37,6 +37,7 @@ class SoftProvider final : public Provider {
   Birth generate(const VersionRef& version, KeyPurpose purpose) override;
   std::optional<Birth> recover(const VersionRef& version, KeyPurpose purpose) override;
   Birth import_key(const VersionRef& version, const Secret& key) override;
+  Secret export_key(const KeyRef& ref) override;
   std::optional<Container> container() override;
   Container rekey(const std::string& passphrase_source) override;
   Json describe(const KeyRef& ref) override;
@@ -251,6 +252,15 @@ Birth SoftProvider::import_key(const VersionRef& version, const Secret& key) {
     Entry entry;
     entry.imported = true;
     return add(version, entry, key);
+  });
+}
+
+Secret SoftProvider::export_key(const KeyRef& ref) {
+  return call("export", ref.label, [&] {
+    const size_t position = locate(ref);
+    if (ref.purpose != KeyPurpose::wrap || !checked(ref, position).aead)
+      throw Error(Code::mechanism_absent, ref.label + " is not a key for wrapping: it stays here");
+    return store_->key(position);
   });
 }
 

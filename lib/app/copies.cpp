@@ -155,7 +155,8 @@ Json copy_json(const State& state, const CopyRecord& c) {
                        {"ended", c.ended ? Json(utc_text(c.ended)) : Json()},
                        {"how", c.how.empty() ? Json() : Json(c.how)},
                        {"provider", c.provider.empty() ? Json() : Json(c.provider)},
-                       {"generation", c.generation}});
+                       {"generation", c.generation},
+                       {"share", c.share}});
 }
 
 }  // namespace kesu

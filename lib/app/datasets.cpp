@@ -28,9 +28,22 @@ AeadAlg algorithm_of(const std::string& name) {
   throw Error(Code::bad_input, "no content algorithm is called " + name).next("one of " + known);
 }
 
-void judge(const State& state, const std::string& algorithm, policy::Purpose purpose,
-           const std::string& until, Millis now) {
-  policy::Query query{.algorithm = algorithm, .purpose = purpose, .now_year = year_of(now)};
+// The active version of a key that data may be sealed under.
+std::string sealing_version(const State& state, const KeyRecord& key) {
+  if (key.purpose != KeyPurpose::wrap || !key.active())
+    throw Error(Code::state_refused, key.name + " cannot seal")
+        .cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state())
+        .next(key.purpose == KeyPurpose::wrap ? how_to_activate(state, key) : "kesu key create NAME");
+  refuse_reserved(state, key);
+  return key.active()->id;
+}
+}  // namespace
+
+void refuse_weak(const State& state, const std::string& algorithm, policy::Purpose purpose,
+                 const std::string& until, Millis now) {
+  policy::Query query = policy::parse_query(algorithm);
+  query.purpose = purpose;
+  query.now_year = year_of(now);
   if (until != "open-ended") {
     if (until.size() != 4 || until.find_first_not_of("0123456789") != std::string::npos)
       throw Error(Code::bad_input, "--unreadable-until takes a year or open-ended, not " + until);
@@ -46,17 +59,6 @@ void judge(const State& state, const std::string& algorithm, policy::Purpose pur
       .next("kesu policy check " + algorithm + ", or an end date with --unreadable-until YEAR" +
             (v.exception_possible ? ", or an approver's exception: kesu policy except" : ""));
 }
-
-// The active version of a key that data may be sealed under.
-std::string sealing_version(const State& state, const KeyRecord& key) {
-  if (key.purpose != KeyPurpose::wrap || !key.active())
-    throw Error(Code::state_refused, key.name + " cannot seal")
-        .cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state())
-        .next(key.purpose == KeyPurpose::wrap ? how_to_activate(state, key) : "kesu key create NAME");
-  refuse_reserved(state, key);
-  return key.active()->id;
-}
-}  // namespace
 
 void refuse_reserved(const State& state, const KeyRecord& key) {
   if (const ErasureRecord* e = state.reserving(key.id))
@@ -87,8 +89,8 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
   algorithm_of(d.algorithm);
   if (d.chunk < kMinChunk || d.chunk > kMaxChunk || (d.chunk & (d.chunk - 1)))
     throw Error(Code::bad_input, "--chunk takes a power of two from 16384 to 4194304");
-  judge(state, d.algorithm, policy::Purpose::payload, d.unreadable_until, vault.now());
-  judge(state, "AES-256-GCM", policy::Purpose::wrap, d.unreadable_until, vault.now());
+  refuse_weak(state, d.algorithm, policy::Purpose::payload, d.unreadable_until, vault.now());
+  refuse_weak(state, "AES-256-GCM", policy::Purpose::wrap, d.unreadable_until, vault.now());
 
   Json locations(Json::Array{});
   for (const std::string& l : d.locations) locations.push(l);
@@ -163,9 +165,9 @@ void update_dataset(Vault& vault, const std::string& id, const DatasetChanges& c
     change("asset", c.asset);
     change("destination", c.destination);
     if (c.unreadable_until) {
-      judge(state, d.settings.str("content_algorithm"), policy::Purpose::payload, *c.unreadable_until,
-            vault.now());
-      judge(state, "AES-256-GCM", policy::Purpose::wrap, *c.unreadable_until, vault.now());
+      refuse_weak(state, d.settings.str("content_algorithm"), policy::Purpose::payload, *c.unreadable_until,
+                  vault.now());
+      refuse_weak(state, "AES-256-GCM", policy::Purpose::wrap, *c.unreadable_until, vault.now());
       changes.set("unreadable_until", *c.unreadable_until);
     }
     if (!c.locations.empty()) {

@@ -7,6 +7,7 @@
 #include "app/vault.h"
 #include "inventory/segment.h"
 #include "keys/state.h"
+#include "policy/policy.h"
 
 namespace kesu {
 
@@ -38,6 +39,10 @@ struct DatasetChanges {
 void update_dataset(Vault& vault, const std::string& dataset, const DatasetChanges& changes,
                     const std::string& reason);
 
+// Throws policy_refused unless the policy, or an exception in force, lets `algorithm` protect something that
+// must stay unreadable until the year `until`, or `open-ended`.
+void refuse_weak(const State& state, const std::string& algorithm, policy::Purpose purpose,
+                 const std::string& until, Millis now);
 // Throws frozen when an erasure that was requested will destroy a version of this key.
 void refuse_reserved(const State& state, const KeyRecord& key);
 Json dataset_json(const State& state, const DatasetRecord& dataset);

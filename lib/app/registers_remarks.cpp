@@ -25,12 +25,15 @@ Json row(const CopyRecord& c) {
                        {"generation", c.generation},
                        {"versions", list(c.versions)},
                        {"registered", c.registered},
-                       {"ended", c.ended}});
+                       {"ended", c.ended},
+                       {"share", c.share},
+                       {"actor", c.actor},
+                       {"writing", c.writing}});
 }
 void read(const Json& j, CopyRecord& c) {
   c = {j.str("id"),         j.str("state"),    j.str("kind"), j.str("place"),      j.str("custodian"),
        j.str("medium"),     j.str("provider"), j.str("how"),  j.num("generation"), strings(j.at("versions")),
-       j.num("registered"), j.num("ended")};
+       j.num("registered"), j.num("ended"),    j.at("share"), j.at("actor"),       j.flag("writing")};
 }
 
 Json row(const HoldRecord& h) {

@@ -11,6 +11,7 @@
 #include "app/actor.h"
 #include "app/containers.h"
 #include "app/key_destroy.h"
+#include "app/key_share.h"
 #include "app/key_states.h"
 #include "app/keys.h"
 #include "app/rewrap.h"
@@ -232,6 +233,7 @@ std::vector<Question> open_questions(Vault& vault) {
             v.actor, v.since);
     }
   for (Question& q : container_questions(vault)) out.push_back(std::move(q));
+  for (Question& q : share_questions(vault)) out.push_back(std::move(q));
   for (auto& [id, d] : state.datasets)
     for (const BatchRecord& b : d.batches.open()) {
       if (!b.rewrap.version.empty())
@@ -305,7 +307,7 @@ void settle(Vault& vault) {
   if (vault.state().vault.closed) return;  // it was closed without questions; the next append is refused
   sweep(vault);
   for (auto step : {settle_containers, settle_processes, settle_births, settle_destructions,
-                    settle_inspections, settle_seals, settle_rewraps})
+                    settle_inspections, settle_shares, settle_seals, settle_rewraps})
     attempt_to_settle(vault, [&] { step(vault); });
 }
 

@@ -132,6 +132,8 @@ struct CopyRecord {
   int64_t generation = 0;
   std::vector<std::string> versions;
   Millis registered = 0, ended = 0;
+  Json share, actor;     // of a key share that kesu made (docs/spec/events.md), else null: which, and by whom
+  bool writing = false;  // it was registered, and its set is not known to be written
 };
 struct FindingRecord {
   std::string node, what, detail;

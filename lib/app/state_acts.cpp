@@ -108,7 +108,18 @@ void State::evolve_remark(const Header& h, const Json& body) {
     for (auto& [from, to] : h.edges)
       if (std::find(c.versions.begin(), c.versions.end(), to) == c.versions.end()) c.versions.push_back(to);
     if (!c.registered) c.registered = h.time;
+    if (const Json* share = body.find("share")) {
+      c.share = *share;
+      c.actor = body.at("actor");
+      c.writing = true;
+    }
     touch("copy", need(h, "cpy").id);
+  } else if (h.type == "document-attached" && body.str("what") == "shares-written") {
+    for (auto& [id, c] : copies) {
+      if (!c.writing || c.share.str("set") != body.str("set")) continue;
+      c.writing = false;
+      touch("copy", id);
+    }
   } else if (h.type == "copy-ended") {
     CopyRecord& c = copies[need(h, "cpy").id];
     c.state = "ended";

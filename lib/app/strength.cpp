@@ -77,14 +77,14 @@ const policy::Verdict& StrengthJudge::judge(const std::string& algorithm, policy
   std::string key = algorithm + "|" + std::string(policy::text(purpose)) + "|" +
                     std::string(policy::text(mode)) + "|" + (end ? std::to_string(*end) : "open");
   auto it = verdicts_.find(key);
-  if (it == verdicts_.end())
-    it = verdicts_
-             .emplace(key, policy::evaluate({.algorithm = algorithm,
-                                             .purpose = purpose,
-                                             .mode = mode,
-                                             .end_year = end,
-                                             .now_year = year_}))
-             .first;
+  if (it == verdicts_.end()) {
+    policy::Query query = policy::parse_query(algorithm);  // NAME, or NAME:bits=…
+    query.purpose = purpose;
+    query.mode = mode;
+    query.end_year = end;
+    query.now_year = year_;
+    it = verdicts_.emplace(key, policy::evaluate(query)).first;
+  }
   return it->second;
 }
 
@@ -196,6 +196,7 @@ DatasetStrength StrengthJudge::strength(const DatasetRecord& dataset) {
       link("random", "Token-Generator", policy::Purpose::random, " of " + p->second.name, in_use);
     }
   }
+  std::set<std::string> sets;  // of key shares: one link for each algorithm of each
   for (auto& [id, c] : state_.copies) {
     bool ours = std::any_of(c.versions.begin(), c.versions.end(),
                             [&](const std::string& v) { return versions.contains(v); });
@@ -203,6 +204,11 @@ DatasetStrength StrengthJudge::strength(const DatasetRecord& dataset) {
     if (c.kind == "keystore-file") {
       link("copy", "PBKDF2-HMAC-SHA-512", policy::Purpose::keystore,
            " of keystore generation " + std::to_string(c.generation), false);
+    } else if (c.share.is_object()) {
+      const std::string algorithm = c.share.str("algorithm"), set = c.share.str("set");
+      if (sets.insert(algorithm + set).second)
+        link("copy", algorithm, policy::Purpose::wrap, " to custodians of share set " + set.substr(0, 8),
+             false);
     } else {
       out.findings.push_back("copy " + id.substr(0, 12) + " (" + c.kind + ", " + c.custodian +
                              ") is open: how it is protected is not known to kesu");

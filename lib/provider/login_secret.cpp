@@ -26,7 +26,10 @@ struct Words {
   std::string what, attribute;
 };
 Words words_of(std::string_view what) {
-  return {std::string(what), what == "PIN" ? "pin-source" : what == "key" ? "--from" : "passphrase-source"};
+  return {std::string(what), what == "PIN"     ? "pin-source"
+                             : what == "key"   ? "--from"
+                             : what == "share" ? "--share"
+                                               : "passphrase-source"};
 }
 
 Secret first_line(std::span<const uint8_t> bytes, const Words& words, const std::string& from) {

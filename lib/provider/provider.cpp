@@ -119,6 +119,12 @@ Birth Provider::import_key(const VersionRef&, const Secret&) { throw cannot("tak
 Birth Provider::adopt(const VersionRef&, const ObjectSelector&) {
   throw cannot("hand over keys that it already holds");
 }
+Secret Provider::export_key(const KeyRef& ref) {
+  throw Error(Code::mechanism_absent, "the key " + ref.label + " does not come out of its provider")
+      .cause("keys are made so that no command can read them there")
+      .next(
+          "back the token up with its own means, and register that: kesu copy add KEY --kind token-backup …");
+}
 Container Provider::rekey(const std::string&) { throw cannot("lie in a file that could be re-keyed"); }
 
 Json Canary::to_json() const {

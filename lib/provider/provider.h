@@ -203,6 +203,11 @@ class Provider {
   // mechanism_absent where capabilities().adopts is false; object_absent, object_ambiguous (candidates in
   // `cause`); policy_refused naming the attribute that does not fit.
   virtual Birth adopt(const VersionRef& version, const ObjectSelector& what);
+  // The 32 bytes of a wrap key, after its canary opened. Whoever has them has the key: the only caller is
+  // app/key_share.cpp, which has registered where they go; scripts/check-layers sees to it. Errors:
+  // mechanism_absent where keys do not come out (every token), and for keys that do not wrap; those of
+  // unwrap.
+  virtual Secret export_key(const KeyRef& ref);
 
   // nullopt where keys do not lie in a file.
   virtual std::optional<Container> container() { return std::nullopt; }

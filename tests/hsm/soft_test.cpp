@@ -214,6 +214,22 @@ TEST_F(Soft, TakesInAKeyMadeElsewhere) {
   EXPECT_EQ(open()->enumerate().objects.size(), 1u);
 }
 
+TEST_F(Soft, GivesOutWrappingKeysAlone) {
+  auto provider = create();
+  const Secret made = system_random().secret(32);
+  const Birth birth = provider->import_key(version(0x11), made);
+  EXPECT_EQ(hex(provider->export_key(birth.ref).reveal()), hex(made.reveal()));
+  uint8_t mark = 0x12;
+  for (KeyPurpose purpose : {KeyPurpose::control, KeyPurpose::sign_ledger, KeyPurpose::sign_certificate}) {
+    const Birth other = provider->generate(version(mark++), purpose);
+    EXPECT_EQ(code_of([&] { provider->export_key(other.ref); }), "mechanism-absent");
+  }
+  const Birth twin = provider->generate(version(0x22), KeyPurpose::wrap);
+  KeyRef wrong = twin.ref;
+  wrong.canary = birth.ref.canary;
+  EXPECT_EQ(code_of([&] { provider->export_key(wrong); }), "key-mismatch");
+}
+
 TEST_F(Soft, NothingIsMadeByLooking) {
   EXPECT_EQ(code_of([&] { open(); }), "token-absent");
   EXPECT_FALSE(provider_factory()->container_at(uri()));
