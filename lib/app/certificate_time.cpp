@@ -18,11 +18,6 @@ std::string why_of(const Error& e) { return e.message() + (e.cause().empty() ? "
 
 bool no_stamp(const Error& e) { return e.code() == Code::time_unavailable || e.code() == Code::waiting; }
 
-bool asks_for_stamps(Vault& vault) {
-  const Profile* profile = find_profile(rules_in_force(vault.state(), moment_now(vault)).profile);
-  return profile && profile->timestamp;
-}
-
 // Whether nothing but stamps of checkpoints was recorded from entry `from` on.
 bool only_stamps_since(Vault& vault, uint64_t from) {
   bool only = true;
@@ -83,6 +78,11 @@ void keep(Vault& vault, uint64_t size, const Stamp& stamp, const std::string& ch
 }
 }  // namespace
 
+bool profile_asks_for_stamps(Vault& vault) {
+  const Profile* profile = find_profile(rules_in_force(vault.state(), moment_now(vault)).profile);
+  return profile && profile->timestamp;
+}
+
 std::optional<SignatureStamps> fetch_signature_stamps(Vault& vault, ByteView document, ByteView signature,
                                                       Millis issued, const std::string& what, bool must) {
   const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
@@ -105,7 +105,7 @@ Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued) {
   if (time_authorities(vault.directory()).empty()) return Stamped::not_asked;
   Bytes& signature = files.at(std::string(bundle::kSignature));
   auto stamps = fetch_signature_stamps(vault, files.at(std::string(bundle::kCertificate)), signature, issued,
-                                       "certificate", asks_for_stamps(vault));
+                                       "certificate", profile_asks_for_stamps(vault));
   if (!stamps) return Stamped::none;
   signature = std::move(stamps->signature);
   add_stamp(files, stamps->answer, stamps->chain);

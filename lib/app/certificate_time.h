@@ -16,6 +16,9 @@ namespace kesu {
 enum class Stamped { not_asked, none, yes };
 Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued);
 
+// Whether the profile in force asks for time-stamps, and so for what shows that nobody was revoked.
+bool profile_asks_for_stamps(Vault& vault);
+
 // A signed document's signature with a token inside it, and the answer over that beside it.
 struct SignatureStamps {
   Bytes signature, answer;

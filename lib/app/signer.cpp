@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "app/certificate_time.h"
 #include "app/keys.h"
 #include "base/files.h"
 #include "certificate/evidence_chain.h"
@@ -213,18 +214,40 @@ InstalledSigner install_signer_chain(Vault& vault, const std::string& file) {
   return out;
 }
 
+namespace {
+// The certificates that lists in a bundle may be about: the signer's chain, and those of its time-stamps.
+std::vector<Certificate> certificates_in(const BundleFiles& files) {
+  std::vector<Certificate> out;
+  for (std::string_view path : {bundle::kSigner, bundle::kStampChain, bundle::kCheckpointStampChain})
+    if (auto it = files.find(std::string(path)); it != files.end())
+      for (Certificate& c : Certificate::parse_pem(as_text(it->second))) out.push_back(std::move(c));
+  return out;
+}
+
+// The first chain of a file: each certificate the issuer's of the one before.
+std::vector<Bytes> chain_in(const BundleFiles& files, std::string_view path) {
+  std::vector<Bytes> out;
+  const auto it = files.find(std::string(path));
+  if (it == files.end()) return out;
+  Bytes issuer;
+  for (const Certificate& c : Certificate::parse_pem(as_text(it->second))) {
+    if (!out.empty() && c.subject_der != issuer) break;
+    out.push_back(c.der);
+    issuer = c.issuer_der;
+  }
+  return out;
+}
+}  // namespace
+
 void add_revocation_lists(Vault& vault, BundleFiles& files) {
   const std::vector<std::string> sources = list_sources(vault.directory());
-  if (sources.empty()) return;
-  std::vector<Certificate> chain = Certificate::parse_pem(as_text(files.at(std::string(bundle::kSigner))));
+  const std::vector<Certificate> known = certificates_in(files);
   std::string pem;
   std::vector<Crl> lists;
-  std::vector<Bytes> ders;
-  for (const Certificate& c : chain) ders.push_back(c.der);
   for (const std::string& source : sources) try {
       bool ours = false;
       for (Crl& list : fetch_lists(vault, source)) {
-        if (std::none_of(chain.begin(), chain.end(),
+        if (std::none_of(known.begin(), known.end(),
                          [&](auto& c) { return c.issuer_der == list.issuer_der; }))
           continue;
         ours = true;
@@ -233,18 +256,30 @@ void add_revocation_lists(Vault& vault, BundleFiles& files) {
       }
       if (!ours)
         vault.env().notice("the revocation list at " + source +
-                           " is of no issuer of the signer's chain: left out");
+                           " is of no issuer of the signer's or a time-stamp's chain: left out");
     } catch (const Error& e) {
       if (e.code() == Code::interrupted) throw;
       vault.env().notice("the bundle lacks the revocation list at " + source + ": " + e.message() +
                          (e.cause().empty() ? "" : ": " + e.cause()));
     }
-  if (lists.empty()) return;
-  // Signed at the time that the bundle's own certificate says; the reader judges with his own anchors.
-  const RevocationCheck now = check_revocation(ders, lists, vault.now(), false);
-  if (now.state == Revocation::revoked || now.state == Revocation::in_doubt)
-    vault.env().notice("readers will see it: " + now.why);
-  files[std::string(bundle::kRevocation)] = to_bytes(as_bytes(pem));
+  if (!lists.empty()) files[std::string(bundle::kRevocation)] = to_bytes(as_bytes(pem));
+  // As readers will judge, who have their own anchors. Stamps are of about the time that the certificate
+  // says.
+  const Json certificate =
+      parse_canonical_json(as_text(files.at(std::string(bundle::kCertificate))), "certificate.json");
+  const Millis at = *parse_utc(certificate.str("issued"));
+  bool unshown = false;
+  for (std::string_view path : {bundle::kSigner, bundle::kStampChain}) {
+    const std::vector<Bytes> chain = chain_in(files, path);
+    if (chain.size() < 2) continue;
+    const RevocationCheck check = check_revocation(chain, lists, at, false);
+    if (tells_against(check.state)) vault.env().notice("readers will see it: " + check.why);
+    if (!is_unshown(check.state) || unshown || (sources.empty() && !profile_asks_for_stamps(vault))) continue;
+    unshown = true;
+    vault.env().notice("readers who ask for profile standard or high will miss a revocation list: " +
+                       check.why + "; [certificate] crl in kesu.toml says where lists are, and kesu " +
+                       "certificate bundle writes the same certificate with those that are out by then");
+  }
 }
 
 void add_signer_due(Vault& vault, std::vector<Due>& due) {

@@ -36,8 +36,9 @@ struct InstalledSigner {
 // (what is not as it must be, naming the certificate), key_mismatch (it is for another key), policy_refused.
 InstalledSigner install_signer_chain(Vault& vault, const std::string& file);
 
-// The revocation lists that kesu.toml names, for a bundle signed under this chain, as trust/signer.crl. None
-// where kesu.toml names none or none could be had: a notice says why.
+// The revocation lists that kesu.toml names, of issuers of the chains in `files` (the signer's, the
+// time-stamps'), as trust/signer.crl. None where kesu.toml names none or none could be had. A notice says
+// what was left out, what a list tells against, and what readers of profiles standard and high will miss.
 void add_revocation_lists(Vault& vault, BundleFiles& files);
 
 // A chain that ends soon or has ended.

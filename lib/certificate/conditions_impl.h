@@ -31,7 +31,7 @@ void people_conditions(const Dossier& d, std::set<std::string>& out);
 // the reader's `anchors` (DER) bear out. `cms`: what verify_detached said of the signature; `issued` of the
 // certificate, where it has one.
 void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
-                 const std::vector<Bytes>& anchors, ReaderEvidence& reader);
+                 const std::vector<Bytes>& anchors, const std::vector<Crl>& lists, ReaderEvidence& reader);
 // Host times may be later than a token's time by its accuracy and this; more contradicts it.
 constexpr Millis kStampSlack = 60'000;
 // The time of the trusted token over certificate.json.p7s, if both tokens over the signature are trusted.

@@ -26,9 +26,10 @@ struct Reading {
   Dossier& d;
   const std::vector<Bytes>& anchors;
   const std::vector<Bytes>& others;
+  const std::vector<Crl>& lists;
 
   void token(Over over, std::string_view part, ByteView token, ByteView data) {
-    StampFacts s{over, std::string(part), verify_timestamp(token, {.data = data}), false, ""};
+    StampFacts s{over, std::string(part), verify_timestamp(token, {.data = data}), false, "", {}};
     if (!s.token.ok) {
       d.findings.bad(s.part, (over == Over::signature ? "its time-stamp: " : "") + s.token.reason);
       return;
@@ -37,6 +38,12 @@ struct Reading {
     s.trusted = chain.ok;
     if (!chain.ok)
       s.why = anchors.empty() ? "the trust file names no time-stamp authority (tsa-ca)" : chain.reason;
+    if (chain.ok && chain.chain.size() > 1) {
+      // Whenever it was revoked: who has an authority's key dates tokens as he likes.
+      s.revocation = check_revocation(chain.chain, lists, s.token.time, false);
+      s.trusted = !tells_against(s.revocation.state);
+      if (!s.trusted) s.why = s.revocation.why;
+    }
     d.stamps.push_back(std::move(s));
   }
 
@@ -62,11 +69,11 @@ bool trusted(const Dossier& d, Over over) {
 }  // namespace
 
 void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
-                 const std::vector<Bytes>& anchors, ReaderEvidence& reader) {
+                 const std::vector<Bytes>& anchors, const std::vector<Crl>& lists, ReaderEvidence& reader) {
   std::vector<Bytes> others = chain_in(d, bundle::kStampChain, bundle::kSignatureStamp);
   for (Bytes& c : chain_in(d, bundle::kCheckpointStampChain, bundle::kCheckpointStamp))
     others.push_back(std::move(c));
-  Reading reading{d, anchors, others};
+  Reading reading{d, anchors, others, lists};
   if (cms.timestamps.size() > kMaxInside)
     d.findings.bad(std::string(bundle::kSignature), "holds more than 8 time-stamps");
   else

@@ -15,6 +15,7 @@
 #include "certificate/bundle.h"
 #include "certificate/grade.h"
 #include "certificate/rules_impl.h"
+#include "crypto/crl.h"
 #include "crypto/note.h"
 #include "crypto/sshsig.h"
 #include "crypto/timestamp.h"
@@ -199,8 +200,10 @@ struct StampFacts {
   Over over = Over::signature;
   std::string part;  // the file that it lies in
   TimestampCheck token;
-  bool trusted = false;  // its authority's chain ends at an anchor of the reader
-  std::string why;       // else why not
+  bool trusted =
+      false;        // its authority's chain ends at an anchor of the reader, and no list tells against it
+  std::string why;  // else why not
+  RevocationCheck revocation;
 };
 
 struct Dossier {

@@ -77,12 +77,25 @@ void Reading::stamp(std::string_view over, std::string_view part, ByteView token
     bad(notice::kDocument,
         "issued: " + utc_text(issued) + ", is later than its time-stamp of " + utc_text(check.time));
   const ChainCheck chain = timestamp_chain(check, others, trust.tsa_cas);
-  const std::string why = chain.ok                ? ""
-                          : trust.tsa_cas.empty() ? "the trust file names no time-stamp authority (tsa-ca)"
-                                                  : chain.reason;
-  if (chain.ok) (over == "signature" ? inside : beside) = check.time;
-  out.stamps.push_back({std::string(over), check.time, check.accuracy, check.authority->subject, check.policy,
-                        check.algorithm, check.authority->not_after, chain.ok, why});
+  StampResult row{
+      std::string(over),
+      check.time,
+      check.accuracy,
+      check.authority->subject,
+      check.policy,
+      check.algorithm,
+      check.authority->not_after,
+      chain.ok,
+      trust.tsa_cas.empty() ? "the trust file names no time-stamp authority (tsa-ca)" : chain.reason,
+      {}};
+  if (chain.ok) row.why.clear();
+  if (chain.ok && chain.chain.size() > 1) {
+    row.revocation = check_revocation(chain.chain, trust.signer_crls, check.time, false);
+    row.trusted = !tells_against(row.revocation.state);
+    if (!row.trusted) row.why = row.revocation.why;
+  }
+  if (row.trusted) (over == "signature" ? inside : beside) = check.time;
+  out.stamps.push_back(std::move(row));
 }
 
 void Reading::stamps(const CmsCheck& cms, Millis issued) {
@@ -117,7 +130,7 @@ bool Reading::is_known(const CmsCheck& cms, Millis issued) {
   const ChainCheck chain = verify_chain(cms.signer->der, cms.certificates, trust.signer_cas, at);
   if (!chain.ok) return false;
   if (chain.chain.size() > 1) out.revocation = check_revocation(chain.chain, trust.signer_crls, at, dated);
-  return out.revocation.state != Revocation::revoked && out.revocation.state != Revocation::in_doubt;
+  return !tells_against(out.revocation.state);
 }
 
 const NodeMention* mention(const Header& h, const std::string& id) {
@@ -237,8 +250,7 @@ Json to_json(const NoticeReport& r) {
                        {"stage", text("stage")},
                        {"issued", text("issued")},
                        {"signer_known", r.signer_known},
-                       {"revocation", Json::object({{"state", revocation_text(r.revocation.state)},
-                                                    {"why", r.revocation.why}})},
+                       {"revocation", revocation_json(r.revocation)},
                        {"time", stamps_json(r.stamps)},
                        {"superseded", Json::object({{"state", r.standing.state},
                                                     {"by", r.standing.by},
@@ -264,12 +276,11 @@ std::string render_notice(const NoticeReport& r, bool ja) {
                     plain(r.document.str("stage")) + "\n  issued    " +
                     local_text(*parse_utc(r.document.str("issued"))) + "\n";
   for (const StampResult& s : r.stamps) out += "  stamped   " + stamp_line(s) + "\n";
-  const bool against =
-      r.revocation.state == Revocation::revoked || r.revocation.state == Revocation::in_doubt;
+  const bool against = tells_against(r.revocation.state);
   out += "  signer    ";
   out += r.signer_known ? "known" : "not identified: ";
   if (!r.signer_known) out += against ? plain(r.revocation.why) : "no line of the trust file names it";
-  if (r.signer_known && r.revocation.state == Revocation::not_shown)
+  if (r.signer_known && is_unshown(r.revocation.state))
     out += "; whether it was revoked is not shown: " + plain(r.revocation.why);
   if (r.type == notice::kNotice || r.standing.state != "unknown")
     out += "\n  ledger    " + standing_text(r.standing);

@@ -91,6 +91,10 @@ std::string stamp_line(const StampResult& s) {
   return out + (s.trusted ? "" : "   (not counted: " + plain(s.why) + ")");
 }
 
+Json revocation_json(const RevocationCheck& check) {
+  return Json::object({{"state", revocation_text(check.state)}, {"why", check.why}});
+}
+
 Json stamps_json(const std::vector<StampResult>& list) {
   Json stamps((Json::Array()));
   for (const StampResult& s : list)
@@ -102,7 +106,8 @@ Json stamps_json(const std::vector<StampResult>& list) {
                               {"algorithm", s.algorithm},
                               {"certificate_until", utc_text(s.certificate_until)},
                               {"trusted", s.trusted},
-                              {"why", s.why}}));
+                              {"why", s.why},
+                              {"revocation", revocation_json(s.revocation)}}));
   return stamps;
 }
 
@@ -146,8 +151,7 @@ Json to_json(const VerifyReport& report) {
                        {"withdrawn", report.withdrawn},
                        {"test_grade", report.test_grade},
                        {"signer_known", report.signer_known},
-                       {"revocation", Json::object({{"state", revocation_text(report.revocation.state)},
-                                                    {"why", report.revocation.why}})},
+                       {"revocation", revocation_json(report.revocation)},
                        {"log_known", report.log_known},
                        {"officers_known", report.officers_known},
                        {"claims", claims},

@@ -258,15 +258,16 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
       d.findings.guard(std::string(bundle::kHeaders), [&] { check_entry(d, stored, report); });
       if (options.extract)
         d.findings.guard("--ledger", [&] { check_extract(d, stored, *options.extract, report); });
+      const std::vector<Crl> lists = revocation_lists(d, trust);
       dossier::ReaderEvidence reader{count_witnesses(d, trust), trust.witness_quorum};
       d.findings.guard("time", [&] {
-        read_stamps(d, cms, parse_utc(stored.str_or("issued", "")), trust.tsa_cas, reader);
+        read_stamps(d, cms, parse_utc(stored.str_or("issued", "")), trust.tsa_cas, lists, reader);
       });
       std::set<std::string> conditions;
       d.findings.guard("claims", [&] { conditions = dossier::conditions_of(d, reader); });
       check_document(d, stored, conditions, report);
       d.findings.guard("certificate.json", [&] { describe(d, stored, report); });
-      check_trust(d, trust, report);
+      check_trust(d, trust, lists, report);
       check_profile(d, reader.witnesses, reader.witness_quorum, options, report);
       check_objects(d, options.objects, report);
       if (options.now && parse_utc(report.issued).value_or(0) > *options.now)

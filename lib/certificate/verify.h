@@ -63,6 +63,7 @@ struct StampResult {
   Millis certificate_until = 0;  // when the authority's certificate ends
   bool trusted = false;          // to an anchor of the reader
   std::string why;               // else why not
+  RevocationCheck revocation;    // of its chain to that anchor
 };
 struct VerifyError {
   std::string part, what;

@@ -10,11 +10,15 @@ namespace kesu {
 std::string plain(std::string_view text);
 
 // Time-stamps as a report has them, as JSON and as a line for a terminal.
+Json revocation_json(const RevocationCheck& check);
 Json stamps_json(const std::vector<StampResult>& stamps);
 std::string stamp_line(const StampResult& s);
 
 void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report);
-void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report);
+// The reader's own and the bundle's; what is none in the bundle is a finding.
+std::vector<Crl> revocation_lists(dossier::Dossier& d, const TrustAnchors& trust);
+void check_trust(dossier::Dossier& d, const TrustAnchors& trust, const std::vector<Crl>& lists,
+                 VerifyReport& report);
 // `witnesses`: whom the reader trusts and who signed checkpoint B; `quorum`: how many its trust file asks
 // for.
 void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const VerifyOptions& options,

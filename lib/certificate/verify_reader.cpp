@@ -9,20 +9,10 @@ namespace kesu {
 
 namespace {
 
-// Revoked, or named by a list that cannot be judged: the signer does not count as known.
-bool tells_against(const RevocationCheck& check) {
-  return check.state == Revocation::revoked || check.state == Revocation::in_doubt;
-}
-
 // A certificate that the reader names is his own decision; a chain to his anchor holds at the second
 // time-stamp's time, else when the certificate says that it was issued, and unless it is shown to be revoked.
-bool signer_known(dossier::Dossier& d, const TrustAnchors& trust, const VerifyReport& report,
-                  RevocationCheck& revocation) {
-  std::vector<Crl> lists = trust.signer_crls;
-  if (auto file = d.file(bundle::kRevocation))
-    d.findings.guard(std::string(bundle::kRevocation), [&] {
-      for (Crl& list : Crl::parse_any(*file)) lists.push_back(std::move(list));
-    });
+bool signer_known(const dossier::Dossier& d, const TrustAnchors& trust, const std::vector<Crl>& lists,
+                  const VerifyReport& report, RevocationCheck& revocation) {
   if (!d.signer) return false;
   const Digest32 digest = d.signer->fingerprint();
   if (std::find(trust.signers.begin(), trust.signers.end(), digest) != trust.signers.end()) return true;
@@ -35,7 +25,7 @@ bool signer_known(dossier::Dossier& d, const TrustAnchors& trust, const VerifyRe
   const ChainCheck chain = verify_chain(d.signer->der, others, trust.signer_cas, at);
   if (!chain.ok) return false;
   if (chain.chain.size() > 1) revocation = check_revocation(chain.chain, lists, at, stamped.has_value());
-  return !tells_against(revocation);
+  return !tells_against(revocation.state);
 }
 
 // Everybody who asked for or approved this erasure, verified or validated it, or attended a key's making.
@@ -128,7 +118,28 @@ void name_stamps(const dossier::Dossier& d, VerifyReport& report) {
   }
 }
 
+// Of whom a bar that asks for time-stamps also asks that he was not revoked.
+void name_revocation(VerifyReport& report) {
+  auto missing = [&](const std::string& whose, const RevocationCheck& check) {
+    if (is_unshown(check.state))
+      report.shortfalls.push_back("whether the " + whose + " was revoked is not shown: " + check.why +
+                                  "; profile " + report.required_profile + " asks for it");
+  };
+  missing("signer's certificate", report.revocation);
+  for (const StampResult& s : report.stamps)
+    if (s.trusted) missing("authority of the time-stamp over " + s.over, s.revocation);
+}
+
 }  // namespace
+
+std::vector<Crl> revocation_lists(dossier::Dossier& d, const TrustAnchors& trust) {
+  std::vector<Crl> lists = trust.signer_crls;
+  if (auto file = d.file(bundle::kRevocation))
+    d.findings.guard(std::string(bundle::kRevocation), [&] {
+      for (Crl& list : Crl::parse_any(*file)) lists.push_back(std::move(list));
+    });
+  return lists;
+}
 
 void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report) {
   report.certificate = certificate.str("id");
@@ -145,7 +156,7 @@ void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& 
   for (const dossier::StampFacts& s : d.stamps)
     report.stamps.push_back({std::string(stamp_over(s)), s.token.time, s.token.accuracy,
                              s.token.authority->subject, s.token.policy, s.token.algorithm,
-                             s.token.authority->not_after, s.trusted, s.why});
+                             s.token.authority->not_after, s.trusted, s.why, s.revocation});
   std::set<std::string> used;
   for (const ClaimResult& c : report.claims) {
     used.insert(c.premises.begin(), c.premises.end());
@@ -155,17 +166,18 @@ void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& 
     if (used.contains(p.id)) report.premises.push_back(p);
 }
 
-void check_trust(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report) {
-  report.signer_known = signer_known(d, trust, report, report.revocation);
+void check_trust(dossier::Dossier& d, const TrustAnchors& trust, const std::vector<Crl>& lists,
+                 VerifyReport& report) {
+  report.signer_known = signer_known(d, trust, lists, report, report.revocation);
   report.log_known = d.ledger_key && std::any_of(trust.logs.begin(), trust.logs.end(), [&](const NoteKey& k) {
                        return k.vkey() == d.ledger_key->vkey();
                      });
   report.officers_known = officers_known(d, trust);
   auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
   if (!report.signer_known)
-    missing(
-        "the signer of the certificate is not identified: " +
-        (tells_against(report.revocation) ? report.revocation.why : "no line of the trust file names it"));
+    missing("the signer of the certificate is not identified: " +
+            (tells_against(report.revocation.state) ? report.revocation.why
+                                                    : "no line of the trust file names it"));
   if (!report.log_known)
     missing("the ledger's key is not identified: no log line of the trust file names it");
   if (!report.officers_known)
@@ -182,6 +194,7 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const
       report.shortfalls.push_back(c.id + " is " + std::string(level_text(c.level)) + "; profile " + bar.name +
                                   " asks for " + std::string(level_text(c.least)));
   name_stamps(d, report);
+  if (bar.timestamp) name_revocation(report);
   auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
   if (report.claims.empty()) missing("no claim could be computed");
   if (d.plan.num_or("quorum", 0) < bar.quorum)

@@ -10,6 +10,7 @@
 
 #include "crypto/openssl_impl.h"
 #include "crypto/pem_impl.h"
+#include "crypto/x509_impl.h"
 
 namespace kesu {
 
@@ -144,10 +145,7 @@ std::vector<Crl> Crl::parse_any(ByteView file) {
 
 std::string Crl::pem() const { return pem::block(kLabel, der); }
 
-bool Crl::algorithm_supported() const {
-  const CrlPtr list = read(der);
-  const X509_ALGOR* algorithm = nullptr;
-  X509_CRL_get0_signature(list.get(), nullptr, &algorithm);
+bool ossl::signature_supported(const X509_ALGOR* algorithm) {
   const int nid = nid_of(algorithm);
   int parameters = 0;
   X509_ALGOR_get0(nullptr, &parameters, nullptr, algorithm);
@@ -160,6 +158,25 @@ bool Crl::algorithm_supported() const {
                              (parameters == V_ASN1_UNDEF || (rsa && parameters == V_ASN1_NULL));
   ERR_clear_error();
   return out;
+}
+
+bool ossl::key_supported(EVP_PKEY* key) {
+  if (!key) return false;
+  const int kind = EVP_PKEY_get_base_id(key), bits = EVP_PKEY_get_bits(key);
+  if (kind == EVP_PKEY_ED25519) return true;
+  if (kind == EVP_PKEY_RSA) return bits >= 2048 && bits <= 16384;
+  char group[64] = {};
+  size_t size = 0;
+  if (kind != EVP_PKEY_EC || EVP_PKEY_get_group_name(key, group, sizeof group, &size) != 1) return false;
+  const int nid = OBJ_sn2nid(group);
+  return nid == NID_X9_62_prime256v1 || nid == NID_secp384r1 || nid == NID_secp521r1;
+}
+
+bool Crl::algorithm_supported() const {
+  const CrlPtr list = read(der);
+  const X509_ALGOR* algorithm = nullptr;
+  X509_CRL_get0_signature(list.get(), nullptr, &algorithm);
+  return signature_supported(algorithm);
 }
 
 bool Crl::signed_by(const Certificate& by) const {
@@ -182,6 +199,8 @@ std::string_view revocation_text(Revocation r) {
       return "good";
     case Revocation::not_shown:
       return "not-shown";
+    case Revocation::earlier:
+      return "earlier";
     case Revocation::in_doubt:
       return "in-doubt";
     case Revocation::revoked:
@@ -193,11 +212,12 @@ std::string_view revocation_text(Revocation r) {
 RevocationCheck check_revocation(const std::vector<Bytes>& chain, const std::vector<Crl>& lists, Millis at,
                                  bool dated) {
   RevocationCheck out{Revocation::good, ""};
-  std::string doubt;
+  std::string doubt, early;
   for (size_t i = 0; i + 1 < chain.size(); ++i) {
     const Certificate cert = Certificate::parse(chain[i]), issuer = Certificate::parse(chain[i + 1]);
     std::string why = "there is no revocation list of " + cert.issuer;
     bool shown = false;
+    const Crl* newest = nullptr;  // of those that count
     for (const Crl& list : lists) {
       if (list.issuer_der != cert.issuer_der) continue;
       const auto row = list.revoked.find(cert.serial_der);
@@ -216,12 +236,18 @@ RevocationCheck check_revocation(const std::vector<Bytes>& chain, const std::vec
         why = "the revocation list of " + cert.issuer + " ended at " + utc_text(list.next_update);
       else if (list.this_update > cert.not_after)
         why = "the revocation list of " + cert.issuer + " is newer than the certificate's end";
-      else
+      else {
         shown = true;
+        if (!newest || list.this_update > newest->this_update) newest = &list;
+      }
     }
+    if (i == 0 && newest && newest->this_update < at / 1000 * 1000)
+      early = "the revocation list of " + cert.issuer + " was published at " + utc_text(newest->this_update) +
+              ", before the signature";
     if (!shown && out.why.empty()) out = {Revocation::not_shown, why};
   }
   if (!doubt.empty()) return {Revocation::in_doubt, doubt};
+  if (out.state == Revocation::good && !early.empty()) return {Revocation::earlier, early};
   return out;
 }
 

@@ -38,10 +38,17 @@ enum class Revocation {
   not_asked,  // nobody's chain: a certificate that the reader names itself, or none
   good,       // for every certificate below the anchor a list that counts does not have it
   not_shown,  // a list that counts is missing: `why` says for whom
+  earlier,    // those that count for the first certificate were published before the signature
   revoked,    // one of them was revoked: `why` says which, and since when
   in_doubt,   // a list whose signature cannot be judged names one of them: `why` says which
 };
-std::string_view revocation_text(Revocation r);  // "not-asked", "good", "not-shown", "revoked", "in-doubt"
+std::string_view revocation_text(
+    Revocation r);  // "not-asked", "good", "not-shown", "earlier", "revoked", "in-doubt"
+
+// Revoked, or named by a list that cannot be judged: what was signed under it does not count.
+inline bool tells_against(Revocation r) { return r == Revocation::revoked || r == Revocation::in_doubt; }
+// A list that counts is missing, or came too early to tell.
+inline bool is_unshown(Revocation r) { return r == Revocation::not_shown || r == Revocation::earlier; }
 
 struct RevocationCheck {
   Revocation state = Revocation::not_asked;
@@ -51,6 +58,8 @@ struct RevocationCheck {
 // counts for a certificate when its issuer signed it, it did not end before `at`, and it is not newer than
 // the certificate's end (what has ended may be dropped from lists). Where a time-stamp shows `at`
 // (`dated`), a revocation after it changes nothing; else every revocation counts.
+// What a list published before `at` cannot have yet is asked of the first certificate alone: authorities'
+// lists come out once in months.
 RevocationCheck check_revocation(const std::vector<Bytes>& chain, const std::vector<Crl>& lists, Millis at,
                                  bool dated);
 

@@ -12,6 +12,7 @@
 #include "crypto/der_impl.h"
 #include "crypto/openssl_impl.h"
 #include "crypto/pem_impl.h"
+#include "crypto/x509_impl.h"
 
 namespace kesu {
 
@@ -132,7 +133,13 @@ constexpr int kUnderstood[] = {NID_basic_constraints,    NID_key_usage,
 
 // Why a certificate cannot be part of a path; empty: it can. Name constraints bind whoever reads on, critical
 // or not.
-std::string refused_extension(X509* cert) {
+// An anchor is trusted as it is: whoever signed it.
+std::string refused_part(X509* cert, bool is_anchor) {
+  const X509_ALGOR* algorithm = nullptr;
+  X509_get0_signature(nullptr, &algorithm, cert);
+  if (!key_supported(X509_get0_pubkey(cert)) || (!is_anchor && !signature_supported(algorithm)))
+    return "a key or signature that is too weak, or of a kind that is not supported (" +
+           name_text(X509_get_subject_name(cert)) + ")";
   for (int i = 0; i < X509_get_ext_count(cert); ++i) {
     X509_EXTENSION* e = X509_get_ext(cert, i);
     const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(e));
@@ -199,25 +206,26 @@ ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates
                         const std::vector<Bytes>& anchors, Millis at, ChainPurpose purpose) {
   const X509Ptr leaf = read(signer);
   ChainCheck out;
-  std::string refused = refused_extension(leaf.get());
+  std::string refused =
+      refused_part(leaf.get(), std::ranges::count(anchors, Bytes(signer.begin(), signer.end())) > 0);
   if (!refused.empty()) {
     out.reason = refused;
     return out;
   }
   // Left out, not fatal: another path may do without it.
-  auto usable = [&](X509* cert) {
-    const std::string why = refused_extension(cert);
+  auto usable = [&](X509* cert, bool is_anchor) {
+    const std::string why = refused_part(cert, is_anchor);
     if (refused.empty()) refused = why;
     return why.empty();
   };
   StorePtr store(check(X509_STORE_new(), "making a certificate store"));
   for (const Bytes& der : anchors)
-    if (const X509Ptr cert = read(der); usable(cert.get()))
+    if (const X509Ptr cert = read(der); usable(cert.get(), true))
       check(X509_STORE_add_cert(store.get(), cert.get()), "adding an anchor");
   StackPtr others(check(sk_X509_new_null(), "making a certificate list"));
   for (const Bytes& der : intermediates) {
     X509Ptr cert = read(der);
-    if (!usable(cert.get())) continue;
+    if (!usable(cert.get(), false)) continue;
     check(sk_X509_push(others.get(), cert.get()), "adding a certificate");
     (void)cert.release();  // the list owns it now
   }
@@ -242,8 +250,11 @@ ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates
     return out;
   }
   const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(ctx.get());
-  for (int i = 0; i < sk_X509_num(chain); ++i)
+  // To the first anchor: what OpenSSL found above it is nobody's question.
+  for (int i = 0; i < sk_X509_num(chain); ++i) {
     out.chain.push_back(encode(i2d_X509, static_cast<const X509*>(sk_X509_value(chain, i))));
+    if (std::ranges::count(anchors, out.chain.back())) break;
+  }
   if (purpose == ChainPurpose::document_signing) {
     const Certificate c = Certificate::parse(signer);
     if (!c.may_sign()) {

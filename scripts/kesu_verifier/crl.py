@@ -4,7 +4,7 @@ import base64
 import re
 
 from . import der, x509
-from .stamps import distinguished_name, utc
+from .names import distinguished_name, utc
 from .x509 import X509Error
 
 MAX_CRL, MAX_LISTS = 16 << 20, 16
@@ -89,10 +89,10 @@ def read_lists(data):
 
 def judge(chain, lists, at, dated):
     """(state, why) of a path from the signer to the anchor, when it signed at that time; `dated`: a time-stamp shows it."""
-    first, doubt = "", ""
-    for cert, issuer in zip(chain, chain[1:]):
+    first, doubt, early = "", "", ""
+    for n, (cert, issuer) in enumerate(zip(chain, chain[1:])):
         name = distinguished_name(cert.issuer)
-        why, shown = f"there is no revocation list of {name}", False
+        why, shown, newest = f"there is no revocation list of {name}", False, None
         for crl in lists:
             if crl.issuer != cert.issuer:
                 continue
@@ -112,9 +112,20 @@ def judge(chain, lists, at, dated):
             elif crl.this_update > cert.not_after:
                 why = f"the revocation list of {name} is newer than the certificate's end"
             else:
-                shown = True
+                shown, newest = True, max(newest or 0, crl.this_update)
+        if n == 0 and newest is not None and newest < at // 1000 * 1000:
+            early = f"the revocation list of {name} was published at {utc(newest)}, before the signature"
         if not shown and not first:
             first = why
     if doubt:
         return "in-doubt", doubt
-    return ("not-shown", first) if first else ("good", "")
+    return ("not-shown", first) if first else ("earlier", early) if early else ("good", "")
+
+
+def against(revocation):
+    """Revoked, or named by a list that cannot be judged."""
+    return revocation[0] in ("revoked", "in-doubt")
+
+
+def unshown(revocation):
+    return revocation[0] in ("not-shown", "earlier")

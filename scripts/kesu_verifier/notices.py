@@ -5,7 +5,8 @@ import os
 from . import cms, crl, notes, x509
 from .base import HEX64, Bad, is_id, is_kind, millis_or_none, parse_json, sha256_hex
 from .bundle import HEADERS, folded
-from .stamps import MINUTE, Token, distinguished_name, token_of_answer, utc
+from .names import utc
+from .stamps import MINUTE, Token, token_of_answer, token_row
 from .x509 import X509Error
 
 DOCUMENT, P7S, TSR, CHAIN = "notice.json", "notice.json.p7s", "notice.json.p7s.tsr", "tsa.pem"
@@ -163,16 +164,9 @@ class Notice:
             return
         if issued > token.at + (token.accuracy or 0) + MINUTE:
             self.bad(DOCUMENT, f"issued is later than the time-stamp over {over}, {utc(token.at)}")
-        why = "" if self.trust.tsa_cas else "the trust file names no time-stamp authority (tsa-ca)"
-        if not why:
-            try:
-                x509.find_chain(token.signer, [*token.certificates, *chain], self.trust.tsa_cas, token.at, x509.TIME_STAMPING)
-                self.times[over] = token.at
-            except X509Error as error:
-                why = str(error)
-        self.rows.append({"over": over, "at": utc(token.at), "accuracy_ms": token.accuracy,
-                          "authority": distinguished_name(token.signer.subject), "policy": token.policy, "algorithm": token.algorithm,
-                          "certificate_until": utc(token.signer.not_after), "trusted": not why, "why": why})
+        self.rows.append(token_row(over, token, chain, self.trust, self.trust.signer_crls))
+        if self.rows[-1]["trusted"]:
+            self.times[over] = token.at
 
     def _known(self, signed, signer, issued):
         trust, dated = self.trust, {"signature", P7S} <= set(self.times)
@@ -184,7 +178,7 @@ class Notice:
                 path = x509.find_chain(signer, signed.certificates, trust.signer_cas, at)
                 if len(path) > 1:
                     self.revocation = crl.judge(path, trust.signer_crls, at, dated)
-                self.signer_known = self.revocation[0] not in ("revoked", "in-doubt")
+                self.signer_known = not crl.against(self.revocation)
             except X509Error:
                 pass
 

@@ -1,42 +1,15 @@
 # Time-stamps: RFC 3161 answers and tokens over the signature, its file and checkpoint B (docs/spec/certificate.md).
 import hashlib
 
-from . import cms, der, x509
+from . import cms, crl, der, x509
 from .base import Bad
+from .names import distinguished_name, utc
 from .x509 import X509Error
 
 TSR, CHAIN = "time/certificate.json.p7s.tsr", "trust/tsa.pem"
 B_TSR, B_CHAIN = "time/checkpoint-b.tsr", "time/checkpoint-b.pem"
 P7S, CHECKPOINT = "certificate.json.p7s", "ledger/checkpoint-b"
 MINUTE = 60_000
-_NAMES = {"2.5.4.3": "CN", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.10": "O", "2.5.4.11": "OU",
-          "2.5.4.5": "serialNumber"}
-
-
-def utc(millis):
-    days, rest = divmod(millis, 86400_000)
-    z = days + 719468
-    era = z // 146097
-    doe = z - era * 146097
-    yoe = (doe - doe // 1460 + doe // 36524 - doe // 146096) // 365
-    doy = doe - (365 * yoe + yoe // 4 - yoe // 100)
-    mp = (5 * doy + 2) // 153
-    month = mp + (3 if mp < 10 else -9)
-    year = yoe + era * 400 + (month <= 2)
-    return (f"{year:04}-{month:02}-{doy - (153 * mp + 2) // 5 + 1:02}T{rest // 3600_000:02}:{rest // 60_000 % 60:02}:"
-            f"{rest // 1000 % 60:02}.{rest % 1000:03}Z")
-
-
-def distinguished_name(encoded):
-    """RFC 2253's order: the most specific first."""
-    parts = []
-    for rdn in der.parse(encoded).items():
-        for item in rdn.items():
-            r = item.reader("a name")
-            oid, value = r.next(der.OID).oid(), r.next()
-            text = value.content.decode("utf-16-be" if value.tag == 0x1e else "utf-8", "replace")
-            parts.append(f"{_NAMES.get(oid, oid)}={''.join(c if c.isprintable() else '?' for c in text)}")
-    return ",".join(reversed(parts))
 
 
 class Token:
@@ -123,11 +96,29 @@ def token_of_answer(data):
         raise X509Error(f"is no time-stamp answer: {error}") from None
 
 
-class Stamps:
-    """The time-stamps of a bundle. `bad(part, what)` takes what is not good."""
+def token_row(over, token, chain, trust, lists):
+    """What a report says of a good token: whether it leads to the reader's anchors, and its authority was revoked. A revocation
+    counts whenever it was: who has an authority's key dates tokens as he likes."""
+    why = "the trust file names no time-stamp authority (tsa-ca)" if not trust.tsa_cas else ""
+    revocation = ("not-asked", "")
+    if not why:
+        try:
+            path = x509.find_chain(token.signer, [*token.certificates, *chain], trust.tsa_cas, token.at, x509.TIME_STAMPING)
+            if len(path) > 1:
+                revocation = crl.judge(path, lists, token.at, False)
+                why = revocation[1] if crl.against(revocation) else ""
+        except X509Error as error:
+            why = str(error)
+    return {"over": over, "at": utc(token.at), "accuracy_ms": token.accuracy, "authority": distinguished_name(token.signer.subject),
+            "policy": token.policy, "algorithm": token.algorithm, "certificate_until": utc(token.signer.not_after), "trusted": not why,
+            "why": why, "revocation": {"state": revocation[0], "why": revocation[1]}}
 
-    def __init__(self, files, signed, trust, bad):
-        self.files, self.trust, self.bad, self.rows = files, trust, bad, []
+
+class Stamps:
+    """The time-stamps of a bundle. `bad(part, what)` takes what is not good; `lists`: revocation lists."""
+
+    def __init__(self, files, signed, trust, lists, bad):
+        self.files, self.trust, self.lists, self.bad, self.rows = files, trust, lists, bad, []
         self.tokens, self.trusted = {}, set()
         signed_chain = self._chain(CHAIN, (TSR,))
         inside = signed.unsigned.get(cms.SIGNATURE_TIME_STAMP) if signed is not None else None
@@ -166,20 +157,9 @@ class Stamps:
             self.bad(part, str(error))
             return
         self.tokens[over] = token
-        why = "the trust file names no time-stamp authority (tsa-ca)" if not self.trust.tsa_cas else ""
-        until = token.signer.not_after
-        if not why:
-            try:
-                found = x509.find_chain(token.signer, [*token.certificates, *chain], self.trust.tsa_cas, token.at,
-                                        x509.TIME_STAMPING)
-                until = min(c.not_after for c in found[:1])
-            except X509Error as error:
-                why = str(error)
-        if not why:
+        self.rows.append(token_row(over, token, chain, self.trust, self.lists))
+        if self.rows[-1]["trusted"]:
             self.trusted.add(over)
-        self.rows.append({"over": over, "at": utc(token.at), "accuracy_ms": token.accuracy,
-                          "authority": distinguished_name(token.signer.subject), "policy": token.policy,
-                          "algorithm": token.algorithm, "certificate_until": utc(until), "trusted": not why, "why": why})
 
     def check_host(self, issued, last_entry):
         """Host times that are later than an authority's: the host's clock was ahead."""

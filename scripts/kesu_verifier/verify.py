@@ -113,7 +113,8 @@ class Case:
         self.attested = Attested(facts, self.gone, people, self.bad, self.note)
         self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), self.attested, algorithm, self.trust,
                              self.tables)
-        self.stamps = Stamps(self.files, self.signed, self.trust, self.bad)
+        self.lists = [*self.trust.signer_crls, *self._own_lists()]
+        self.stamps = Stamps(self.files, self.signed, self.trust, self.lists, self.bad)
         issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
         self.stamps.check_host(issued, self.ledger.graph.last)
         self.claims.conditions |= self.stamps.conditions()
@@ -179,13 +180,15 @@ class Case:
         except Bad as error:
             self.bad(f"--ledger {error.part}", error.what)
 
+    def _own_lists(self):
+        try:
+            return crl.read_lists(self.files.read(CRL, 1 << 28)) if CRL in self.files else []
+        except x509.X509Error as error:
+            self.bad(CRL, str(error))
+            return []
+
     def _known(self, people):
-        trust, lists = self.trust, []
-        if CRL in self.files:
-            try:
-                lists = crl.read_lists(self.files.read(CRL, 1 << 28))
-            except x509.X509Error as error:
-                self.bad(CRL, str(error))
+        trust = self.trust
         if self.signed and self.signer.digest in trust.signers:
             self.signer_known = True
         elif self.signed and trust.signer_cas and is_kind(self.stored.get("issued"), "time"):
@@ -194,8 +197,8 @@ class Case:
             try:
                 path = x509.find_chain(self.signer, self.signer_chain, trust.signer_cas, at)
                 if len(path) > 1:
-                    self.revocation = crl.judge(path, [*trust.signer_crls, *lists], at, stamped is not None)
-                self.signer_known = self.revocation[0] not in ("revoked", "in-doubt")
+                    self.revocation = crl.judge(path, self.lists, at, stamped is not None)
+                self.signer_known = not crl.against(self.revocation)
             except x509.X509Error:
                 self.signer_known = False
         self.log_known = any((k.name, k.key) == (self.ledger.key.name, self.ledger.key.key) for k in trust.logs)
@@ -225,7 +228,7 @@ class Case:
         add, bar, name = self.shortfalls.append, self.tables.profile(self.require), self.require
         if not self.signer_known:
             add("the signer of the certificate is not identified: " + (
-                self.revocation[1] if self.revocation[0] in ("revoked", "in-doubt") else "no line of the trust file names it"))
+                self.revocation[1] if crl.against(self.revocation) else "no line of the trust file names it"))
         if not self.log_known:
             add("the ledger's key is not identified: no log line of the trust file names it")
         if not self.officers_known:
@@ -237,6 +240,11 @@ class Case:
                 add(f"{r['id']} is {r['level']}; profile {name} asks for {least}")
         if bar["timestamp"]:
             self.shortfalls += self.stamps.shortfalls()
+            rows = [(f"authority of the time-stamp over {r['over']}", (r["revocation"]["state"], r["revocation"]["why"]))
+                    for r in self.stamps.rows if r["trusted"]]
+            for whose, revocation in [("signer's certificate", self.revocation), *rows]:
+                if crl.unshown(revocation):
+                    add(f"whether the {whose} was revoked is not shown: {revocation[1]}; profile {name} asks for it")
         quorum, waiting = self.claims.bars()
         if quorum < bar["quorum"]:
             add(f"approved by a quorum of {quorum}; profile {name} asks for {bar['quorum']}")

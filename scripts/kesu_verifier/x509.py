@@ -1,5 +1,5 @@
 # X.509: a closed subset of RFC 5280. What is outside of it is refused by name, never skipped.
-#   keys          RSA 2048 to 16384 bits, ECDSA P-256 and P-384, Ed25519
+#   keys          RSA 2048 to 16384 bits, ECDSA P-256, P-384 and P-521, Ed25519
 #   signatures    RSA PKCS #1 v1.5 and PSS (MGF1 and digest alike), ECDSA, each with SHA-256/384/512; Ed25519
 #   extensions    basicConstraints, keyUsage, extKeyUsage are judged; alternative names, policies and CRL locations are read
 #                 over; any other that is critical, and name constraints, refuse every path with the certificate
@@ -22,6 +22,7 @@ RSA_ENCRYPTION, RSA_PSS, ED25519, MGF1 = ("1.2.840.113549.1.1.1", "1.2.840.11354
                                           "1.2.840.113549.1.1.8")
 _KEY_OIDS = {RSA_ENCRYPTION: "RSA", "1.2.840.10045.2.1": "ECDSA", ED25519: "Ed25519"}
 _READ_OVER, _NAME_CONSTRAINTS = {"2.5.29.17", "2.5.29.31", "2.5.29.32"}, "2.5.29.30"
+_CURVES = {"secp256r1": 256, "secp384r1": 384, "secp521r1": 521}
 DIGITAL_SIGNATURE, NON_REPUDIATION, KEY_CERT_SIGN, CRL_SIGN = 0, 1, 5, 6
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
 # Purposes that the signer of a certificate may have, where it states any: e-mail, documents, any.
@@ -107,9 +108,9 @@ class PublicKey:
             self.name = f"RSA:bits={self.bits}"
         elif self.kind == "ECDSA":
             curve = getattr(getattr(self.key, "curve", None), "name", "?")
-            if curve not in ("secp256r1", "secp384r1"):
+            if curve not in _CURVES:
                 raise X509Error(f"the curve {curve} is not supported")
-            self.bits = 256 if curve == "secp256r1" else 384
+            self.bits = _CURVES[curve]
             self.name = f"ECDSA-P{self.bits}"
         else:
             self.bits, self.name = 256, "Ed25519"

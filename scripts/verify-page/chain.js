@@ -3,7 +3,7 @@
 import { from_utf8, hex, pem_blocks, refuse, Refused, same } from './bytes.js';
 import { Der } from './der.js';
 import { issued_by, parse_certificate, pem_blocks_of, signature_algorithm, verify_signature } from './pki.js';
-import { name_text } from './time.js';
+import { name_text } from './names.js';
 
 const kDocuments = ['1.3.6.1.5.5.7.3.36', '1.3.6.1.4.1.311.10.3.12', '1.3.6.1.5.5.7.3.4', '2.5.29.37.0'];
 const kMaxLists = 16, kMaxSigner = 8;
@@ -98,10 +98,10 @@ async function list_signed_by(list, issuer) {
 
 // → {state, why} of the path, for a signature that was there at that time; `dated`: a time-stamp shows it.
 export async function judge_revocation(path, lists, time, dated) {
-  let first = '', doubt = '';
+  let first = '', doubt = '', early = '';
   for (let i = 0; i + 1 < path.length; ++i) {
     const cert = path[i], name = name_text(cert.issuer);
-    let why = 'there is no revocation list of ' + name, shown = false;
+    let why = 'there is no revocation list of ' + name, shown = false, newest = null;
     for (const list of lists) {
       if (!same(list.issuer, cert.issuer)) continue;
       const when = list.revoked.get(hex(cert.serial)), named = when !== undefined && (!dated || when <= time);
@@ -115,10 +115,24 @@ export async function judge_revocation(path, lists, time, dated) {
         return { state: 'revoked', why: 'the certificate of ' + name_text(cert.subject) + ' was revoked at ' + new Date(when).toISOString() };
       if ((list.until ?? 0) < time) why = 'the revocation list of ' + name + ' ended at ' + new Date(list.until ?? 0).toISOString();
       else if (list.from > cert.not_after) why = 'the revocation list of ' + name + ' is newer than the certificate\'s end';
-      else shown = true;
+      else {
+        shown = true;
+        newest = Math.max(newest ?? 0, list.from);
+      }
     }
+    if (i === 0 && newest !== null && newest < Math.floor(time / 1000) * 1000)
+      early = 'the revocation list of ' + name + ' was published at ' + new Date(newest).toISOString() + ', before the signature';
     if (!shown && first === '') first = why;
   }
   if (doubt !== '') return { state: 'in-doubt', why: doubt };
-  return first === '' ? { state: 'good', why: '' } : { state: 'not-shown', why: first };
+  if (first !== '') return { state: 'not-shown', why: first };
+  return early === '' ? { state: 'good', why: '' } : { state: 'earlier', why: early };
+}
+
+// Revoked, or named by a list that cannot be judged.
+export function tells_against(revocation) {
+  return ['revoked', 'in-doubt'].includes(revocation.state);
+}
+export function unshown(revocation) {
+  return ['not-shown', 'earlier'].includes(revocation.state);
 }

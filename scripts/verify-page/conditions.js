@@ -5,7 +5,7 @@ import { equal } from './json.js';
 import { kind_of } from './header.js';
 import { note_cosigned_by } from './note.js';
 import { residue } from './residue.js';
-import { name_text } from './time.js';
+import { name_text } from './names.js';
 
 const kWraps = { 1: 'AES-256-GCM', 2: 'RSA-OAEP-SHA256' };
 

@@ -2,10 +2,10 @@
 // when. Never a verdict on an erasure; what came after one only a newer extract of the ledger shows, which this page does
 // not take.
 import { from_utf8, hex, refuse, Refused, same } from './bytes.js';
-import { judge_revocation, signer_path } from './chain.js';
+import { judge_revocation, signer_path, tells_against } from './chain.js';
 import { canonical, equal, is_object, is_sha256, is_time, list_of, parse_json, text_of } from './json.js';
 import { check_cms, fingerprint, parse_certificate, parse_cms, pem_blocks_of } from './pki.js';
-import { chain_why, check_token, name_text, token_of_answer } from './time.js';
+import { check_token, token_of_answer, token_row } from './time.js';
 import { self_test, sha256 } from './hash.js';
 
 const kDocument = 'notice.json', kP7s = 'notice.json.p7s', kTsr = 'notice.json.p7s.tsr', kTsaChain = 'tsa.pem', kMost = 16 * 2 ** 20;
@@ -125,7 +125,7 @@ async function judge_signature(d, text, bytes, trust, report, bad, step) {
   const path = await signer_path(signer, all, trust.signer_cas, time);
   if (!path) return;
   if (path.length > 1) report.revocation = await judge_revocation(path, trust.signer_crls, time, dated);
-  report.signer_known = !['revoked', 'in-doubt'].includes(report.revocation.state);
+  report.signer_known = !tells_against(report.revocation);
 }
 
 // → times of the tokens that count, by what they are over.
@@ -137,10 +137,9 @@ async function read_tokens(cms, whole, issued, bytes, trust, report, bad, step) 
     const t = await step(part, async () => check_token(await token(), content));
     if (!t) return;
     if (issued > t.time + (t.accuracy ?? 0) + 60000) bad(kDocument, 'issued is later than the time-stamp over ' + over);
-    const why = await chain_why(t.certificate, [...t.pool, ...extra], trust.tsa_cas, t.time);
-    if (why === '') counted.set(over, t.time);
-    report.time.push({ over, at: new Date(t.time).toISOString(), accuracy_ms: t.accuracy, authority: name_text(t.certificate.subject), policy: t.policy,
-      algorithm: t.algorithm, certificate_until: new Date(t.certificate.not_after).toISOString(), trusted: why === '', why });
+    const row = await token_row(over, t, extra, trust, trust.signer_crls);
+    if (row.trusted) counted.set(over, t.time);
+    report.time.push(row);
   };
   const own = cms.unsigned.get('1.2.840.113549.1.9.16.2.14');
   if (cms.unsigned.size > (own ? 1 : 0)) bad(kP7s, 'has other unsigned attributes than a time-stamp');

@@ -27,18 +27,14 @@ export function parse_spki(bytes) {
     if (key.bits().length !== 32) refuse('a public key of the wrong length');
     return { kind: 'Ed25519', spki: bytes, raw: key.bits() };
   }
-  if (oid === kRsaKey || oid === kPss) {
+  if (oid === kRsaKey) {
     const [n] = Der.whole(key.bits()).items();
     const modulus = n.unsigned();
     const bits = 8 * (modulus.length - 1) + modulus[0].toString(2).length;
-    if (bits < 2048) refuse('an RSA key of fewer than 2048 bits');
-    return { kind: 'RSA', spki: oid === kPss ? as_plain_rsa(key) : bytes, bits };
+    if (bits < 2048 || bits > 16384) refuse('an RSA key of fewer than 2048 bits, or more than 16384');
+    return { kind: 'RSA', spki: bytes, bits };
   }
   return refuse('a public key of a kind that is not supported (' + oid + ')');
-}
-function as_plain_rsa(key) {
-  const oid = Uint8Array.of(6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1);
-  return der(0x30, concat(der(0x30, concat(oid, Uint8Array.of(5, 0))), key.raw));
 }
 
 // AlgorithmIdentifier of a signature → {scheme, hash, salt?}; `hash` of a bare key algorithm from elsewhere.

@@ -14,6 +14,8 @@ const kReasons = [
   [/^no restart of the machine is shown .*; profile (\w+) asks for it$/, (m) => '破棄から検査までの間の機器の再起動が示されていない。プロファイル ' + m[1] + ' はこれを求める'],
   [/^the payloads of (.*) are not bound to the inventory; profile (\w+) asks for it$/, (m) => m[1] + ' の内容はインベントリに結び付けられていない。プロファイル ' + m[2] + ' はこれを求める'],
   [/^TEST GRADE/, () => 'TEST GRADE：認証を受けていない提供元が鍵を保持していた'],
+  [/^whether the signer's certificate was revoked is not shown: (.*); profile (\w+) asks for it$/, (m) => '署名者の証明書の失効の有無が示されていない（' + m[1] + '）。プロファイル ' + m[2] + ' はこれを求める'],
+  [/^whether the authority of the time-stamp over (\S+) was revoked is not shown: (.*); profile (\w+) asks for it$/, (m) => m[1] + ' のタイムスタンプ局の失効の有無が示されていない（' + m[2] + '）。プロファイル ' + m[3] + ' はこれを求める'],
   [/^the time-stamp over (\S+) is of (.*) and does not count: (.*)$/, (m) => m[1] + ' のタイムスタンプ（' + m[2] + '）は算入されない：' + m[3]],
   [/^(.*) is (not-covered|cannot-say|header-covered)(.*)$/s, (m) => m[1] + '：' + { 'not-covered': '対象に含まれない', 'cannot-say': '判定できない', 'header-covered': 'ヘッダーのみ対象' }[m[2]] + m[3]],
 ];

@@ -3,6 +3,8 @@
 import { concat, refuse, Refused, same } from './bytes.js';
 import { Der } from './der.js';
 import { digest } from './hash.js';
+import { judge_revocation, tells_against } from './chain.js';
+import { name_text } from './names.js';
 import { hash_of, issued_by, parse_certificate, pem_blocks_of, read_attributes, signature_algorithm, verify_signature } from './pki.js';
 
 const kTstInfo = '1.2.840.113549.1.9.16.1.4', kStampUse = '1.3.6.1.5.5.7.3.8';
@@ -86,37 +88,38 @@ async function check_named(attributes, certificate) {
   if (!same(value.is(4).body, await digest(named, certificate.der))) refuse('it names another certificate');
 }
 
-// Why the chain does not end at an anchor as of that time; '' when it does. Closed rules: signatures, validity,
+// The path to an anchor as of that time: {why, path}; why is '' when there is one. Closed rules: signatures, validity,
 // basicConstraints, keyUsage; anything critical beside these ends the search.
-export async function chain_why(certificate, pool, anchors, time) {
+async function stamp_path(certificate, pool, anchors, time) {
   const valid = (c) => c.critical.length === 0 && c.not_before <= time && time <= c.not_after;
-  const walk = async (c, depth, seen) => {
-    if (!valid(c)) return false;
-    if (anchors.some((a) => same(a.der, c.der))) return true;
-    if (depth > 8) return false;
+  const walk = async (path) => {
+    const c = path[path.length - 1], depth = path.length - 1;
+    if (!valid(c)) return null;
+    if (anchors.some((a) => same(a.der, c.der))) return path;
+    if (depth > 8) return null;
     for (const up of [...anchors, ...pool]) {
-      if (seen.includes(up) || !valid(up) || !up.ca || (up.usage && !(up.usage[1] & 4)) || (up.path_length !== undefined && up.path_length < depth)) continue;
-      if ((await issued_by(c, up)) && (await walk(up, depth + 1, [...seen, up]))) return true;
+      if (path.includes(up) || !valid(up) || !up.ca || (up.usage && !(up.usage[1] & 4)) || (up.path_length !== undefined && up.path_length < depth)) continue;
+      const found = (await issued_by(c, up)) && (await walk([...path, up]));
+      if (found) return found;
     }
-    return false;
+    return null;
   };
-  if (anchors.length === 0) return 'the trust file names no time-stamp authority (tsa-ca)';
-  return (await walk(certificate, 0, [certificate])) ? '' : 'its chain does not lead to a tsa-ca of the trust file as of its time';
+  if (anchors.length === 0) return { why: 'the trust file names no time-stamp authority (tsa-ca)', path: [] };
+  const path = await walk([certificate]);
+  return path ? { why: '', path } : { why: 'its chain does not lead to a tsa-ca of the trust file as of its time', path: [] };
 }
 
-const kNames = { '2.5.4.3': 'CN', '2.5.4.6': 'C', '2.5.4.7': 'L', '2.5.4.8': 'ST', '2.5.4.10': 'O', '2.5.4.11': 'OU' };
-
-// A name as RFC 4514 writes it: the last part first.
-export function name_text(name) {
-  const parts = Der.whole(name).items().map((set) => set.items(0x31).map((pair) => {
-    const [oid, value] = pair.items(), id = oid.oid();
-    return (kNames[id] ?? id) + '=' + new TextDecoder().decode(value.body).replace(/[,+"\\<>;]/g, '\\$&');
-  }).join('+'));
-  return parts.reverse().join(',');
+// What a report says of a good token. A revocation counts whenever it was: who has an authority's key dates tokens as he likes.
+export async function token_row(over, t, extra, trust, lists) {
+  const { why, path } = await stamp_path(t.certificate, [...t.pool, ...extra], trust.tsa_cas, t.time);
+  const revocation = path.length > 1 ? await judge_revocation(path, lists, t.time, false) : { state: 'not-asked', why: '' };
+  const against = why || (tells_against(revocation) ? revocation.why : '');
+  return { over, at: new Date(t.time).toISOString(), accuracy_ms: t.accuracy, authority: name_text(t.certificate.subject), policy: t.policy, algorithm: t.algorithm,
+    certificate_until: new Date(t.certificate.not_after).toISOString(), trusted: against === '', why: against, revocation };
 }
 
 // All time-stamps of a bundle: → {rows (of the report), signature: bool, checkpoint: bool, why: [text], second: time in ms or null}.
-export async function read_stamps(f, cms, trust) {
+export async function read_stamps(f, cms, trust, lists) {
   const { bundle, error } = f, out = { rows: [], signature: false, checkpoint: false, why: [], second: null, tokens: [] };
   const chains = async (path) => {
     if (!bundle.has(path)) return [];
@@ -130,12 +133,11 @@ export async function read_stamps(f, cms, trust) {
   const one = async (part, over, token, content, extra) => {
     try {
       const t = await check_token(await token(), await content());
-      const why = await chain_why(t.certificate, [...t.pool, ...extra], trust.tsa_cas, t.time);
-      out.rows.push({ over, at: new Date(t.time).toISOString(), accuracy_ms: t.accuracy, authority: name_text(t.certificate.subject), policy: t.policy, algorithm: t.algorithm,
-        certificate_until: new Date(t.certificate.not_after).toISOString(), trusted: why === '', why });
-      if (why) out.why.push('the time-stamp over ' + over + ' is of ' + name_text(t.certificate.subject) + ' and does not count: ' + why);
+      const row = await token_row(over, t, extra, trust, lists);
+      out.rows.push(row);
+      if (!row.trusted) out.why.push('the time-stamp over ' + over + ' is of ' + row.authority + ' and does not count: ' + row.why);
       out.tokens.push([over, t]);
-      return { t, trusted: why === '' };
+      return { t, trusted: row.trusted };
     } catch (e) {
       if (!(e instanceof Refused) && !(e instanceof TypeError)) throw e;
       return error(part, 'time-stamp: ' + e.message), null;

@@ -8,7 +8,7 @@ import { check_plan, read_plan } from './plan.js';
 import { Facts, count } from './facts.js';
 import { find_conditions, judge_claim } from './conditions.js';
 import { fold_headers, read_bodies, read_checkpoints } from './fold.js';
-import { judge_revocation, parse_lists, signer_chain, signer_path } from './chain.js';
+import { judge_revocation, parse_lists, signer_chain, signer_path, tells_against, unshown } from './chain.js';
 import { Holds } from './holds.js';
 import { inspect } from './inspect.js';
 import { judge_object } from './objects.js';
@@ -132,7 +132,8 @@ async function judge(f, input, tables, report, progress) {
   const inspection = await inspect(f);
   const verified = f.graph.about(f.era, 'erasure-verified').pop();
   const again = verified ? await inspect(f, verified) : null;
-  const stamps = await read_stamps(f, signer.cms, input.trust);
+  f.lists = [...input.trust.signer_crls, ...(await own_lists(f))];
+  const stamps = await read_stamps(f, signer.cms, input.trust, f.lists);
   const found = await find_conditions(f, people, inspection, input.trust, signer.names, stamps, again);
   f.stamps = stamps;
   report.time = stamps.rows;
@@ -255,18 +256,20 @@ async function check_references(f) {
   }
 }
 
-const tells_against = (revocation) => ['revoked', 'in-doubt'].includes(revocation.state);
+async function own_lists(f) {
+  const part = 'trust/signer.crl';
+  return (f.bundle.has(part) && (await guarded(f.error, part, async () => of_part(part, async () => parse_lists(await f.bundle.bytes(part)))))) || [];
+}
 
 // A certificate that the reader names is his own decision; a path to his anchor holds unless it is shown to be revoked.
 async function signer_known(f, trust, report) {
-  const s = f.signer, part = 'trust/signer.crl';
-  const own = f.bundle.has(part) ? await guarded(f.error, part, async () => of_part(part, async () => parse_lists(await f.bundle.bytes(part)))) : [];
+  const s = f.signer;
   if (!s.x509) return false;
   if (trust.signers.includes(s.sum)) return true;
   const time = f.stamps.second ?? Date.parse(f.certificate.issued);
   const path = await signer_path(s.x509, s.chain, trust.signer_cas, time);
   if (!path) return false;
-  if (path.length > 1) report.revocation = await judge_revocation(path, [...trust.signer_crls, ...(own ?? [])], time, f.stamps.second !== null);
+  if (path.length > 1) report.revocation = await judge_revocation(path, f.lists, time, f.stamps.second !== null);
   return !tells_against(report.revocation);
 }
 
@@ -280,7 +283,12 @@ function shortfalls(f, input, bar, report) {
   if (report.withdrawn) out.push('the certificate was withdrawn');
   for (const c of report.claims)
     if (kOrderOfVerify.indexOf(c.level) < kOrderOfVerify.indexOf(c.least)) out.push(c.id + ' is ' + c.level + '; ' + profile + ' asks for ' + c.least);
-  if (bar.timestamp) out.push(...f.stamps.why);
+  if (bar.timestamp) {
+    out.push(...f.stamps.why);
+    const rows = f.stamps.rows.filter((r) => r.trusted).map((r) => ['authority of the time-stamp over ' + r.over, r.revocation]);
+    for (const [whose, x] of [['signer\'s certificate', report.revocation], ...rows])
+      if (unshown(x)) out.push('whether the ' + whose + ' was revoked is not shown: ' + x.why + '; ' + profile + ' asks for it');
+  }
   if (f.found.quorum < bar.quorum) out.push('approved by a quorum of ' + f.found.quorum + '; ' + profile + ' asks for ' + bar.quorum);
   if (f.found.waiting < bar.waiting_seconds) out.push('waiting period of ' + count(f.found.waiting, 'second') + '; ' + profile + ' asks for ' + bar.waiting_seconds);
   if (f.found.witnesses < bar.witness_quorum)

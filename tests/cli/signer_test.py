@@ -70,17 +70,17 @@ class Base(scenario.World):
             text += f'[[time.authority]]\nurl = "{stamps[0].url}"\nca = "{stamps[1].root}"\n'
         path.write_text(text)
 
-    def verify(self, *lines, code=0, bundle=None, anchor=True, env=None):
+    def verify(self, *lines, code=0, bundle=None, anchor=True, env=None, bar=LOW):
         """The report; the second reader's is the same where both say it in the same words."""
         bundle = bundle or self.bundle
         proposed = self.box.kesu("trust", "propose", bundle, vault=False).json["trust"]
         kept = [line for line in proposed.splitlines() if not line.startswith("signer ")]
         trust = self.file("trust", "\n".join([*kept, *([f"signer-ca {self.ca.anchor}"] if anchor is True else [anchor] if anchor else []),
                                               *lines, ""]))
-        report = self.box.kesu("verify", bundle, "--trust", trust, *LOW, code=code, vault=False, env=env).json
-        second = self.box.run("/usr/bin/python3", "-B", ROOT / "scripts" / "verify_certificate.py", bundle, "--trust", trust, "--json", *LOW,
+        report = self.box.kesu("verify", bundle, "--trust", trust, *bar, code=code, vault=False, env=env).json
+        second = self.box.run("/usr/bin/python3", "-B", ROOT / "scripts" / "verify_certificate.py", bundle, "--trust", trust, "--json", *bar,
                               code=code).json
-        for member in ("verdict", "signer_known", "revocation", "claims", "shortfalls"):
+        for member in ("verdict", "signer_known", "revocation", "claims", "shortfalls", "time"):
             self.assertEqual(second[member], report[member], member)
         parts = {e["part"] for e in second["errors"]}, {e["part"] for e in report["errors"]}
         self.assertTrue(parts[0] & parts[1] or parts[0] == parts[1], parts)
@@ -107,8 +107,13 @@ class Signer(Base):
         said = self.install(chain)
         self.assertEqual((said["certificates"], said["again"], said["issuer"]), (3, False, "CN=Test Issuing,O=Test CA"))
         self.assertTrue(self.install(chain)["again"])
-        lists = self.file("lists.pem", self.ca.lists())
+        lists = self.file("lists.pem", self.ca.lists(last=-1))
         self.configure(lists)
+        self.issue()
+        report = self.verify()
+        self.assertEqual((report["verdict"], report["signer_known"], report["revocation"]["state"]), ("complete", True, "earlier"))
+        self.assertRegex(report["revocation"]["why"], "^the revocation list of CN=Test Issuing,O=Test CA was published at 2.*Z, before the signature$")
+        lists.write_text(self.ca.lists())
         self.issue()
         pem = (self.bundle / "trust" / "signer.pem").read_text()
         self.assertEqual(pem, chain)
@@ -244,12 +249,12 @@ class Revoked(Base):
         self.issue()
         return leaf
 
-    def with_lists(self, text, *lines, code=0):
+    def with_lists(self, text, *lines, code=0, bar=LOW, anchor=True):
         path = self.bundle / "trust" / "signer.crl"
         path.unlink(missing_ok=True)
         if text is not None:
             path.write_text(text)
-        report = self.verify(*lines, code=code)
+        report = self.verify(*lines, code=code, bar=bar, anchor=anchor)
         return report["revocation"]["state"], report["revocation"]["why"], report
 
     def test_revocation(self):
@@ -283,6 +288,69 @@ class Revoked(Base):
                 self.assertIn("CN=vlt-", why)
                 self.assertIn("the signer of the certificate is not identified: " + why, report["shortfalls"])
             self.assertEqual(self.with_lists(good, f"signer-crl {self.file('own.crl', self.ca.lists())}", code=7)[0], "revoked")
+
+    def short(self, lists, *lines, bar="standard"):
+        """What a bar misses about revocation."""
+        report = self.with_lists(lists, *lines, code=7, bar=("--require", bar, "--allow-test-grade"))[2]
+        return [s for s in report["shortfalls"] if "revoked" in s], report
+
+    def test_a_bar_that_asks_for_time_stamps_asks_for_lists(self):
+        anchor = f"tsa-ca {self.tsa.root}"
+        leaf = self.signed(stamps=True)
+        both = self.ca.lists() + self.tsa.lists()
+        said = [f"whether the {whose} was revoked is not shown: there is no revocation list of {issuer}; profile standard asks for it" for whose, issuer in
+                (("signer's certificate", "CN=Test Issuing,O=Test CA"),
+                 *((f"authority of the time-stamp over {over}", "CN=Test Time CA,O=Test") for over in ("signature", "certificate.json.p7s", "ledger/checkpoint-b")))]
+        self.assertEqual(self.short(None, anchor)[0], said)
+        self.assertEqual(self.short(None, anchor, bar="high")[0], [s.replace("standard", "high") for s in said])
+        self.assertEqual(self.with_lists(None, anchor)[2]["verdict"], "complete")                 # at low it is said, and no more
+        self.assertEqual(self.short(self.ca.lists(), anchor)[0], said[1:])
+        self.assertEqual(self.short(self.tsa.lists(), anchor)[0], said[:1])
+        short, report = self.short(both, anchor)
+        self.assertEqual((short, [t["revocation"]["state"] for t in report["time"]], report["revocation"]["state"]), ([], ["good"] * 3, "good"))
+        with self.subTest("the reader's own lists"):
+            self.assertEqual(self.short(None, anchor, f"signer-crl {self.file('own.crl', both)}")[0], [])
+        with self.subTest("lists of before"):
+            short = self.short(self.ca.lists(last=-1) + self.tsa.lists(-1), anchor)[0]
+            self.assertEqual([s.partition(" was revoked")[0] for s in short], [s.partition(" was revoked")[0] for s in said])
+            self.assertTrue(all("before the signature; profile standard asks for it" in s for s in short))
+            self.assertEqual(self.short(self.ca.sub.crl() + self.ca.root.crl(last=-9) + self.tsa.lists(), anchor)[0], [])   # authorities' own come seldom
+        with self.subTest("without tsa-ca a time-stamp counts for nothing, and nothing is asked of its authority"):
+            self.assertEqual(self.short(self.ca.lists())[0], [])
+        with self.subTest("a certificate that the reader names"):
+            document = json.loads((self.bundle / "certificate.json").read_bytes())
+            line = f"signer sha256:{document['signer']['certificate']}"
+            self.assertEqual(self.short(self.tsa.lists(), anchor, line)[0], [])
+            self.assertEqual(self.short(self.ca.lists(), f"tsa-ca {self.tsa.dir / 'tsa.pem'}")[0], [])
+        with self.subTest("kesu says what readers will miss, and bundles the same certificate with newer lists"):
+            lists = self.file("all.pem", self.ca.lists(last=-1) + self.tsa.lists(-1))
+            self.configure(lists, stamps=(self.server, self.tsa))
+            self.assertIn("will miss a revocation list", self.issue().stderr)
+            self.assertIn("X509 CRL", (self.bundle / "trust" / "signer.crl").read_text())
+            lists.write_text(both)
+            self.assertNotIn("will miss", self.issue().stderr)
+            self.assertEqual((self.bundle / "trust" / "signer.crl").read_text().count("BEGIN X509 CRL"), 4)
+        with self.subTest("an authority that was revoked, whenever"):
+            for when in (small_ca.stamp(-1), small_ca.stamp(1)):
+                self.tsa.revoke("tsa", when)
+                report = self.with_lists(self.ca.lists() + self.tsa.lists(), anchor)[2]
+                self.assertEqual([(t["trusted"], t["revocation"]["state"], t["why"] == t["revocation"]["why"]) for t in report["time"]], [(False, "revoked", True)] * 3)
+                self.assertEqual(next(c["level"] for c in report["claims"] if c["id"] == "dated"), "absent")
+            self.assertTrue(all(t["trusted"] for t in self.with_lists(self.ca.lists() + self.tsa.lists(), f"tsa-ca {self.tsa.dir / 'tsa.pem'}")[2]["time"]))
+
+    def test_keys_of_a_path(self):
+        """The closed list of curves: all readers take P-521, and nothing is installed under another."""
+        for curve in ("P-521", "brainpoolP384r1"):
+            with self.subTest(curve):
+                made = type("Kind", (small_ca.Authority,), {"kind": ("EC", f"ec_paramgen_curve:{curve}")})
+                root = made(self.box.path / curve, "Kind Root")
+                chain = root.sign(self.csr, "v3_good", -1, 300) + root.pem.read_text()
+                if curve == "P-521":
+                    self.install(chain)
+                    self.issue()
+                    self.assertEqual(self.with_lists(root.crl(), anchor=f"signer-ca {root.pem}")[0], "good")
+                else:
+                    self.assertIn("a kind that is not used here", json.dumps(self.install(chain, code=None)["error"]))
 
     def test_constraints_that_nobody_judges(self):
         """An anchor of the same name and key as the one that signed, and more in it."""

@@ -99,7 +99,7 @@ class Issued(Timed):
         self.assertEqual([t["over"] for t in report["time"]], ["signature", "certificate.json.p7s", "ledger/checkpoint-b"])
         for stamp in report["time"]:
             self.assertEqual(sorted(stamp), ["accuracy_ms", "algorithm", "at", "authority", "certificate_until", "over", "policy",
-                                             "trusted", "why"])
+                                             "revocation", "trusted", "why"])
             self.assertEqual((stamp["trusted"], stamp["why"], stamp["accuracy_ms"], stamp["policy"]),
                              (True, "", 1000, "1.3.6.1.4.1.99999.1"))
             self.assertEqual(stamp["authority"], "CN=Test Time,O=Test")
@@ -427,7 +427,14 @@ class Standard(Timed):
         self.box.kesu("ledger", "verify")
         self.configure(self.server.url)                                    # the same command goes on
         self.issue()
-        report = self.verify("--require", "standard", "--allow-test-grade")
+        report = self.verify("--require", "standard", "--allow-test-grade", code=7)
+        self.assertEqual([s.partition(" is not shown: ")[2][:27] for s in report["shortfalls"]], ["there is no revocation list"] * 3)
+        # Once the authority's lists are out, the same certificate has them.
+        (self.box.path / "lists.pem").write_text(self.tsa.lists())
+        config = self.box.vault / "kesu.toml"
+        config.write_text(config.read_text() + f'[certificate]\ncrl = "{self.box.path / "lists.pem"}"\n')
+        self.issue("again")
+        report = self.verify("--require", "standard", "--allow-test-grade", bundle=self.box.path / "again")
         self.assertEqual(self.levels(report), {"logged": "proven", "dated": "attested"})
         self.assertEqual((report["verdict"], report["shortfalls"]), ("complete", []))
 

@@ -73,6 +73,12 @@ class VerifyPageChain(verify_page.Driver, scenario.World):
         report = self.both(lists=good)
         self.assertEqual((report["verdict"], report["revocation"]), ("complete", {"state": "good", "why": ""}))
         self.assertIn("signer not revoked", self.said["text"])
+        self.assertEqual(self.both(lists=self.ca.lists(last=-1))["revocation"]["state"], "earlier")
+        self.assertIn("no newer list is shown", self.said["text"])
+        for lists, word in ((None, "there is no revocation list"), (self.ca.lists(last=-1), "was published at"), (good, None)):
+            short = [x for x in self.both(lists=lists, profile="standard")["shortfalls"] if "was revoked is not shown" in x]
+            self.assertEqual(len(short), 1 if word else 0)
+            self.assertTrue(all(word in x and x in self.said["text"] for x in short))
         self.assertEqual(self.both()["revocation"]["state"], "not-shown")
         self.assertIn("is not shown", self.said["text"])
         self.assertEqual(self.both(own=good)["revocation"]["state"], "good")

@@ -39,6 +39,29 @@ class VerifyPageTime(verify_page.Driver, scenario.World):
         kesu = self.box.run(harness.program("kesu"), "verify", self.bundle, "--trust", path, "--json", "--require", "low", "--allow-test-grade").json
         self.assertEqual(self.saved(), kesu)
 
+    def test_an_authority_and_its_lists(self):
+        name = "own.crl"
+        path = self.elsewhere / name
+
+        def told(lists):
+            path.write_text(lists)
+            trust = self.trust + f"\ntsa-ca root.pem\nsigner-crl {name}\n"
+            (self.elsewhere / "root.pem").write_text(pathlib.Path(self.tsa.root).read_text())
+            said = self.check(trust=trust, trust_files=[path, self.elsewhere / "root.pem"], profile="standard")
+            kesu, page = self.kesu_verify(self.bundle, trust, "--require", "standard", "--allow-test-grade"), self.saved()
+            pick = lambda r: ([t["revocation"] for t in r["time"]], [t["trusted"] for t in r["time"]], sorted(x for x in r["shortfalls"] if "revoked" in x))  # noqa: E731
+            self.assertEqual(pick(page), pick(kesu))
+            return said, page
+        said, page = told(self.tsa.lists(-1))
+        self.assertEqual([t["revocation"]["state"] for t in page["time"]], ["earlier"] * 3)
+        self.assertIn("before the signature", said["text"])
+        self.assertEqual([t["revocation"] for t in told(self.tsa.lists())[1]["time"]], [{"state": "good", "why": ""}] * 3)
+        (self.tsa.dir / "index.before").write_text((self.tsa.dir / "index").read_text())
+        self.tsa.revoke("tsa", "20370101000000Z")
+        said, page = told(self.tsa.lists())
+        (self.tsa.dir / "index").write_text((self.tsa.dir / "index.before").read_text())
+        self.assertEqual(([t["trusted"] for t in page["time"]], said["levels"]["dated"]), ([False] * 3, "absent"))
+
     def test_without_it_they_are_shown_and_count_for_nothing(self):
         said = self.check(profile="standard")
         self.assertEqual((said["verdict"], said["levels"]["dated"], said["levels"]["logged"]), ("incomplete", "absent", "asserted"))

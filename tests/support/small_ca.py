@@ -138,7 +138,7 @@ class Authority:
         path.write_text(above.sign((self.dir / "own.csr").read_text(), extensions, -400, 3000))
         return path
 
-    def crl(self, last=-1, until=30, extensions="v3_crl", signed=()):
+    def crl(self, last=0, until=30, extensions="v3_crl", signed=()):
         out = self.dir / "crl.pem"
         self.run("ca", "-gencrl", "-config", self.config, "-keyfile", self.key, "-cert", self.pem, "-crlexts", extensions, "-crl_lastupdate",
                  stamp(last), "-crl_nextupdate", stamp(until), *signed, "-out", out)

@@ -123,6 +123,23 @@ class Tsa:
         self._openssl("ca", "-batch", "-notext", "-config", "config", "-in", f"{name}.csr", *by, "-keyfile", f"{issuer}.key", "-extensions",
                       extensions, "-startdate", start, "-enddate", end, "-out", f"{name}.pem")
 
+    def lists(self, days=0):
+        """Revocation lists of the root and the intermediate, published so many days from now."""
+        stamp = lambda n: time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + n * 86400))  # noqa: E731
+        for name in ("root", "intermediate"):
+            self._openssl("ca", "-gencrl", "-config", "config", "-keyfile", f"{name}.key", "-cert", f"{name}.pem", "-crl_lastupdate", stamp(days),
+                          "-crl_nextupdate", stamp(days + 40), "-out", f"{name}.crl")
+        return "".join((self.dir / f"{name}.crl").read_text() for name in ("intermediate", "root"))
+
+    def revoke(self, name, when):
+        """Marks name.pem as revoked since then (YYYYMMDDHHMMSSZ)."""
+        serial = self._openssl("x509", "-in", f"{name}.pem", "-noout", "-serial").decode().strip().partition("=")[2]
+        rows = [line.split("\t") for line in (self.dir / "index").read_text().splitlines()]
+        for row in rows:
+            if row[3] == serial:
+                row[0], row[2] = "R", when[2:]
+        (self.dir / "index").write_text("".join("\t".join(row) + "\n" for row in rows))
+
     def _openssl(self, *words, stdin=b"", env=None):
         done = subprocess.run(["openssl", *words], input=stdin, capture_output=True, cwd=self.dir, check=False, env=env)
         if done.returncode:
