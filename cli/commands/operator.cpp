@@ -1,6 +1,7 @@
-// kesu operator list, add, grant, withdraw, renew, revoke, sign, changes; kesu vault rules
+// kesu operator list, review, add, grant, withdraw, renew, revoke, sign, changes; kesu vault rules
 #include "../context.h"
 #include "app/key_states.h"
+#include "app/people_review.h"
 #include "app/rules_change.h"
 
 namespace kesu::cli {
@@ -97,6 +98,43 @@ void list_changes(Context& c) {
   c.show(Json::object({{"proposed", open}, {"recorded", recorded}}), text.empty() ? "None.\n" : text);
 }
 
+void setup_review(CLI::App& group, Context& c) {
+  struct Review {
+    bool record = false;
+    std::string person, key, signature, export_to, note;
+  };
+  auto o = std::make_shared<Review>();
+  CLI::App* cmd = group.add_subcommand(
+      "review",
+      "everybody who may act here: roles, keys, last use, and what stands out; with --record the review is "
+      "signed and kept\n\n  kesu operator review --record --as \"Hanako Sato\" --key ~/.ssh/id_ed25519");
+  cmd->add_flag("--record", o->record, "record that these people and rights were reviewed");
+  cmd->add_option("--as", o->person, "who reviews: an auditor or an approver");
+  cmd->add_option("--note", o->note, "what the reviewer found; it is part of what is signed");
+  cmd->add_option("--key", o->key, "SSH key to sign with, or its .pub when an agent holds it");
+  cmd->add_option("--signature", o->signature, "a signature made elsewhere over the exported statement");
+  cmd->add_option("--export", o->export_to, "write the statement to be signed elsewhere, and stop");
+  on_run(cmd, [&c, o] {
+    if (!o->record && (!o->person.empty() || !o->export_to.empty() || !o->note.empty()))
+      throw Error(Code::usage, "without --record nothing is signed or kept").next("--record");
+    if (o->record && o->person.empty()) throw Error(Code::usage, "who reviews?").next("--as NAME --key FILE");
+    Vault& v = c.open(o->record ? Access::write : Access::read);
+    if (o->record) {
+      const OperatorRecord person = v.find_operator(o->person);
+      if (!o->export_to.empty())
+        return c.show_statement(person.name, o->export_to, export_review(v, person, o->note, o->export_to));
+      record_review(v, person, o->note, {o->key, o->signature});
+      v.checkpoint();
+    }
+    const PeopleReview review = review_people(v);
+    std::string text;
+    for (const ReviewedPerson& p : review.people) text += p.line + "\n";
+    text += review.last ? "last review   " + local_text(review.last) + ", by " + review.last_by + "\n"
+                        : std::string("last review   none is recorded\n");
+    c.show(to_json(review), text + "next review   by " + local_text(review.next) + "\n");
+  });
+}
+
 void setup_vault_rules(CLI::App& group, Context& c) {
   auto o = std::make_shared<Options>();
   CLI::App* cmd = group.add_subcommand(
@@ -139,6 +177,7 @@ void setup_operator(CLI::App& app, Context& c) {
   group->require_subcommand(1);
 
   on_run(group->add_subcommand("list", "everybody who was ever enrolled"), [&c] { list_people(c); });
+  setup_review(*group, c);
   on_run(group->add_subcommand("changes", "changes of people and rules: proposed, waiting, in force"),
          [&c] { list_changes(c); });
 

@@ -91,6 +91,13 @@ void State::evolve_vault(const Header& h, const Json& body) {
     vault.stamp = body.str("document");
     vault.stamp_chain = body.str("authority");
     touch("vault", vault.id);
+  } else if (h.type == "document-attached" && body.str("what") == "people-reviewed") {
+    // Of no erasure; `notice` is the reviewer (app/people_review.h).
+    const NodeMention& node = need(h, "doc");
+    notices[node.id] = {
+        node.id, "", "people-reviewed", body.str("document"), body.str("signature"), body.str("operator"),
+        h.time};
+    touch("notice", node.id);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "app/holds.h"
 #include "app/key_states.h"
 #include "app/keys.h"
+#include "app/people_review.h"
 #include "app/renewal.h"
 #include "app/rules.h"
 #include "app/settle.h"
@@ -128,6 +129,7 @@ StatusReport vault_status(Vault& vault, bool check) {
   add_witness_due(vault, out.due);
   add_signer_due(vault, out.due);
   add_renewal_due(vault, out.due);
+  add_review_due(vault, out.due);  // people-review
   if (!s.vault.closed) clock_now(vault, out.due);
   if (check) finish_tombstones(vault);  // it asks the providers anyway
   for (Due& d : tombstones_due(vault))
