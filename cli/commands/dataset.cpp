@@ -7,12 +7,23 @@
 
 namespace kesu::cli {
 
+namespace {
+void add_on_off(CLI::App* cmd, std::string& value, const std::string& help) {
+  cmd->add_option("--fingerprints", value, help)->check(CLI::IsMember({"on", "off"}));
+}
+// nullopt: it was not said.
+std::optional<bool> on_off(const std::string& value) {
+  return value.empty() ? std::nullopt : std::optional<bool>(value == "on");
+}
+}  // namespace
+
 void setup_dataset(CLI::App& app, Context& c) {
   CLI::App* group = app.add_subcommand("dataset", "what is protected and erased as one");
   group->require_subcommand(1);
   auto d = std::make_shared<DatasetDraft>();
   auto name = std::make_shared<std::string>();
   auto header_only = std::make_shared<bool>(false);
+  auto fingerprints = std::make_shared<std::string>();
 
   CLI::App* cmd = group->add_subcommand("add",
                                         "register a dataset\n\n  kesu dataset add loans-2019 --key loans "
@@ -35,12 +46,16 @@ void setup_dataset(CLI::App& app, Context& c) {
   cmd->add_option("--chunk", d->chunk, "chunk size in bytes");
   cmd->add_flag("--header-only", *header_only,
                 "do not bind payloads to the inventory: faster sealing, weaker cover");
+  add_on_off(cmd, *fingerprints,
+             "keyed fingerprints of the plaintext, taken at sealing, for kesu inventory scan: on or off "
+             "(on in profile high)");
   cmd->add_option("--plaintext-history", d->history,
                   "did plaintext of this exist outside? none, disposed, unknown (default)");
   cmd->add_option("--history-by", d->history_by, "who says so");
   cmd->add_option("--history-detail", d->history_detail, "where, when, how it was disposed of");
-  on_run(cmd, [&c, d, header_only] {
+  on_run(cmd, [&c, d, header_only, fingerprints] {
     d->bind_payload = !*header_only;
+    d->fingerprints = on_off(*fingerprints);
     Vault& v = c.open(Access::write);
     std::string id = add_dataset(v, *d);
     const DatasetRecord& r = v.state().datasets.at(id);
@@ -51,7 +66,7 @@ void setup_dataset(CLI::App& app, Context& c) {
 
   struct Update {
     DatasetChanges changes;
-    std::string reason, keep_as;
+    std::string reason, keep_as, fingerprints;
     bool not_kept = false;
   };
   auto u = std::make_shared<Update>();
@@ -76,8 +91,10 @@ void setup_dataset(CLI::App& app, Context& c) {
                                "its objects are to be kept in this dataset: no erasure before they are there "
                                "(kesu reseal)");
   cmd->add_flag("--not-kept", u->not_kept, "they are not")->excludes(keep);
+  add_on_off(cmd, u->fingerprints, "fingerprints of what is sealed from here on: on or off");
   cmd->add_option("--reason", u->reason, "why; it stays in the ledger")->required();
   on_run(cmd, [&c, u, name] {
+    u->changes.fingerprints = on_off(u->fingerprints);
     if (u->not_kept || !u->keep_as.empty()) u->changes.keep_as = u->keep_as;
     Vault& v = c.open(Access::write);
     const std::string id = v.find_dataset(*name).id;

@@ -14,6 +14,7 @@ Json hits_json(const std::vector<ScanHit>& hits) {
     out.push(Json::object({{"path", name_to_json(h.path)},
                            {"offset", h.offset},
                            {"windows", h.windows},
+                           {"bytes", h.bytes},
                            {"whole", h.whole},
                            {"object", "obj-" + h.object},
                            {"name", name_to_json(h.name)}}));
@@ -26,8 +27,7 @@ std::string hits_text(const ScanResult& r) {
     const ScanHit& h = r.found[i];
     out += "  FOUND   " + h.path +
            (h.whole ? " is " + h.name
-                    : " at byte " + grouped(h.offset) + ": " + grouped(h.windows * r.window) + " bytes of " +
-                          h.name) +
+                    : " at byte " + grouped(h.offset) + ": " + grouped(h.bytes) + " bytes of " + h.name) +
            "\n";
   }
   if (r.hits > 20) out += "  FOUND   " + grouped(r.hits - 20) + " more (--json)\n";
@@ -41,9 +41,14 @@ void setup_scan(CLI::App& group, Context& c) {
   CLI::App* cmd = group.add_subcommand(
       "scan",
       "look through files for surviving copies of a dataset's plaintext; the result is recorded\n\n"
-      "  kesu inventory scan loans-2019 /srv /home /var/backups");
+      "  kesu inventory scan loans-2019 /srv /home /var/backups\n\n"
+      "By fingerprints taken at sealing (kesu dataset add --fingerprints on), where there are any: whole\n"
+      "copies, and what begins like one. Else, and with --from-sealed, the sealed files are opened and parts "
+      "of\n"
+      "them found anywhere in a file, which is slow.");
   cmd->add_option("DATASET", *name)->required();
   cmd->add_option("PATH", o->paths, "files and directories; links are not followed")->required();
+  cmd->add_flag("--from-sealed", o->from_sealed, "open the sealed files, whatever was taken at sealing");
   on_run(cmd, [&c, o, name] {
     Vault& v = c.open(Access::write);
     const DatasetRecord& d = v.find_dataset(*name);
@@ -64,6 +69,7 @@ void setup_scan(CLI::App& group, Context& c) {
                       {"places", places},
                       {"window", r.window},
                       {"objects", r.objects},
+                      {"stored", r.stored},
                       {"superseded", r.superseded},
                       {"without", parts_json(r.without)},
                       {"common", r.common},
@@ -82,6 +88,14 @@ void setup_scan(CLI::App& group, Context& c) {
             (r.hits         ? hits_text(r)
              : nothing_read ? "nothing was read: such a scan says nothing, and counts for no certificate\n"
                             : "nothing was found\n") +
+            (r.stored
+                 ? "  " + grouped(r.stored) +
+                       " of them by fingerprints taken at sealing, in blocks of 64 KiB from a file's start\n"
+                 : "") +
+            (r.stored && r.stored < r.objects
+                 ? "  " + grouped(r.objects - r.stored) +
+                       " by their sealed files: nothing was taken at their sealing\n"
+                 : "") +
             (r.whole ? "  " + grouped(r.whole) +
                            " short or repetitive objects were looked for as whole files alone\n"
                      : "") +

@@ -63,13 +63,17 @@ void forecast(Context& c, const std::string& dataset, const SealOrder& order) {
              "\n" + parts_text(f.skipped, "skipped") + parts_text(f.failed, "FAILED"));
 }
 
-std::string binding_text(const SealResult& r) {
-  if (r.binding_seconds < 0.05) return "";
-  char text[120];
-  std::snprintf(text, sizeof text,
-                "  binding the payload to the inventory took %.1f s of %.1f s of processor time\n",
-                r.binding_seconds, r.total_seconds);
-  return text;
+std::string cost_text(const SealResult& r) {
+  std::string out;
+  for (auto& [what, seconds] : {std::pair{"binding the payload to the inventory", r.binding_seconds},
+                                {"taking fingerprints", r.print_seconds}}) {
+    if (seconds < 0.05) continue;
+    char text[120];
+    std::snprintf(text, sizeof text, "  %s took %.1f s of %.1f s of processor time\n", what, seconds,
+                  r.total_seconds);
+    out += text;
+  }
+  return out;
 }
 }  // namespace
 
@@ -135,7 +139,7 @@ void setup_seal(CLI::App& app, Context& c) {
                          {"failed", parts_json(r.failed)}}),
            "Sealed " + grouped(r.sealed) + " files, " + human_bytes(r.bytes) + ", into " + name +
                (r.unchanged ? "; " + grouped(r.unchanged) + " unchanged" : "") +
-               (r.removed ? "; " + grouped(r.removed) + " sources removed" : "") + "\n" + binding_text(r) +
+               (r.removed ? "; " + grouped(r.removed) + " sources removed" : "") + "\n" + cost_text(r) +
                parts_text(r.skipped, "skipped") + parts_text(r.failed, "FAILED"));
   });
 }

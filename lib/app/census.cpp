@@ -106,6 +106,8 @@ Census census(const State& state, const VersionRecord& version, const std::set<s
       if (opened_by([&](const std::string& v) { return v == version.id; }) && !opened_by(other_stays))
         ++row.dataset_keys;
     }
+    row.fingerprint_keys = std::count_if(d.fingerprint_keys.begin(), d.fingerprint_keys.end(),
+                                         [&](const DatasetKeyRecord& k) { return k.version == version.id; });
     row.superseded_at_most = std::min(row.objects, replaced);
     if (row.holds()) out.rows.push_back(row);
   }
@@ -152,6 +154,7 @@ std::string census_text(const State& state, const Census& c) {
                             ? " (at most " + std::to_string(r.superseded_at_most) + " of them sealed over)"
                             : ""));
     add(r.dataset_keys, plural(r.dataset_keys, "dataset key") + " that nothing else opens");
+    add(r.fingerprint_keys, "its fingerprint key, which ends with the dataset");
     add(r.open_questions,
         "batches that a process works on or left open: " + std::to_string(r.open_questions));
     add(r.elsewhere_lost, plural(r.elsewhere_lost, "object") + " moved to a version that is gone, too");

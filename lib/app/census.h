@@ -16,11 +16,14 @@ struct CensusRow {
   std::string dataset;               // `ds-…`, one that is not erased
   int64_t objects = 0, batches = 0;  // whose newest slot is under the version
   int64_t superseded_at_most = 0;    // of these, sealed over by others; which ones, the dataset key tells
+  int64_t fingerprint_keys = 0;      // which nothing else opens, ever
   int64_t dataset_keys = 0;          // of batches that are kept, opened by no other version that stays
   int64_t open_questions = 0;        // batches of which it is not settled what is under the version
   int64_t elsewhere_lost = 0;        // objects that were moved away, to a version that is gone since
   bool operator==(const CensusRow&) const = default;
-  bool holds() const { return objects || dataset_keys || open_questions || elsewhere_lost; }
+  bool holds() const {
+    return objects || dataset_keys || fingerprint_keys || open_questions || elsewhere_lost;
+  }
 };
 struct Census {
   std::string version;

@@ -33,13 +33,25 @@ std::vector<SegmentObject> CurrentObjects::read(const BatchRecord& batch) const 
 }
 
 void CurrentObjects::each_batch(const std::function<void(std::vector<SegmentObject>)>& take) const {
-  for (const BatchRecord& b : batches_) {
-    std::vector<SegmentObject> some = read(b);
-    std::erase_if(some, [&](const SegmentObject& o) {
-      return std::binary_search(superseded_.begin(), superseded_.end(), o.object);
-    });
-    take(std::move(some));
-  }
+  each_batch(
+      [&](const BatchRecord&, const Secret&, std::vector<SegmentObject> some) { take(std::move(some)); });
+}
+
+void CurrentObjects::each_batch(
+    const std::function<void(const BatchRecord&, const Secret&, std::vector<SegmentObject>)>& take) const {
+  each_batch_ever([&](const BatchRecord& b, const Secret& key, std::vector<SegmentObject> some) {
+    std::erase_if(some, [&](const SegmentObject& o) { return is_superseded(o.object); });
+    take(b, key, std::move(some));
+  });
+}
+
+void CurrentObjects::each_batch_ever(
+    const std::function<void(const BatchRecord&, const Secret&, std::vector<SegmentObject>)>& take) const {
+  for (const BatchRecord& b : batches_) take(b, keys_.at(b.dataset_key), read(b));
+}
+
+bool CurrentObjects::is_superseded(const ObjectId& object) const {
+  return std::binary_search(superseded_.begin(), superseded_.end(), object);
 }
 
 void record_objects_opened(Vault& vault, const std::string& process, const DatasetRecord& dataset,

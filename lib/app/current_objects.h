@@ -17,6 +17,13 @@ class CurrentObjects {
   CurrentObjects(Vault& vault, const DatasetRecord& dataset);
   // Those of one batch after the other, in inventory order.
   void each_batch(const std::function<void(std::vector<SegmentObject>)>& take) const;
+  // The same, with the batch and the dataset key that its segment is sealed under.
+  void each_batch(const std::function<void(const BatchRecord&, const Secret& dataset_key,
+                                           std::vector<SegmentObject>)>& take) const;
+  // The same of all objects, also of those that were sealed over.
+  void each_batch_ever(const std::function<void(const BatchRecord&, const Secret& dataset_key,
+                                                std::vector<SegmentObject>)>& take) const;
+  bool is_superseded(const ObjectId& object) const;
   int64_t objects() const { return objects_; }  // current ones
   int64_t bytes() const { return bytes_; }      // of these
   int64_t superseded() const { return static_cast<int64_t>(superseded_.size()); }

@@ -4,6 +4,8 @@
 #include "app/exceptions.h"
 #include "app/holds.h"
 #include "app/key_states.h"
+#include "app/keys.h"
+#include "app/rules.h"
 #include "app/settle.h"
 #include "base/plain_text.h"
 #include "policy/policy.h"
@@ -34,6 +36,7 @@ std::string sealing_version(const State& state, const KeyRecord& key) {
     throw Error(Code::state_refused, key.name + " cannot seal")
         .cause(key.purpose != KeyPurpose::wrap ? "it is no key for wrapping" : "it is " + key.state())
         .next(key.purpose == KeyPurpose::wrap ? how_to_activate(state, key) : "kesu key create NAME");
+  refuse_of_fingerprints(state, key, "seal data");
   refuse_reserved(state, key);
   return key.active()->id;
 }
@@ -112,6 +115,7 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
        {"content_algorithm", d.algorithm},
        {"chunk", d.chunk},
        {"bind_payload", d.bind_payload},
+       {"fingerprints", d.fingerprints.value_or(rules_in_force(state, moment_now(vault)).profile == "high")},
        {"plaintext_history",
         Json::object({{"statement", d.history}, {"by", d.history_by}, {"detail", d.history_detail}})}});
   // The vault is named so that a request to destroy the key, decided at the same time, decides anew.
@@ -127,7 +131,7 @@ std::string add_dataset(Vault& vault, const DatasetDraft& d) {
 bool DatasetChanges::empty() const {
   if (keep_as) return false;
   return !key && !owner && !data_class && !region && !contract && !retention && !unreadable_until &&
-         !service && !contact && !asset && !destination && locations.empty();
+         !service && !contact && !asset && !destination && !fingerprints && locations.empty();
 }
 
 void update_dataset(Vault& vault, const std::string& id, const DatasetChanges& c, const std::string& reason) {
@@ -175,6 +179,7 @@ void update_dataset(Vault& vault, const std::string& id, const DatasetChanges& c
       for (const std::string& l : c.locations) locations.push(l);
       changes.set("locations", locations);
     }
+    if (c.fingerprints) changes.set("fingerprints", *c.fingerprints);
     if (c.keep_as) {
       if (!keep_as.empty() && state.datasets.at(keep_as).state == "erased")
         throw Error(Code::state_refused, "dataset " + state.datasets.at(keep_as).name + " is erased");

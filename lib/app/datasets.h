@@ -1,6 +1,7 @@
 // Use cases around datasets: register, show, and the index of what they hold.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct DatasetDraft {
   std::string algorithm = "AES-256-GCM";
   uint32_t chunk = kDefaultChunk;
   bool bind_payload = true;
+  std::optional<bool> fingerprints;  // taken at sealing; nullopt: in profile high alone
   std::string history = "unknown", history_by, history_detail;  // none, disposed, unknown
 };
 // Judged by the policy: payload and wrap until `unreadable_until`. Errors: already_exists, policy_refused,
@@ -31,6 +33,7 @@ std::string add_dataset(Vault& vault, const DatasetDraft& draft);
 struct DatasetChanges {
   std::optional<std::string> key, owner, data_class, region, contract, retention, unreadable_until;
   std::optional<std::string> service, contact, asset, destination;
+  std::optional<bool> fingerprints;    // of what is sealed from here on
   std::vector<std::string> locations;  // empty: as they are; else all of them
   std::optional<std::string> keep_as;  // the dataset that its objects are to live on in; "": none
   bool empty() const;

@@ -20,6 +20,11 @@ std::string kept_by_vault(Vault& vault, const KeyRecord& key, const VersionRecor
   for (auto& [id, p] : state.providers)
     if (p.control == v.id) return "it is the control key of provider " + p.name;
   if (key.purpose == KeyPurpose::sign_certificate) return "it signs certificates";
+  for (auto& [id, d] : state.datasets)
+    for (const DatasetKeyRecord& k : d.fingerprint_keys)
+      if (k.version == v.id && d.state != "erased")
+        return "it wraps the fingerprint key of dataset " + d.name +
+               ", which ends with the dataset's erasure";
   if (const ErasureRecord* e = state.reserving(key.id))
     return "erasure " + e->id.substr(0, 12) + " will destroy it";
   return "";

@@ -53,14 +53,25 @@ Json intended_body(const std::string& name, const KeyDraft& draft, const std::st
   if (draft.wrap_quota && (*draft.wrap_quota < 1 || *draft.wrap_quota > kMaxWrapQuota))
     throw Error(Code::bad_input, "--wrap-quota takes 1 to " + std::to_string(kMaxWrapQuota))
         .cause("one AES-256-GCM key wraps at most 2^32 keys under random nonces, NIST SP 800-38D §8.3");
-  return Json::object(
-      {{"actor", this_process()},
-       {"wrap_quota", draft.wrap_quota.value_or(kWrapQuota)},
-       {"name", name},
-       {"purpose", purpose_text(draft.purpose)},
-       {"origin", origin},
-       {"initial", draft.pre_activation ? "pre-activation" : "active"},
-       {"periods", Json::object({{"originator", p.originator}, {"recipient", p.recipient}})}});
+  Json out =
+      Json::object({{"actor", this_process()},
+                    {"wrap_quota", draft.wrap_quota.value_or(kWrapQuota)},
+                    {"name", name},
+                    {"purpose", purpose_text(draft.purpose)},
+                    {"origin", origin},
+                    {"initial", draft.pre_activation ? "pre-activation" : "active"},
+                    {"periods", Json::object({{"originator", p.originator}, {"recipient", p.recipient}})}});
+  if (!draft.fingerprints_of.empty()) out.set("fingerprints_of", draft.fingerprints_of);
+  return out;
+}
+
+void refuse_of_fingerprints(const State& state, const KeyRecord& key, const std::string& act) {
+  if (key.fingerprints_of.empty()) return;
+  const auto d = state.datasets.find(key.fingerprints_of);
+  const std::string name = d == state.datasets.end() ? key.fingerprints_of : d->second.name;
+  throw Error(Code::state_refused, key.name + " cannot " + act)
+      .cause("it wraps the fingerprint key of dataset " + name + ", and nothing else ever")
+      .next("it ends with the dataset: kesu erase plan " + name);
 }
 
 namespace {
@@ -189,6 +200,7 @@ const VersionRecord& rotates_from(const State& state, const KeyRecord& key) {
   if (key.purpose != KeyPurpose::wrap)
     throw Error(Code::state_refused, key.name + " signs or controls; only keys that wrap are rotated")
         .next("kesu key list");
+  refuse_of_fingerprints(state, key, "be rotated");
   const VersionRecord* newest = nullptr;
   for (const VersionRecord& v : key.versions)
     if (v.state != "absent") newest = &v;

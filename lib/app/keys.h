@@ -31,7 +31,8 @@ struct KeyDraft {
   bool pre_activation = false;  // not active at birth: kesu key activate
   std::optional<int64_t> originator = {}, recipient = {};
   std::optional<int64_t> wrap_quota =
-      {};  // 1 to kMaxWrapQuota (app/census.h); nullopt: kWrapQuota, or as before
+      {};                            // 1 to kMaxWrapQuota (app/census.h); nullopt: kWrapQuota, or as before
+  std::string fingerprints_of = {};  // the dataset whose fingerprint key it is to wrap, and nothing else
 };
 // Makes keys of these names, each with one version; returns their identifiers. What was made before a failure
 // stays. Errors: already_exists (before anything is made), usage, bad_input, those of Provider::generate.
@@ -45,6 +46,8 @@ std::string create_key(Vault& vault, const std::string& name, const std::string&
 // before. Errors: state_refused, frozen.
 std::string rotate_key(Vault& vault, const std::string& key, const KeyDraft& draft = {});
 
+// Throws state_refused where the key wraps a dataset's fingerprint key: kesu makes, uses and destroys it.
+void refuse_of_fingerprints(const State& state, const KeyRecord& key, const std::string& act);
 // Throws already_exists or usage where a new key cannot be called so.
 void refuse_name(const State& state, const std::string& name);
 // The provider that is meant; usage when none is named and there are several.

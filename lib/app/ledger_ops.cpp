@@ -14,8 +14,8 @@ namespace kesu {
 namespace {
 // Members of bodies that hold the SHA-256 of a blob (docs/spec/events.md).
 const std::set<std::string, std::less<>> kBlobMembers = {
-    "statement",   "signature", "birth",    "transcript", "receipt", "plan",
-    "certificate", "manifest",  "document", "before",     "after",   "authority"};
+    "statement", "signature", "birth",  "transcript", "receipt",   "plan",  "certificate",
+    "manifest",  "document",  "before", "after",      "authority", "values"};
 
 void collect(const Json& value, std::string_view member, std::vector<std::string>& out) {
   if (value.is_object()) {

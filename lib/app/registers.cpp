@@ -129,6 +129,7 @@ Json row(const KeyRecord& k) {
                        {"name", k.name},
                        {"purpose", purpose_text(k.purpose)},
                        {"provider", k.provider},
+                       {"fingerprints_of", k.fingerprints_of},
                        {"versions", versions}});
 }
 void read(const Json& j, KeyRecord& k) {
@@ -138,6 +139,7 @@ void read(const Json& j, KeyRecord& k) {
   if (!purpose) throw Error(Code::bad_input, "no purpose");
   k.purpose = *purpose;
   k.provider = j.str("provider");
+  k.fingerprints_of = j.str("fingerprints_of");
   for (const Json& v : j.at("versions").as_array()) read(v, k.versions.emplace_back());
 }
 
@@ -239,16 +241,31 @@ void read(const Json& j, BatchRecord& b) {
                 rewrap->num("since")};
 }
 
+Json wrapped_keys(const std::vector<DatasetKeyRecord>& keys) {
+  Json out(Json::Array{});
+  for (const DatasetKeyRecord& k : keys)
+    out.push(Json::object({{"id", k.id},
+                           {"version", k.version},
+                           {"algorithm", static_cast<int64_t>(k.wrapped.algorithm)},
+                           {"nonce", hex(k.wrapped.nonce)},
+                           {"blob", hex(k.wrapped.blob)},
+                           {"rewrapped", k.rewrapped}}));
+  return out;
+}
+std::vector<DatasetKeyRecord> wrapped_keys_from(const Json& rows) {
+  std::vector<DatasetKeyRecord> out;
+  for (const Json& k : rows.as_array())
+    out.push_back({k.str("id"),
+                   k.str("version"),
+                   {static_cast<WrapAlg>(k.num("algorithm")), unhex(k.str("nonce")).value_or(Bytes{}),
+                    unhex(k.str("blob")).value_or(Bytes{})},
+                   k.flag("rewrapped")});
+  return out;
+}
+
 // Of its batches only the sums; each has a row of its own.
 Json row(const DatasetRecord& d) {
-  Json keys(Json::Array{}), kinds(Json::Array{}), under(Json::Array{}), given_up(Json::Object{});
-  for (const DatasetKeyRecord& k : d.keys)
-    keys.push(Json::object({{"id", k.id},
-                            {"version", k.version},
-                            {"algorithm", static_cast<int64_t>(k.wrapped.algorithm)},
-                            {"nonce", hex(k.wrapped.nonce)},
-                            {"blob", hex(k.wrapped.blob)},
-                            {"rewrapped", k.rewrapped}}));
+  Json kinds(Json::Array{}), under(Json::Array{}), given_up(Json::Object{});
   for (auto& [kind, sums] : d.batches.kinds())
     kinds.push(Json::object({{"version", kind.version},
                              {"dataset_key", kind.dataset_key},
@@ -271,7 +288,8 @@ Json row(const DatasetRecord& d) {
                        {"state", d.state},
                        {"erasure", d.erasure},
                        {"settings", d.settings},
-                       {"keys", keys},
+                       {"keys", wrapped_keys(d.keys)},
+                       {"fingerprint_keys", wrapped_keys(d.fingerprint_keys)},
                        {"sealed", kinds},
                        {"under", under},
                        {"given_up", given_up}});
@@ -283,12 +301,8 @@ void read(const Json& j, DatasetRecord& d, Batches::Loader loader) {
   d.state = j.str("state");
   d.erasure = j.str("erasure");
   d.settings = j.at("settings");
-  for (const Json& k : j.at("keys").as_array())
-    d.keys.push_back({k.str("id"),
-                      k.str("version"),
-                      {static_cast<WrapAlg>(k.num("algorithm")), unhex(k.str("nonce")).value_or(Bytes{}),
-                       unhex(k.str("blob")).value_or(Bytes{})},
-                      k.flag("rewrapped")});
+  d.keys = wrapped_keys_from(j.at("keys"));
+  d.fingerprint_keys = wrapped_keys_from(j.at("fingerprint_keys"));
   BatchesByKind kinds;
   for (const Json& k : j.at("sealed").as_array())
     kinds[{k.str("version"), k.str("dataset_key"), k.str("content_algorithm"), k.str("wrap_algorithm"),

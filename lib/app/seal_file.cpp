@@ -197,7 +197,8 @@ SealRequest FileSealer::request_of(const SealSource& s, const ObjectId& object,
                       .chunk = target_.chunk,
                       .bind_payload = target_.bind_payload,
                       .metadata = {},
-                      .bytes_done = &progress_.bytes};
+                      .bytes_done = &progress_.bytes,
+                      .fingerprint_key = fingerprint_key_};
   request.metadata.kind = s.kind;
   request.metadata.name = s.file.name;
   return request;
@@ -230,6 +231,8 @@ void FileSealer::describe(const SealSource& s, const std::string& place, SealedF
   out.sealed_bytes = static_cast<int64_t>(sealed.object.sealed_bytes);
   out.total_seconds = sealed.object.total_seconds;
   out.binding_seconds = sealed.object.hash_seconds;
+  out.print_seconds = sealed.object.print_seconds;
+  out.prints = std::move(sealed.object.fingerprints);
 }
 
 SealedPart FileSealer::seal(const SealSource& s, const Metadata& metadata, const Source& bytes,

@@ -71,7 +71,8 @@ struct SealedPart {
   std::string part;              // name in its directory; empty: it went to standard output
   std::optional<ObjectId> over;  // the older object that stands at its place
   int64_t sealed_bytes = 0;
-  double total_seconds = 0, binding_seconds = 0;
+  double total_seconds = 0, binding_seconds = 0, print_seconds = 0;
+  std::optional<Fingerprints> prints;
 };
 
 class FileSealer {
@@ -79,6 +80,8 @@ class FileSealer {
   // For lane `lane`; all outlive it.
   FileSealer(const SealTarget& target, Lanes& lanes, unsigned lane, Random& random, Progress& progress);
 
+  // From here on each object's fingerprints are taken; nullptr: none. The key outlives it.
+  void fingerprint_with(const Secret* key) { fingerprint_key_ = key; }
   // Seals what `fd` (borrowed) gives, or the manifest. The wrap of its data key may still wait for
   // Lanes::confirm: where it does not come, the part is to be discarded. Errors: those of seal_file_at;
   // already_exists; policy_refused (a link in the way).
@@ -107,6 +110,7 @@ class FileSealer {
   unsigned lane_;
   Random& random_;
   Progress& progress_;
+  const Secret* fingerprint_key_ = nullptr;
   std::optional<Below> below_;
   std::string directory_;  // known to lie on the file system of `out`
   PlaceId out_;

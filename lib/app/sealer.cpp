@@ -52,6 +52,8 @@ Sealer::~Sealer() {
 void Sealer::end() {
   drain();
   key_.reset();
+  for (auto& w : workers_) w->fingerprint_with(nullptr);
+  prints_.reset();
   lanes_.reset();
   holder_.end("returned");
 }

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/fingerprints.h"
 #include "app/seal_file.h"
 #include "app/seal_origin.h"
 #include "app/sealing.h"
@@ -79,6 +80,8 @@ class Sealer {
   bool in_place(const std::string& place) const;
   void prepare();
   void make_dataset_key();
+  void take_fingerprints();
+  Json keep_prints(const Running& batch, const SegmentHeader& header);
   void begin();
   size_t begin_batch(std::vector<Item> items);
   std::exception_ptr wait();
@@ -113,6 +116,7 @@ class Sealer {
   Provider* provider_ = nullptr;
   std::shared_ptr<const Secret> key_;
   std::string key_id_;
+  std::optional<FingerprintKey> prints_;  // where the dataset's fingerprints are taken
 };
 
 }  // namespace kesu

@@ -76,6 +76,13 @@ void Sealer::make_dataset_key() {
   key_id_ = id.str();
 }
 
+// Before the first batch: the dataset's fingerprint key, where its settings ask for one.
+void Sealer::take_fingerprints() {
+  if (prints_ || !dataset().settings.flag("fingerprints")) return;
+  prints_ = fingerprint_key(vault_, dataset_);
+  for (auto& w : workers_) w->fingerprint_with(&prints_->key);
+}
+
 // Begins to seal as many of them as the key version may still wrap, one at least; returns how many. Meanwhile
 // the batches before are made durable and recorded, when there are enough of them.
 size_t Sealer::begin_batch(std::vector<Item> items) {
@@ -86,6 +93,7 @@ size_t Sealer::begin_batch(std::vector<Item> items) {
   try {
     for (int tries = 0;; ++tries) {
       try {
+        take_fingerprints();
         intend(now.batch, items);
         break;
       } catch (const Error& e) {
@@ -302,6 +310,19 @@ void Sealer::finish() {
   for (Running& b : batches) record(b);
 }
 
+// Durable before the entry that names them; null: none were taken.
+Json Sealer::keep_prints(const Running& batch, const SegmentHeader& header) {
+  if (!prints_) return {};
+  std::vector<ObjectPrints> all;
+  for (const Item& i : batch.items)
+    if (i.done && i.part->prints)
+      all.push_back(prints_to_keep(i.object, i.part->object.bytes, *i.part->prints));
+  if (all.empty()) return {};
+  const Bytes file =
+      write_prints(header, *DatasetKeyId::parse(prints_->id), all, *batch.key, vault_.env().random);
+  return Json::object({{"key", prints_->id}, {"values", vault_.store().put_blob(file)}});
+}
+
 void Sealer::record(Running& batch) {
   std::vector<Item>& items = batch.items;
   std::vector<SegmentObject> done;
@@ -323,6 +344,7 @@ void Sealer::record(Running& batch) {
     result_.sealed_bytes += i.part->sealed_bytes;
     result_.total_seconds += i.part->total_seconds;
     result_.binding_seconds += i.part->binding_seconds;
+    result_.print_seconds += i.part->print_seconds;
   }
   if (done.empty()) {
     vault_.append({{.type = "seal-abandoned",
@@ -334,6 +356,8 @@ void Sealer::record(Running& batch) {
   }
   const SegmentHeader header{vault_.id(), target_.dataset, batch.batch, *DatasetKeyId::parse(batch.key_id)};
   Event event = seal_done(vault_, header, done, *batch.key, bytes, batch.version.str(), dataset(), false);
+  if (Json prints = keep_prints(batch, header); prints.is_object())
+    event.body.set("fingerprints", std::move(prints));
   std::vector<Event> events;
   events.push_back(std::move(event));
   if (origin_) {

@@ -29,7 +29,8 @@ struct SealResult {
   int64_t sealed = 0, unchanged = 0, manifests = 0, removed = 0, batches = 0;
   int64_t bytes = 0, sealed_bytes = 0;  // of what was sealed now
   double total_seconds = 0,
-         binding_seconds = 0;    // processor time of sealing, and of it SHA-256 of the ciphertext
+         binding_seconds = 0,    // processor time of sealing, and of it SHA-256 of the ciphertext,
+      print_seconds = 0;         // and fingerprints
   std::vector<Skipped> skipped;  // neither files, links nor directories: said, no failure
   std::vector<Skipped> failed;   // unreadable, changed while read: exit 8
 };

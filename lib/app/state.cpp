@@ -172,6 +172,7 @@ void State::evolve_key(const Header& h, const Json& body) {
     if (!purpose) throw Error(Code::bad_input, "unknown purpose " + body.str("purpose"));
     key.purpose = *purpose;
     key.provider = node.of;
+    key.fingerprints_of = body.str_or("fingerprints_of", "");
     VersionRecord v;
     v.id = node.id;
     v.state = "intended";
@@ -265,6 +266,14 @@ void State::evolve_dataset(const Header& h, const Json& body) {
   if (h.type == "dataset-key-created") {
     const NodeMention& node = need(h, "dsk");
     datasets[node.of].keys.push_back({node.id, body.str("version"), wrapped_from(body.at("wrapped"))});
+    count_wraps(body.str("version"), 1);
+    touch("dataset", node.of);
+    return;
+  }
+  if (h.type == "fingerprint-key-created") {
+    const NodeMention& node = need(h, "dsk");
+    datasets[node.of].fingerprint_keys.push_back(
+        {node.id, body.str("version"), wrapped_from(body.at("wrapped"))});
     count_wraps(body.str("version"), 1);
     touch("dataset", node.of);
     return;

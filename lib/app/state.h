@@ -95,6 +95,7 @@ struct KeyRecord {
   std::string id, name;
   KeyPurpose purpose = KeyPurpose::wrap;
   std::string provider;
+  std::string fingerprints_of;  // the dataset whose fingerprint key it wraps, and nothing else; mostly empty
   std::vector<VersionRecord> versions;
   const VersionRecord* active() const;
   const VersionRecord* find(std::string_view version) const;
@@ -111,6 +112,7 @@ struct DatasetRecord {
   std::string id, name, key, state, erasure;
   Json settings;  // the body of dataset-added
   std::vector<DatasetKeyRecord> keys;
+  std::vector<DatasetKeyRecord> fingerprint_keys;  // each under a version of its own; the last one is used
   Batches batches;
   // Of sealed batches.
   int64_t objects() const { return batches.sums().objects; }

@@ -30,6 +30,9 @@ bool in_its_time(const Dossier& d, const std::string& process, const std::string
   return began && ended;
 }
 
+// By fingerprints taken at sealing; scans of before have none.
+int64_t stored_of(const Json& s) { return s.find("stored") ? s.num("stored") : 0; }
+
 // The last scan of the dataset, where it found nothing, saw all that it wanted to see, and that was
 // something, and knew every object.
 std::optional<ScanFacts> scan_of(const Dossier& d, const DatasetFacts& set) {
@@ -55,8 +58,9 @@ std::optional<ScanFacts> scan_of(const Dossier& d, const DatasetFacts& set) {
                     node.n == 0 && s.num("bytes") == node.b.value_or(-1) && s.num("without") == 0 &&
                     s.num("unreadable") == 0 && s.num("objects") >= 0 && s.num("superseded") >= 0 &&
                     s.num("objects") + s.num("superseded") == objects && s.num("whole") >= 0 &&
-                    s.num("whole") <= s.num("objects") && s.num("common") >= 0 &&
-                    s.at("places").as_array().size() > 0 && s.num("files") > 0 && s.num("bytes") > 0;
+                    s.num("whole") <= s.num("objects") && s.num("common") >= 0 && stored_of(s) >= 0 &&
+                    stored_of(s) <= s.num("objects") && s.at("places").as_array().size() > 0 &&
+                    s.num("files") > 0 && s.num("bytes") > 0;
   if (!good || !in_its_time(d, s.str("process"), set.id, last->seq)) return std::nullopt;
   return out;
 }
@@ -91,6 +95,9 @@ Reason residue_reason(const Dossier& d) {
     out.detail += name + ": " + counted(s.num("files"), "file") + ", " + counted(s.num("bytes"), "byte") +
                   " in " + counted(static_cast<int64_t>(s.at("places").as_array().size()), "place") +
                   ", for " + counted(s.num("objects"), "object");
+    if (const int64_t stored = stored_of(s); stored > 0)
+      out.detail += ", " + std::to_string(stored) +
+                    " of them by fingerprints taken at sealing, in blocks of 65536 bytes from a file's start";
     if (s.num("whole") > 0)
       out.detail += ", " + std::to_string(s.num("whole")) + " of them only as whole files";
     if (s.num("common") > 0)

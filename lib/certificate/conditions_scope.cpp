@@ -63,7 +63,9 @@ std::optional<std::set<AlgorithmUse>> algorithms_of(const Dossier& d) {
     std::vector<std::string> list = d.graph.data_keys_of(set.id);
     std::set<std::string> data_keys(list.begin(), list.end());
     for (const Header& h : d.headers) {
-      if (h.type != "dataset-key-created" && h.type != "dataset-key-rewrapped") continue;
+      if (h.type != "dataset-key-created" && h.type != "dataset-key-rewrapped" &&
+          h.type != "fingerprint-key-created")
+        continue;
       if (std::none_of(h.nodes.begin(), h.nodes.end(),
                        [&](const NodeMention& m) { return data_keys.contains(m.id); }))
         continue;

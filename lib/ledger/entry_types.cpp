@@ -58,6 +58,7 @@ constexpr NodeRule kNodes[] = {
     {"dataset-unfrozen", "ds", "open", kOf, 0, "era"},
     {"dataset-key-created", "dsk", "active", kOf, 0, "ds"},
     {"dataset-key-rewrapped", "dsk", ""},
+    {"fingerprint-key-created", "dsk", "active", kOf, 0, "ds"},
     {"process-started", "prc", "alive", kUntil},
     {"process-ended", "prc", "ended"},
     {"seal-intended", "bat", "intended", kOf | kCount, 0, "ds"},
@@ -100,6 +101,7 @@ constexpr std::string_view kRemarks[] = {"contact-recorded", "exception-recorded
 constexpr EdgeRule kEdges[] = {
     {"dataset-key-created", "key", "dsk", Subject::to, true},
     {"dataset-key-rewrapped", "key", "dsk", Subject::to, true},
+    {"fingerprint-key-created", "key", "dsk", Subject::to, true},
     {"process-started", "prc", "ds", Subject::from, false},
     {"seal-intended", "key|dsk", "bat", Subject::to, true},
     {"objects-opened", "prc", "ds", Subject::to, true},

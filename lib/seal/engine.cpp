@@ -89,7 +89,7 @@ SealedObject seal_runs(const SealJob& job, const TakeRun& take, const PutRun& pu
   std::mutex sums;
   work(crew, [&](unsigned) {
     const auto begun = Ticks::now();
-    double hashing = 0;
+    double hashing = 0, printing = 0;
     Aead aead(h.algorithm, content_key(job.data_key, h.algorithm));
     RunBuffer buffer;
     std::optional<Fingerprinter> with;
@@ -97,7 +97,11 @@ SealedObject seal_runs(const SealJob& job, const TakeRun& take, const PutRun& pu
     std::array<Digest32, kDefaultChunk / kMinChunk> leaves;
     for (Run run; !crew.stopped() && take(run, buffer);) {
       const size_t count = run.count(h.chunk);
-      if (with) prints.add(run, h.chunk, *with);
+      if (with) {
+        const auto before = Ticks::now();
+        prints.add(run, h.chunk, *with);
+        printing += since(before);
+      }
       for (size_t i = 0; i < count; ++i) {
         const std::span<uint8_t> record = run.record(i, h.chunk);
         const bool last = run.last && i + 1 == count;
@@ -114,6 +118,7 @@ SealedObject seal_runs(const SealJob& job, const TakeRun& take, const PutRun& pu
     const double all = since(begun);
     std::lock_guard lock(sums);
     out.hash_seconds += hashing;
+    out.print_seconds += printing;
     out.total_seconds += all;
   });
   if (root) out.payload_root = root->root();

@@ -171,6 +171,7 @@ class BlockPrints {
  private:
   std::mutex mutex_;
   std::vector<Digest32> blocks_;
+  std::vector<uint8_t> common_;
 };
 
 }  // namespace kesu

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -47,13 +48,24 @@ Digest32 Fingerprinter::file(std::span<const Digest32> blocks) {
   return state_->hmac.finish();
 }
 
+bool repeats(ByteView block) {
+  constexpr size_t kPeriod = 64;
+  return block.size() > kPeriod &&
+         std::memcmp(block.data(), block.data() + kPeriod, block.size() - kPeriod) == 0;
+}
+
 void BlockPrints::add(const Run& run, size_t chunk, Fingerprinter& with) {
   std::vector<Digest32> own;
+  std::vector<uint8_t> common;
   own.reserve((run.plain + kFingerprintBlock - 1) / kFingerprintBlock);
+  const auto take = [&](ByteView block) {
+    own.push_back(with.block(block));
+    common.push_back(repeats(block));
+  };
   for (size_t at = 0; at < run.plain; at += kFingerprintBlock) {
     const size_t size = std::min(kFingerprintBlock, run.plain - at);
     if (chunk >= kFingerprintBlock) {
-      own.push_back(with.block(run.piece(at / chunk, chunk).subspan(at % chunk, size)));
+      take(run.piece(at / chunk, chunk).subspan(at % chunk, size));
       continue;
     }
     // Smaller chunks lie apart: room for their tags is between them.
@@ -63,24 +75,29 @@ void BlockPrints::add(const Run& run, size_t chunk, Fingerprinter& with) {
       const auto piece = run.piece(i, chunk);
       whole.insert(whole.end(), piece.begin(), piece.end());
     }
-    own.push_back(with.block(whole));
+    take(whole);
     wipe(whole);
   }
   const size_t per_run = std::max<size_t>(1, kDefaultChunk / chunk) * chunk / kFingerprintBlock;
   std::lock_guard lock(mutex_);
   const size_t first = run.number * per_run;
-  if (blocks_.size() < first + own.size()) blocks_.resize(first + own.size());
+  if (blocks_.size() < first + own.size()) {
+    blocks_.resize(first + own.size());
+    common_.resize(first + own.size());
+  }
   std::ranges::copy(own, blocks_.begin() + static_cast<ptrdiff_t>(first));
+  std::ranges::copy(common, common_.begin() + static_cast<ptrdiff_t>(first));
 }
 
 Fingerprints BlockPrints::finish(const Secret& key) {
   const Digest32 file = Fingerprinter(key).file(blocks_);
-  return {std::move(blocks_), file};
+  return {std::move(blocks_), file, std::move(common_)};
 }
 
 Fingerprints fingerprints_of(const SealedInput& plain, const Secret& key, Crew* crew) {
   checked(key);
   std::vector<Digest32> blocks((plain.size + kFingerprintBlock - 1) / kFingerprintBlock);
+  std::vector<uint8_t> common(blocks.size());
   const size_t runs = (plain.size + kDefaultChunk - 1) / kDefaultChunk;
   CrewFor chosen(crew, plain.size >= kWorthThreads);
   std::atomic<size_t> next{0};
@@ -91,14 +108,16 @@ Fingerprints fingerprints_of(const SealedInput& plain, const Secret& key, Crew* 
       const uint64_t start = uint64_t{run} * kDefaultChunk;
       const auto bytes = buffer.take(std::min<uint64_t>(kDefaultChunk, plain.size - start));
       plain.read(start, bytes);
-      for (size_t at = 0; at < bytes.size(); at += kFingerprintBlock)
-        blocks[(start + at) / kFingerprintBlock] =
-            with.block(bytes.subspan(at, std::min(kFingerprintBlock, bytes.size() - at)));
+      for (size_t at = 0; at < bytes.size(); at += kFingerprintBlock) {
+        const ByteView block = bytes.subspan(at, std::min(kFingerprintBlock, bytes.size() - at));
+        blocks[(start + at) / kFingerprintBlock] = with.block(block);
+        common[(start + at) / kFingerprintBlock] = repeats(block);
+      }
     }
   });
   if ((*chosen).stopped()) check_interrupted();
   const Digest32 file = Fingerprinter(key).file(blocks);
-  return {std::move(blocks), file};
+  return {std::move(blocks), file, std::move(common)};
 }
 
 }  // namespace kesu

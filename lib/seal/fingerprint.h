@@ -27,6 +27,9 @@ class Fingerprinter {
   std::unique_ptr<State> state_;
 };
 
+// Whether it is the same 64 bytes over and over: zeros, and what is like them everywhere. Of whole blocks.
+bool repeats(ByteView block);
+
 // What sealing reports with SealRequest::fingerprint_key, of plaintext that is not being sealed.
 // `plain.read` is called by several threads at once.
 Fingerprints fingerprints_of(const SealedInput& plain, const Secret& key, Crew* crew = nullptr);

@@ -57,6 +57,7 @@ struct SealRequest {
 struct Fingerprints {
   std::vector<Digest32> blocks;  // of each 64 KiB of the payload, in order
   Digest32 file{};
+  std::vector<uint8_t> common;  // of each block: 1 where it repeats every 64 bytes, like zeros
 };
 struct SealedObject {
   ObjectHeader header;
@@ -66,6 +67,7 @@ struct SealedObject {
   // Seconds of all threads together: in SHA-256 to bind the payload, and in all of reading, encrypting,
   // hashing and writing it.
   double hash_seconds = 0, total_seconds = 0;
+  double print_seconds = 0;  // likewise, in fingerprints
   std::optional<Fingerprints> fingerprints;
 };
 

@@ -144,7 +144,8 @@ class Claims:
                 for h in self.ledger.about(node.id, "rewrap-done"):
                     used.add(((f.body(h) or {}).get("wrap_algorithm"), "wrap", until))
             for key in (n for n in f.graph.nodes.values() if n.kind == "dsk" and ds in n.datasets):
-                for h in self.ledger.about(key.id, "dataset-key-created", "dataset-key-rewrapped"):
+                for h in self.ledger.about(key.id, "dataset-key-created", "dataset-key-rewrapped",
+                                           "fingerprint-key-created"):
                     name = (maybe(f.body(h), "wrapped", "object") or {}).get("algorithm")
                     used.add((WRAPS.get(name) if is_kind(name, "number") else name, "wrap", until))
             known = known and f.dataset(ds)["shown"]
@@ -394,7 +395,9 @@ class Claims:
         for ds, (header, record) in zip(self.facts.scope, scans):
             name = self.facts.dataset(ds)["name"]
             rests.append(f"scan for {name}, entry {header.seq}")
-            only = f", {record['whole']} of them only as whole files" if record["whole"] else ""
+            only = f", {record['stored']} of them by fingerprints taken at sealing, in blocks of 65536 bytes from a file's " \
+                   "start" if record.get("stored") else ""
+            only += f", {record['whole']} of them only as whole files" if record["whole"] else ""
             only += f", {counted(record['common'], 'common window')} not looked for" if record["common"] else ""
             over = f", {record['superseded']} sealed over not looked for" if record["superseded"] else ""
             words.append(f"{name}: {counted(record['files'], 'file')}, {counted(record['bytes'], 'byte')} in "

@@ -54,6 +54,7 @@ TYPES = {
     "dataset-unfrozen": _row(("ds", "open", "of:era")),
     "dataset-key-created": _row(("dsk", "active", "of:ds"), edges=[("key", "dsk")]),
     "dataset-key-rewrapped": _row(("dsk", "", ""), edges=[("key", "dsk")]),
+    "fingerprint-key-created": _row(("dsk", "active", "of:ds"), edges=[("key", "dsk")]),
     "process-started": _row(("prc", "alive", "t"), edges=[("prc", "ds")]),
     "process-ended": _row(("prc", "ended", "")),
     "seal-intended": _row(("bat", "intended", "of:ds n"), edges=[("key", "bat"), ("dsk", "bat")]),
@@ -89,7 +90,7 @@ TYPES = {
     "contact-recorded": _row(),
     "exception-recorded": _row(),
     "finding-recorded": _row()}
-_LINKED = {"dataset-key-created", "dataset-key-rewrapped", "process-started", "seal-intended", "objects-opened",
+_LINKED = {"dataset-key-created", "dataset-key-rewrapped", "fingerprint-key-created", "process-started", "seal-intended", "objects-opened",
            "rewrap-intended", "copy-registered"}
 
 

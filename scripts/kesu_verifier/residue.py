@@ -7,6 +7,7 @@ _NUMBERS = ("objects", "superseded", "without", "common", "whole", "files", "byt
 def _form(record):
     return (record.get("format") == "kesu-residue-scan-v1"
             and all(is_kind(record.get(n), "number") and record[n] >= 0 for n in _NUMBERS)
+            and is_kind(record.get("stored", 0), "number") and record.get("stored", 0) >= 0
             and isinstance(record.get("places"), list) and record["places"] and is_kind(record.get("process"), "text"))
 
 
@@ -34,7 +35,7 @@ def scan_of(facts, dataset):
             and record["hits"] == 0 == item.get("n") and record["bytes"] == item.get("b")
             and record["without"] == 0 == record["unreadable"]
             and record["objects"] + record["superseded"] == facts.objects(dataset)
-            and record["whole"] <= record["objects"] and record["files"] > 0 and record["bytes"] > 0)
+            and record["whole"] <= record["objects"] and record.get("stored", 0) <= record["objects"] and record["files"] > 0 and record["bytes"] > 0)
     began = any(h.seq < header.seq and [process, dataset] in [list(e) for e in h.edges]
                 for h in ledger.about(process, "process-started"))
     ended = any(header.seq < h.seq < first.seq for h in ledger.about(process, "process-ended"))

@@ -86,7 +86,7 @@ function algorithms(c, cms_names) {
     if (until === undefined) known = false;
     for (const id of f.graph.node(ds).data) {
       if (kind_of(id) === 'dsk') {
-        for (const h of f.graph.about(id, 'dataset-key-created', 'dataset-key-rewrapped')) {
+        for (const h of f.graph.about(id, 'dataset-key-created', 'dataset-key-rewrapped', 'fingerprint-key-created')) {
           const a = f.body(h)?.wrapped?.algorithm;
           add(kWraps[a] ?? a, 'wrap', until);
         }

@@ -39,6 +39,7 @@ const kTypes = {
   'dataset-unfrozen': [row('ds', ['open'], 'of', '', 'era')],
   'dataset-key-created': [row('dsk', ['active'], 'of', '', 'ds', 'ver', 'dsk')],
   'dataset-key-rewrapped': [row('dsk', null, '', '', '', 'ver', 'dsk')],
+  'fingerprint-key-created': [row('dsk', ['active'], 'of', '', 'ds', 'ver', 'dsk')],
   'process-started': [row('prc', ['alive'], 't', '', '', 'prc', 'ds')],
   'process-ended': [row('prc', ['ended'])],
   'seal-intended': [row('bat', ['intended'], 'of n', '', 'ds', 'ver dsk', 'bat')],

@@ -51,6 +51,8 @@ class Story {
           {{"name", "d" + std::to_string(d)}, {"key", id("key", d + 1)}});
       add("dataset-key-created", {{.id = id("dsk", d), .is = "active", .of = id("ds", d)}},
           {{key(d), id("dsk", d)}}, {{"version", key(d)}, {"wrapped", wrapped()}});
+      add("fingerprint-key-created", {{.id = id("dsk", d + 100), .is = "active", .of = id("ds", d)}},
+          {{key(d), id("dsk", d + 100)}}, {{"version", key(d)}, {"wrapped", wrapped()}});
     }
     for (int i = 0; i < 150; ++i) something();
   }

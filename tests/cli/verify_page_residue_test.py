@@ -9,11 +9,14 @@ import verify_page
 
 
 class Scanned(verify_page.Driver, scenario.World):
+    fingerprints = False                # taken at sealing
     place = b"nothing of it" * 100      # what stands in the one file of the place that is looked through
 
     @classmethod
     def prepare(cls):
         box = cls.box
+        if cls.fingerprints:
+            box.kesu("dataset", "update", "loans-2019", "--fingerprints", "on", "--reason", "residue")
         cls.seal("loans-2019", {"a": b"one person's data", "b": b"two" * 1000})
         places = box.path / "places"
         places.mkdir()
@@ -41,6 +44,19 @@ class VerifyPageResidue(Scanned):
         record["files"] = 1_000_000
         path.write_text(json.dumps(record, separators=(",", ":"), sort_keys=True))
         self.red(f"evidence/{self.record}")
+
+
+class VerifyPageFingerprints(Scanned):
+    fingerprints = True
+
+    def test_as_kesu_verify(self):
+        said = self.check()
+        self.assertEqual((said["verdict"], said["errors"], said["levels"]["residue"]), ("complete", [], "recorded"))
+        kesu = self.kesu_verify(self.bundle, self.trust, "--require", "low", "--allow-test-grade")
+        self.assertEqual(self.saved(), kesu)
+        claim = next(c for c in kesu["claims"] if c["id"] == "residue")
+        self.assertEqual(claim["detail"], "loans-2019: 1 file, 1300 bytes in 1 place, for 3 objects, 3 of them by fingerprints taken "
+                         "at sealing, in blocks of 65536 bytes from a file's start, 3 of them only as whole files")
 
 
 class VerifyPageNothingRead(Scanned):

@@ -118,6 +118,7 @@ good = [
     ("dataset-unfrozen", header("dataset-unfrozen", [{"id": DS, "is": "open", "of": ERA}])),
     ("dataset-key-created", header("dataset-key-created", [{"id": DSK, "is": "active", "of": DS}], [(V1, DSK)])),
     ("dataset-key-rewrapped", header("dataset-key-rewrapped", [{"id": DSK}], [(V2, DSK)])),
+    ("fingerprint-key-created", header("fingerprint-key-created", [{"id": DSK, "is": "active", "of": DS}], [(V1, DSK)])),
     ("process-started", header("process-started", [{"id": PRC, "is": "alive", "t": TIME}], [(PRC, DS), (PRC, DS2)])),
     ("process-started without a dataset", header("process-started", [{"id": PRC, "is": "alive", "t": TIME}])),
     ("process-ended", header("process-ended", [{"id": PRC, "is": "ended"}])),

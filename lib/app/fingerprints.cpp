@@ -1,0 +1,165 @@
+#include "app/fingerprints.h"
+
+#include <algorithm>
+
+#include "app/key_states.h"
+#include "app/keys.h"
+#include "app/seal_file.h"
+#include "app/sealing.h"
+#include "provider/wrap_checked.h"
+#include "seal/fingerprint.h"
+
+namespace kesu {
+
+namespace {
+const VersionRecord& version_of(const State& state, const DatasetKeyRecord& k) {
+  const VersionRecord* v = state.version(k.version);
+  if (!v || !v->ref)
+    throw Error(Code::ledger_damaged, "fingerprint key " + k.id + " names no key version that was made");
+  return *v;
+}
+
+Secret open(Vault& vault, const DatasetRecord& d, const DatasetKeyRecord& k, ProcessFor why) {
+  const VersionRecord& v = version_of(vault.state(), k);
+  refuse_to_process(vault, v, why);
+  return vault.provider(v.provider)
+      .unwrap(*v.ref, k.wrapped,
+              fingerprint_key_aad(vault.id(), *DatasetId::parse(d.id), *DatasetKeyId::parse(k.id), v.version()));
+}
+
+bool usable(Vault& vault, const VersionRecord& v) {
+  try {
+    refuse_to_process(vault, v, ProcessFor::opening);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// A key that was made for this and came no further: a command was interrupted.
+const VersionRecord* unused(Vault& vault, const DatasetRecord& d) {
+  for (auto& [id, key] : vault.state().keys) {
+    if (key.fingerprints_of != d.id || !key.active()) continue;
+    const VersionRecord& v = *key.active();
+    bool used = false;
+    for (const DatasetKeyRecord& k : d.fingerprint_keys) used |= k.version == v.id;
+    if (!used && usable(vault, v)) return &v;
+  }
+  return nullptr;
+}
+
+// People meet it in plans and lists: it says what it is for.
+std::string free_name(const State& state, const DatasetRecord& d) {
+  const auto fits = [&](const std::string& name) {
+    try {
+      refuse_name(state, name);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  const std::string name = "fingerprints-" + d.name;
+  if (fits(name)) return name;
+  for (int n = 2; n < 100; ++n)
+    if (const std::string other = name + "-" + std::to_string(n); fits(other)) return other;
+  return "fingerprints-" + d.id;
+}
+
+std::string make_version(Vault& vault, const DatasetRecord& d) {
+  const std::string provider = protecting_version(vault, d).provider;
+  // It wraps one key, once, and opens it as long as the dataset lives: no period ends that.
+  const std::string key = create_keys(vault, {free_name(vault.state(), d)},
+                                      {.provider = provider, .originator = 0, .recipient = 0, .fingerprints_of = d.id})
+                              .at(0);
+  return vault.state().keys.at(key).active()->id;
+}
+
+FingerprintKey make(Vault& vault, const std::string& dataset) {
+  const DatasetRecord d = vault.state().datasets.at(dataset);
+  const VersionRecord* there = unused(vault, d);
+  const std::string id = there ? there->id : make_version(vault, d);
+  const VersionRecord v = *vault.state().version(id);
+  refuse_to_protect(vault, v);
+  const auto key = vault.env().random.id<DatasetKeyId>();
+  FingerprintKey out{key.str(), vault.env().random.secret(kFingerprintKeyBytes)};
+  const WrappedKey wrapped =
+      wrap_checked(vault.provider(v.provider), *v.ref, out.key,
+                   fingerprint_key_aad(vault.id(), *DatasetId::parse(dataset), key, v.version()), out.id);
+  const size_t before = d.fingerprint_keys.size();
+  vault.decide({dataset, v.id, vault.state().vault.id}, [&] {
+    const DatasetRecord& now = vault.state().datasets.at(dataset);
+    protecting_version(vault, now);  // frozen, erased: nothing new reaches it
+    if (now.fingerprint_keys.size() != before)
+      throw Error(Code::conflict, "another process made the fingerprint key of " + now.name)
+          .next("run the same command again");
+    return std::vector<Event>{
+        {.type = "fingerprint-key-created",
+         .nodes = {{.id = out.id, .is = "active", .of = dataset}},
+         .edges = {{v.id, out.id}},
+         .body = Json::object({{"version", v.id},
+                               {"wrapped", Json::object({{"algorithm", static_cast<int64_t>(wrapped.algorithm)},
+                                                         {"nonce", hex(wrapped.nonce)},
+                                                         {"blob", hex(wrapped.blob)}})}})}};
+  });
+  return out;
+}
+}  // namespace
+
+FingerprintKey fingerprint_key(Vault& vault, const std::string& dataset) {
+  const DatasetRecord& d = vault.state().datasets.at(dataset);
+  if (!d.fingerprint_keys.empty())
+    if (const DatasetKeyRecord& last = d.fingerprint_keys.back(); usable(vault, version_of(vault.state(), last)))
+      return {last.id, open(vault, d, last, ProcessFor::opening)};
+  return make(vault, dataset);
+}
+
+Secret open_fingerprint_key(Vault& vault, const DatasetRecord& d, const std::string& id, ProcessFor why) {
+  for (const DatasetKeyRecord& k : d.fingerprint_keys)
+    if (k.id == id) return open(vault, d, k, why);
+  throw Error(Code::ledger_damaged, "dataset " + d.name + " has no fingerprint key " + id);
+}
+
+void refuse_without_fingerprint_key(const State& state, const DatasetRecord& d) {
+  for (const DatasetKeyRecord& k : d.fingerprint_keys) {
+    const VersionRecord& v = version_of(state, k);
+    if (!v.state.starts_with("destroy")) continue;
+    throw Error(Code::state_refused, "dataset " + d.name + " cannot be looked for any more")
+        .cause("its fingerprint key is " + std::string(v.state == "destroying" ? "being destroyed" : "destroyed") +
+               (v.erasure.empty() ? "" : " by erasure " + v.erasure.substr(0, 12)) +
+               ": nothing recognises its plaintext")
+        .next("places are looked through before kesu erase run, while the keys live");
+  }
+}
+
+ObjectPrints prints_to_keep(const ObjectId& object, uint64_t bytes, const Fingerprints& taken) {
+  ObjectPrints out{object, taken.file, {}};
+  out.blocks.resize(bytes / kFingerprintBlock);
+  for (size_t i = 0; i < out.blocks.size(); ++i)
+    if (!taken.common.at(i)) std::copy_n(taken.blocks.at(i).begin(), kPrintBytes, out.blocks[i].begin());
+  return out;
+}
+
+std::optional<BatchPrints> prints_of(Vault& vault, const BatchRecord& batch) {
+  const StoredEntry e = vault.store().entry(batch.done_seq);
+  const Json* said = e.entry.body.find("fingerprints");
+  if (!said || e.entry.body.flag("interrupted")) return std::nullopt;
+  return BatchPrints{said->str("key"), said->str("values")};
+}
+
+std::vector<ObjectPrints> read_prints(Vault& vault, const std::string& dataset, const BatchRecord& batch,
+                                      const BatchPrints& prints, const Secret& dataset_key) {
+  const SegmentHeader header{vault.id(), *DatasetId::parse(dataset), *BatchId::parse(batch.id),
+                             *DatasetKeyId::parse(batch.dataset_key)};
+  Bytes file;
+  try {
+    file = vault.store().blob(prints.values);
+  } catch (const Error& e) {
+    if (e.code() != Code::not_found && e.code() != Code::ledger_damaged) throw;
+    throw Error(Code::ledger_damaged, "the fingerprints of batch " + batch.id + " are lost")
+        .cause(text_of(e))
+        .next("kesu inventory scan --from-sealed does without them");
+  }
+  return open_prints(file, header, *DatasetKeyId::parse(prints.key), dataset_key);
+}
+
+}  // namespace kesu
