@@ -58,6 +58,7 @@ TEST(Fingerprint, SealingReportsWhatAScanFinds) {
             system_random(), &crew);
         ASSERT_TRUE(object.fingerprints);
         ASSERT_EQ(object.fingerprints->blocks, want.blocks) << size << " " << chunk;
+        ASSERT_EQ(object.fingerprints->common, want.common) << size << " " << chunk;
         ASSERT_EQ(object.fingerprints->file, want.file);
         ASSERT_TRUE(open_bytes(sealed, keys.unwrap()).plain == plain);
       }
