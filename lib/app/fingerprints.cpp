@@ -23,11 +23,14 @@ Secret open(Vault& vault, const DatasetRecord& d, const DatasetKeyRecord& k, Pro
   const VersionRecord& v = version_of(vault.state(), k);
   refuse_to_process(vault, v, why);
   return vault.provider(v.provider)
-      .unwrap(*v.ref, k.wrapped,
-              fingerprint_key_aad(vault.id(), *DatasetId::parse(d.id), *DatasetKeyId::parse(k.id), v.version()));
+      .unwrap(
+          *v.ref, k.wrapped,
+          fingerprint_key_aad(vault.id(), *DatasetId::parse(d.id), *DatasetKeyId::parse(k.id), v.version()));
 }
 
-bool usable(Vault& vault, const VersionRecord& v) {
+// Sealing is not to hang on a provider that the dataset has left.
+bool usable(Vault& vault, const DatasetRecord& d, const VersionRecord& v) {
+  if (v.provider != protecting_version(vault, d).provider) return false;
   try {
     refuse_to_process(vault, v, ProcessFor::opening);
     return true;
@@ -43,7 +46,7 @@ const VersionRecord* unused(Vault& vault, const DatasetRecord& d) {
     const VersionRecord& v = *key.active();
     bool used = false;
     for (const DatasetKeyRecord& k : d.fingerprint_keys) used |= k.version == v.id;
-    if (!used && usable(vault, v)) return &v;
+    if (!used && usable(vault, d, v)) return &v;
   }
   return nullptr;
 }
@@ -68,9 +71,10 @@ std::string free_name(const State& state, const DatasetRecord& d) {
 std::string make_version(Vault& vault, const DatasetRecord& d) {
   const std::string provider = protecting_version(vault, d).provider;
   // It wraps one key, once, and opens it as long as the dataset lives: no period ends that.
-  const std::string key = create_keys(vault, {free_name(vault.state(), d)},
-                                      {.provider = provider, .originator = 0, .recipient = 0, .fingerprints_of = d.id})
-                              .at(0);
+  const std::string key =
+      create_keys(vault, {free_name(vault.state(), d)},
+                  {.provider = provider, .originator = 0, .recipient = 0, .fingerprints_of = d.id})
+          .at(0);
   return vault.state().keys.at(key).active()->id;
 }
 
@@ -96,10 +100,11 @@ FingerprintKey make(Vault& vault, const std::string& dataset) {
         {.type = "fingerprint-key-created",
          .nodes = {{.id = out.id, .is = "active", .of = dataset}},
          .edges = {{v.id, out.id}},
-         .body = Json::object({{"version", v.id},
-                               {"wrapped", Json::object({{"algorithm", static_cast<int64_t>(wrapped.algorithm)},
-                                                         {"nonce", hex(wrapped.nonce)},
-                                                         {"blob", hex(wrapped.blob)}})}})}};
+         .body =
+             Json::object({{"version", v.id},
+                           {"wrapped", Json::object({{"algorithm", static_cast<int64_t>(wrapped.algorithm)},
+                                                     {"nonce", hex(wrapped.nonce)},
+                                                     {"blob", hex(wrapped.blob)}})}})}};
   });
   return out;
 }
@@ -108,7 +113,8 @@ FingerprintKey make(Vault& vault, const std::string& dataset) {
 FingerprintKey fingerprint_key(Vault& vault, const std::string& dataset) {
   const DatasetRecord& d = vault.state().datasets.at(dataset);
   if (!d.fingerprint_keys.empty())
-    if (const DatasetKeyRecord& last = d.fingerprint_keys.back(); usable(vault, version_of(vault.state(), last)))
+    if (const DatasetKeyRecord& last = d.fingerprint_keys.back();
+        usable(vault, d, version_of(vault.state(), last)))
       return {last.id, open(vault, d, last, ProcessFor::opening)};
   return make(vault, dataset);
 }
@@ -124,7 +130,8 @@ void refuse_without_fingerprint_key(const State& state, const DatasetRecord& d) 
     const VersionRecord& v = version_of(state, k);
     if (!v.state.starts_with("destroy")) continue;
     throw Error(Code::state_refused, "dataset " + d.name + " cannot be looked for any more")
-        .cause("its fingerprint key is " + std::string(v.state == "destroying" ? "being destroyed" : "destroyed") +
+        .cause("its fingerprint key is " +
+               std::string(v.state == "destroying" ? "being destroyed" : "destroyed") +
                (v.erasure.empty() ? "" : " by erasure " + v.erasure.substr(0, 12)) +
                ": nothing recognises its plaintext")
         .next("places are looked through before kesu erase run, while the keys live");

@@ -18,7 +18,8 @@ struct FingerprintKey {
 // thread, while no lane runs. Errors: those of protecting_version, create_keys and Provider::unwrap.
 FingerprintKey fingerprint_key(Vault& vault, const std::string& dataset);
 // One that was made. Needs a KeyHolder. Errors: those of refuse_to_process and Provider::unwrap.
-Secret open_fingerprint_key(Vault& vault, const DatasetRecord& dataset, const std::string& id, ProcessFor why);
+Secret open_fingerprint_key(Vault& vault, const DatasetRecord& dataset, const std::string& id,
+                            ProcessFor why);
 
 // Throws state_refused where a fingerprint key of the dataset was destroyed: nothing recognises its plaintext
 // any more.

@@ -48,12 +48,13 @@ ScanLook::~ScanLook() {
 
 void ScanLook::look() {
   for (size_t place = 0; place < result_.places.size(); ++place) {
-    read_files(result_.places[place], {.file = [&](const TreeFile& f) { add(place, f); },
-                                       .skipped =
-                                           [&](const std::string&, const std::string& what) {
-                                             result_.special += what != "not a regular file";  // that is a link
-                                           },
-                                       .failed = [&](const std::string& path, const Error& e) { fail(path, e); }});
+    read_files(result_.places[place],
+               {.file = [&](const TreeFile& f) { add(place, f); },
+                .skipped =
+                    [&](const std::string&, const std::string& what) {
+                      result_.special += what != "not a regular file";  // that is a link
+                    },
+                .failed = [&](const std::string& path, const Error& e) { fail(path, e); }});
     look_through(place);
   }
 }
@@ -188,7 +189,8 @@ bool ScanLook::refresh(size_t place, TreeFile& f, std::optional<Error>& error) {
 
 struct stat ScanLook::stat_of(const Fd& fd, size_t place, const TreeFile& f) const {
   struct stat st {};
-  if (::fstat(fd.get(), &st) != 0) throw file_error(errno, "look at", tree_path(result_.places[place], f.name));
+  if (::fstat(fd.get(), &st) != 0)
+    throw file_error(errno, "look at", tree_path(result_.places[place], f.name));
   return st;
 }
 
@@ -239,7 +241,9 @@ void ScanLook::look_at(const Unit& u, Worker& w, Seen& seen) {
     for (size_t k = 0; k < w.prints.size(); ++k)
       w.prints[k].scan(
           own,
-          [&](size_t offset, uint32_t object) { seen.hits.push_back({u.at + offset, object, kFingerprintBlock}); },
+          [&](size_t offset, uint32_t object) {
+            seen.hits.push_back({u.at + offset, object, kFingerprintBlock});
+          },
           values[k] ? &seen.values[k] : nullptr);
   }
   refuse_changed(fd, u.place, f);

@@ -29,8 +29,8 @@ class ScanLook {
   };
   ScanLook(For what, Crew& crew, KeyHolder& holder, ScanResult& result, Progress& progress);
   ~ScanLook();  // what was read is zeroed
-  // At result.places. Counts, what could not be read and what was found go to the result. Errors: interrupted;
-  // those of memory and the disk.
+  // At result.places. Counts, what could not be read and what was found go to the result. Errors:
+  // interrupted; those of memory and the disk.
   void look();
 
  private:
@@ -60,7 +60,8 @@ class ScanLook {
   void fail(const std::string& path, const Error& e);
   void add(size_t place, const TreeFile& f);
   void look_through(size_t place);
-  Found look_through(size_t place, const std::vector<size_t>& which, std::vector<std::optional<Error>>& errors);
+  Found look_through(size_t place, const std::vector<size_t>& which,
+                     std::vector<std::optional<Error>>& errors);
   bool refresh(size_t place, TreeFile& f, std::optional<Error>& error);
   struct stat stat_of(const Fd& fd, size_t place, const TreeFile& f) const;
   void refuse_changed(const Fd& fd, size_t place, const TreeFile& f) const;

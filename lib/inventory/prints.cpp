@@ -86,7 +86,8 @@ std::vector<ObjectPrints> open_prints(ByteView file, const SegmentHeader& header
     std::ranges::copy(p.raw(32), o.file.begin());
     const uint64_t blocks = p.u64();
     if (blocks > p.left() / kPrintBytes) throw damaged_prints("content", "it ends before its last block");
-    if (!seen.insert(o.object).second) throw damaged_prints("content", o.object.str() + " stands there twice");
+    if (!seen.insert(o.object).second)
+      throw damaged_prints("content", o.object.str() + " stands there twice");
     o.blocks.resize(blocks);
     for (Print& b : o.blocks) std::ranges::copy(p.raw(kPrintBytes), b.begin());
   }

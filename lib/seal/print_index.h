@@ -1,5 +1,6 @@
 // Fingerprints that were taken while objects were sealed, looked for in files
-// (docs/spec/fingerprints.md, "Scan"): whole blocks at multiples of 64 KiB from a file's start, and whole files.
+// (docs/spec/fingerprints.md, "Scan"): whole blocks at multiples of 64 KiB from a file's start, and whole
+// files.
 #pragma once
 #include <array>
 #include <functional>
@@ -17,9 +18,10 @@ class PrintIndex {
   explicit PrintIndex(const Secret& key) : key_(key) {}
   ~PrintIndex();  // zeroes what could recognise plaintext together with the key
 
-  // An object of `bytes`, by the first 16 bytes of the values of its whole blocks (all zero: a common block, not
-  // looked for) and its file value.
-  void add(uint32_t object, uint64_t bytes, std::span<const std::array<uint8_t, 16>> blocks, const Digest32& file);
+  // An object of `bytes`, by the first 16 bytes of the values of its whole blocks (all zero: a common block,
+  // not looked for) and its file value.
+  void add(uint32_t object, uint64_t bytes, std::span<const std::array<uint8_t, 16>> blocks,
+           const Digest32& file);
   void finish();  // after the last one: looking begins
   int64_t common() const { return common_; }
   // Objects that have no block to look for, and are found where a whole file equals them.
@@ -30,8 +32,8 @@ class PrintIndex {
   class Scanner {
    public:
     explicit Scanner(const PrintIndex& index) : all_(index), with_(index.key_) {}
-    // Looks at a part of a file that begins at a multiple of 64 KiB. `hit` is called with offsets in it, and the
-    // object. `values`, where given, gets the value of each block, the last short one too.
+    // Looks at a part of a file that begins at a multiple of 64 KiB. `hit` is called with offsets in it, and
+    // the object. `values`, where given, gets the value of each block, the last short one too.
     void scan(ByteView part, const std::function<void(size_t offset, uint32_t object)>& hit,
               std::vector<Digest32>* values);
     // Of a whole file, by all its values: the object without blocks that it equals.

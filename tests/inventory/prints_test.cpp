@@ -14,7 +14,8 @@ namespace {
 
 struct Batch {
   Random& random = system_random();
-  SegmentHeader header{random.id<VaultId>(), random.id<DatasetId>(), random.id<BatchId>(), random.id<DatasetKeyId>()};
+  SegmentHeader header{random.id<VaultId>(), random.id<DatasetId>(), random.id<BatchId>(),
+                       random.id<DatasetKeyId>()};
   DatasetKeyId key = random.id<DatasetKeyId>();
   Secret dataset_key = random.secret(64);
   std::vector<ObjectPrints> objects;
@@ -37,7 +38,9 @@ struct Batch {
     }
   }
   Bytes written() const { return write_prints(header, key, objects, dataset_key, random); }
-  std::vector<ObjectPrints> opened(ByteView file) const { return open_prints(file, header, key, dataset_key); }
+  std::vector<ObjectPrints> opened(ByteView file) const {
+    return open_prints(file, header, key, dataset_key);
+  }
 };
 
 Code code_of(const std::function<void()>& f) {
@@ -60,7 +63,7 @@ TEST(Prints, ComeBackAsTheyWere) {
   }
   EXPECT_EQ(back[1].blocks.size(), 0u);
   ASSERT_EQ(back[2].blocks.size(), 3u);
-  EXPECT_EQ(back[2].blocks[0], Print{});   // common: nothing is kept of it
+  EXPECT_EQ(back[2].blocks[0], Print{});  // common: nothing is kept of it
   EXPECT_NE(back[2].blocks[1], Print{});
   EXPECT_EQ(back[2].blocks[1], back[2].blocks[2]);
 }

@@ -30,7 +30,8 @@ struct Looked {
   std::optional<uint32_t> whole(const Bytes& file) {
     PrintIndex::Scanner scanner(index);
     std::vector<Digest32> values;
-    scanner.scan(file, [](size_t, uint32_t) {}, &values);
+    scanner.scan(
+        file, [](size_t, uint32_t) {}, &values);
     return scanner.whole(file.size(), values);
   }
 };
