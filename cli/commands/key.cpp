@@ -1,6 +1,7 @@
 // kesu key: the group; create, show, rotate
 #include "../context.h"
 #include "app/census.h"
+#include "app/fingerprints.h"
 #include "app/key_states.h"
 #include "app/keys.h"
 #include "app/rules.h"
@@ -89,7 +90,7 @@ void setup_key(CLI::App& app, Context& c) {
   group->require_subcommand(1);
   struct Options {
     std::vector<std::string> names;
-    std::string name;
+    std::string name, fingerprints_of;
     KeyDraft draft;
     PeriodWords periods;
   };
@@ -104,12 +105,23 @@ void setup_key(CLI::App& app, Context& c) {
   period_options(cmd, o->periods);
   cmd->add_option("--wrap-quota", o->draft.wrap_quota,
                   "data keys that one version may wrap (default 2147483648)");
+  auto* prints = cmd->add_option("--fingerprints-of", o->fingerprints_of,
+                                 "a key for the fingerprints of this dataset alone, beforehand (kesu key "
+                                 "attest); else kesu seal makes it");
+  for (const char* other : {"--pre-activation", "--originator-period", "--recipient-period", "--wrap-quota"})
+    prints->excludes(other);
   on_run(cmd, [&c, o] {
     read_periods(o->draft, o->periods);
     Vault& v = c.open(Access::write);
+    const auto make = [&] {
+      if (o->fingerprints_of.empty()) return create_keys(v, o->names, o->draft);
+      if (o->names.size() != 1) throw Error(Code::usage, "a dataset's fingerprints take one key");
+      return std::vector<std::string>{
+          make_fingerprint_version(v, v.find_dataset(o->fingerprints_of).id, o->names[0], o->draft.provider)};
+    };
     Json all(Json::Array{});
     std::string text;
-    for (const std::string& id : create_keys(v, o->names, o->draft)) {
+    for (const std::string& id : make()) {
       const KeyRecord& k = v.state().keys.at(id);
       if (all.size() == 0) notice_periods(c, k.versions.back());
       text += "Key " + k.name + " (" + brief(id) + "), version 1, is " + k.state() + " in " +

@@ -40,15 +40,18 @@ bool usable(Vault& vault, const DatasetRecord& d, const VersionRecord& v) {
 }
 
 // A key that was made for this and came no further: a command was interrupted.
+// A key that was made for this and wraps nothing yet: beforehand, or a command was interrupted. One whose
+// making was attended comes first.
 const VersionRecord* unused(Vault& vault, const DatasetRecord& d) {
+  const VersionRecord* out = nullptr;
   for (auto& [id, key] : vault.state().keys) {
     if (key.fingerprints_of != d.id || !key.active()) continue;
     const VersionRecord& v = *key.active();
     bool used = false;
     for (const DatasetKeyRecord& k : d.fingerprint_keys) used |= k.version == v.id;
-    if (!used && usable(vault, d, v)) return &v;
+    if (!used && usable(vault, d, v) && (!out || out->attested.empty())) out = &v;
   }
-  return nullptr;
+  return out;
 }
 
 // People meet it in plans and lists: it says what it is for.
@@ -69,18 +72,33 @@ std::string free_name(const State& state, const DatasetRecord& d) {
 }
 
 std::string make_version(Vault& vault, const DatasetRecord& d) {
-  const std::string provider = protecting_version(vault, d).provider;
-  // It wraps one key, once, and opens it as long as the dataset lives: no period ends that.
-  const std::string key =
-      create_keys(vault, {free_name(vault.state(), d)},
-                  {.provider = provider, .originator = 0, .recipient = 0, .fingerprints_of = d.id})
-          .at(0);
+  const std::string key = make_fingerprint_version(vault, d.id, free_name(vault.state(), d),
+                                                   protecting_version(vault, d).provider);
   return vault.state().keys.at(key).active()->id;
+}
+
+// Somebody attended the making of the dataset's key, so that its origin is attested: with a version in its
+// kill set that nobody attended, it would not be.
+void refuse_unattended(Vault& vault, const DatasetRecord& d, const VersionRecord* there) {
+  const VersionRecord& active = protecting_version(vault, d);
+  if (active.attested.empty() || (there && !there->attested.empty())) return;
+  const std::string name = there ? vault.state().key_of(there->id)->name : "fingerprints-" + d.name;
+  throw Error(Code::state_refused, "the making of " + version_name(vault.state(), active) +
+                                       " was attended, that of a key for the fingerprints of " + d.name +
+                                       " was not")
+      .cause(
+          "both are destroyed with the dataset: where one of them is not attested, the origin of its keys is "
+          "not")
+      .next((there ? "" : "kesu key create " + name + " --fingerprints-of " + d.name + "; ") +
+            "kesu key attest " + name +
+            " --as PERSON; then the same command; or without: kesu dataset update " + d.name +
+            " --fingerprints off --reason TEXT");
 }
 
 FingerprintKey make(Vault& vault, const std::string& dataset) {
   const DatasetRecord d = vault.state().datasets.at(dataset);
   const VersionRecord* there = unused(vault, d);
+  refuse_unattended(vault, d, there);
   const std::string id = there ? there->id : make_version(vault, d);
   const VersionRecord v = *vault.state().version(id);
   refuse_to_protect(vault, v);
@@ -109,6 +127,20 @@ FingerprintKey make(Vault& vault, const std::string& dataset) {
   return out;
 }
 }  // namespace
+
+std::string make_fingerprint_version(Vault& vault, const std::string& dataset, const std::string& name,
+                                     const std::string& provider) {
+  const DatasetRecord d = vault.state().datasets.at(dataset);
+  const std::string there = provider.empty() ? protecting_version(vault, d).provider : provider;
+  if (const VersionRecord* v = unused(vault, d))
+    throw Error(Code::already_exists, "a key for the fingerprints of " + d.name +
+                                          " waits already: " + version_name(vault.state(), *v))
+        .next("kesu seal " + d.name + " takes it");
+  // It wraps one key, once, and opens it as long as the dataset lives: no period ends that.
+  return create_keys(vault, {name},
+                     {.provider = there, .originator = 0, .recipient = 0, .fingerprints_of = dataset})
+      .at(0);
+}
 
 FingerprintKey fingerprint_key(Vault& vault, const std::string& dataset) {
   const DatasetRecord& d = vault.state().datasets.at(dataset);

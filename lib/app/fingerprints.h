@@ -15,8 +15,14 @@ struct FingerprintKey {
 };
 // The newest one that may be used; where the dataset has none, it is made: a key version of its own at the
 // provider of the dataset's key, 64 random bytes wrapped under it, an entry. Needs a KeyHolder; the vault's
-// thread, while no lane runs. Errors: those of protecting_version, create_keys and Provider::unwrap.
+// thread, while no lane runs. Errors: state_refused (the making of the dataset's key was attended, of this
+// one it was not), those of protecting_version, create_keys and Provider::unwrap.
 FingerprintKey fingerprint_key(Vault& vault, const std::string& dataset);
+// The version alone, to be taken at the first sealing: its making can be attended before (kesu key attest).
+// Returns the key. `provider`: empty for that of the dataset's key. Errors: already_exists, those of
+// protecting_version and create_keys.
+std::string make_fingerprint_version(Vault& vault, const std::string& dataset, const std::string& name,
+                                     const std::string& provider);
 // One that was made. Needs a KeyHolder. Errors: those of refuse_to_process and Provider::unwrap.
 Secret open_fingerprint_key(Vault& vault, const DatasetRecord& dataset, const std::string& id,
                             ProcessFor why);

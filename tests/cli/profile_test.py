@@ -64,6 +64,13 @@ class Profile(verify_page.Driver):
         if cls.later_acts:
             box.kesu("key", "attest", "loans", *cls.signer(AUDITOR))
         box.kesu("dataset", "add", "loans-2019", "--key", "loans", "--chunk", str(CHUNK), "--plaintext-history", "none", "--history-by", OPERATOR)
+        if cls.later_acts:      # its fingerprints are taken by profile, under a key that an auditor attends, too
+            refused = box.kesu("seal", "loans-2019", harness.__file__, "-o", cls.out, code=3, error="state-refused")
+            assert "--fingerprints-of loans-2019" in refused.stdout, refused
+            box.kesu("key", "create", "prints", "--fingerprints-of", "loans-2019")
+            refused = box.kesu("seal", "loans-2019", harness.__file__, "-o", cls.out, code=3, error="state-refused")
+            assert "kesu key attest prints" in refused.stdout, refused
+            box.kesu("key", "attest", "prints", *cls.signer(AUDITOR))
         cls.seal("loans-2019", {"a": b"one person's data", "b": b"two" * 1000})
         if cls.later_acts:
             places = box.path / "places"
