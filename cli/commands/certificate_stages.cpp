@@ -1,7 +1,9 @@
 // kesu certificate withdraw, notice, failure
+#include "app/certificate_renew.h"
 #include "app/notices.h"
 #include "app/renewal.h"
 #include "app/withdraw.h"
+#include "base/files.h"
 #include "certificate_group.h"
 
 namespace kesu::cli {
@@ -81,9 +83,54 @@ void setup_notices(CLI::App& group, Context& c) {
     show_issued(c, issue_failure_report(v, v.find_erasure(o->erasure).id, o->out), "Failure report");
   });
 }
+
+void setup_renew(CLI::App& group, Context& c) {
+  struct Options {
+    std::string id, out;
+    bool due = false;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* cmd = group.add_subcommand("renew",
+                                       "hash all of a certificate's evidence anew and have it time-stamped, "
+                                       "before what its time-stamps rest on "
+                                       "ends\n\n  kesu certificate renew cer-0000012c -o "
+                                       "exit-2026-renewed.zip\n  kesu certificate renew --due");
+  cmd->add_option("CERTIFICATE", o->id, "without: all that are due, with --due");
+  cmd->add_flag("--due", o->due, "only where something of it ends within half a year; else nothing is done");
+  cmd->add_option("-o,--out", o->out,
+                  "write its bundle, too: a new directory, or a new file whose name ends in .zip");
+  on_run(cmd, [&c, o] {
+    if (o->id.empty() && !o->due)
+      throw Error(Code::usage, "which certificate?")
+          .next("kesu certificate renew CERTIFICATE, or --due for all");
+    if (o->id.empty() && !o->out.empty())
+      throw Error(Code::usage, "-o takes one certificate's bundle").next("name the certificate");
+    Vault& v = c.open(Access::write);
+    const std::vector<RenewOutcome> all =
+        o->id.empty() ? renew_due(v) : std::vector<RenewOutcome>{renew_certificate(v, o->id, o->due, o->out)};
+    Json rows((Json::Array()));
+    std::string text;
+    bool written = false;
+    for (const RenewOutcome& r : all) {
+      rows.push(r.to_json());
+      const bool renewed = r.outcome == "renewed";
+      written = written || (renewed && !o->out.empty());
+      if (r.outcome == "refused") c.exit = Exit::partial;
+      text += brief(r.certificate) + "  " + r.outcome +
+              (renewed && r.until ? ", lasts until " + local_text(r.until) : "") +
+              (r.detail.empty() ? "" : ": " + r.detail) + "\n";
+      if (renewed && o->out.empty())
+        text += "next   kesu certificate bundle " + brief(r.certificate) +
+                " -o BUNDLE.zip writes its bundle with the renewal\n";
+    }
+    c.show(Json::object({{"certificates", rows}, {"bundle", written ? Json(absolute_path(o->out)) : Json()}}),
+           text.empty() ? "no certificate is due\n" : text);
+  });
+}
 }  // namespace
 
 void setup_certificate_stages(CLI::App& group, Context& c) {
+  setup_renew(group, c);
   setup_withdraw(group, c);
   setup_notices(group, c);
 }

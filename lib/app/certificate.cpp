@@ -5,9 +5,11 @@
 #include <cstdlib>
 
 #include "app/certificate_render.h"
+#include "app/certificate_renew.h"
 #include "app/certificate_time.h"
 #include "app/settle.h"
 #include "app/signer.h"
+#include "app/vault_source.h"
 #include "app/withdraw.h"
 #include "base/files.h"
 #include "base/memory.h"
@@ -22,43 +24,6 @@ namespace kesu {
 
 namespace {
 constexpr Millis kSignerLife = 10LL * 365 * 24 * 3600 * 1000;
-
-// The vault's store as the issuer reads it, up to a size.
-class VaultSource final : public LedgerSource {
- public:
-  VaultSource(Store& store, uint64_t size) : store_(store), size_(size) {}
-  uint64_t size() override { return size_; }
-  std::string header(uint64_t seq) override { return at(seq).canonical_header; }
-  Digest32 body_hash(uint64_t seq) override {
-    return kesu::body_hash(at(seq).entry.salt, at(seq).canonical_body);
-  }
-  OpenedBody body(uint64_t seq) override { return {at(seq).entry.salt, at(seq).canonical_body}; }
-  Bytes blob(std::string_view digest) override { return store_.blob(digest); }
-  Bytes segment(std::string_view dataset, std::string_view batch) override {
-    return store_.segment(dataset, batch);
-  }
-
- private:
-  // Readers ask for header and body hash of each entry in order, and for bodies here and there: what is read
-  // ahead grows while they go on in order.
-  const StoredEntry& at(uint64_t seq) {
-    constexpr uint64_t kPage = 1024;
-    if (seq >= size_) throw Error(Code::not_found, "no entry " + std::to_string(seq));
-    if (seq < first_ || seq >= first_ + page_.size()) {
-      const uint64_t ahead = seq == first_ + page_.size() ? std::min<uint64_t>(2 * page_.size(), kPage) : 1;
-      page_.clear();
-      first_ = seq;
-      store_.read(seq, std::min(seq + std::max<uint64_t>(ahead, 1), size_), [&](const StoredEntry& e) {
-        page_.push_back(e);
-        return true;
-      });
-    }
-    return page_.at(static_cast<size_t>(seq - first_));
-  }
-  Store& store_;
-  uint64_t size_, first_ = 0;
-  std::vector<StoredEntry> page_;
-};
 
 const VersionRecord& certificate_key(Vault& vault) {
   for (auto& [id, key] : vault.state().keys)
@@ -176,6 +141,7 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
   if (files.at(std::string(bundle::kManifest)) != vault.store().blob(record.manifest))
     throw Error(Code::ledger_damaged, "the bundle of " + record.id + " cannot be made again as it was issued")
         .next("kesu ledger verify");
+  restore_renewals(vault, record, files);
   return files;
 }
 }  // namespace
@@ -223,14 +189,19 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   BundleFiles files =
       e.certificate.empty() ? issue(vault, id) : reissue(vault, vault.state().certificates.at(e.certificate));
   const std::string certificate = vault.state().erasures.at(id).certificate;
-  SavedCheckpoint b = stamped_checkpoint(vault, files, vault.state().certificates.at(certificate).seq);
+  finish_and_write(vault, vault.state().certificates.at(certificate), files, path);
+  return certificate;
+}
+
+void finish_and_write(Vault& vault, const CertificateRecord& certificate, BundleFiles& files,
+                      const std::string& path) {
+  SavedCheckpoint b = stamped_checkpoint(vault, files, certificate.newest_entry());
   VaultSource source(vault.store(), b.size);
   add_revocation_lists(vault, files);
   give_back_memory();
   finish_bundle(files, source, b.note);
   make_directories(dir_name(path));
   write_bundle(path, files);
-  return certificate;
 }
 
 BundleFiles issued_files(Vault& vault, const CertificateRecord& certificate) {

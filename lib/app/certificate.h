@@ -21,7 +21,13 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const
 // the part.
 void rehearse_certificate(Vault& vault, const std::string& erasure, const SavedCheckpoint& head);
 
-// Its bundle's files as they were when it was issued, without the final ledger files. Errors: ledger_damaged.
+// Checkpoint B with its stamp, the signer's lists, the final ledger files; then the bundle at `path`,
+// durable. Errors: conflict, already_exists, and what files throw.
+void finish_and_write(Vault& vault, const CertificateRecord& certificate, BundleFiles& files,
+                      const std::string& path);
+
+// Its bundle's files as they were when it was issued, and its renewals, without the final ledger files.
+// Errors: ledger_damaged.
 BundleFiles issued_files(Vault& vault, const CertificateRecord& certificate);
 // The files of a bundle, directory or zip file. What cannot be a bundle at all is bundle_invalid.
 BundleFiles open_bundle(const std::string& path);

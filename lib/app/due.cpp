@@ -250,7 +250,7 @@ class List {
   void certificate(const CertificateRecord& c) {
     auto e = state_.erasures.find(c.erasure);
     if (c.state != "issued" || e == state_.erasures.end()) return;
-    if (c.stamp_asked && state_.vault.stamped_size <= c.seq)
+    if ((c.stamp_asked || !c.renewals.empty()) && state_.vault.stamped_size <= c.newest_entry())
       add({"certificate", c.id, c.id.substr(0, 12), c.issued, false,
            std::string("has no time-stamp over the checkpoint that covers it yet") +
                (c.stamp.empty() ? "; its signature has none either, and gets none any more" : ""),

@@ -109,6 +109,14 @@ void read(const Json& j, ErasureRecord& e) {
 }
 
 Json row(const CertificateRecord& c) {
+  Json renewals((Json::Array()));
+  for (const RenewalRecord& r : c.renewals)
+    renewals.push(Json::object({{"seq", r.seq},
+                                {"time", r.time},
+                                {"ledger", r.ledger},
+                                {"manifest", r.manifest},
+                                {"stamp", r.stamp},
+                                {"stamp_chain", r.stamp_chain}}));
   return Json::object({{"id", c.id},
                        {"erasure", c.erasure},
                        {"state", c.state},
@@ -121,7 +129,8 @@ Json row(const CertificateRecord& c) {
                        {"stamp", c.stamp},
                        {"stamp_chain", c.stamp_chain},
                        {"withdrawn", c.withdrawn},
-                       {"withdraw_reason", c.withdraw_reason}});
+                       {"withdraw_reason", c.withdraw_reason},
+                       {"renewals", renewals}});
 }
 void read(const Json& j, CertificateRecord& c) {
   c = {j.str("id"),
@@ -136,7 +145,12 @@ void read(const Json& j, CertificateRecord& c) {
        j.str("stamp"),
        j.str("stamp_chain"),
        j.num("withdrawn"),
-       j.str("withdraw_reason")};
+       j.str("withdraw_reason"),
+       {}};
+  if (const Json* renewals = j.find("renewals"))
+    for (const Json& r : renewals->as_array())
+      c.renewals.push_back({static_cast<uint64_t>(r.num("seq")), r.num("time"), r.str("ledger"),
+                            r.str("manifest"), r.str("stamp"), r.str("stamp_chain")});
 }
 
 }  // namespace kesu::registers

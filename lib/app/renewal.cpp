@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "certificate/evidence_chain.h"
+#include "certificate/renewal.h"
 #include "crypto/cms.h"
 #include "crypto/timestamp.h"
 
@@ -30,8 +31,11 @@ void signer(Vault& vault, const CertificateRecord& c, Earliest& out) {
     const Certificate one = Certificate::parse(der);
     out.end(one.not_after, "the signer's certificate (" + one.subject + ")");
   }
-  // What it rests on, as today's policy judges it: for reading, since nothing new is signed with it.
-  const Json json = parse_canonical_json(as_text(document), "certificate.json");
+}
+
+// What it rests on, as today's policy judges it: for reading, since nothing new is signed with it.
+void algorithms(Vault& vault, const CertificateRecord& c, Earliest& out) {
+  const Json json = parse_canonical_json(as_text(vault.store().blob(c.document)), "certificate.json");
   const Json* chain = json.find("evidence_chain");
   if (!chain || !chain->is_array()) return;
   std::vector<EvidencePart> parts;
@@ -43,17 +47,50 @@ void signer(Vault& vault, const CertificateRecord& c, Earliest& out) {
               "the period of " + link.part.algorithm + " (" + link.part.part + ")");
 }
 
-void authorities(Vault& vault, const std::string& chain, Earliest& out) {
-  if (chain.empty()) return;
-  for (const Certificate& one : Certificate::parse_pem(as_text(vault.store().blob(chain))))
-    if (!one.is_ca) out.end(one.not_after, "the time-stamp authority's certificate (" + one.subject + ")");
+void token_ends(const TimestampCheck& token, const std::vector<Bytes>& chain, Earliest& out) {
+  for (const Bytes& der : chain) {
+    const Certificate one = Certificate::parse(der);
+    out.end(one.not_after, "the time-stamp authority's certificate (" + one.subject + ")");
+  }
+  if (const int year = last_year_of(token); year < policy::kNoLimit)
+    out.end(end_of_year(year), "the period of the time-stamp's algorithms (" + token.algorithm + ")");
+}
+
+// A kept answer and the certificates kept with it (PEM).
+void kept_stamp(Vault& vault, const std::string& answer, const std::string& data, const std::string& pem,
+                Earliest& out) {
+  const TimestampCheck token = verify_timestamp(parse_timestamp_answer(vault.store().blob(answer)).token,
+                                                {.data = vault.store().blob(data)});
+  std::vector<Bytes> chain;
+  for (const Certificate& one : Certificate::parse_pem(as_text(vault.store().blob(pem))))
+    chain.push_back(one.der);
+  token_ends(token, chain, out);
 }
 }  // namespace
 
 std::optional<RenewBefore> renew_before(Vault& vault, const CertificateRecord& certificate) {
   Earliest out;
-  signer(vault, certificate, out);
-  authorities(vault, certificate.stamp_chain, out);
+  if (!certificate.renewals.empty()) {
+    // It covers all that stood before, whatever that rested on.
+    const RenewalRecord& last = certificate.renewals.back();
+    kept_stamp(vault, last.stamp, last.manifest, last.stamp_chain, out);
+    return out.found_;
+  }
+  algorithms(vault, certificate, out);
+  if (certificate.stamp.empty())
+    signer(vault, certificate, out);
+  else
+    kept_stamp(vault, certificate.stamp, certificate.signature, certificate.stamp_chain, out);
+  return out.found_;
+}
+
+bool is_due(const std::optional<RenewBefore>& ends, Millis now) {
+  return ends && ends->at - now <= kRenewNotice;
+}
+
+std::optional<RenewBefore> stamp_ends(const TimestampCheck& token, const std::vector<Bytes>& chain) {
+  Earliest out;
+  token_ends(token, chain, out);
   return out.found_;
 }
 
@@ -69,13 +106,13 @@ void add_renewal_due(Vault& vault, std::vector<Due>& due) {
   for (auto& [id, c] : vault.state().certificates) {
     if (c.state != "issued") continue;
     const auto ends = renew_before(vault, c);
-    if (!ends || ends->at - now > kRenewNotice) continue;
-    due.push_back(
-        {"certificate", id, id.substr(0, 12), ends->at, false,
-         "rests on what " + std::string(ends->at <= now ? "ended " : "ends ") +
-             local_text(ends->at).substr(0, 10) + ": " + ends->what,
-         "have its bundle time-stamped anew by an authority whose certificate lasts longer (openssl ts "
-         "-query -data MANIFEST), and keep both together"});
+    if (!is_due(ends, now)) continue;
+    due.push_back({"certificate", id, id.substr(0, 12), ends->at, false,
+                   "rests on what " + std::string(ends->at <= now ? "ended " : "ends ") +
+                       local_text(ends->at).substr(0, 10) + ": " + ends->what,
+                   ends->at <= now
+                       ? "what can still be shown is said by: kesu certificate renew " + id.substr(0, 12)
+                       : "kesu certificate renew " + id.substr(0, 12)});
   }
 }
 

@@ -174,6 +174,12 @@ struct ErasureRecord {
   Millis requested = 0, approved = 0, finished = 0;
   uint64_t requested_seq = 0;  // its entry: people and rules are those in force then (app/rules.h)
 };
+// A certificate-renewed entry: digests of the files renewal/<n>.*.
+struct RenewalRecord {
+  uint64_t seq = 0;
+  Millis time = 0;
+  std::string ledger, manifest, stamp, stamp_chain;
+};
 struct CertificateRecord {
   std::string id, erasure, state, document, signature, manifest;
   uint64_t seq = 0;
@@ -182,6 +188,10 @@ struct CertificateRecord {
   std::string stamp, stamp_chain;  // blobs of the answer over its signature, and of the chains; empty: none
   Millis withdrawn = 0;            // 0: it is not
   std::string withdraw_reason;
+  std::vector<RenewalRecord> renewals = {};  // the first one first
+
+  // The last entry that a bundle of it has to cover.
+  uint64_t newest_entry() const { return renewals.empty() ? seq : renewals.back().seq; }
 };
 
 class State {

@@ -181,7 +181,8 @@ void State::evolve_erasure(const Header& h, const Json& body) {
                              "",
                              "",
                              0,
-                             ""};
+                             "",
+                             {}};
     if (const Json* stamps = body.find("time")) {
       CertificateRecord& c = certificates[node.id];
       c.stamp_asked = true;
@@ -190,6 +191,13 @@ void State::evolve_erasure(const Header& h, const Json& body) {
     erasures[node.of].certificate = node.id;
     touch("certificate", node.id);
     touch("erasure", node.of);
+    return;
+  }
+  if (h.type == "certificate-renewed") {
+    const std::string& id = need(h, "cer").id;
+    certificates[id].renewals.push_back({h.seq, h.time, body.str("ledger"), body.str("manifest"),
+                                         body.at("time").str("manifest"), body.at("time").str("authority")});
+    touch("certificate", id);
     return;
   }
   if (h.type == "certificate-withdrawn") {

@@ -97,7 +97,9 @@ Json certificate_json(const CertificateRecord& c) {
                        {"state", c.state},
                        {"issued", utc_text(c.issued)},
                        {"withdrawn", c.withdrawn ? Json(utc_text(c.withdrawn)) : Json()},
-                       {"withdraw_reason", c.withdrawn ? Json(c.withdraw_reason) : Json()}});
+                       {"withdraw_reason", c.withdrawn ? Json(c.withdraw_reason) : Json()},
+                       {"renewals", c.renewals.size()},
+                       {"renewed", c.renewals.empty() ? Json() : Json(utc_text(c.renewals.back().time))}});
 }
 
 }  // namespace kesu

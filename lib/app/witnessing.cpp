@@ -84,7 +84,7 @@ std::set<std::string> nodes_about(const State& state, const CertificateRecord& c
 
 const CertificateRecord* certificate_at(const State& state, uint64_t seq) {
   for (auto& [id, c] : state.certificates)
-    if (c.seq == seq) return &c;
+    if (c.newest_entry() == seq) return &c;
   return nullptr;
 }
 
@@ -259,7 +259,7 @@ void add_witness_due(Vault& vault, std::vector<Due>& due) {
     if (c.state != "issued") continue;
     int64_t have = 0;
     for (auto& [size, n] : cosigned)
-      if (size > c.seq) have = std::max(have, n);
+      if (size > c.newest_entry()) have = std::max(have, n);
     if (have >= wanted) continue;
     due.push_back(
         {"certificate", id, id.substr(0, 12), c.issued, false,

@@ -18,7 +18,8 @@ using namespace bundle_place;
 
 namespace {
 
-constexpr std::string_view kFolders[] = {"approvals", "evidence", "inventory", "ledger", "time", "trust"};
+constexpr std::string_view kFolders[] = {"approvals", "evidence", "inventory", "ledger",
+                                         "renewal",   "time",     "trust"};
 
 struct Reading {
   BundleFiles files;
@@ -114,9 +115,9 @@ void write_bundle_directory(const std::string& path, const BundleFiles& files) {
   std::string part = part_of(target);
   try {
     make_directories(part);
-    std::vector<std::string_view> folders;  // `time` only where there is something in it
+    std::vector<std::string_view> folders;  // `time`, `renewal` only where there is something in them
     for (std::string_view folder : kFolders)
-      if (folder != "time" || has_folder(files, folder)) folders.push_back(folder);
+      if ((folder != "time" && folder != "renewal") || has_folder(files, folder)) folders.push_back(folder);
     for (std::string_view folder : folders) make_directories(path_join(part, folder));
     write_files(part, files);
     for (std::string_view folder : folders) sync_directory(path_join(part, folder));

@@ -19,5 +19,7 @@ std::string part_of(const std::string& target);
 // Gives the part its name, unless something is there by now (already_exists), and makes that durable.
 void settle(const std::string& part, const std::string& target);
 void remove_quietly(const std::string& path);
+// Whether MANIFEST lists a file of that path.
+bool in_manifest(std::string_view path);
 
 }  // namespace kesu::bundle_place

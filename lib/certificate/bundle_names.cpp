@@ -6,7 +6,9 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "certificate/bundle.h"
+#include "certificate/bundle_impl.h"
 #include "certificate/gzip_impl.h"
+#include "certificate/renewal_impl.h"
 #include "crypto/hash.h"
 
 namespace kesu {
@@ -56,13 +58,16 @@ bool is_statement(std::string_view name) {
          OperatorId::parse(name.substr(dot + 1));
 }
 
-bool in_manifest(std::string_view path) {
+}  // namespace
+
+bool bundle_place::in_manifest(std::string_view path) {
   return path != bundle::kManifest && path != bundle::kCheckpointStamp &&
          path != bundle::kCheckpointStampChain && path != bundle::kRevocation &&
-         !path.starts_with("ledger/") && !path.starts_with("approvals/release.");
+         !path.starts_with("ledger/") && !path.starts_with("approvals/release.") &&
+         !path.starts_with("renewal/");
 }
 
-}  // namespace
+using bundle_place::in_manifest;
 
 std::string bundle_name_problem(std::string_view path) {
   using namespace bundle;
@@ -82,6 +87,7 @@ std::string bundle_name_problem(std::string_view path) {
   if (folder == "evidence" && unhex32(name)) return {};
   if (folder == "inventory" && name.ends_with(".leaves") && DatasetId::parse(name.substr(0, name.size() - 7)))
     return {};
+  if (renewal_part(path).first > 0) return {};
   return "not a file of a version 1 bundle";
 }
 

@@ -53,10 +53,15 @@ struct Choice {
                        type.starts_with("erasure-") || type.starts_with("copy-") ||
                        type == "provider-added" || type == "provider-rekeyed" || type == "seal-done" ||
                        type == "residue-scanned" || type == "rewrap-done" || type == "certificate-issued" ||
+                       type == "certificate-renewed" ||
                        type == "finding-recorded" || type == "exception-recorded";
     if (!about_nodes) return false;
     return std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) {
       if (type == "certificate-issued") return m.of == erasure;
+      if (type == "certificate-renewed") {
+        const auto node = ledger.graph.find(m.id);
+        return node && node->of == erasure;
+      }
       if ((type == "exception-recorded" || type == "finding-recorded") && node_kind(m.id) == "vlt")
         return true;
       return nodes.contains(m.id);

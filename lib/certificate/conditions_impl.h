@@ -32,6 +32,13 @@ void people_conditions(const Dossier& d, std::set<std::string>& out);
 // certificate, where it has one.
 void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
                  const std::vector<Bytes>& anchors, const std::vector<Crl>& lists, ReaderEvidence& reader);
+// Whether a good token counts as of its own time: its chain, among `s.others`, and what lists say of it.
+void judge_stamp(StampFacts& s, const std::vector<Bytes>& anchors, const std::vector<Crl>& lists);
+// After read_stamps: the renewals of `certificate` (docs/spec/certificate.md, "Renewals"), findings for what
+// is wrong in them, and which of them count. `must_last`: the reader's time where it wants every time-stamp
+// to stand until then; those that do not count no more.
+void read_renewals(Dossier& d, const std::string& certificate, const std::vector<Bytes>& anchors,
+                   const std::vector<Crl>& lists, std::optional<Millis> must_last, ReaderEvidence& reader);
 // Host times may be later than a token's time by its accuracy and this; more contradicts it.
 constexpr Millis kStampSlack = 60'000;
 // The time of the trusted token over certificate.json.p7s, if both tokens over the signature are trusted.

@@ -29,21 +29,12 @@ struct Reading {
   const std::vector<Crl>& lists;
 
   void token(Over over, std::string_view part, ByteView token, ByteView data) {
-    StampFacts s{over, std::string(part), verify_timestamp(token, {.data = data}), false, "", {}};
+    StampFacts s{over, std::string(part), verify_timestamp(token, {.data = data}), false, "", {}, others};
     if (!s.token.ok) {
       d.findings.bad(s.part, (over == Over::signature ? "its time-stamp: " : "") + s.token.reason);
       return;
     }
-    const ChainCheck chain = timestamp_chain(s.token, others, anchors);
-    s.trusted = chain.ok;
-    if (!chain.ok)
-      s.why = anchors.empty() ? "the trust file names no time-stamp authority (tsa-ca)" : chain.reason;
-    if (chain.ok && chain.chain.size() > 1) {
-      // Whenever it was revoked: who has an authority's key dates tokens as he likes.
-      s.revocation = check_revocation(chain.chain, lists, s.token.time, false);
-      s.trusted = !tells_against(s.revocation.state);
-      if (!s.trusted) s.why = s.revocation.why;
-    }
+    judge_stamp(s, anchors, lists);
     d.stamps.push_back(std::move(s));
   }
 
@@ -67,6 +58,19 @@ bool trusted(const Dossier& d, Over over) {
                      [&](const StampFacts& s) { return s.over == over && s.trusted; });
 }
 }  // namespace
+
+void judge_stamp(StampFacts& s, const std::vector<Bytes>& anchors, const std::vector<Crl>& lists) {
+  const ChainCheck chain = timestamp_chain(s.token, s.others, anchors);
+  s.trusted = chain.ok;
+  if (!chain.ok)
+    s.why = anchors.empty() ? "the trust file names no time-stamp authority (tsa-ca)" : chain.reason;
+  if (chain.ok && chain.chain.size() > 1) {
+    // Whenever it was revoked: who has an authority's key dates tokens as he likes.
+    s.revocation = check_revocation(chain.chain, lists, s.token.time, false);
+    s.trusted = !tells_against(s.revocation.state);
+    if (!s.trusted) s.why = s.revocation.why;
+  }
+}
 
 void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
                  const std::vector<Bytes>& anchors, const std::vector<Crl>& lists, ReaderEvidence& reader) {

@@ -196,14 +196,15 @@ struct Inspection {
 
 // A good time-stamp of the bundle; what is wrong with others is a finding.
 struct StampFacts {
-  enum class Over { signature, signature_file, checkpoint_b };
+  enum class Over { signature, signature_file, checkpoint_b, renewal };
   Over over = Over::signature;
-  std::string part;  // the file that it lies in
+  std::string part;  // the file that it lies in; of a renewal, the one that it is over
   TimestampCheck token;
   bool trusted =
       false;        // its authority's chain ends at an anchor of the reader, and no list tells against it
   std::string why;  // else why not
   RevocationCheck revocation;
+  std::vector<Bytes> others = {};  // certificates for its chain, beside its own
 };
 
 struct Dossier {

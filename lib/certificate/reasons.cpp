@@ -197,8 +197,12 @@ Reason logged(const Dossier& d, const std::set<std::string>& conditions) {
 
 Reason dated(const Dossier& d, const std::set<std::string>& conditions) {
   if (!conditions.contains("signature-stamped")) return {};
+  std::string renewed;  // by the last that counts
+  for (const StampFacts& s : d.stamps)
+    if (s.over == StampFacts::Over::renewal && s.trusted)
+      renewed = ", renewed at " + utc_text(s.token.time) + ", by " + s.token.authority->subject;
   return {{"time-stamps over the signature"},
-          "stamped at " + stamp_text(d, StampFacts::Over::signature_file)};
+          "stamped at " + stamp_text(d, StampFacts::Over::signature_file) + renewed};
 }
 
 }  // namespace

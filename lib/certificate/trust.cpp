@@ -149,6 +149,9 @@ void take_line(TrustAnchors& out, std::string_view word, const std::string& valu
     for (Crl& list : Crl::parse_any(read_file(value))) out.signer_crls.push_back(std::move(list));
   } else if (word == "tsa-ca") {
     add_certificates(out.tsa_cas, read_file(value));
+  } else if (word == "tsa-renewal") {
+    if (value != "required") throw Error(Code::bad_input, "tsa-renewal takes the word required");
+    out.renewal_required = true;
   } else if (word == "log" || word == "witness") {
     NoteKey key = NoteKey::parse(value);
     if ((key.type == NoteKeyType::ed25519) != (word == "log"))

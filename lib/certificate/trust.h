@@ -34,6 +34,8 @@ struct TrustAnchors {
   int64_t witness_quorum = 1;
   std::vector<TrustedOfficer> officers;
   std::vector<Bytes> tsa_cas;  // DER: of time-stamp authorities
+  // A time-stamp counts only while it stands at the reader's own time, or a chain of renewals covers it.
+  bool renewal_required = false;
 
   bool empty() const {
     return signers.empty() && signer_cas.empty() && logs.empty() && officers.empty() && witnesses.empty();

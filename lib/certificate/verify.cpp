@@ -262,6 +262,10 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
       dossier::ReaderEvidence reader{count_witnesses(d, trust), trust.witness_quorum};
       d.findings.guard("time", [&] {
         read_stamps(d, cms, parse_utc(stored.str_or("issued", "")), trust.tsa_cas, lists, reader);
+        if (trust.renewal_required && !options.now)
+          throw Error(Code::usage, "tsa-renewal needs the reader's time");
+        read_renewals(d, stored.str("id"), trust.tsa_cas, lists,
+                      trust.renewal_required ? options.now : std::nullopt, reader);
       });
       std::set<std::string> conditions;
       d.findings.guard("claims", [&] { conditions = dossier::conditions_of(d, reader); });

@@ -101,6 +101,7 @@ std::string_view stamp_over(const dossier::StampFacts& s) {
   using enum dossier::StampFacts::Over;
   return s.over == signature      ? "signature"
          : s.over == checkpoint_b ? bundle::kCheckpointB
+         : s.over == renewal      ? std::string_view(s.part)
                                   : bundle::kSignature;
 }
 

@@ -90,6 +90,7 @@ constexpr NodeRule kNodes[] = {
     {"erasure-validated", "era", "validated"},
     {"erasure-validated", "opr", ""},
     {"certificate-issued", "cer", "issued", kOf | kDigest, 0, "era"},
+    {"certificate-renewed", "cer", "", kDigest},
     {"certificate-withdrawn", "cer", "withdrawn"},
     {"document-attached", "doc", "attached", kDigest},
     {"notice-issued", "doc", "attached", kOf | kDigest, 0, "era"},

@@ -15,13 +15,14 @@ NAMES = re.compile(
     r"certificate\.(json(\.p7s)?|pdf|html)|plan\.json|MANIFEST|README\.txt|approvals/(genesis\.json|allowed_signers"
     rf"|genesis\.{_OPR}\.sig|change\.(0|[1-9][0-9]{{0,14}})\.(json|{_OPR}\.sig)|(release|key-attest)\.(0|[1-9][0-9]{{0,14}})\.{_OPR}\.json(\.sig)?|(request|approve|verify|validate)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
     rf"|inventory/{_DS}\.leaves|ledger/(headers\.gz|bodies\.jsonl|checkpoint-[ab]|consistency)"
-    r"|trust/(signer\.(pem|crl)|ledger\.vkey|tsa\.pem)|time/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))")
+    r"|trust/(signer\.(pem|crl)|ledger\.vkey|tsa\.pem)|time/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))"
+    r"|renewal/([1-9][0-9]{0,2}|1000)\.(ledger|manifest|manifest\.tsr|tsa\.pem)")
 REQUIRED = ("MANIFEST", "README.txt", "approvals/allowed_signers", "approvals/genesis.json", "certificate.json",
             "certificate.json.p7s", BODIES, "ledger/checkpoint-a", "ledger/checkpoint-b", "ledger/consistency", HEADERS,
             "plan.json", "trust/ledger.vkey", "trust/signer.pem")
 GZIP_START = re.compile(rb"\x1f\x8b\x08\x00\x00\x00\x00\x00[\x00\x02\x04]\xff", re.S)
 # Of MANIFEST: what comes after it, and what entries of the ledger name.
-OUTSIDE = ("ledger/", "time/checkpoint-b.", "trust/signer.crl", "approvals/release.")
+OUTSIDE = ("ledger/", "time/checkpoint-b.", "trust/signer.crl", "approvals/release.", "renewal/")
 PIECE = 1 << 20
 
 

@@ -82,6 +82,7 @@ TYPES = {
     "erasure-verified": _row(("era", "verified", ""), ("opr", "", "")),
     "erasure-validated": _row(("era", "validated", ""), ("opr", "", "")),
     "certificate-issued": _row(("cer", "issued", "of:era d")),
+    "certificate-renewed": _row(("cer", "", "d")),
     "certificate-withdrawn": _row(("cer", "withdrawn", "")),
     "document-attached": _row(("doc", "attached", "d")),
     "notice-issued": _row(("doc", "attached", "of:era d")),

@@ -38,6 +38,7 @@ class Token:
         self.policy = r.next(der.OID).oid()
         imprint = r.next(der.SEQUENCE).reader("an imprint")
         digest = x509.digest_algorithm(imprint.next(der.SEQUENCE), "the imprint")
+        self.imprint = f"SHA-{digest[3:]}"
         said = imprint.next(der.OCTET_STRING).content
         imprint.end()
         if said != hashlib.new(digest, stamped).digest():
@@ -119,7 +120,7 @@ class Stamps:
 
     def __init__(self, files, signed, trust, lists, bad):
         self.files, self.trust, self.lists, self.bad, self.rows = files, trust, lists, bad, []
-        self.tokens, self.trusted = {}, set()
+        self.tokens, self.chains, self.trusted, self.renewed = {}, {}, set(), ""
         signed_chain = self._chain(CHAIN, (TSR,))
         inside = signed.unsigned.get(cms.SIGNATURE_TIME_STAMP) if signed is not None else None
         if inside is not None:
@@ -156,7 +157,7 @@ class Stamps:
         except X509Error as error:
             self.bad(part, str(error))
             return
-        self.tokens[over] = token
+        self.tokens[over], self.chains[over] = token, chain
         self.rows.append(token_row(over, token, chain, self.trust, self.lists))
         if self.rows[-1]["trusted"]:
             self.trusted.add(over)
@@ -183,7 +184,7 @@ class Stamps:
         rows = {row["over"]: row for row in self.rows}
         if "signature-stamped" in self.conditions():
             row = rows["certificate.json.p7s"]
-            claims.say("dated", f"stamped at {row['at']}, by {row['authority']}", ["time-stamps over the signature"])
+            claims.say("dated", f"stamped at {row['at']}, by {row['authority']}{self.renewed}", ["time-stamps over the signature"])
         if "checkpoint-b-stamped" in self.conditions():
             row = rows["ledger/checkpoint-b"]
             claims.say("logged", f"checkpoint B stamped at {row['at']}, by {row['authority']}", claims.rests["logged"])

@@ -17,6 +17,7 @@ class Trust:
     def __init__(self):
         self.signers, self.signer_cas, self.logs, self.witnesses = set(), [], [], []
         self.officers, self.tsa_cas, self.quorum, self.signer_crls = [], [], 1, []
+        self.renewal_required = False
 
     def knows_officer(self, key, namespace, millis):
         return any(o.key.blob == key.blob and o.serves(namespace, millis) for o in self.officers)
@@ -44,6 +45,10 @@ def _item(trust, word, value, where):
         trust.signers.add(bytes.fromhex(value[7:]))
     elif word in ("signer-ca", "tsa-ca"):
         (trust.signer_cas if word == "signer-ca" else trust.tsa_cas).extend(_certificates(where(value)))
+    elif word == "tsa-renewal":
+        if value != "required":
+            raise ValueError("tsa-renewal takes the word required")
+        trust.renewal_required = True
     elif word == "signer-crl":
         trust.signer_crls.extend(crl.read_lists(_read(where(value))))
     elif word == "log":

@@ -1,5 +1,6 @@
 # The verification of one bundle, from its files to the report (docs/spec/certificate.md, "Verification").
 import os
+import time
 
 from . import archive, certificate, cms, crl, x509
 from .attest import NAMESPACE as ATTEST, Attested
@@ -11,6 +12,7 @@ from .gone import Gone
 from .holds import Holds
 from .objects import cover
 from .people import People
+from .renewals import Renewals
 from .stamps import Stamps
 from .trust import LEVELS
 
@@ -22,8 +24,9 @@ EXITS = {COMPLETE: 0, INVALID: 6, INCOMPLETE: 7}
 class Case:
     """One bundle under verification."""
 
-    def __init__(self, files, trust, tables, require="high", allow_test_grade=False, objects=(), extract=None):
+    def __init__(self, files, trust, tables, require="high", allow_test_grade=False, objects=(), extract=None, now=None):
         self.extract, self.newer = extract, None
+        self.now = now if now is not None else int(time.time() * 1000)  # milliseconds
         self.files, self.trust, self.tables = files, trust, tables
         self.require, self.allow_test_grade, self.object_paths = require, allow_test_grade, objects
         self.errors, self.shortfalls, self.results, self.chain, self.object_rows = [], [], [], [], []
@@ -117,6 +120,7 @@ class Case:
         self.stamps = Stamps(self.files, self.signed, self.trust, self.lists, self.bad)
         issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
         self.stamps.check_host(issued, self.ledger.graph.last)
+        self.guarded("renewal", self._renewals)
         self.claims.conditions |= self.stamps.conditions()
         self.stamps.say(self.claims)
         self._named_bodies()
@@ -129,6 +133,10 @@ class Case:
         self._known(people)
         self._objects()
         self._shortfalls()
+
+    def _renewals(self):
+        renewals = Renewals(self.files, self.ledger, self.stored.get("id"), self.stamps, self.trust, self.tables.policy, self.bad, self.now)
+        self.stamps.renewed = renewals.text()
 
     def _named_bodies(self):
         """Bodies that every bundle shows of its erasure, whether or not a claim rests on them."""

@@ -287,7 +287,7 @@ async function logged(c, trust, stamps) {
   hold(c, 'signature-stamped', stamps.signature);
   hold(c, 'checkpoint-b-stamped', stamps.checkpoint);
   const by = (t) => 'stamped at ' + new Date(t.time).toISOString() + ', by ' + name_text(t.certificate.subject);
-  if (stamps.later) c.detail.dated = by(stamps.later), c.rests.dated = ['time-stamps over the signature'];
+  if (stamps.later) c.detail.dated = by(stamps.later) + (stamps.renewed ? by(stamps.renewed).replace('stamped', ', renewed') : ''), c.rests.dated = ['time-stamps over the signature'];
   if (stamps.third) c.detail.logged = 'checkpoint B ' + by(stamps.third);
   // The issuer does not know the reader's anchors: these words are the reader's own.
   c.unsure.add('logged').add('dated');

@@ -67,7 +67,7 @@ export async function read_bodies(bundle) {
 }
 
 // Decompressed lines as {text, bytes}, a few thousand at a time.
-async function* header_lines(blob) {
+export async function* header_lines(blob) {
   const start = new Uint8Array(await blob.slice(0, 10).arrayBuffer());
   if (!same(start, Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 0xff))) refuse('gzip: another start than 1f 8b 08 00 00 00 00 00 02 ff');
   const reader = blob.stream().pipeThrough(new DecompressionStream('gzip')).getReader();

@@ -67,6 +67,7 @@ const kTypes = {
   'erasure-verified': [row('era', ['verified']), row('opr', null)],
   'erasure-validated': [row('era', ['validated']), row('opr', null)],
   'certificate-issued': [row('cer', ['issued'], 'of d', '', 'era')],
+  'certificate-renewed': [row('cer', null, 'd')],
   'certificate-withdrawn': [row('cer', ['withdrawn'])],
   'document-attached': [row('doc', ['attached'], 'd')],
   'notice-issued': [row('doc', ['attached'], 'of d', '', 'era')],

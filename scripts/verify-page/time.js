@@ -90,7 +90,7 @@ async function check_named(attributes, certificate) {
 
 // The path to an anchor as of that time: {why, path}; why is '' when there is one. Closed rules: signatures, validity,
 // basicConstraints, keyUsage; anything critical beside these ends the search.
-async function stamp_path(certificate, pool, anchors, time) {
+export async function stamp_path(certificate, pool, anchors, time) {
   const valid = (c) => c.critical.length === 0 && c.not_before <= time && time <= c.not_after;
   const walk = async (path) => {
     const c = path[path.length - 1], depth = path.length - 1;
@@ -136,6 +136,7 @@ export async function read_stamps(f, cms, trust, lists) {
       const row = await token_row(over, t, extra, trust, lists);
       out.rows.push(row);
       if (!row.trusted) out.why.push('the time-stamp over ' + over + ' is of ' + row.authority + ' and does not count: ' + row.why);
+      t.extra = extra;
       out.tokens.push([over, t]);
       return { t, trusted: row.trusted };
     } catch (e) {

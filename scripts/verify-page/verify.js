@@ -15,6 +15,7 @@ import { judge_object } from './objects.js';
 import { equal, parse_json, is_object, is_time, text_of } from './json.js';
 import { People } from './people.js';
 import { Policy } from './policy.js';
+import { read_renewals } from './renewals.js';
 import { read_stamps } from './time.js';
 import { self_test, sha256 } from './hash.js';
 
@@ -134,6 +135,7 @@ async function judge(f, input, tables, report, progress) {
   const again = verified ? await inspect(f, verified) : null;
   f.lists = [...input.trust.signer_crls, ...(await own_lists(f))];
   const stamps = await read_stamps(f, signer.cms, input.trust, f.lists);
+  await read_renewals(f, stamps, input.trust, f.lists, Date.now());
   const found = await find_conditions(f, people, inspection, input.trust, signer.names, stamps, again);
   f.stamps = stamps;
   report.time = stamps.rows;

@@ -12,7 +12,7 @@ async function trust_of(message) {
   // A dropped file that is itself a trust file is read as one: those that no line names and that are no PEM or allowed_signers.
   for (const [name, bytes] of files) {
     const content = from_utf8(bytes);
-    if (/^\s*(signer|signer-ca|signer-crl|log|officers?|witness|quorum|tsa-ca)\s/m.test(content)) text += '\n' + content + '\n';
+    if (/^\s*(signer|signer-ca|signer-crl|log|officers?|witness|quorum|tsa-ca|tsa-renewal)\s/m.test(content)) text += '\n' + content + '\n';
     else files.set(name, bytes);
   }
   return parse_trust(text, files);

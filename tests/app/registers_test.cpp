@@ -249,6 +249,12 @@ class Story {
         {{"result", Json::object({{"absent", 1}})}});
     add("certificate-issued", {{.id = id("cer", erasures_), .is = "issued", .of = era}}, {},
         {{"certificate", sha(8)}, {"signature", sha(9)}, {"manifest", sha(10)}});
+    for (uint64_t n = below(3); n > 0; --n)
+      add("certificate-renewed", {{.id = id("cer", erasures_), .d = std::string(128, 'a')}}, {},
+          {{"n", n},
+           {"ledger", sha(11)},
+           {"manifest", sha(12)},
+           {"time", Json::object({{"manifest", sha(13)}, {"authority", sha(14)}})}});
     if (below(2))
       add("certificate-withdrawn", {{.id = id("cer", erasures_), .is = "withdrawn"}}, {},
           {{"reason", "issued too early"}});

@@ -268,7 +268,7 @@ class Certificate(scenario.World):
         self.box.kesu("certificate", "bundle", self.certificate, "-o", self.box.state / "by-certificate")
         self.box.kesu("certificate", "bundle", self.erasure, "-o", again, code=3, error="already-exists")
         row, = self.box.kesu("certificate", "list").json
-        self.assertEqual(sorted(row), ["erasure", "id", "issued", "renew_before", "renew_why", "state", "withdraw_reason",
+        self.assertEqual(sorted(row), ["erasure", "id", "issued", "renew_before", "renew_why", "renewals", "renewed", "state", "withdraw_reason",
                                        "withdrawn"])
         self.assertEqual((row["id"], row["erasure"], row["state"]), (self.certificate, self.erasure, "issued"))
         self.assertEqual(self.box.kesu("erase", "status", self.erasure).json["certificate"], self.certificate)
