@@ -20,7 +20,8 @@ std::string day(Millis at) { return local_text(at).substr(0, 10); }
 std::vector<TimeAuthority> needed_authorities(Vault& vault) {
   std::vector<TimeAuthority> out = time_authorities(vault.directory());
   if (out.empty())
-    throw Error(Code::state_refused, "a renewal is a time-stamp, and kesu.toml names no authority to ask for one")
+    throw Error(Code::state_refused,
+                "a renewal is a time-stamp, and kesu.toml names no authority to ask for one")
         .next("add [[time.authority]] with url and ca to kesu.toml, then the same command");
   return out;
 }
@@ -29,18 +30,23 @@ void refuse_ended(const CertificateRecord& c, const std::optional<RenewBefore>& 
   if (!ends || ends->at > at) return;
   throw Error(Code::state_refused, "certificate " + c.id.substr(0, 12) + " rests on what ended " +
                                        local_text(ends->at) + ": " + ends->what)
-      .cause("a time-stamp of now cannot show that what it covers was there before that; the certificate, the "
-             "ledger and all signatures can be checked as before, and its time-stamps as of their own time")
-      .next("kesu certificate bundle writes it as it is; a reader whose trust file says \"tsa-renewal required\" "
-            "counts it no more");
+      .cause(
+          "a time-stamp of now cannot show that what it covers was there before that; the certificate, the "
+          "ledger and all signatures can be checked as before, and its time-stamps as of their own time")
+      .next(
+          "kesu certificate bundle writes it as it is; a reader whose trust file says \"tsa-renewal "
+          "required\" "
+          "counts it no more");
 }
 
-// A kill may have come between the entry and its checkpoint: then the renewal is there and is only finished.
+// A kill may have come between the entry and its checkpoint, or that one's time-stamp, or no authority
+// answered any more: then the renewal is there and is only finished.
 bool unfinished(Vault& vault, const CertificateRecord& c) {
   if (c.renewals.empty()) return false;
+  const uint64_t entry = c.renewals.back().seq;
+  if (vault.state().vault.stamped_size <= entry && !time_authorities(vault.directory()).empty()) return true;
   const std::vector<SavedCheckpoint> all = vault.store().checkpoints();
-  return std::none_of(all.begin(), all.end(),
-                      [&](const SavedCheckpoint& k) { return k.size > c.renewals.back().seq; });
+  return std::none_of(all.begin(), all.end(), [&](const SavedCheckpoint& k) { return k.size > entry; });
 }
 
 RenewOutcome make_renewal(Vault& vault, const std::string& id, bool due,
@@ -60,7 +66,11 @@ RenewOutcome make_renewal(Vault& vault, const std::string& id, bool due,
   const auto until = stamp_ends(stamp.check, stamp.chain);
   const bool later = !until || (ends && until->at > ends->at);
   if (due && !later)
-    return {id, "no-later", 0, 0, until->at,
+    return {id,
+            "no-later",
+            0,
+            0,
+            until->at,
             "the time authority's own " + until->what + " ends " + day(until->at) +
                 ": a renewal by it gains nothing yet"};
   if (!later && ends && until->at < ends->at)
@@ -84,7 +94,8 @@ Json RenewOutcome::to_json() const {
                        {"detail", detail}});
 }
 
-RenewOutcome renew_certificate(Vault& vault, const std::string& certificate, bool due, const std::string& out) {
+RenewOutcome renew_certificate(Vault& vault, const std::string& certificate, bool due,
+                               const std::string& out) {
   const std::string id = vault.find_certificate(certificate).id;
   const std::string path = out.empty() ? "" : absolute_path(out);
   vault.rebuild();
@@ -112,6 +123,8 @@ RenewOutcome renew_certificate(Vault& vault, const std::string& certificate, boo
 }
 
 std::vector<RenewOutcome> renew_due(Vault& vault) {
+  vault.rebuild();
+  settle(vault);
   std::vector<std::string> ids;
   for (auto& [id, c] : vault.state().certificates)
     if (c.state == "issued") ids.push_back(id);
@@ -135,8 +148,9 @@ void restore_renewals(Vault& vault, const CertificateRecord& certificate, Bundle
   Store& store = vault.store();
   for (size_t i = 0; i < certificate.renewals.size(); ++i) {
     const RenewalRecord& r = certificate.renewals[i];
-    put_renewal(files, i + 1,
-                {store.blob(r.ledger), store.blob(r.manifest), store.blob(r.stamp), store.blob(r.stamp_chain)});
+    put_renewal(
+        files, i + 1,
+        {store.blob(r.ledger), store.blob(r.manifest), store.blob(r.stamp), store.blob(r.stamp_chain)});
   }
 }
 

@@ -44,7 +44,8 @@ struct Reading {
     for (size_t line = 1; !text.empty(); ++line) {
       const size_t end = text.find('\n');
       const std::string_view row = text.substr(0, end);
-      const auto digest = row.size() > 130 && row.substr(128, 2) == "  " ? unhex(row.substr(0, 128)) : std::nullopt;
+      const auto digest =
+          row.size() > 130 && row.substr(128, 2) == "  " ? unhex(row.substr(0, 128)) : std::nullopt;
       const std::string name = digest ? std::string(row.substr(130)) : "";
       if (end == std::string_view::npos || !digest || name <= last)
         throw Error(Code::bad_input, "line " + std::to_string(line) + " is malformed or out of order");
@@ -54,7 +55,8 @@ struct Reading {
         throw Error(Code::bad_input, "lists " + name + ", which it may not");
       const auto file = d.file(name);
       if (!file) throw Error(Code::bad_input, "lists " + name + ", which is missing");
-      if (hash(HashAlg::sha512, *file) != *digest) throw Error(Code::bad_input, name + " is not what it says");
+      if (hash(HashAlg::sha512, *file) != *digest)
+        throw Error(Code::bad_input, name + " is not what it says");
       required.erase(name);
     }
     for (const auto& [name, must] : required)
@@ -163,9 +165,8 @@ void read_renewals(Dossier& d, const std::string& certificate, const std::vector
     before = std::max(before, s->token.time - s->token.accuracy);
     if (s->trusted && (!good || !d.headers_complete))
       lapsed(*s, "not all headers of the ledger are there, or something in it is not good");
-    if (s->trusted && std::any_of(front.begin(), front.end(), [&](size_t i) {
-          return !stands(d.stamps[i], anchors, s->token.time);
-        }))
+    if (s->trusted && std::any_of(front.begin(), front.end(),
+                                  [&](size_t i) { return !stands(d.stamps[i], anchors, s->token.time); }))
       lapsed(*s, "it was made after what it renews had ended");
     d.stamps.push_back(std::move(*s));
     if (d.stamps.back().trusted) front = {d.stamps.size() - 1};

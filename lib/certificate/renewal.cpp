@@ -163,7 +163,8 @@ void add_renewal_stamp(BundleFiles& files, uint64_t n, ByteView answer, std::str
   const TimestampCheck check =
       verify_timestamp(got.token, {.data = need(files, renewal_path(n, "manifest"))});
   if (!check.ok)
-    throw Error(Code::bad_input, "the time-stamp over the renewal's manifest is not good").cause(check.reason);
+    throw Error(Code::bad_input, "the time-stamp over the renewal's manifest is not good")
+        .cause(check.reason);
   files[renewal_path(n, "manifest.tsr")] = to_bytes(answer);
   files[renewal_path(n, "tsa.pem")] = to_bytes(as_bytes(chain));
 }
@@ -197,10 +198,10 @@ int last_year_of(const TimestampCheck& token) {
   if (!token.ok || !token.authority || !token.authority->key || !token.imprint) return 0;
   // "ECDSA P-256, SHA-256": the digest that was signed stands last.
   const std::string digest = token.algorithm.substr(token.algorithm.rfind(' ') + 1);
-  const std::vector<EvidenceLink> links = judge_evidence(
-      {{"signature", certificate_algorithm(*token.authority->key), policy::Purpose::signature},
-       {"digest", digest, policy::Purpose::hash},
-       {"imprint", hash_algorithm(*token.imprint), policy::Purpose::hash}});
+  const std::vector<EvidenceLink> links =
+      judge_evidence({{"signature", certificate_algorithm(*token.authority->key), policy::Purpose::signature},
+                      {"digest", digest, policy::Purpose::hash},
+                      {"imprint", hash_algorithm(*token.imprint), policy::Purpose::hash}});
   int out = policy::kNoLimit;
   for (const EvidenceLink& link : links) out = std::min(out, link.verdict.horizon_year_process);
   return out;
