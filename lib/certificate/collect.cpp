@@ -48,13 +48,12 @@ struct Choice {
     if (type == "hold-placed" || type == "hold-released")
       return std::any_of(h.nodes.begin(), h.nodes.end(),
                          [&](const NodeMention& m) { return holds.contains(m.id); });
-    bool about_nodes = type.starts_with("key-") || type.starts_with("destroy-") ||
-                       type.starts_with("dataset-") || type == "fingerprint-key-created" ||
-                       type.starts_with("erasure-") || type.starts_with("copy-") ||
-                       type == "provider-added" || type == "provider-rekeyed" || type == "seal-done" ||
-                       type == "residue-scanned" || type == "rewrap-done" || type == "certificate-issued" ||
-                       type == "certificate-renewed" ||
-                       type == "finding-recorded" || type == "exception-recorded";
+    bool about_nodes =
+        type.starts_with("key-") || type.starts_with("destroy-") || type.starts_with("dataset-") ||
+        type == "fingerprint-key-created" || type.starts_with("erasure-") || type.starts_with("copy-") ||
+        type == "provider-added" || type == "provider-rekeyed" || type == "seal-done" ||
+        type == "residue-scanned" || type == "rewrap-done" || type == "certificate-issued" ||
+        type == "certificate-renewed" || type == "finding-recorded" || type == "exception-recorded";
     if (!about_nodes) return false;
     return std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) {
       if (type == "certificate-issued") return m.of == erasure;

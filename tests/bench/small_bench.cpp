@@ -1,6 +1,6 @@
-// The least that sealing a tree of small files takes: read, encrypt under a key of its own, write beside a header of
-// 4,096 bytes under a passing name, rename; two threads, one syncfs at the end. No key is kept: nothing opens this.
-// Usage: small_bench SOURCE DESTINATION [THREADS]
+// The least that sealing a tree of small files takes: read, encrypt under a key of its own, write beside a
+// header of 4,096 bytes under a passing name, rename; two threads, one syncfs at the end. No key is kept:
+// nothing opens this. Usage: small_bench SOURCE DESTINATION [THREADS]
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
