@@ -402,6 +402,7 @@ Census from_every_batch(const State& state, const Graph& graph, const VersionRec
         others |= opens && !others && k.id == key && other_stays(k.version);
       row.dataset_keys += opens && !others;
     }
+    for (const DatasetKeyRecord& k : d.fingerprint_keys) row.fingerprint_keys += k.version == version.id;
     row.superseded_at_most = std::min(row.objects, replaced);
     if (row.holds()) out.rows.push_back(row);
   }
@@ -409,7 +410,7 @@ Census from_every_batch(const State& state, const Graph& graph, const VersionRec
 }
 
 TEST(Registers, TheCensusBySumsIsThatOfEveryBatchAndTheGraph) {
-  int64_t objects = 0, questions = 0, lost = 0, given_up = 0, replaced = 0;
+  int64_t objects = 0, prints = 0, questions = 0, lost = 0, given_up = 0, replaced = 0;
   size_t relied = 0;
   for (uint32_t seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE(seed);
@@ -434,13 +435,14 @@ TEST(Registers, TheCensusBySumsIsThatOfEveryBatchAndTheGraph) {
           given_up += got.given_up;
           for (const CensusRow& row : got.rows) {
             objects += row.objects;
+            prints += row.fingerprint_keys;
             questions += row.open_questions;
             lost += row.elsewhere_lost;
             replaced += row.superseded_at_most;
           }
         }
   }
-  for (int64_t seen : {objects, questions, lost, given_up, replaced}) EXPECT_GT(seen, 0);
+  for (int64_t seen : {objects, prints, questions, lost, given_up, replaced}) EXPECT_GT(seen, 0);
   EXPECT_GT(relied, 0u);
 }
 
