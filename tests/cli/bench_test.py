@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 from xml.etree import ElementTree
@@ -63,6 +64,19 @@ class Document(unittest.TestCase):
     def test_figures_are_kept_as_they_were(self):
         kept = section(row(2.5, note="說"))
         self.assertEqual(report.Section.from_json(kept.to_json()), kept)
+
+    def test_one_case_taken_anew_leaves_the_others(self):
+        # 2.9996 is shown as 3.00, and was not reached.
+        old = [section(row(2.5), row(2.9996), row(1.5004, "≤", 1.5, note="a | note"), row(9.0, target=0)),
+               section(Row("erase", "2 s", "–", "", 546.0, "ms", "≤", 500.0), case="erase")]
+        with tempfile.TemporaryDirectory() as place:
+            document, kept = Path(place) / "benchmarks.md", Path(place) / "kept"
+            document.write_text(report.document(old, [("CPU", "x")]))
+            kept.mkdir()
+            self.assertEqual(report.document(report.load_sections(kept, document), [("CPU", "x")]), document.read_text())
+            new = section(row(7.25), case="erase")
+            (kept / "erase.json").write_text(new.to_json())
+            self.assertEqual(report.document(report.load_sections(kept, document), []), report.document([old[0], new], []))
 
 
 class Measuring(unittest.TestCase):

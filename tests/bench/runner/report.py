@@ -3,6 +3,7 @@ import dataclasses
 import html
 import json
 import math
+import re
 from pathlib import Path
 
 from measure import file_system
@@ -45,10 +46,51 @@ class Section:
         return Section(**found)
 
 
-def load_sections(directory):
-    """The newest figures of each case that were kept below `directory`, in the document's order."""
-    files = [Path(directory) / f"{case}.json" for case in TITLES]
-    return [Section.from_json(f.read_text()) for f in files if f.is_file()]
+def load_sections(directory, document):
+    """Each case's figures, in order: those kept below `directory`, else those that the document has."""
+    before = {s.case: s for s in (read_document(document.read_text()) if document.is_file() else [])}
+    before |= {case: Section.from_json(kept.read_text()) for case in TITLES
+               if (kept := Path(directory) / f"{case}.json").is_file()}
+    return [before[case] for case in TITLES if case in before]
+
+
+_AMOUNT = re.compile(r"(?:([≥≤]) )?([0-9.e+-]+)(×| .+)")
+
+
+def _row(cells, commands):
+    """A line of a table, as the row that it was written from, to the digits that it shows."""
+    def marked(cell):
+        text, _, mark = cell.removesuffix("]").rpartition(" [") if cell.endswith("]") else (cell, "", "")
+        return text.replace("\\|", "|"), commands.get(mark, "")
+
+    (what, command), (against, beside) = marked(cells[0]), marked(cells[2])
+    _, value, unit = _AMOUNT.fullmatch(cells[4]).groups()
+    asked = _AMOUNT.fullmatch(cells[5])
+    row = Row(what, cells[1], against, cells[3], float(value), unit.strip(), command=command, beside=beside)
+    if asked:
+        row.sense, row.target = asked[1], float(asked[2])
+    if row.reached_text() != cells[6]:  # rounded to just what was asked
+        row.value *= 1.0001 if (cells[6] == "yes") == (row.sense == "≥") else 0.9999
+    return row
+
+
+def read_document(text):
+    """The sections of a docs/benchmarks.md, so that one case taken anew leaves the others as they are."""
+    out = []
+    for part in text.split("\n## ")[1:]:
+        title, *lines = part.split("\n")
+        case = next((c for c, t in TITLES.items() if t == title), None)
+        taken = next((m for m in (re.fullmatch(r"Taken (.+) at commit (.+?); (.+); load before: (.+)\.", l) for l in lines) if m), None)
+        if case is None or taken is None:
+            continue
+        commands = dict(l.strip().split(": ", 1) for l in lines if re.match(r"    [a-p][0-9]+: ", l))
+        table = [re.split(r"(?<!\\) ?\| ?", l)[1:-1] for l in lines if l.startswith("| ")]
+        rows = [_row(cells, commands) for cells in table[2:]]
+        note = next((l for l in lines[lines.index("") + 2:] if l.endswith(".") and not l.startswith(("    ", "|"))), "")
+        if rows and note:
+            rows[0].note = note[:-1]
+        out.append(Section(case, rows, [], taken[1], taken[2], taken[4], taken[3], False))
+    return out
 
 
 def terminal_lines(section):
