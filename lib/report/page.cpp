@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/memory.h"
 #include "report/page_impl.h"
 
 namespace kesu::report {
@@ -105,6 +106,7 @@ Fonts::~Fonts() {
 
 // FreeType maps the files, for reading alone.
 void Fonts::let_go() {
+  if (resident_memory() < kMuchMemory) return;  // what is let go is to be read again
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
     if (std::none_of(std::begin(kFontFiles), std::end(kFontFiles),
