@@ -103,6 +103,18 @@ class Renewed(Reader):
         path.write_text(self.trust + "tsa-renewal wanted\n")
         self.box.run(harness.program("kesu"), "verify", self.elsewhere / "issued", "--trust", path, code=2)
 
+    def test_an_authority_that_was_revoked_renews_nothing(self):
+        self.tsa.revoke("tsa", renew_world.day(-10))  # the third's: whenever that was
+        lists = self.box.path / "lists.pem"
+        lists.write_text(self.tsa.lists())
+        trust = self.trust + f"signer-crl {lists}\n"
+        report = self.both(self.elsewhere / "twice", trust)
+        rows = {r["over"]: (r["trusted"], r["revocation"]["state"]) for r in report["time"]}
+        self.assertEqual((rows["renewal/2.manifest"], rows["renewal/1.manifest"][0], rows["signature"][0]), ((False, "revoked"), True, True))
+        self.assertEqual(self.levels(report)[1], "attested")
+        # Without the third, what the second renewed has ended.
+        self.assertEqual(self.levels(self.both(self.elsewhere / "twice", trust + REQUIRED))[1], "absent")
+
     def test_what_is_in_it(self):
         bundle = self.bundle()
         self.assertEqual((bundle / "MANIFEST").read_bytes(), (self.elsewhere / "issued" / "MANIFEST").read_bytes())

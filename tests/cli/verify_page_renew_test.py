@@ -39,10 +39,19 @@ class VerifyPageRenew(verify_page.Driver, renew_world.World):
                 self.assertEqual({k: (saved[k], v) for k, v in kesu.items() if saved[k] != v}, {})
                 self.assertEqual(set(saved), set(kesu))
 
+    def test_an_authority_that_was_revoked_renews_nothing(self):
+        self.tsa.revoke("tsa", renew_world.day(-10))
+        (self.bundle / "trust" / "signer.crl").write_text(self.tsa.lists())
+        said = self.check(trust=REQUIRED + self.pasted)
+        kesu = self.kesu_verify(self.bundle, REQUIRED + self.trust, *LOW)
+        self.assertEqual(self.saved()["time"], kesu["time"])
+        self.assertEqual((said["levels"]["dated"], kesu["time"][-1]["revocation"]["state"]), ("absent", "revoked"))
+
     def test_tampered_is_red(self):
         b = self.bundle
         manifest, ledger = b / "renewal/2.manifest", b / "renewal/2.ledger"
-        for path, data in ((manifest, manifest.read_text().partition("\n")[2]), (ledger, "0" + ledger.read_text()[1:])):
+        digest = ledger.read_text()
+        for path, data in ((manifest, manifest.read_text().partition("\n")[2]), (ledger, ("1" if digest[0] == "0" else "0") + digest[1:])):
             keep = path.read_bytes()
             path.write_text(data)
             self.red("renewal/2.", trust=self.pasted)
