@@ -53,24 +53,6 @@ Millis time_of(const ASN1_TIME* t) {
   return static_cast<Millis>(timegm(&tm)) * 1000;
 }
 
-template <class T>
-Bytes encode(int (*i2d)(const T*, unsigned char**), const T* object) {
-  unsigned char* der = nullptr;
-  const int size = i2d(object, &der);
-  check(size, "encoding a part of a revocation list");
-  Bytes out(der, der + size);
-  OPENSSL_free(der);
-  return out;
-}
-
-std::string name_text(const X509_NAME* name) {
-  Bio bio(check(BIO_new(BIO_s_mem()), "printing a name"));
-  X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB));
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &text);
-  return std::string(text, static_cast<size_t>(size));
-}
-
 void refuse_critical(const STACK_OF(X509_EXTENSION) * list) {
   for (int i = 0; list && i < sk_X509_EXTENSION_num(list); ++i) {
     X509_EXTENSION* e = sk_X509_EXTENSION_value(list, i);

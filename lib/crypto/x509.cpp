@@ -32,16 +32,6 @@ Error bad(std::string what) {
   return Error(Code::bad_input, "certificate: " + std::move(what)).cause(std::move(cause));
 }
 
-template <class T>
-Bytes encode(int (*i2d)(const T*, unsigned char**), const T* object) {
-  unsigned char* der = nullptr;
-  const int size = i2d(object, &der);
-  check(size, "encoding a part of a certificate");
-  Bytes out(der, der + size);
-  OPENSSL_free(der);
-  return out;
-}
-
 X509Ptr read(ByteView der) {
   if (der.size() > kMaxCertificate) throw bad("larger than 65,536 bytes");
   const uint8_t* at = der.data();
@@ -49,14 +39,6 @@ X509Ptr read(ByteView der) {
   if (!cert) throw bad("not a certificate in DER");
   if (at != der.data() + der.size()) throw bad("bytes follow its end");
   return cert;
-}
-
-std::string name_text(const X509_NAME* name) {
-  Bio bio(check(BIO_new(BIO_s_mem()), "printing a name"));
-  X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB));
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &text);
-  return std::string(text, static_cast<size_t>(size));
 }
 
 std::string common_name_of(const X509_NAME* name) {
