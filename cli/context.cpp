@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "app/clock_watch.h"
+#include "app/people.h"
 #include "app/system.h"
 #include "app/tombstones.h"
 #include "base/files.h"
@@ -161,8 +162,9 @@ void Context::show(const Json& document, const std::string& text) {
 void Context::show_statement(const std::string& person, const std::string& file,
                              const std::string& name_space) {
   show(Json::object({{"statement", file}, {"namespace", name_space}}),
-       "Statement for " + person + ": " + file + "\nnext   ssh-keygen -Y sign -n " + name_space + " -f KEY " +
-           file + ", then the same command with --signature " + file + ".sig\n");
+       "Statement for " + person + ": " + file + "\nnext   " + signing_recipe(name_space, false, file) +
+           ", then the same command with --signature " + file +
+           ".sig\n       or, with a certificate: " + signing_recipe(name_space, true, file) + "\n");
 }
 void Context::say(const std::string& line) {
   if (!json && !quiet) std::cout << printable(line, true) << "\n" << std::flush;

@@ -190,7 +190,9 @@ void setup_operator(CLI::App& app, Context& c) {
                                         "--by \"Hanako Sato\" --key ~/.ssh/id_ed25519");
   cmd->add_option("NAME", o->newcomer.name)->required();
   cmd->add_option("--title", o->newcomer.title)->required();
-  cmd->add_option("--key-file", o->newcomer.key_file, "the newcomer's public key (sk- keys too)")->required();
+  cmd->add_option("--key-file", o->newcomer.key_file,
+                  "the newcomer's SSH public key (sk- keys too), or X.509 certificate (PEM)")
+      ->required();
   cmd->add_option("--role", o->newcomer.roles, "operator, approver, verifier, validator or auditor")
       ->required()
       ->take_all();

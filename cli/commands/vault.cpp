@@ -102,7 +102,9 @@ void setup_vault(CLI::App& app, Context& c) {
   cmd->add_option("--origin", o->origin, "a name that it controls, such as bank.example (with --draft)");
   cmd->add_option("--profile", o->profile, "low, standard or high (with --draft)");
   cmd->add_option("--quorum", o->quorum, "approvals that an erasure takes (with --draft)");
-  cmd->add_option("--officer", o->officers, "\"NAME;TITLE;ROLES;PUBLIC KEY FILE\", repeated (with --draft)");
+  cmd->add_option(
+      "--officer", o->officers,
+      "\"NAME;TITLE;ROLES;FILE\": an SSH public key or a certificate (PEM); repeated (with --draft)");
   on_run(cmd, [&c, o] { init(c, *o); });
 }
 

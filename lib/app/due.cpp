@@ -7,6 +7,7 @@
 #include "app/key_states.h"
 #include "app/notices.h"
 #include "app/rules.h"
+#include "crypto/person_key.h"
 
 namespace kesu {
 
@@ -73,11 +74,14 @@ class List {
     const auto ends = [&](const OperatorRecord& p, const std::string& what, Millis end) {
       if (!end || end - now_ > kEnrolmentNotice || now_ - end > kFindingShown) return;
       add({"enrolment", p.id, p.name, end, false, what + (end <= now_ ? " ended " : " ends ") + day(end),
-           "kesu operator renew or grant, or let it end"});
+           what == "the certificate" ? "kesu operator revoke, then kesu operator add with the new certificate"
+                                     : "kesu operator renew or grant, or let it end"});
     };
     for (auto& [id, p] : state_.operators) {
       const Terms terms = terms_in_force(state_, p, now);
       if (!terms.roles.empty()) ends(p, "the enrolment", terms.until);
+      if (const PersonKey key = PersonKey::parse_line(p.public_key); key.certificate && !terms.roles.empty())
+        ends(p, "the certificate", key.certificate->not_after);
       for (auto& [role, end] : terms.roles) ends(p, "the role " + role, end);
     }
     for (auto& [seq, c] : state_.changes)

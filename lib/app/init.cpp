@@ -12,7 +12,7 @@
 #include "certificate/claims.h"
 #include "crypto/hash.h"
 #include "crypto/note.h"
-#include "crypto/sshsig.h"
+#include "crypto/person_key.h"
 
 namespace kesu {
 
@@ -42,10 +42,12 @@ SignedGenesis read_genesis(const InitRequest& request) {
   if (files.empty()) {
     std::string dir = dir_name(request.genesis_file), base = base_name(request.genesis_file);
     for (const std::string& name : list_directory(dir))
-      if (name.starts_with(base) && name.ends_with(".sig")) files.push_back(path_join(dir, name));
+      if (name.starts_with(base) && (name.ends_with(".sig") || name.ends_with(".p7s")))
+        files.push_back(path_join(dir, name));
   }
   std::vector<std::string> armored;
-  for (const std::string& f : files) armored.push_back(to_text(read_file(f, 65536)));
+  for (const std::string& f : files)
+    armored.push_back(person_signature_text(read_file(f, kMaxPersonSignature)));
   for (const GenesisOfficer& officer : out.genesis.officers) {
     auto good = std::find_if(armored.begin(), armored.end(), [&](const std::string& sig) {
       return signature_problem(out.text, sig, std::string(kGenesisNamespace), officer.public_key).empty();
@@ -54,9 +56,10 @@ SignedGenesis read_genesis(const InitRequest& request) {
       throw Error(Code::signature_bad, "the genesis statement has no good signature of " + officer.name)
           .tried(files.empty() ? "no signature files beside " + request.genesis_file
                                : std::to_string(files.size()) + " signature file(s)")
-          .next("ssh-keygen -Y sign -n " + std::string(kGenesisNamespace) + " -f KEY " +
-                request.genesis_file + " (one file per officer: rename each to " +
-                base_name(request.genesis_file) + ".NAME.sig)");
+          .next(signing_recipe(std::string(kGenesisNamespace),
+                               PersonKey::parse_line(officer.public_key).certificate.has_value(),
+                               request.genesis_file) +
+                " (one file per officer: rename each to " + base_name(request.genesis_file) + ".NAME.sig)");
     out.signatures.push_back(*good);
   }
   return out;
@@ -69,19 +72,21 @@ void append_genesis(Environment& env, Store& store, const SignedGenesis& g) {
   std::vector<Event> events(1);
   for (size_t i = 0; i < g.genesis.officers.size(); ++i) {
     const GenesisOfficer& o = g.genesis.officers[i];
+    const PersonKey key = PersonKey::parse_line(o.public_key);
+    if (const std::string why = key.validity_problem(env.clock.now()); !why.empty())
+      throw Error(Code::signature_bad, o.name + " cannot sign the genesis statement now").cause(why);
     std::string id = env.random.id<OperatorId>().str();
     signatures.push(
         Json::object({{"operator", id}, {"signature", store.put_blob(as_bytes(g.signatures[i]))}}));
     Json roles(Json::Array{});
     for (const std::string& r : o.roles) roles.push(r);
-    events.push_back(
-        {.type = "operator-enrolled",
-         .nodes = {{.id = id, .is = "enrolled"}},
-         .body = Json::object({{"name", o.name},
-                               {"title", o.title},
-                               {"roles", roles},
-                               {"public_key", o.public_key},
-                               {"fingerprint", SshPublicKey::parse_line(o.public_key).fingerprint()}})});
+    events.push_back({.type = "operator-enrolled",
+                      .nodes = {{.id = id, .is = "enrolled"}},
+                      .body = Json::object({{"name", o.name},
+                                            {"title", o.title},
+                                            {"roles", roles},
+                                            {"public_key", o.public_key},
+                                            {"fingerprint", key.fingerprint()}})});
   }
   events[0] = {
       .type = "genesis",
@@ -103,10 +108,8 @@ Genesis draft_genesis(const std::string& organisation, const std::string& origin
                       int64_t quorum, const std::vector<OfficerDraft>& officers, Random& random) {
   Genesis g{random.id<VaultId>(), organisation, origin, profile, quorum, 0, {}};
   for (const OfficerDraft& d : officers) {
-    std::string line = to_text(read_file(d.key_file, 65536));
-    while (!line.empty() && (line.back() == '\n' || line.back() == '\r' || line.back() == ' '))
-      line.pop_back();
-    GenesisOfficer o{d.name, d.title, SshPublicKey::parse_line(line).line(), {}};
+    const Bytes file = read_file(d.key_file, 65536);
+    GenesisOfficer o{d.name, d.title, PersonKey::from_file(as_text(file)).line(), {}};
     for (size_t at = 0; at <= d.roles.size();) {
       size_t comma = std::min(d.roles.find(',', at), d.roles.size());
       o.roles.push_back(d.roles.substr(at, comma - at));

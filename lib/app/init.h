@@ -9,7 +9,8 @@
 namespace kesu {
 
 struct OfficerDraft {
-  std::string name, title, roles, key_file;  // roles: comma-separated; key_file: an SSH public key
+  std::string name, title, roles,
+      key_file;  // roles: comma-separated; key_file: an SSH public key, or a certificate (PEM)
 };
 // The statement to be signed, with a fresh vault identifier. Errors: bad_input.
 Genesis draft_genesis(const std::string& organisation, const std::string& origin, const std::string& profile,
@@ -23,7 +24,7 @@ struct InitRequest {
   std::string provider_name;                      // empty: what there is, else soft1 or hsm1
   std::string provider_uri;                       // empty: kDefaultProvider, or what an interrupted run took
   std::string passphrase_source;                  // for kDefaultProvider; empty: asked on the terminal
-  std::vector<std::string> signature_files = {};  // empty: GENESIS*.sig beside the statement
+  std::vector<std::string> signature_files = {};  // empty: GENESIS*.sig and *.p7s beside the statement
 };
 // Safe to interrupt: run again with the same statement it finishes what it began. Errors: already_exists
 // (another vault is there, or this one with another provider than the one that is asked for), signature_bad

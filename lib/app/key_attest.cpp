@@ -42,7 +42,7 @@ std::string role_of(const Attesting& a, const Moment& now) {
   const State& state = a.vault.state();
   const OperatorRecord& person = state.operators.at(a.person.id);
   for (Millis when : {a.record().created, now.time})
-    if (role_problem(state, person, "operator", {now.seq, when}, when).empty())
+    if (terms_problem(state, person, "operator", {now.seq, when}, when).empty())
       throw Error(Code::requester_is_approver,
                   person.name + " is an operator, and cannot attest the making of a key")
           .next("somebody else has to: an auditor or a verifier who attended it");

@@ -4,7 +4,7 @@
 
 #include "base/files.h"
 #include "base/process.h"
-#include "crypto/sshsig.h"
+#include "crypto/person_key.h"
 
 namespace kesu {
 
@@ -27,11 +27,13 @@ std::string ssh_sign(std::string_view message, const std::string& key_file, cons
 
 std::string signature_problem(std::string_view message, std::string_view armored,
                               const std::string& name_space, const std::string& public_key) {
-  SshSigCheck check = verify_sshsig(as_bytes(message), armored, name_space);
-  if (!check.ok) return check.reason;
-  if (!(*check.signer == SshPublicKey::parse_line(public_key)))
-    return "made with another key: " + check.signer->fingerprint();
-  return "";
+  return verify_person(as_bytes(message), armored, name_space, PersonKey::parse_line(public_key)).reason;
+}
+
+std::string signing_recipe(const std::string& name_space, bool certificate, const std::string& file) {
+  if (!certificate) return "ssh-keygen -Y sign -n " + name_space + " -f KEY " + file;
+  return "openssl cms -sign -binary -md sha256 -in " + file +
+         " -signer CERTIFICATE.pem -inkey KEY -outform PEM -out " + file + ".sig";
 }
 
 std::string obtain_signature(const Statement& statement, const OperatorRecord& person,
@@ -43,18 +45,24 @@ std::string obtain_signature(const std::string& text, const std::string& name_sp
                              const OperatorRecord& person, const SignatureSource& source,
                              const std::string& export_hint) {
   std::string armored;
+  const bool certificate = PersonKey::parse_line(person.public_key).certificate.has_value();
+  const std::string elsewhere =
+      export_hint + ", " + signing_recipe(name_space, certificate, "FILE") + ", then --signature FILE.sig";
   if (!source.signature_file.empty())
-    armored = to_text(read_file(source.signature_file, 65536));
+    armored = person_signature_text(read_file(source.signature_file, kMaxPersonSignature));
+  else if (certificate)
+    throw Error(Code::usage, person.name + " signs with a certificate, which kesu does not do for anybody")
+        .next("where the private key is: " + elsewhere);
   else if (!source.key_file.empty())
     armored = ssh_sign(text, source.key_file, name_space);
   else
     throw Error(Code::usage, "who signs? " + person.name + "'s signature is needed")
-        .next("--key FILE (your SSH key, or its .pub with an agent), or sign elsewhere: " + export_hint +
-              ", ssh-keygen -Y sign -n " + name_space + " -f KEY FILE, then --signature FILE.sig");
+        .next("--key FILE (your SSH key, or its .pub with an agent), or sign elsewhere: " + elsewhere);
   if (std::string why = signature_problem(text, armored, name_space, person.public_key); !why.empty())
     throw Error(Code::signature_bad, "the signature is not " + person.name + "'s over this statement")
         .cause(why)
-        .next("sign exactly the bytes of the statement, with the key " + person.fingerprint);
+        .next("sign exactly the bytes of the statement, with the key " + person.fingerprint +
+              (certificate ? ": " + signing_recipe(name_space, true, "FILE") : ""));
   return armored;
 }
 

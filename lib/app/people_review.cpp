@@ -7,7 +7,7 @@
 #include "base/files.h"
 #include "certificate/evidence_chain.h"
 #include "crypto/hash.h"
-#include "crypto/sshsig.h"
+#include "crypto/person_key.h"
 
 namespace kesu {
 
@@ -94,7 +94,7 @@ void judge_key(const SshPublicKey& key, Millis now, ReviewedPerson& out) {
 ReviewedPerson reviewed(Vault& vault, const OperatorRecord& p, const LastUse& use, Millis interval) {
   const Moment now = moment_now(vault);
   ReviewedPerson out{operator_json(vault.state(), p, now), "", {}};
-  const SshPublicKey key = SshPublicKey::parse_line(p.public_key);
+  const PersonKey key = PersonKey::parse_line(p.public_key);
   const std::string& state = out.row.str("state");
   std::string roles;
   for (const Json& r : out.row.at("roles").as_array()) {
@@ -109,12 +109,16 @@ ReviewedPerson reviewed(Vault& vault, const OperatorRecord& p, const LastUse& us
   out.line = p.name + " (" + p.id.substr(0, 12) + "), " + p.title + ": " + state + "; " +
              (roles.empty() ? "no role" : roles);
   if (out.row.at("until").is_string()) out.line += "; enrolled until " + out.row.str("until");
-  out.line += "; " + std::string(ssh_type_name(key.type)) + " " + p.fingerprint + "; " +
+  out.line += "; " + person_key_type(key) + " " + p.fingerprint +
+              (key.certificate ? ", valid until " + utc_text(key.certificate->not_after) : "") + "; " +
               (use.time ? "signed last " + utc_text(use.time) : "never signed");
   out.row.set("last_used", use.time ? Json(utc_text(use.time)) : Json());
-  take_flags(vault, key, use, out);
+  take_flags(vault, key.ssh, use, out);
   if (state == "enrolled") {
-    judge_key(key, now.time, out);
+    judge_key(key.ssh, now.time, out);
+    if (key.certificate && key.certificate->not_after - now.time <= kNoticeBefore)
+      out.remarks.push_back(key.certificate->not_after <= now.time ? "the certificate is over"
+                                                                   : "the certificate ends soon");
     if (now.time - use.time > interval)
       out.remarks.push_back(use.time ? "signed nothing since the last review was due"
                                      : "never signed anything");

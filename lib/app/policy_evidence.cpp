@@ -16,7 +16,7 @@ std::optional<PublicKey> certificate_key(const State& state) {
 
 std::string officer_algorithm(const OperatorRecord& o) {
   try {
-    return ssh_algorithm(SshPublicKey::parse_line(o.public_key));
+    return ssh_algorithm(PersonKey::parse_line(o.public_key).ssh);
   } catch (const Error&) {
     return o.public_key.substr(0, o.public_key.find(' '));  // its own word, which the policy will not know
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "crypto/person_key.h"
+
 namespace kesu {
 
 namespace {
@@ -44,6 +46,13 @@ Terms terms_in_force(const State& state, const OperatorRecord& person, const Mom
 
 std::string role_problem(const State& state, const OperatorRecord& person, std::string_view role,
                          const Moment& at, Millis when) {
+  if (std::string why = terms_problem(state, person, role, at, when); !why.empty()) return why;
+  if (!person.public_key.starts_with(std::string(kX509Word) + " ")) return "";
+  return PersonKey::parse_line(person.public_key).validity_problem(when);
+}
+
+std::string terms_problem(const State& state, const OperatorRecord& person, std::string_view role,
+                          const Moment& at, Millis when) {
   if (person.state == "revoked") return "revoked";
   const Terms terms = terms_in_force(state, person, at);
   if (terms.roles.empty()) return "the enrolment was not in force then";

@@ -24,10 +24,13 @@ Rules rules_in_force(const State& state, const Moment& at);
 Terms terms_in_force(const State& state, const OperatorRecord& person, const Moment& at);
 
 // Why this person cannot sign in this role at `when`, by the people in force at `at`; "" when he can. An
-// empty role: any. Revocation counts whenever it came.
+// empty role: any. Revocation counts whenever it came; a certificate must be valid at `when`.
 std::string role_problem(const State& state, const OperatorRecord& person, std::string_view role,
                          const Moment& at, Millis when);
-// The same as a refusal: throws not_enrolled with `next`.
+// The same without asking whether a certificate of theirs is valid then: whether the role is theirs.
+std::string terms_problem(const State& state, const OperatorRecord& person, std::string_view role,
+                          const Moment& at, Millis when);
+// As role_problem, as a refusal: throws not_enrolled with `next`.
 void needs_role(const State& state, const OperatorRecord& person, std::string_view role, const Moment& at,
                 Millis when, const std::string& next);
 

@@ -7,7 +7,7 @@
 #include "base/files.h"
 #include "certificate/claims.h"
 #include "crypto/hash.h"
-#include "crypto/sshsig.h"
+#include "crypto/person_key.h"
 
 namespace kesu {
 
@@ -231,7 +231,8 @@ Consents consents(Vault& vault, const std::string& id, const ChangeStatement& s)
   if (s.change.what == What::enrol) {
     names.insert(s.change.name);
     keys.insert(s.change.fingerprint);
-    if (auto armored = good_consent(vault, id, text, s.change.operator_id, s.change.public_key))
+    auto armored = good_consent(vault, id, text, s.change.operator_id, s.change.public_key);
+    if (armored && PersonKey::parse_line(s.change.public_key).validity_problem(now.time).empty())
       out.newcomer = {s.change.operator_id, *armored};
   }
   for (const auto& [person, p] : vault.state().operators) {
@@ -297,9 +298,10 @@ void remove_kept(Vault& vault) {
 }  // namespace
 
 RuleChange enrol_change(Vault& vault, const Newcomer& n) {
-  std::string line = to_text(read_file(n.key_file, 65536));
-  while (!line.empty() && (line.back() == '\n' || line.back() == '\r' || line.back() == ' ')) line.pop_back();
-  const SshPublicKey key = SshPublicKey::parse_line(line);
+  const Bytes file = read_file(n.key_file, 65536);
+  const PersonKey key = PersonKey::from_file(as_text(file));
+  if (const std::string why = key.validity_problem(vault.now()); !why.empty())
+    throw Error(Code::bad_input, n.name + " cannot be enrolled with that certificate now").cause(why);
   RuleChange c;
   c.what = What::enrol;
   c.operator_id = vault.env().random.id<OperatorId>().str();
@@ -499,11 +501,22 @@ Json change_record_json(const State& state, const ChangeRecord& c, Millis now) {
                        {"by", names_of(state, c.signers)}});
 }
 
+std::string person_key_type(const PersonKey& key) {
+  return key.certificate ? std::string(kX509Word) : std::string(ssh_type_name(key.ssh.type));
+}
+
 Json operator_json(const State& state, const OperatorRecord& p, const Moment& now) {
   const Terms terms = terms_in_force(state, p, now);
   const Terms newest = terms_in_force(state, p, {UINT64_MAX, INT64_MAX});
   const Terms& shown = terms.roles.empty() ? newest : terms;
-  const SshPublicKey key = SshPublicKey::parse_line(p.public_key);
+  const PersonKey key = PersonKey::parse_line(p.public_key);
+  Json certificate;
+  if (key.certificate)
+    certificate = Json::object({{"sha256", hex(key.certificate->fingerprint())},
+                                {"subject", key.certificate->subject},
+                                {"issuer", key.certificate->issuer},
+                                {"not_before", utc_text(key.certificate->not_before)},
+                                {"not_after", utc_text(key.certificate->not_after)}});
   const char* word = p.state == "revoked"                     ? "revoked"
                      : terms.roles.empty()                    ? (newest.roles.empty() ? "void" : "pending")
                      : terms.until && terms.until <= now.time ? "ended"
@@ -514,9 +527,10 @@ Json operator_json(const State& state, const OperatorRecord& p, const Moment& no
                        {"state", word},
                        {"roles", roles_json(shown)},
                        {"until", shown.until ? Json(utc_text(shown.until)) : Json()},
-                       {"key_type", std::string(ssh_type_name(key.type))},
-                       {"security_key", key.is_security_key()},
-                       {"fingerprint", p.fingerprint}});
+                       {"key_type", person_key_type(key)},
+                       {"security_key", key.ssh.is_security_key()},
+                       {"fingerprint", p.fingerprint},
+                       {"certificate", certificate}});
 }
 
 }  // namespace kesu

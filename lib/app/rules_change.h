@@ -8,6 +8,7 @@
 #include "app/people.h"
 #include "app/rules.h"
 #include "app/vault.h"
+#include "crypto/person_key.h"
 
 namespace kesu {
 
@@ -58,6 +59,8 @@ std::string export_change(Vault& vault, const std::string& id, const std::string
 
 Json proposal_json(const State& state, const Proposal& p);
 Json change_record_json(const State& state, const ChangeRecord& c, Millis now);
+// "ssh-ed25519", …; "x509" of whoever has a certificate.
+std::string person_key_type(const PersonKey& key);
 // `state`: enrolled, pending, ended, revoked.
 Json operator_json(const State& state, const OperatorRecord& person, const Moment& now);
 

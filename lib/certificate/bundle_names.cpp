@@ -20,6 +20,12 @@ bool is_genesis_signature(std::string_view name) {
          OperatorId::parse(name.substr(8, name.size() - 12));
 }
 
+// certificate.<opr>.pem
+bool is_certificate(std::string_view name) {
+  return name.starts_with("certificate.") && name.ends_with(".pem") &&
+         OperatorId::parse(name.substr(12, name.size() - 16));
+}
+
 // change.<seq>.json or change.<seq>.<opr>.sig
 bool is_change(std::string_view name) {
   if (!name.starts_with("change.")) return false;
@@ -81,8 +87,8 @@ std::string bundle_name_problem(std::string_view path) {
   size_t slash = path.find('/');
   std::string_view folder = path.substr(0, slash);
   std::string_view name = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
-  if (folder == "approvals" &&
-      (is_genesis_signature(name) || is_statement(name) || is_change(name) || is_of_entry(name)))
+  if (folder == "approvals" && (is_genesis_signature(name) || is_certificate(name) || is_statement(name) ||
+                                is_change(name) || is_of_entry(name)))
     return {};
   if (folder == "evidence" && unhex32(name)) return {};
   if (folder == "inventory" && name.ends_with(".leaves") && DatasetId::parse(name.substr(0, name.size() - 7)))

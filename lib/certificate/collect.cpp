@@ -213,6 +213,7 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
     }
   }
   put_text(files, bundle::kAllowedSigners, lines.text(later_acts, attested));
+  for (const auto& [path, pem] : lines.certificates()) put_text(files, path, pem);
 }
 
 void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open) {

@@ -111,13 +111,15 @@ Json people_json(const Dossier& d) {
   for (const SignedAct& act : d.acts) {
     if (!act.counted) continue;
     const Person& p = d.people.at(act.operator_id);
-    out.push(Json::object({{"operator", p.id},
-                           {"name", p.name},
-                           {"title", p.title},
-                           {"role", role_for(act.action)},
-                           {"action", act.action},
-                           {"fingerprint", p.fingerprint},
-                           {"signed", utc_text(act.time)}}));
+    Json row = Json::object({{"operator", p.id},
+                             {"name", p.name},
+                             {"title", p.title},
+                             {"role", role_for(act.action)},
+                             {"action", act.action},
+                             {"fingerprint", p.fingerprint},
+                             {"signed", utc_text(act.time)}});
+    if (p.key && p.key->certificate) row.set("certificate", hex(p.key->certificate->fingerprint()));
+    out.push(std::move(row));
   }
   return out;
 }
@@ -325,17 +327,12 @@ Json make_document(const Dossier& d, const DocumentChoice& choice, const std::se
 std::vector<EvidenceLink> evidence_of(const Dossier& d) {
   std::vector<EvidencePart> parts = evidence_parts(d.signer && d.signer->key ? &*d.signer->key : nullptr);
   auto add = [&](const std::string& action, const Person& p, const std::string& signature) {
-    HashAlg message = HashAlg::sha512, rsa = HashAlg::sha512;
-    try {
-      if (auto file = d.file(signature)) {
-        SshSignature s = parse_sshsig(as_text(*file));
-        message = s.hash;
-        rsa = s.algorithm == "rsa-sha2-256" ? HashAlg::sha256 : HashAlg::sha512;
-      }
-    } catch (const Error&) {  // a finding about it stands already
-    }
-    parts.push_back({action + ", " + p.name, ssh_algorithm(*p.key, rsa), policy::Purpose::signature});
-    parts.push_back({action + ", " + p.name + " (digest)", hash_algorithm(message), policy::Purpose::hash});
+    SignedWith with{HashAlg::sha512, HashAlg::sha512, false};
+    if (auto file = d.file(signature))  // one that cannot be read has a finding already
+      with = signed_with(as_text(*file)).value_or(with);
+    parts.push_back({action + ", " + p.name, person_algorithm(*p.key, with), policy::Purpose::signature});
+    parts.push_back(
+        {action + ", " + p.name + " (digest)", hash_algorithm(with.message), policy::Purpose::hash});
   };
   for (const auto& [id, p] : d.people)
     if (p.key && p.genesis_signed) add("genesis", p, "approvals/genesis." + id + ".sig");

@@ -78,7 +78,7 @@ std::string doubt(Dossier& d, const Reading& r, const AttestStatement& s, const 
   const auto& killed = d.kill.versions;
   if (std::find(killed.begin(), killed.end(), s.version.str()) == killed.end())
     return "the key is not of this erasure";
-  if (const std::string why = role_problem(d, person.id, s.role, at, at.time); !why.empty())
+  if (const std::string why = signing_problem(d, person.id, s.role, at, at.time); !why.empty())
     return person.name + " " + why;
   if (person.revoked && *person.revoked < at.seq) return person.name + " was revoked before";
   if (r.key == nullptr || !r.key->ref || r.provider == nullptr || r.key->created == 0)
@@ -126,10 +126,10 @@ void read_one(Dossier& d, const Reading& r) {
     return;
   }
   const Person& person = d.people.at(who);
-  const SshSigCheck check = verify_sshsig(*file, as_text(*signature), kAttestNamespace);
-  if (!check.ok || !(*check.signer == *person.key)) {
-    d.findings.bad(part + ".sig",
-                   check.ok ? "is made with another key than " + person.name + "'s" : check.reason);
+  if (const std::string wrong =
+          signature_problem(*person.key, person.name, *file, *signature, kAttestNamespace);
+      !wrong.empty()) {
+    d.findings.bad(part + ".sig", wrong);
     return;
   }
   const std::string why = doubt(d, r, *s, person);

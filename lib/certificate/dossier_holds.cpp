@@ -40,7 +40,7 @@ std::string doubt(const Dossier& d, const Release& r, const HoldStatement& s, co
   if (s.issued < r.placed.time || s.issued > at || at - s.issued > kMaxHoldStatementAge)
     return "it was not issued after the hold and within 31 days before " + brief_number(r.entry.seq);
   if (person.revoked && *person.revoked < r.entry.seq) return person.name + " was revoked before";
-  const std::string why = role_problem(d, person.id, "approver", {r.entry.seq, at}, at);
+  const std::string why = signing_problem(d, person.id, "approver", {r.entry.seq, at}, at);
   return why.empty() ? "" : person.name + " " + why;
 }
 
@@ -64,10 +64,9 @@ const Person* consent_of(Dossier& d, const Release& r, const Json& item) {
     return nullptr;
   }
   const Person& person = d.people.at(who);
-  const SshSigCheck check = verify_sshsig(*file, as_text(*signature), kHoldNamespace);
-  if (!check.ok || !(*check.signer == *person.key)) {
-    d.findings.bad(part + ".sig",
-                   check.ok ? "is made with another key than " + person.name + "'s" : check.reason);
+  if (const std::string why = signature_problem(*person.key, person.name, *file, *signature, kHoldNamespace);
+      !why.empty()) {
+    d.findings.bad(part + ".sig", why);
     return nullptr;
   }
   const std::string why = doubt(d, r, *s, person);

@@ -17,7 +17,7 @@
 #include "certificate/rules_impl.h"
 #include "crypto/crl.h"
 #include "crypto/note.h"
-#include "crypto/sshsig.h"
+#include "crypto/person_key.h"
 #include "crypto/timestamp.h"
 #include "crypto/x509.h"
 #include "erasure/kill_set.h"
@@ -53,7 +53,7 @@ class Findings {
 struct Person {
   std::string id, name, title, public_key, fingerprint;
   std::vector<std::string> roles;
-  std::optional<SshPublicKey> key;
+  std::optional<PersonKey> key;
   bool genesis_officer = false;  // named by the genesis statement, with the same key and roles
   bool genesis_signed = false;
   uint64_t enrolled = 0;

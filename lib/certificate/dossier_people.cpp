@@ -33,7 +33,7 @@ void read_enrolments(Dossier& d) {
         p.title = body->str("title");
         p.public_key = body->str("public_key");
         for (const Json& role : body->at("roles").as_array()) p.roles.push_back(role.as_string());
-        p.key = SshPublicKey::parse_line(p.public_key);
+        p.key = PersonKey::parse_line(p.public_key);
         p.fingerprint = p.key->fingerprint();
         if (body->str("fingerprint") != p.fingerprint)
           throw Error(Code::bad_input, "fingerprint: is not that of public_key");
@@ -42,7 +42,8 @@ void read_enrolments(Dossier& d) {
   }
 }
 
-// The signature of one officer over the genesis statement.
+// The signature of one officer over the genesis statement, made while his certificate, if that is his key,
+// was valid.
 bool genesis_signed(Dossier& d, const Person& person, const std::string& signature_digest,
                     ByteView statement) {
   std::string path = "approvals/genesis." + person.id + ".sig";
@@ -55,9 +56,11 @@ bool genesis_signed(Dossier& d, const Person& person, const std::string& signatu
     d.findings.bad(path, "is not the signature that the ledger's first entry names");
     return false;
   }
-  SshSigCheck check = verify_sshsig(statement, as_text(*file), kGenesisNamespace);
-  if (check.ok && person.key && *check.signer == *person.key) return true;
-  d.findings.bad(path, check.ok ? "is made with another key than " + person.name + "'s" : check.reason);
+  if (!person.key) return false;  // a finding about it stands already
+  std::string why = signature_problem(*person.key, person.name, statement, *file, kGenesisNamespace);
+  if (why.empty()) why = person.key->validity_problem(d.headers.front().time);
+  if (why.empty()) return true;
+  d.findings.bad(path, why);
   return false;
 }
 
@@ -67,7 +70,7 @@ bool has_later_acts(const Dossier& d) {
   });
 }
 
-std::string allowed_signers_text(const Dossier& d) {
+SignerLines signer_lines(const Dossier& d) {
   SignerLines lines;
   std::vector<const Person*> officers;
   for (const auto& [id, p] : d.people)
@@ -81,10 +84,7 @@ std::string allowed_signers_text(const Dossier& d) {
   for (const ChangeFacts& c : d.changes)
     if (const Header* h = d.header(c.seq); h && (c.counted || c.change.what == RuleChange::What::revoke))
       lines.changed(*h, c.change);
-  const bool attested = std::any_of(d.headers.begin(), d.headers.end(), [&](const Header& h) {
-    return h.type == "key-attested" && d.body(h.seq) != nullptr;
-  });
-  return lines.text(has_later_acts(d), attested);
+  return lines;
 }
 
 void read_genesis(Dossier& d) {
@@ -145,10 +145,20 @@ void read_genesis(Dossier& d) {
 
 void check_allowed_signers(Dossier& d) {
   if (!d.genesis) return;
+  const bool attested = std::any_of(d.headers.begin(), d.headers.end(), [&](const Header& h) {
+    return h.type == "key-attested" && d.body(h.seq) != nullptr;
+  });
   const std::string part(bundle::kAllowedSigners);
   d.findings.guard(part, [&] {
-    if (text_of(d, bundle::kAllowedSigners) != allowed_signers_text(d))
+    const SignerLines lines = signer_lines(d);
+    if (text_of(d, bundle::kAllowedSigners) != lines.text(has_later_acts(d), attested))
       throw Error(Code::bad_input, "does not name the officers and those enrolled since, and only them");
+    const auto certificates = lines.certificates();
+    for (const auto& [path, pem] : certificates)
+      if (text_of(d, path) != pem) d.findings.bad(path, "is not the certificate that the ledger enrols");
+    for (const auto& [path, content] : *d.files)
+      if (path.starts_with("approvals/certificate.") && !certificates.contains(path))
+        d.findings.bad(path, "is of nobody who is enrolled with a certificate");
   });
 }
 
@@ -234,13 +244,14 @@ SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
     d.findings.bad(act.part, "the name is not that of " + person.id);
     return act;
   }
-  SshSigCheck check = verify_sshsig(*statement, as_text(*signature), s.signature_namespace());
-  if (!check.ok || !(*check.signer == *person.key)) {
-    d.findings.bad(act.part + ".sig",
-                   check.ok ? "is made with another key than " + person.name + "'s" : check.reason);
+  if (const std::string why =
+          signature_problem(*person.key, person.name, *statement, *signature, s.signature_namespace());
+      !why.empty()) {
+    d.findings.bad(act.part + ".sig", why);
     return act;
   }
-  if (const std::string why = role_problem(d, person.id, role_for(act.action), moment_of_request(d), h.time);
+  if (const std::string why =
+          signing_problem(d, person.id, role_for(act.action), moment_of_request(d), h.time);
       !why.empty())
     d.findings.weak(act.part, person.name + " " + why);
   else if (person.revoked && *person.revoked < h.seq)

@@ -58,14 +58,14 @@ ChangeStatement statement_of(Dossier& d, const Header& h, const Json& body, cons
       !header_says(h, s.change, d.vault, digest))
     throw Error(Code::bad_input, brief_number(h.seq) + " says something else than it does");
   if (s.change.what == What::enrol &&
-      SshPublicKey::parse_line(s.change.public_key).fingerprint() != s.change.fingerprint)
+      PersonKey::parse_line(s.change.public_key).fingerprint() != s.change.fingerprint)
     throw Error(Code::bad_input, "fingerprint: is not that of public_key");
   return s;
 }
 
 struct Signer {
   std::string id, name, fingerprint;
-  std::optional<SshPublicKey> key;
+  std::optional<PersonKey> key;
 };
 
 // Everybody whose signature is good; one that is not contradicts its entry.
@@ -80,7 +80,7 @@ std::vector<Signer> signers_of(Dossier& d, const Header& h, const Json& body, co
     if (s.change.what == What::enrol && id == s.change.operator_id) {
       signer.name = s.change.name;
       signer.fingerprint = s.change.fingerprint;
-      signer.key = SshPublicKey::parse_line(s.change.public_key);
+      signer.key = PersonKey::parse_line(s.change.public_key);
     } else if (auto p = d.people.find(id); p != d.people.end() && p->second.key) {
       signer.name = p->second.name;
       signer.fingerprint = p->second.fingerprint;
@@ -96,9 +96,10 @@ std::vector<Signer> signers_of(Dossier& d, const Header& h, const Json& body, co
       d.findings.bad(path, signer.key ? "stands twice" : "is of nobody who was enrolled");
       continue;
     }
-    const SshSigCheck check = verify_sshsig(as_bytes(text), as_text(*file), kChangeNamespace);
-    if (!check.ok || !(*check.signer == *signer.key)) {
-      d.findings.bad(path, check.ok ? "is made with another key than " + signer.name + "'s" : check.reason);
+    if (const std::string why =
+            signature_problem(*signer.key, signer.name, as_bytes(text), *file, kChangeNamespace);
+        !why.empty()) {
+      d.findings.bad(path, why);
       continue;
     }
     out.push_back(std::move(signer));
@@ -119,9 +120,11 @@ std::string doubt(Dossier& d, const Header& h, const ChangeStatement& s, const R
       if (!p.revoked && !terms_at(d, id, {h.seq, INT64_MAX}).roles.empty() &&
           (p.name == s.change.name || p.fingerprint == s.change.fingerprint))
         return "its name or key is that of " + p.name + ", who is enrolled";
-    if (std::none_of(signers.begin(), signers.end(),
-                     [&](const Signer& one) { return one.id == s.change.operator_id; }))
-      return s.change.name + " did not sign it";
+    const auto newcomer = std::find_if(signers.begin(), signers.end(),
+                                       [&](const Signer& one) { return one.id == s.change.operator_id; });
+    if (newcomer == signers.end()) return s.change.name + " did not sign it";
+    if (const std::string why = newcomer->key->validity_problem(h.time); !why.empty())
+      return s.change.name + ": " + why;
   } else if (s.change.what != What::rules) {
     auto p = d.people.find(s.change.operator_id);
     // Whom nobody's statement revoked can still be revoked properly.
@@ -133,7 +136,7 @@ std::string doubt(Dossier& d, const Header& h, const ChangeStatement& s, const R
   }
   for (const Signer& one : signers) {
     if (s.change.what == What::enrol && one.id == s.change.operator_id) continue;
-    if (revoked_before(d, one.id, h.seq) || !role_problem(d, one.id, "approver", at, h.time).empty())
+    if (revoked_before(d, one.id, h.seq) || !signing_problem(d, one.id, "approver", at, h.time).empty())
       continue;
     if (!names.insert(one.name).second || !keys.insert(one.fingerprint).second) continue;
     c.signers.push_back(one.id);
@@ -157,7 +160,7 @@ void enrol(Dossier& d, const Header& h, const RuleChange& c, const std::string& 
   p.fingerprint = c.fingerprint;
   for (const std::string& role : all_roles())
     if (c.terms.roles.contains(role)) p.roles.push_back(role);
-  p.key = SshPublicKey::parse_line(c.public_key);
+  p.key = PersonKey::parse_line(c.public_key);
   p.enrolled = h.seq;
   if (const auto gone = d.revoked.find(p.id); gone != d.revoked.end()) p.revoked = gone->second;
 }
@@ -311,6 +314,20 @@ std::string role_problem(const Dossier& d, const std::string& person, const std:
   return "";
 }
 
+std::string signing_problem(const Dossier& d, const std::string& person, const std::string& role,
+                            const Moment& at, Millis when) {
+  if (std::string why = role_problem(d, person, role, at, when); !why.empty()) return why;
+  const auto p = d.people.find(person);
+  const std::string why = p->second.key ? p->second.key->validity_problem(when) : "";
+  return why.empty() ? "" : "cannot sign: " + why;
+}
+
+std::string signature_problem(const PersonKey& key, const std::string& name, ByteView message, ByteView file,
+                              std::string_view name_space) {
+  const PersonCheck check = verify_person(message, as_text(file), name_space, key);
+  return check.ok ? "" : "is not " + name + "'s: " + check.reason;
+}
+
 Moment moment_of_request(const Dossier& d) {
   for (const Header& h : d.headers)
     if (h.type == "erasure-requested" && h.nodes.front().id == d.erasure) return {h.seq, h.time};
@@ -355,13 +372,25 @@ void SignerLines::changed(const Header& h, const RuleChange& c) {
   line.until = rounded_up(c.terms.until);
 }
 
+std::string certificate_path(const std::string& person) { return "approvals/certificate." + person + ".pem"; }
+
+std::map<std::string, std::string> SignerLines::certificates() const {
+  std::map<std::string, std::string> out;
+  for (const std::string& id : order_) {
+    const auto it = lines_.find(id);
+    if (it == lines_.end() || !it->second.public_key.starts_with(std::string(kX509Word) + " ")) continue;
+    out[certificate_path(id)] = PersonKey::parse_line(it->second.public_key).certificate->pem();
+  }
+  return out;
+}
+
 std::string SignerLines::text(bool later_acts, bool attested) const {
   std::string out;
   for (const std::string& id : order_) {
     auto it = lines_.find(id);
     if (it == lines_.end()) continue;
     const Line& one = it->second;
-    AllowedSigner line{id, {}, one.after, {}, SshPublicKey::parse_line(one.public_key)};
+    AllowedSigner line{id, {}, one.after, {}, PersonKey::parse_line(one.public_key).ssh};
     line.namespaces.emplace_back(one.after ? kChangeNamespace : kGenesisNamespace);
     if (one.roles.contains("operator")) line.namespaces.emplace_back("kesu-request-v1");
     if (one.roles.contains("approver")) line.namespaces.emplace_back("kesu-approve-v1");

@@ -63,6 +63,15 @@ std::string ssh_algorithm(const SshPublicKey& key, HashAlg rsa_hash) {
          ":bits=" + std::to_string(key.key.bits());
 }
 
+std::string person_algorithm(const PersonKey& key, const SignedWith& with) {
+  if (!key.certificate || key.ssh.type != SshKeyType::rsa) return ssh_algorithm(key.ssh, with.signature);
+  const std::string bits = "bits=" + std::to_string(key.ssh.key.bits());
+  if (with.pss) return "RSA-PSS:" + bits + ",hash=" + hash_algorithm(with.signature);
+  std::string digest = hash_algorithm(with.signature);
+  std::erase(digest, '-');
+  return "RSASSA-PKCS1-v1_5-" + digest + ":" + bits;
+}
+
 std::vector<EvidencePart> evidence_parts(const PublicKey* certificate_key) {
   std::vector<EvidencePart> out = {{"ledger tree", "Merkle-Tree-SHA-256", Purpose::hash},
                                    {"ledger bodies", "SHA-256", Purpose::hash},

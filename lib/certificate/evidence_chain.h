@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "crypto/hash.h"
-#include "crypto/sshsig.h"
+#include "crypto/person_key.h"
 #include "policy/policy.h"
 
 namespace kesu {
@@ -33,6 +33,8 @@ std::string evidence_text(const std::vector<EvidenceLink>& links, const std::str
 std::string certificate_algorithm(const PublicKey& key);
 HashAlg certificate_digest(const PublicKey& key);  // what is signed with it here
 std::string ssh_algorithm(const SshPublicKey& key, HashAlg rsa_hash = HashAlg::sha512);
+// Of a signature that this person made, be it SSHSIG or CMS.
+std::string person_algorithm(const PersonKey& key, const SignedWith& with);
 std::string hash_algorithm(HashAlg alg);
 
 // What every vault and bundle uses: tree, checkpoints, digests; then the certificate's key, where there is

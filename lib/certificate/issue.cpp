@@ -158,9 +158,11 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
   const auto attested = files.lower_bound("approvals/key-attest.");
   const bool more_acts = (later != files.end() && later->first.starts_with("approvals/v")) ||
                          (attested != files.end() && attested->first.starts_with("approvals/key-attest."));
-  put_text(
-      files, bundle::kReadme,
-      readme_text(request.certificate, plan.str("organisation"), more_acts, !request.signer_chain.empty()));
+  const auto enrolled = files.lower_bound("approvals/certificate.");
+  const bool certificates = enrolled != files.end() && enrolled->first.starts_with("approvals/certificate.");
+  put_text(files, bundle::kReadme,
+           readme_text(request.certificate, plan.str("organisation"), more_acts,
+                       !request.signer_chain.empty(), certificates));
   return files;
 }
 

@@ -22,6 +22,8 @@ class SignerLines {
   // `later_acts`: the ledger has a verification or validation of this erasure: their namespaces are listed
   // then. `attested`: a `key-attested` is opened, likewise. Throws Error bad_input for a key that is none.
   std::string text(bool later_acts, bool attested) const;
+  // Of those with a line who are enrolled with a certificate: path in the bundle → PEM.
+  std::map<std::string, std::string> certificates() const;
 
  private:
   struct Line {
@@ -35,6 +37,8 @@ class SignerLines {
   bool changed_ = false;
 };
 
+// Where a bundle has the certificate of a person who is enrolled with one.
+std::string certificate_path(const std::string& person);
 // Where a bundle has the statement of a `rules-changed` entry, and the signatures under it.
 std::string change_path(uint64_t seq);
 std::string change_signature_path(uint64_t seq, const std::string& person);

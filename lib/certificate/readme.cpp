@@ -3,8 +3,34 @@
 
 namespace kesu {
 
+namespace {
+std::string ssh_loop(bool more_acts) {
+  return "    for s in " +
+         std::string(more_acts ? "approvals/*.opr-*.json"
+                               : "approvals/request.*.json approvals/approve.*.json") +
+         "; do a=${s#approvals/}; a=${a%%.*}; "
+         "o=${s%.json}; o=${o##*.}\n"
+         "      ssh-keygen -Y verify -f approvals/allowed_signers -I \"$o\" -n \"kesu-$a-v1\" -s \"$s.sig\" "
+         "< \"$s\"; done\n";
+}
+
+// Where somebody signs with a certificate. A CMS has no namespace: the statement says what it is itself.
+std::string certificates_loop() {
+  return "    for s in $(ls -d approvals/* | grep -E "
+         "'/(request|approve|verify|validate|key-attest)[.].*json$'); "
+         "do\n"
+         "      a=${s#approvals/}; a=${a%%.*}; o=${s%.json}; o=${o##*.}; c=approvals/certificate.$o.pem\n"
+         "      if [ -e \"$c\" ]; then grep -Eq \"\\\"(action\\\": \\\"$a|type\\\": \\\"kesu-$a-v1)\\\"\" "
+         "\"$s\" &&\n"
+         "        openssl cms -verify -binary -inform PEM -in \"$s.sig\" -content \"$s\" -nointern -certfile "
+         "\"$c\" -noverify -out /dev/null\n"
+         "      else ssh-keygen -Y verify -f approvals/allowed_signers -I \"$o\" -n \"kesu-$a-v1\" -s "
+         "\"$s.sig\" < \"$s\"; fi; done\n";
+}
+}  // namespace
+
 std::string readme_text(const std::string& certificate, const std::string& organisation, bool more_acts,
-                        bool under_authority) {
+                        bool under_authority, bool certificates) {
   return "Erasure certificate " + certificate + " of " + organisation +
          "\n\n"
          "certificate.json is the statement; nothing else in this directory can speak for it. Check it with "
@@ -27,14 +53,8 @@ std::string readme_text(const std::string& certificate, const std::string& organ
                          : "") +
          "    openssl x509 -in trust/signer.pem -noout -fingerprint -sha256     # the signer you know?\n"
          "    sha256sum plan.json                                               # \"plan\" in "
-         "certificate.json and statements\n"
-         "    for s in " +
-         std::string(more_acts ? "approvals/*.opr-*.json"
-                               : "approvals/request.*.json approvals/approve.*.json") +
-         "; do a=${s#approvals/}; a=${a%%.*}; "
-         "o=${s%.json}; o=${o##*.}\n"
-         "      ssh-keygen -Y verify -f approvals/allowed_signers -I \"$o\" -n \"kesu-$a-v1\" -s \"$s.sig\" "
-         "< \"$s\"; done\n"
+         "certificate.json and statements\n" +
+         (certificates ? certificates_loop() : ssh_loop(more_acts)) +
          "    (cd evidence && for f in *; do echo \"$f  $f\"; done | sha256sum -c)\n"
          "    zcat ledger/headers.gz | wc -l                                    # the size in "
          "ledger/checkpoint-b\n\n"

@@ -5,7 +5,7 @@
 namespace kesu {
 
 std::string readme_text(const std::string& certificate, const std::string& organisation, bool more_acts,
-                        bool under_authority);
+                        bool under_authority, bool certificates);
 // What is added where there are time-stamps.
 std::string readme_stamps();
 

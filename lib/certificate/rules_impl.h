@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "crypto/person_key.h"
 #include "erasure/change_statement.h"
 
 namespace kesu::dossier {
@@ -37,6 +38,12 @@ Terms terms_at(const Dossier& d, const std::string& person, const Moment& at);
 // Why this person cannot sign in this role at `when`; "" when he can. Revocations are the caller's question.
 std::string role_problem(const Dossier& d, const std::string& person, const std::string& role,
                          const Moment& at, Millis when);
+// The same, and of whoever signs with a certificate: it was valid at `when`.
+std::string signing_problem(const Dossier& d, const std::string& person, const std::string& role,
+                            const Moment& at, Millis when);
+// Why the file is no good signature of the person with this key and name over `message`; "" when it is.
+std::string signature_problem(const PersonKey& key, const std::string& name, ByteView message, ByteView file,
+                              std::string_view name_space);
 // When the erasure was requested.
 Moment moment_of_request(const Dossier& d);
 

@@ -165,6 +165,8 @@ void take_line(TrustAnchors& out, std::string_view word, const std::string& valu
       throw Error(Code::bad_input, "quorum takes a number from 1 to 100");
   } else if (word == "officers") {
     add_officers(out.officers, as_text(read_file(value)));
+  } else if (word == "officers-ca") {
+    add_certificates(out.officers_cas, read_file(value));
   } else if (word == "officer") {
     out.officers.push_back({SshPublicKey::parse_line(value), {}, {}, {}});
   } else {
@@ -210,6 +212,18 @@ TrustAnchors parse_trust(std::string_view text, const std::function<Bytes(const 
   return out;
 }
 
+namespace {
+// Of whom is enrolled with a certificate: what it says, and how to ask for its authority.
+std::string certificate_text(const PersonKey& key) {
+  if (!key.certificate) return "";
+  const Certificate& c = *key.certificate;
+  return "#   certificate sha256:" + hex(c.fingerprint()) + ", " + plain(c.subject) + ", " +
+         (c.self_signed ? "self-signed"
+                        : "issued by " + plain(c.issuer) + " (officers-ca FILE asks that it leads there)") +
+         "\n";
+}
+}  // namespace
+
 std::string propose_trust(const BundleFiles& files) {
   std::string out =
       "# What the bundle offers. Compare each line with what you know from elsewhere before you use it.\n";
@@ -245,11 +259,11 @@ std::string propose_trust(const BundleFiles& files) {
   }
   with(bundle::kGenesis, [&](std::string_view text) {
     for (const GenesisOfficer& o : Genesis::parse(text).officers) {
-      SshPublicKey key = SshPublicKey::parse_line(o.public_key);
+      const PersonKey key = PersonKey::parse_line(o.public_key);
       std::string roles;
       for (const std::string& r : o.roles) roles += (roles.empty() ? "" : ", ") + r;
       out += "# " + plain(o.name + ", " + o.title + " (" + roles + ") " + key.fingerprint()) + "\n";
-      out += "officer " + plain(key.line()) + "\n";
+      out += certificate_text(key) + "officer " + plain(key.ssh.line()) + "\n";
     }
   });
   // And those who were enrolled since, by a statement that a quorum signed: who may write in the ledger can
@@ -265,15 +279,15 @@ std::string propose_trust(const BundleFiles& files) {
     with(path, [&](std::string_view text) {
       const RuleChange c = ChangeStatement::parse(text).change;
       if (c.what != RuleChange::What::enrol) return;
-      SshPublicKey key = SshPublicKey::parse_line(c.public_key);
+      const PersonKey key = PersonKey::parse_line(c.public_key);
       const auto it = doubts.find(path);
       const std::string why = it == doubts.end() ? "no good entry of the ledger names it" : it->second;
       out += "# " +
              plain(c.name + ", " + c.title + " (" + roles_text(c.terms) + ", enrolled later) " +
                    key.fingerprint()) +
-             "\n";
+             "\n" + certificate_text(key);
       if (!why.empty()) out += "# left out, the enrolment does not count: " + plain(why) + "\n# ";
-      out += "officer " + plain(key.line()) + "\n";
+      out += "officer " + plain(key.ssh.line()) + "\n";
     });
   }
   return out;

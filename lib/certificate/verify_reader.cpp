@@ -34,17 +34,29 @@ bool officers_known(const dossier::Dossier& d, const TrustAnchors& trust) {
     auto it = d.people.find(person);
     return it != d.people.end() && it->second.key &&
            std::any_of(trust.officers.begin(), trust.officers.end(), [&](const TrustedOfficer& o) {
-             return o.key == *it->second.key && o.serves(name_space, at);
+             return o.key == it->second.key->ssh && o.serves(name_space, at);
            });
+  };
+  // Where the reader asks for an authority: the certificate leads to it, by what came along in the signature.
+  auto led = [&](const std::string& person, const std::string& part, Millis at) {
+    const auto& key = d.people.at(person).key;
+    if (trust.officers_cas.empty() || !key->certificate) return true;
+    const auto file = d.file(part + ".sig");
+    return file &&
+           verify_chain(key->certificate->der, carried_certificates(as_text(*file)), trust.officers_cas, at)
+               .ok;
   };
   size_t counted = 0;
   for (const dossier::SignedAct& act : d.acts) {
     if (!act.counted) continue;
     ++counted;
-    if (!known(act.operator_id, "kesu-" + act.action + "-v1", act.time)) return false;
+    if (!known(act.operator_id, "kesu-" + act.action + "-v1", act.time) ||
+        !led(act.operator_id, act.part, act.time))
+      return false;
   }
   return counted >= 2 && std::all_of(d.attested.begin(), d.attested.end(), [&](const dossier::Attested& a) {
-           return !a.counted || known(a.operator_id, std::string(kAttestNamespace), a.time);
+           return !a.counted || (known(a.operator_id, std::string(kAttestNamespace), a.time) &&
+                                 led(a.operator_id, a.part, a.time));
          });
 }
 
@@ -184,7 +196,7 @@ void check_trust(dossier::Dossier& d, const TrustAnchors& trust, const std::vect
   if (!report.officers_known)
     missing(
         "the officers who signed are not identified: the trust file does not have all of their keys for what "
-        "they signed, and when");
+        "they signed, and when, or a certificate of theirs does not lead to an authority that it names");
 }
 
 void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const VerifyOptions& options,

@@ -42,6 +42,11 @@ struct CmsCheck {
 // throws for what `der` holds.
 CmsCheck verify_detached(ByteView content, ByteView der);
 
+// The same of a signer who is known beforehand: the issuer and serial number that it names are those of
+// `signer`, whose key alone counts; that certificate need not be inside, and no other one under its issuer
+// and number may be. At most eight certificates may come along. Signed attributes are in DER's order.
+CmsCheck verify_detached_by(ByteView content, ByteView der, const Certificate& signer);
+
 // The same signature with a signature-time-stamp in its unsigned attributes (RFC 5126 §6.1.1). `token` is the
 // DER ContentInfo of an RFC 3161 token over SignerInfo's signature value; it is not checked here. Throws
 // Error bad_input when `der` is no signature that verify_detached could read.

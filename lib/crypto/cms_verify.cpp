@@ -166,8 +166,34 @@ bool names_certificate(const der::Element& value, const Certificate& cert, bool 
 using namespace cms;
 
 namespace {
-// Fills `out`; gives the reason for refusing, empty if there is none.
-std::string refusal(ByteView content, ByteView der, CmsCheck& out) {
+constexpr size_t kMaxPersonCertificates = 8;
+
+// Of somebody whose certificate is known: it is the one that is meant, whatever came along.
+std::string take_pinned(const Signed& parts, const Certificate& pinned, CmsCheck& out) {
+  if (parts.certificates.size() > kMaxPersonCertificates) return "more than 8 certificates came along";
+  if (!std::ranges::equal(pinned.issuer_der, parts.issuer) ||
+      !std::ranges::equal(pinned.serial_der, parts.serial))
+    return "it is made with another certificate than the enrolled one";
+  for (ByteView c : parts.certificates) {
+    const Certificate cert = Certificate::parse(c);
+    if (!cert.key) return "a certificate that came along has a key of a kind that is not supported";
+    if (cert.issuer_der == pinned.issuer_der && cert.serial_der == pinned.serial_der &&
+        cert.der != pinned.der)
+      return "it carries another certificate under the issuer and number of the enrolled one";
+  }
+  out.signer = pinned;
+  return {};
+}
+
+// RFC 5652 §5.3: in DER, as whoever checks by hand encodes them.
+bool in_order(const std::vector<Attribute>& attributes) {
+  return std::ranges::is_sorted(attributes, [](const Attribute& a, const Attribute& b) {
+    return std::ranges::lexicographical_compare(a.whole, b.whole);
+  });
+}
+
+// Fills `out`; gives the reason for refusing, empty if there is none. `pinned`: whose signature it has to be.
+std::string refusal(ByteView content, ByteView der, CmsCheck& out, const Certificate* pinned = nullptr) {
   const Signed parts = read_signed(der);
   out.signers = parts.signers;
   for (ByteView c : parts.certificates) out.certificates.push_back(to_bytes(c));
@@ -181,7 +207,9 @@ std::string refusal(ByteView content, ByteView der, CmsCheck& out) {
   out.algorithm = algid::parse_signature(parts.signature_algorithm, *out.digest);
   if (!out.algorithm) return "the signature algorithm is not one that is accepted with this digest";
 
-  for (ByteView c : parts.certificates) {
+  if (pinned)
+    if (std::string why = take_pinned(parts, *pinned, out); !why.empty()) return why;
+  for (ByteView c : pinned ? std::vector<ByteView>() : parts.certificates) {
     Certificate cert = Certificate::parse(c);
     if (std::ranges::equal(cert.issuer_der, parts.issuer) &&
         std::ranges::equal(cert.serial_der, parts.serial)) {
@@ -197,6 +225,7 @@ std::string refusal(ByteView content, ByteView der, CmsCheck& out) {
   if (!out.signer->may_sign()) return "the key usage of the signer's certificate does not allow signing";
 
   const auto attributes = read_attributes(parts.signed_attributes, "signed attributes");
+  if (pinned && !in_order(attributes)) return "the signed attributes are not in DER's order";
   const der::Element* type = single(attributes, kContentType, "content-type");
   if (!type || !std::ranges::equal(type->whole, der::oid(kData)))
     return "signed attribute content-type is not id-data";
@@ -223,16 +252,24 @@ std::string refusal(ByteView content, ByteView der, CmsCheck& out) {
 }
 }  // namespace
 
-CmsCheck verify_detached(ByteView content, ByteView der) {
+namespace {
+CmsCheck checked(ByteView content, ByteView der, const Certificate* pinned) {
   CmsCheck out;
   try {
-    out.reason = refusal(content, der, out);
+    out.reason = refusal(content, der, out, pinned);
     out.ok = out.reason.empty();
   } catch (const Error& e) {
     if (e.code() != Code::bad_input) throw;
     out.reason = e.message();
   }
   return out;
+}
+}  // namespace
+
+CmsCheck verify_detached(ByteView content, ByteView der) { return checked(content, der, nullptr); }
+
+CmsCheck verify_detached_by(ByteView content, ByteView der, const Certificate& signer) {
+  return checked(content, der, &signer);
 }
 
 }  // namespace kesu

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "crypto/person_key.h"
 #include "erasure/statement_impl.h"
 
 namespace kesu {
@@ -147,6 +148,9 @@ std::vector<std::string> ChangeStatement::summary() const {
     case RuleChange::What::enrol:
       out = {"Enrols " + change.name + " (" + change.title + ") as " + roles_text(change.terms),
              "With the key " + change.fingerprint};
+      if (change.public_key.starts_with(std::string(kX509Word) + " "))
+        out.push_back("In the certificate sha256:" +
+                      hex(PersonKey::parse_line(change.public_key).certificate->fingerprint()));
       if (!end.empty()) out.push_back(end);
       break;
     case RuleChange::What::roles:

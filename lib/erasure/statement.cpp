@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "crypto/person_key.h"
 #include "erasure/statement_impl.h"
 
 namespace kesu {
@@ -187,7 +188,11 @@ Genesis Genesis::parse(std::string_view text) {
             : o.public_key.substr(blob_at + 1, o.public_key.find(' ', blob_at + 1) - blob_at - 1);
     if (blob.empty())
       throw Error(Code::bad_input,
-                  "genesis statement: " + o.name + ": \"public_key\" is no OpenSSH public key line");
+                  "genesis statement: " + o.name +
+                      ": \"public_key\" is neither an OpenSSH public key line nor a certificate");
+    // One key is one key, be it in a certificate or not.
+    if (o.public_key.substr(0, blob_at) == kX509Word)
+      blob = base64(PersonKey::parse_line(o.public_key).ssh.blob);
     if (!names.insert(o.name).second)
       throw Error(Code::bad_input, "genesis statement: " + o.name + " stands twice");
     if (!keys.insert(blob).second)

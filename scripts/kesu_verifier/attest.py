@@ -1,5 +1,5 @@
 # Who attended the making of key versions, and whether what they signed counts (docs/spec/certificate.md, "Attested births").
-from . import ssh
+from . import persons, ssh
 from .base import Bad, is_id, maybe, millis_or_none, sha256_hex
 from .bundle import BODIES
 from .people import read_document
@@ -64,10 +64,7 @@ class Attested:
         _, s = read_document(self.files, path, _STATEMENT)
         officer = self.people.by_operator.get(operator)
         self._says(header, body, version, operator, officer, path, s)
-        signature = ssh.Signature(armoured)
-        signature.check(data, NAMESPACE)
-        if signature.key.blob != officer.key.blob:
-            raise ssh.SshError(f"is made with another key than {officer.name}'s")
+        signature = persons.verified(armoured, data, NAMESPACE, officer.key, officer.name)
         why = self._doubt(header, version, officer, s)
         if why:
             self.note(path, f"does not count: {why}")
@@ -110,7 +107,7 @@ class Attested:
         rules, facts, who = self.people.rules, self.facts, officer.operator
         if version not in facts.versions:
             return "the key is not of this erasure"
-        why = rules.role_problem(who, s["role"], header.seq, header.millis, header.millis) if rules else "cannot be judged"
+        why = rules.signing_problem(who, s["role"], header.seq, header.millis, header.millis) if rules else "cannot be judged"
         if why or rules.revoked_before(who, header.seq):
             return f"{officer.name} {why or 'was revoked before'}"
         created, made = facts.opened(version, "key-created")

@@ -13,7 +13,7 @@ MAX_FILES, MAX_FILE, MAX_ALL, MAX_HEADERS = 20_000, 1 << 30, 2 << 30, 20_000_000
 _OPR, _DS = "opr-[0-9a-f]{32}", "ds-[0-9a-f]{32}"
 NAMES = re.compile(
     r"certificate\.(json(\.p7s)?|pdf|html)|plan\.json|MANIFEST|README\.txt|approvals/(genesis\.json|allowed_signers"
-    rf"|genesis\.{_OPR}\.sig|change\.(0|[1-9][0-9]{{0,14}})\.(json|{_OPR}\.sig)|(release|key-attest)\.(0|[1-9][0-9]{{0,14}})\.{_OPR}\.json(\.sig)?|(request|approve|verify|validate)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
+    rf"|genesis\.{_OPR}\.sig|certificate\.{_OPR}\.pem|change\.(0|[1-9][0-9]{{0,14}})\.(json|{_OPR}\.sig)|(release|key-attest)\.(0|[1-9][0-9]{{0,14}})\.{_OPR}\.json(\.sig)?|(request|approve|verify|validate)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
     rf"|inventory/{_DS}\.leaves|ledger/(headers\.gz|bodies\.jsonl|checkpoint-[ab]|consistency)"
     r"|trust/(signer\.(pem|crl)|ledger\.vkey|tsa\.pem)|time/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))"
     r"|renewal/([1-9][0-9]{0,2}|1000)\.(ledger|manifest|manifest\.tsr|tsa\.pem)")

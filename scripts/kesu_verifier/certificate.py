@@ -168,7 +168,9 @@ def expected(case, stored):
         "keys": _keys(facts, gone, claims), "providers": providers, "copies": _copies(facts),
         "people": [{"operator": a.officer.operator, "name": a.officer.name, "title": a.officer.title,
                     "role": ROLE_OF[a.action], "action": a.action,
-                    "fingerprint": a.officer.key.fingerprint, "signed": a.header.time} for a in claims.people.acts],
+                    "fingerprint": a.officer.key.fingerprint, "signed": a.header.time,
+                    **({"certificate": a.officer.key.certificate.digest.hex()} if a.officer.key.certificate else {})}
+                   for a in claims.people.acts],
         "limits": limits(facts, claims, tables),
         "inspection": {"before": [i.before_digest for i in gone.inspections],
                        "after": [i.after_digest for i in gone.inspections], "samples": gone.samples()},

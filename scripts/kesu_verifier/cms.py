@@ -90,22 +90,22 @@ class SignedData:
             out[oid] = values
         return out
 
-    def _one(self, oid, what):
+    def one(self, oid, what):
         values = self.signed.get(oid)
         if not values or len(values) != 1:
             raise X509Error(f"the signed attribute {what} is not there once")
         return values[0]
 
-    def _named_certificate(self, allow_v1):
+    def named_certificate(self, allow_v1=False):
         """(digest's name, digest) of the certificate that the signer binds."""
         if SIGNING_CERTIFICATE_V2 in self.signed:
-            item = self._one(SIGNING_CERTIFICATE_V2, "signing-certificate-v2").reader()
+            item = self.one(SIGNING_CERTIFICATE_V2, "signing-certificate-v2").reader()
             first = item.next(der.SEQUENCE).items()[0].reader("an ESSCertIDv2")
             algorithm = first.optional(der.SEQUENCE)
             name = x509.digest_algorithm(algorithm, "ESSCertIDv2") if algorithm else "sha256"
             return name, first.next(der.OCTET_STRING).content
         if allow_v1 and SIGNING_CERTIFICATE in self.signed:
-            item = self._one(SIGNING_CERTIFICATE, "signing-certificate").reader()
+            item = self.one(SIGNING_CERTIFICATE, "signing-certificate").reader()
             return "sha1", item.next(der.SEQUENCE).items()[0].reader("an ESSCertID").next(der.OCTET_STRING).content
         raise X509Error("the signed attribute signing-certificate-v2 is not there once")
 
@@ -122,15 +122,15 @@ class SignedData:
         if (content is None) == (self.content is None):
             raise X509Error("the content is inside where it was to be beside, or the other way round")
         content = self.content if content is None else content
-        if self.content_type != content_type or self._one(CONTENT_TYPE, "contentType").oid() != content_type:
+        if self.content_type != content_type or self.one(CONTENT_TYPE, "contentType").oid() != content_type:
             raise X509Error("the content is of another type")
-        digest = self._one(MESSAGE_DIGEST, "messageDigest").expect(der.OCTET_STRING, "messageDigest").content
+        digest = self.one(MESSAGE_DIGEST, "messageDigest").expect(der.OCTET_STRING, "messageDigest").content
         if digest != hashlib.new(self.digest, content).digest():
             raise X509Error("the content is not what was signed")
         signer = next((c for c in self.certificates if (c.issuer, c.serial) == (self.issuer, self.serial)), None)
         if signer is None:
             raise X509Error("the signer's certificate is not in it")
-        name, named = self._named_certificate(allow_v1)
+        name, named = self.named_certificate(allow_v1)
         if hashlib.new(name, signer.der).digest() != named:
             raise X509Error("signing-certificate-v2 names another certificate")
         if not signer.key.verify(self.signature, self.to_sign, self.algorithm):

@@ -1,5 +1,5 @@
 # Legal holds on what is in scope, and whether those who released them were those who may (docs/spec/erasure.md, "Holds").
-from . import ssh
+from . import persons, ssh
 from .base import Bad, is_id, is_kind, millis_or_none, sha256_hex
 from .bundle import BODIES
 from .people import read_document
@@ -109,10 +109,7 @@ class Holds:
         _, s = read_document(self.files, path, _STATEMENT)
         operator, officer = item["operator"], self.people.by_operator.get(item["operator"])
         self._says(header, hold, path, s, operator, officer)
-        signature = ssh.Signature(armoured)
-        signature.check(data, NAMESPACE)
-        if signature.key.blob != officer.key.blob:
-            raise ssh.SshError(f"is made with another key than {officer.name}'s")
+        persons.verified(armoured, data, NAMESPACE, officer.key, officer.name)
         why = self._doubt(header, hold, s, operator, officer)
         if why:
             self.note(path, f"does not count: {why}")
@@ -141,5 +138,5 @@ class Holds:
             return f"it was not issued after the hold and within 31 days before entry {header.seq}"
         if rules is None or rules.revoked_before(operator, header.seq):
             return f"{officer.name} was revoked before"
-        why = rules.role_problem(operator, "approver", header.seq, header.millis, header.millis)
+        why = rules.signing_problem(operator, "approver", header.seq, header.millis, header.millis)
         return f"{officer.name} {why}" if why else ""

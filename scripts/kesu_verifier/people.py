@@ -1,7 +1,8 @@
 # Officers and what they signed: the genesis statement, request, approvals, verification, validation (docs/spec/erasure.md).
+import base64
 import re
 
-from . import rules, ssh
+from . import persons, rules, ssh
 from .base import (Bad, counted, is_id, is_kind, millis_or_none, parse_json, readable_json, sha256_hex)
 
 GENESIS = "approvals/genesis.json"
@@ -69,7 +70,7 @@ def read_genesis(files):
         if not all(_plain(item[m]) for m in ("name", "public_key", "title")):
             raise Bad(GENESIS, f"officer {n}'s name has a control character, or his title or key")
         try:
-            key = ssh.PublicKey.line(item["public_key"])
+            key = persons.key_of(item["public_key"])
         except ssh.SshError as error:
             raise Bad(GENESIS, f"officer {n}: {error}") from None
         if item["name"] in seen or key.blob in seen or len(set(item["roles"])) != len(item["roles"]):
@@ -163,17 +164,17 @@ class People:
                 armoured = self.files.read(path, ssh.MAX_SIGNATURE)
                 if body is not None and listed.get(officer.operator) != sha256_hex(armoured):
                     raise ssh.SshError("is not the signature that the ledger's first entry names")
-                officer.signature = signature = ssh.Signature(armoured)
-                signature.check(data, "kesu-genesis-v1")
-                if signature.key.blob != officer.key.blob:
-                    raise ssh.SshError(f"is made with another key than {officer.name}'s")
+                officer.signature = persons.verified(armoured, data, "kesu-genesis-v1", officer.key, officer.name)
+                why = persons.validity_problem(officer.key, self.ledger.headers[0].millis)
+                if why:
+                    raise ssh.SshError(why)
                 officer.signed = True
             except (Bad, ssh.SshError) as error:
                 self.bad(path, getattr(error, "what", str(error)))
 
     def _allowed_signers(self):
         path = "approvals/allowed_signers"
-        lines, erasure = [], self.plan.get("erasure", "")
+        lines, certificates, erasure = [], {}, self.plan.get("erasure", "")
         later = any(self.ledger.about(erasure, kind) for kind in LATER)
         attested = any(h.seq in self.ledger.bodies for h in self.ledger.of_type("key-attested"))
         changes = self.rules.changes
@@ -198,10 +199,19 @@ class People:
             if ends:
                 options += f',valid-before="{min(ends)}"'
             words = officer.line.split(" ", 2)
+            if officer.key.certificate is not None:
+                words = [officer.key.type, base64.b64encode(officer.key.blob).decode()]
+                certificates[f"approvals/certificate.{officer.operator}.pem"] = persons.pem(officer.key.certificate)
             line = " ".join(words[:2] if words[2:] == [""] else words)     # no blank where no comment follows
             lines.append(f"{officer.operator} {options} {line}\n")
         if path in self.files and self.files.read(path) != "".join(lines).encode():
             self.bad(path, "does not name the officers and those enrolled since, and only them")
+        there = {p for p in self.files.paths() if p.startswith("approvals/certificate.")}
+        for path in sorted(there | set(certificates)):
+            if path not in certificates:
+                self.bad(path, "is of nobody who is enrolled with a certificate")
+            elif path not in there or self.files.read(path, 1 << 16) != certificates[path]:
+                self.bad(path, "is not the certificate that the ledger enrols")
 
     def in_force(self):
         """The rules by which this erasure is judged."""
@@ -338,10 +348,7 @@ class People:
             key = self._enrolled_later(operator, header, path)
         name = officer.name if officer else key[0]
         self._says(header, path, s, action, operator, name)
-        signature = ssh.Signature(armoured)
-        signature.check(data, f"kesu-{action}-v1")
-        if signature.key.blob != (officer.key if officer else key[1]).blob:
-            raise Bad(path + ".sig", f"is made with another key than {name}'s")
+        signature = persons.verified(armoured, data, f"kesu-{action}-v1", officer.key if officer else key[1], name)
         self._counts(header, s, action, operator, officer, name)
         return Act(action, officer, header, signature)
 
@@ -350,7 +357,7 @@ class People:
         for h in self.ledger.about(operator, "operator-enrolled"):
             body = self.ledger.bodies.get(h.seq)
             if h.seq < header.seq and body and is_kind(body.get("name"), "text") and is_kind(body.get("public_key"), "text"):
-                return body["name"], ssh.PublicKey.line(body["public_key"])
+                return body["name"], persons.key_of(body["public_key"])
         raise Bad(path, f"{operator} is not enrolled")
 
     def _says(self, header, path, s, action, operator, name):
@@ -374,7 +381,7 @@ class People:
     def _counts(self, header, s, action, operator, officer, name):
         why = "is not an officer of the genesis statement, or did not sign it"
         if officer is not None and self.rules is not None:
-            why = self.rules.role_problem(operator, s["role"], *self.asked, header.millis)
+            why = self.rules.signing_problem(operator, s["role"], *self.asked, header.millis)
         if why:
             raise DoesNotCount(f"{name} {why}")
         if self.rules.revoked_before(operator, header.seq):

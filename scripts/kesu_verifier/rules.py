@@ -1,7 +1,7 @@
 # People and rules after genesis: the rules-changed entries below checkpoint A, followed over all headers (docs/spec/erasure.md).
 import re
 
-from . import ssh
+from . import persons, ssh
 from .base import Bad, canonical_json, is_id, is_kind, millis_or_none, parse_json, readable_json, sha256_hex
 
 ROLES = ("operator", "approver", "verifier", "validator", "auditor")
@@ -76,6 +76,8 @@ def _summary(change, terms, before):
     end = f"The enrolment ends {terms.until}" if terms and terms.until else ""
     if what == "enrol":
         out = [f"Enrols {change['name']} ({change['title']}) as {terms.text()}", f"With the key {change['fingerprint']}"]
+        if change["public_key"].startswith(persons.WORD + " "):
+            out.append("In the certificate sha256:" + persons.key_of(change["public_key"]).certificate.digest.hex())
         out += [end] if end else []
     elif what == "roles":
         out = [f"Gives {change['name']} these roles and no others: {terms.text()}", end or "The enrolment has no end"]
@@ -144,6 +146,11 @@ class Rules:
         if any(end and when >= millis_or_none(end) for end in (terms.until, terms.roles[role])):
             return "signed after the end of the enrolment or role"
         return ""
+
+    def signing_problem(self, operator, role, seq, millis, when):
+        """The same, and of whoever signs with a certificate: it was valid at `when`."""
+        why = self.role_problem(operator, role, seq, millis, when)
+        return why or persons.validity_problem(self.people[operator].key, when)
 
     def revoked_before(self, operator, seq):
         return operator in self.revoked and self.revoked[operator] < seq
@@ -231,7 +238,7 @@ class Rules:
             raise Bad(part, "it is for another vault or organisation")
         key = None
         if what == "enrol":
-            key = ssh.PublicKey.line(change["public_key"])
+            key = persons.key_of(change["public_key"])
             if key.fingerprint != change["fingerprint"]:
                 raise Bad(part, "fingerprint: is not that of public_key")
         named = {"id": self.genesis["vault"], "d": digest}
@@ -269,10 +276,7 @@ class Rules:
                     raise ssh.SshError(f"is not the signature that entry {c.seq} names")
                 if key is None or twice:
                     raise ssh.SshError("stands twice" if twice else "is of nobody who was enrolled")
-                signature = ssh.Signature(armoured)
-                signature.check(text, NAMESPACE)
-                if signature.key.blob != key.blob:
-                    raise ssh.SshError(f"is made with another key than {name}'s")
+                signature = persons.verified(armoured, text, NAMESPACE, key, name)
                 out.append((operator, name, key, signature))
             except (Bad, ssh.SshError) as error:
                 self.bad(path, getattr(error, "what", str(error)))
@@ -291,6 +295,8 @@ class Rules:
                     return f"its name or key is that of {o.name}, who is enrolled"
             if not any(one[0] == c.operator for one in signers):
                 return f"{change['name']} did not sign it"
+            if persons.validity_problem(c.key, h.millis):
+                return f"{change['name']} {persons.validity_problem(c.key, h.millis)}"
         elif c.what != "rules":
             officer = self.people.get(c.operator)
             gone = any(o.counts and o.what == "revoke" and o.operator == c.operator for o in self.changes) \
@@ -301,7 +307,7 @@ class Rules:
         names, keys = set(), set()
         for operator, name, key, _ in signers:
             if c.what == "enrol" and operator == c.operator or self.revoked_before(operator, c.seq) \
-                    or self.role_problem(operator, "approver", c.seq, h.millis, h.millis):
+                    or self.signing_problem(operator, "approver", c.seq, h.millis, h.millis):
                 continue
             if name in names or key.blob in keys:
                 continue

@@ -61,6 +61,8 @@ class Wire:
 
 
 class PublicKey:
+    certificate = None     # of whoever is enrolled with one: persons.py
+
     def __init__(self, blob, comment=""):
         self.blob, self.comment, self.application = bytes(blob), comment, None
         wire = Wire(self.blob, "the public key")

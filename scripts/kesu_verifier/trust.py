@@ -17,7 +17,7 @@ class Trust:
     def __init__(self):
         self.signers, self.signer_cas, self.logs, self.witnesses = set(), [], [], []
         self.officers, self.tsa_cas, self.quorum, self.signer_crls = [], [], 1, []
-        self.renewal_required = False
+        self.officers_cas, self.renewal_required = [], False
 
     def knows_officer(self, key, namespace, millis):
         return any(o.key.blob == key.blob and o.serves(namespace, millis) for o in self.officers)
@@ -43,8 +43,8 @@ def _item(trust, word, value, where):
         if not value.startswith("sha256:") or not HEX64.fullmatch(value[7:]):
             raise ValueError("signer is sha256:<64 hex digits>")
         trust.signers.add(bytes.fromhex(value[7:]))
-    elif word in ("signer-ca", "tsa-ca"):
-        (trust.signer_cas if word == "signer-ca" else trust.tsa_cas).extend(_certificates(where(value)))
+    elif word in ("signer-ca", "tsa-ca", "officers-ca"):
+        {"signer-ca": trust.signer_cas, "tsa-ca": trust.tsa_cas, "officers-ca": trust.officers_cas}[word].extend(_certificates(where(value)))
     elif word == "tsa-renewal":
         if value != "required":
             raise ValueError("tsa-renewal takes the word required")

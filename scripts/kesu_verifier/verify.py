@@ -2,7 +2,7 @@
 import os
 import time
 
-from . import archive, certificate, cms, crl, x509
+from . import archive, certificate, cms, crl, persons, x509
 from .attest import NAMESPACE as ATTEST, Attested
 from .base import Bad, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
 from .bundle import BODIES, HEADERS, MAX_ALL, MAX_FILES, Files, check_manifest, check_names, read_extract, read_ledger
@@ -212,7 +212,8 @@ class Case:
         self.log_known = any((k.name, k.key) == (self.ledger.key.name, self.ledger.key.key) for k in trust.logs)
         self.officers_known = bool(people.request and people.approvals) and all(
             trust.knows_officer(a.officer.key, a.namespace, a.header.millis) for a in people.acts) and all(
-            trust.knows_officer(a.officer.key, ATTEST, a.header.millis) for a in self.attested.all)
+            trust.knows_officer(a.officer.key, ATTEST, a.header.millis) for a in self.attested.all) and all(
+            persons.leads_to(a.officer.key, a.signature, trust.officers_cas, a.header.millis) for a in people.acts + self.attested.all)
 
     def _objects(self):
         destroyed = {v for v in self.facts.versions if self.facts.destroyed(v)}
@@ -241,7 +242,7 @@ class Case:
             add("the ledger's key is not identified: no log line of the trust file names it")
         if not self.officers_known:
             add("the officers who signed are not identified: the trust file does not have all of their keys for what they "
-                "signed, and when")
+                "signed, and when, or a certificate of theirs does not lead to an authority that it names")
         for r in self.results:
             least = bar["claims"][r["id"]]
             if LEVELS.index(r["level"]) < LEVELS.index(least):

@@ -1,10 +1,11 @@
 // Who attended the making of key versions, and whether what they signed counts (docs/spec/certificate.md, "Attested births").
-import { from_utf8, hex, same, Refused, refuse } from './bytes.js';
+import { hex, same, Refused, refuse } from './bytes.js';
 import { kind_of } from './header.js';
 import { sha256 } from './hash.js';
 import { equal, is_object, is_time, members, parse_json } from './json.js';
 import { same_place } from './probe.js';
-import { officer_line_covers, parse_sshsig, verify_sshsig } from './ssh.js';
+import { person_signature } from './persons.js';
+import { officer_line_covers } from './ssh.js';
 
 const kAttestSpace = 'kesu-key-attest-v1';
 const kDay = 86400000;
@@ -13,7 +14,7 @@ const kTexts = ['birth', 'canary', 'key', 'name', 'operator', 'organisation', 'p
 export class Attested {
   constructor(facts, people) {
     Object.assign(this, { f: facts, people });
-    this.all = [];  // those that count: {version, officer, entry, hash}
+    this.all = [];  // those that count: {version, officer, entry, with}
   }
   of(version) {
     return this.all.filter((a) => a.version === version);
@@ -52,12 +53,10 @@ export class Attested {
     if (hex(sha256(raw)) !== body.statement || hex(sha256(raw_sig)) !== body.signature) refuse('statement or signature is not what entry ' + h.seq + ' names');
     const s = parse_json(raw, true), officer = this.people.officers.get(body.operator);
     this.says(h, body, version, s, officer);
-    const sig = parse_sshsig(from_utf8(raw_sig));
-    if (!same(sig.key.blob, officer.key.blob)) refuse('it is signed by another key than that of ' + officer.name);
-    if (!(await verify_sshsig(sig, kAttestSpace, raw))) refuse('its signature is not good');
+    const how = await person_signature(raw_sig, kAttestSpace, raw, officer.key, officer.name);
     const why = await this.doubt(h, version, s, officer);
     if (why) f.note(path, 'does not count: ' + why);
-    else this.all.push({ version, officer, entry: h, hash: sig.hash });
+    else this.all.push({ version, officer, entry: h, with: how });
   }
   says(h, body, version, s, officer) {
     const f = this.f, g = f.graph;
@@ -84,7 +83,7 @@ export class Attested {
   async doubt(h, version, s, officer) {
     const f = this.f, rules = this.people.rules, one = f.version.get(version), at = Date.parse(h.time);
     if (!one) return 'the key is not of this erasure';
-    const why = rules ? rules.role_problem(officer.id, s.role, h.seq, at, at) : 'cannot be judged';
+    const why = rules ? rules.signing_problem(officer.id, s.role, h.seq, at, at) : 'cannot be judged';
     if (why) return officer.name + ' ' + why;
     if (rules.revoked_before(officer.id, h.seq)) return officer.name + ' was revoked before';
     if (!one.created_body || !one.ref || !f.last_body(f.graph.item(one.created, version)?.of, 'provider-added')) return 'the birth of the key is not shown';

@@ -104,7 +104,6 @@ function algorithms(c, cms_names) {
   for (const [name, purpose] of cms_names) if (purpose === 'signature') add(name, purpose);
   for (const name of ['SHA-256', 'SHA-512']) add(name, 'hash');
   add('Ed25519', 'signature');
-  for (const o of [...people.officers.values()].filter((x) => x.signed)) add(o.key.algorithm, 'signature');
   const all = [...used.values()];
   hold(c, 'algorithms-known', known && f.datasets.length > 0);
   hold(c, 'algorithms-listed', all.every((v) => v.listed));

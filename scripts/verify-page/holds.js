@@ -1,9 +1,9 @@
 // Legal holds on what is in scope, and whether those who released them were those who may (docs/spec/erasure.md, "Holds").
-import { from_utf8, hex, same, Refused, refuse } from './bytes.js';
+import { hex, same, Refused, refuse } from './bytes.js';
 import { kind_of } from './header.js';
 import { sha256 } from './hash.js';
 import { equal, is_time, members, parse_json } from './json.js';
-import { parse_sshsig, verify_sshsig } from './ssh.js';
+import { person_signature } from './persons.js';
 
 const kSpace = 'kesu-release-v1';
 const kAge = 31 * 86400000;
@@ -76,11 +76,9 @@ export class Holds {
       if (s.case !== f.body(hold.placed).case) refuse('it is of another case');
       if (s.reason !== f.body(h).reason) refuse('its reason is not that of entry ' + h.seq);
       if (!officer || s.operator !== officer.id || s.name !== officer.name) refuse(item.operator + ' is not enrolled, or it is of somebody else');
-      const sig = parse_sshsig(from_utf8(raw_sig));
-      if (!same(sig.key.blob, officer.key.blob)) refuse('it is signed by another key than that of ' + officer.name);
-      if (!(await verify_sshsig(sig, kSpace, raw))) refuse('its signature is not good');
+      await person_signature(raw_sig, kSpace, raw, officer.key, officer.name);
       const issued = Date.parse(s.issued), at = Date.parse(h.time);
-      let why = rules ? rules.role_problem(officer.id, 'approver', h.seq, at, at) : 'cannot be judged';
+      let why = rules ? rules.signing_problem(officer.id, 'approver', h.seq, at, at) : 'cannot be judged';
       if (rules?.revoked_before(officer.id, h.seq)) why = 'was revoked before';
       if (why) return f.note(path, 'does not count: ' + officer.name + ' ' + why), null;
       if (issued < Date.parse(hold.placed.time) || issued > at || at - issued > kAge)

@@ -4,7 +4,8 @@ import { sha256 } from './hash.js';
 import { equal, is_time, list_of, members, parse_json, text_of } from './json.js';
 import { count } from './facts.js';
 import { Rules, kChangeSpace, ssh_time } from './rules.js';
-import { officer_line_covers, parse_key_line, parse_sshsig, ssh_fingerprint, verify_sshsig } from './ssh.js';
+import { certificate_pem, certificate_problem, certificate_sum, person_key, person_signature, person_ssh_line } from './persons.js';
+import { officer_line_covers, ssh_fingerprint } from './ssh.js';
 
 const kMonth = 31 * 86400000;
 const kControl = /[\u0000-\u001f\u007f]/;
@@ -62,7 +63,7 @@ export class People {
       if (!b) refuse('entry ' + h.seq + ' (operator-enrolled) is not opened');
       for (const name of ['name', 'title', 'roles', 'public_key']) if (!equal(o[name], b[name])) refuse(name + ' of officer ' + (i + 1) + ' is not that of entry ' + h.seq);
       if ([o.name, o.title, o.public_key].some((t) => kControl.test(t))) refuse('has a control character');
-      const key = parse_key_line(o.public_key), id = h.nodes[0].id;
+      const key = person_key(o.public_key), id = h.nodes[0].id;
       if (b.fingerprint !== ssh_fingerprint(key)) refuse('the fingerprint of officer ' + (i + 1) + ' is another in entry ' + h.seq);
       this.officers.set(id, { id, name: o.name, title: o.title, roles: o.roles, line: o.public_key, key, signed: false });
     }
@@ -79,11 +80,11 @@ export class People {
       }
       const text = await f.bundle.bytes(path);
       try {
-        const sig = parse_sshsig(from_utf8(text));
-        if (!named || named.signature !== hex(sha256(text))) bad(o.id, 'is not the signature that entry 0 names');
-        else if (!same(sig.key.blob, o.key.blob)) bad(o.id, 'is by another key than that of ' + o.name);
-        else if (!(await verify_sshsig(sig, 'kesu-genesis-v1', raw))) bad(o.id, 'is no good signature of ' + o.name);
-        else o.signed = true, o.hash = sig.hash;
+        if (!named || named.signature !== hex(sha256(text))) refuse('is not the signature that entry 0 names');
+        o.with = await person_signature(text, 'kesu-genesis-v1', raw, o.key, o.name);
+        const problem = certificate_problem(o.key, Date.parse(f.graph.of_type('genesis')[0].time));
+        if (problem) refuse(problem);
+        o.signed = true;
       } catch (e) {
         if (!(e instanceof Refused)) throw e;
         bad(o.id, e.message);
@@ -95,6 +96,7 @@ export class People {
   }
   async check_allowed_signers() {
     let text = '';
+    const certificates = new Map();
     const after = this.f.graph.about(this.f.era, 'erasure-verified', 'erasure-validated').length > 0;
     const attested = this.f.graph.of_type('key-attested').some((h) => this.f.body(h));
     const roles = ['operator', 'approver', ...(after ? ['verifier', 'validator'] : [])];
@@ -110,10 +112,14 @@ export class People {
       const until = given[given.length - 1]?.terms.until, revoked = mine.find((c) => c.what === 'revoke');
       const ends = [...(until ? [ssh_time(Date.parse(until), true)] : []), ...(revoked ? [ssh_time(revoked.time, true)] : [])].sort();
       text += o.id + ' namespaces="' + spaces.join(',') + '"' + (later ? ',valid-after="' + ssh_time(mine[0].time) + '"' : '') +
-        (ends.length ? ',valid-before="' + ends[0] + '"' : '') + ' ' + o.line.replace(/^(\S+ \S+) $/, '$1') + '\n';
+        (ends.length ? ',valid-before="' + ends[0] + '"' : '') + ' ' + person_ssh_line(o.key, o.line) + '\n';
+      if (o.key.certificate) certificates.set('approvals/certificate.' + o.id + '.pem', certificate_pem(o.key));
     }
     if (from_utf8(await this.f.bundle.bytes('approvals/allowed_signers')) !== text)
       this.f.error('approvals/allowed_signers', 'is not what the genesis statement and the changes since give');
+    for (const path of this.f.bundle.paths('approvals/certificate.')) if (!certificates.has(path)) this.f.error(path, 'is of nobody who is enrolled with a certificate');
+    for (const [path, pem] of certificates)
+      if (!this.f.bundle.has(path) || from_utf8(await this.f.bundle.bytes(path)) !== pem) this.f.error(path, 'is not the certificate that the ledger enrols');
   }
 
   summary() {
@@ -157,17 +163,15 @@ export class People {
       if (!is_time(s.expires) || Date.parse(s.expires) > Date.parse(entry.time) + kMonth) refuse('it expires more than 31 days after it was recorded');
       // Before the run a statement must hold until the run; after it, at its entry.
       const at = action === 'verify' || action === 'validate' ? entry : f.started;
-      const sig = parse_sshsig(from_utf8(raw_sig));
-      if (!same(sig.key.blob, officer.key.blob)) refuse('it is signed by another key than that of ' + officer.name);
-      if (!(await verify_sshsig(sig, 'kesu-' + action + '-v1', raw))) refuse('its signature is not good');
+      const how = await person_signature(raw_sig, 'kesu-' + action + '-v1', raw, officer.key, officer.name);
       // Genuine so far; what follows makes it count for nothing.
-      const problem = this.rules.role_problem(body.operator, role, f.requested.seq, Date.parse(f.requested.time), Date.parse(entry.time));
+      const problem = this.rules.signing_problem(body.operator, role, f.requested.seq, Date.parse(f.requested.time), Date.parse(entry.time));
       if (problem) return f.note(path, officer.name + ' ' + problem), null;
       if (this.rules.revoked_before(body.operator, entry.seq)) return f.note(path, officer.name + ' was revoked before'), null;
       if (at && this.rules.revoked_before(body.operator, at.seq)) return f.note(path, officer.name + ' was revoked before the erasure ran'), null;
       if (s.expires <= entry.time && action !== 'approve') return f.note(path, 'had expired when it was recorded'), null;
       if (at && s.expires <= at.time && action !== 'request') return f.note(path, 'had expired when the erasure ran'), null;
-      return { officer, entry, action, role, hash: sig.hash, statement: s, sum: body.statement, body };
+      return { officer, entry, action, role, with: how, statement: s, sum: body.statement, body };
     } catch (e) {
       if (!(e instanceof Refused)) throw e;
       return f.error(path, e.message), null;
@@ -232,6 +236,6 @@ export class People {
   }
   to_certificate() {
     return this.counted.map((one) => ({ operator: one.officer.id, name: one.officer.name, title: one.officer.title, role: one.role, action: one.action,
-      fingerprint: ssh_fingerprint(one.officer.key), signed: one.entry.time }));
+      fingerprint: ssh_fingerprint(one.officer.key), signed: one.entry.time, ...(one.officer.key.certificate ? { certificate: certificate_sum(one.officer.key) } : {}) }));
   }
 }

@@ -25,13 +25,13 @@ export function evidence_chain(f, people, cms_names) {
   const parts = [['ledger tree', 'Merkle-Tree-SHA-256', 'hash'], ['ledger bodies', 'SHA-256', 'hash'], ['checkpoint signatures', 'Ed25519', 'signature'],
     ['inventory tree', 'Merkle-Tree-SHA-256', 'hash'], ['transcripts, receipts, births', 'SHA-256', 'hash'], ['plan', 'SHA-256', 'hash'],
     ['MANIFEST', 'SHA-512', 'hash'], ...cms_names.map(([name, purpose, part]) => [part, name, purpose])];
-  const sums = { sha256: 'SHA-256', sha512: 'SHA-512' };
+  const sums = { sha256: 'SHA-256', sha384: 'SHA-384', sha512: 'SHA-512' };
   const by_name = [...people.officers.values()].filter((o) => o.signed).sort((a, b) => (a.id < b.id ? -1 : 1));
-  const signed = [...by_name.map((o) => ['genesis, ' + o.name, o.key.algorithm, o.hash]),
-    ...people.change_signers().map((one) => ['change ' + one.seq + ', ' + one.name, one.key.algorithm, one.hash]),
-    ...f.attested.all.map((a) => ['attest ' + a.entry.seq + ', ' + a.officer.name, a.officer.key.algorithm, a.hash]),
-    ...people.counted.map((one) => [one.action + ', ' + one.officer.name, one.officer.key.algorithm, one.hash])];
-  for (const [part, algorithm, hash] of signed) parts.push([part, algorithm, 'signature'], [part + ' (digest)', sums[hash], 'hash']);
+  const signed = [...by_name.map((o) => ['genesis, ' + o.name, o.with]),
+    ...people.change_signers().map((one) => ['change ' + one.seq + ', ' + one.name, one.with]),
+    ...f.attested.all.map((a) => ['attest ' + a.entry.seq + ', ' + a.officer.name, a.with]),
+    ...people.counted.map((one) => [one.action + ', ' + one.officer.name, one.with])];
+  for (const [part, { algorithm, hash }] of signed) parts.push([part, algorithm, 'signature'], [part + ' (digest)', sums[hash], 'hash']);
   const rows = parts.map(([part, algorithm, purpose]) => {
     const v = f.policy.judge(algorithm, purpose, null);
     return { part, algorithm, purpose, category: v.category, strength_bits: v.bits, horizon_year_new: v.horizon_new, horizon_year_process: v.horizon_process };

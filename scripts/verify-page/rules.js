@@ -1,9 +1,10 @@
 // People and rules after genesis: the rules-changed entries below checkpoint A, followed over all headers (docs/spec/erasure.md).
-import { from_utf8, hex, same, Refused, refuse } from './bytes.js';
+import { hex, same, Refused, refuse } from './bytes.js';
 import { sha256 } from './hash.js';
 import { equal, is_object, is_time, members, parse_json } from './json.js';
 import { kind_of } from './header.js';
-import { parse_key_line, parse_sshsig, ssh_fingerprint, verify_sshsig } from './ssh.js';
+import { certificate_problem, certificate_sum, person_key, person_signature } from './persons.js';
+import { ssh_fingerprint } from './ssh.js';
 
 export const kChangeSpace = 'kesu-change-v1';
 const kRoles = ['operator', 'approver', 'verifier', 'validator', 'auditor'];
@@ -45,6 +46,7 @@ function summary_of(change, terms, from) {
   const out = [], end = terms?.until ? 'The enrolment ends ' + terms.until : '';
   if (change.what === 'enrol') {
     out.push('Enrols ' + change.name + ' (' + change.title + ') as ' + roles_text(terms), 'With the key ' + change.fingerprint);
+    if (change.public_key.startsWith('x509 ')) out.push('In the certificate sha256:' + certificate_sum(person_key(change.public_key)));
     if (end) out.push(end);
   } else if (change.what === 'roles') {
     out.push('Gives ' + change.name + ' these roles and no others: ' + roles_text(terms), end || 'The enrolment has no end');
@@ -88,6 +90,10 @@ export class Rules {
         : 'is not an officer of the genesis statement, or did not sign it';
     if (!terms.roles.has(role)) return 'does not have the role';
     return [terms.until, terms.roles.get(role)].some((end) => end && when >= millis(end)) ? 'signed after the end of the enrolment or role' : '';
+  }
+  // The same, and of whoever signs with a certificate: it was valid at `when`.
+  signing_problem(operator, role, seq, at, when) {
+    return this.role_problem(operator, role, seq, at, when) || certificate_problem(this.people.get(operator).key, when);
   }
   revoked_before(operator, seq) {
     return this.revoked.has(operator) && this.revoked.get(operator) < seq;
@@ -163,7 +169,7 @@ export class Rules {
     let key = null;
     if (change.what === 'enrol') {
       plain(change, 'title', 'public_key', 'fingerprint');
-      key = parse_key_line(change.public_key);
+      key = person_key(change.public_key);
       if (ssh_fingerprint(key) !== change.fingerprint) refuse('fingerprint: is not that of public_key');
     }
     const is = { enrol: 'enrolled', revoke: 'revoked' }[change.what];
@@ -199,10 +205,7 @@ export class Rules {
         if (!f.bundle.has(path)) refuse('is missing; entry ' + c.seq + ' names it');
         const text = await f.bundle.bytes(path);
         if (hex(sha256(text)) !== item.signature) refuse('is not the signature that entry ' + c.seq + ' names');
-        const sig = parse_sshsig(from_utf8(text));
-        if (!same(sig.key.blob, key.blob)) refuse('is made with another key than that of ' + name);
-        if (!(await verify_sshsig(sig, kChangeSpace, raw))) refuse('is no good signature of ' + name);
-        out.push({ id: item.operator, name, key, hash: sig.hash });
+        out.push({ id: item.operator, name, key, with: await person_signature(text, kChangeSpace, raw, key, name) });
       } catch (e) {
         if (!(e instanceof Refused)) throw e;
         f.error(path, e.message);
@@ -219,6 +222,7 @@ export class Rules {
       for (const [id, o] of this.people)
         if (!this.revoked.has(id) && this.terms(id, c.seq, Infinity) && (o.name === c.change.name || same(o.key.blob, c.key.blob))) return 'its name or key is that of ' + o.name + ', who is enrolled';
       if (!c.all.some((one) => one.id === c.operator)) return c.change.name + ' did not sign it';
+      if (certificate_problem(c.key, c.time)) return c.change.name + ' ' + certificate_problem(c.key, c.time);
     } else if (c.what !== 'rules') {
       const o = this.people.get(c.operator);
       const gone = c.what === 'revoke' ? this.changes.some((x) => x.counts && x.what === 'revoke' && x.operator === c.operator) : this.revoked_before(c.operator, c.seq);
@@ -226,7 +230,7 @@ export class Rules {
     }
     const counted = [];
     for (const one of c.all) {
-      if ((c.what === 'enrol' && one.id === c.operator) || this.revoked_before(one.id, c.seq) || this.role_problem(one.id, 'approver', c.seq, c.time, c.time)) continue;
+      if ((c.what === 'enrol' && one.id === c.operator) || this.revoked_before(one.id, c.seq) || this.signing_problem(one.id, 'approver', c.seq, c.time, c.time)) continue;
       if (!counted.some((o) => o.name === one.name || same(o.key.blob, one.key.blob))) counted.push(one);
     }
     c.signers = counted.map((one) => one.id);

@@ -149,7 +149,7 @@ async function judge(f, input, tables, report, progress) {
   const expected = expected_certificate(f, people, inspection, found, signer.certificate);
   delete expected.times;
   check_certificate(f, expected, claims, chain, found);
-  fill(f, input, report, { people, inspection, found, claims, chain, signer, tables });
+  await fill(f, input, report, { people, inspection, found, claims, chain, signer, tables });
   report.signer_known = await signer_known(f, input.trust, report);
   for (const [i, [name, file]] of input.objects.entries())
     report.objects.push(await judge_object(f, name, file, (part) => progress('objects', i + part)));
@@ -212,7 +212,7 @@ async function check_ledger_key(f) {
   if (origin !== undefined && origin !== f.checkpoints.vkey.name) f.error('trust/ledger.vkey', 'is of another origin than entry 0 says');
 }
 
-function fill(f, input, report, { people, inspection, found, claims, chain, signer, tables }) {
+async function fill(f, input, report, { people, inspection, found, claims, chain, signer, tables }) {
   const bar = tables.profiles.profiles[input.profile];
   const graded = f.providers.map((id) => grade(f.last_body(id, 'provider-added')?.identity ?? {}, tables.providers));
   report.erased = f.last_done?.time ?? '';
@@ -225,7 +225,7 @@ function fill(f, input, report, { people, inspection, found, claims, chain, sign
   report.exceptions = exceptions_of(f);
   report.evidence_chain = chain;
   report.log_known = input.trust.logs.some((k) => k.text === f.checkpoints.vkey.text);
-  report.officers_known = people.known(input.trust) && f.attested.known(input.trust);
+  report.officers_known = people.known(input.trust) && f.attested.known(input.trust) && (await officers_lead(f, people, input.trust.officers_cas));
   f.signer = signer;
   f.people = people;
   f.inspection = inspection;
@@ -275,13 +275,22 @@ async function signer_known(f, trust, report) {
   return !tells_against(report.revocation);
 }
 
+// Where the reader asks for an authority: each certificate leads to it, by what came along in the signature.
+async function officers_lead(f, people, anchors) {
+  for (const one of anchors.length ? [...people.counted, ...f.attested.all] : []) {
+    const { certificate } = one.officer.key;
+    if (certificate && !(await signer_path(certificate, one.with.carried, anchors, Date.parse(one.entry.time)))) return false;
+  }
+  return true;
+}
+
 function shortfalls(f, input, bar, report) {
   const out = report.shortfalls, profile = 'profile ' + input.profile;
   if (!report.signer_known)
     out.push('the signer of the certificate is not identified: ' + (tells_against(report.revocation) ? report.revocation.why : 'no line of the trust file names it'));
   if (!report.log_known) out.push('the ledger\'s key is not identified: no log line of the trust file names it');
   if (!report.officers_known)
-    out.push('the officers who signed are not identified: the trust file does not have all of their keys for what they signed, and when');
+    out.push('the officers who signed are not identified: the trust file does not have all of their keys for what they signed, and when, or a certificate of theirs does not lead to an authority that it names');
   if (report.withdrawn) out.push('the certificate was withdrawn');
   for (const c of report.claims)
     if (kOrderOfVerify.indexOf(c.level) < kOrderOfVerify.indexOf(c.least)) out.push(c.id + ' is ' + c.level + '; ' + profile + ' asks for ' + c.least);

@@ -129,7 +129,9 @@ def ssh_string(data):
 
 
 def ssh_sign(key, message, namespace):
-    """What ssh-keygen -Y sign makes with an Ed25519 key."""
+    """What ssh-keygen -Y sign makes with an Ed25519 key; a key that signs otherwise (`sign_person`) does that."""
+    if hasattr(key, "sign_person"):
+        return key.sign_person(message)
     public = ssh_string(b"ssh-ed25519") + ssh_string(key.public_key().public_bytes(*RAW))
     head = ssh_string(namespace.encode()) + ssh_string(b"") + ssh_string(b"sha512")
     signature = key.sign(b"SSHSIG" + head + ssh_string(hashlib.sha512(message).digest()))
