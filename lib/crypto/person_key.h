@@ -37,8 +37,8 @@ struct PersonKey {
 };
 
 // A signature as it is kept: SSHSIG's armor, or CMS as PEM (label CMS, lines of 64 characters, one line feed
-// each). `file` is what signing tools write: SSHSIG, CMS or PKCS7 as PEM, CMS in DER. What is none of these is
-// returned as it is.
+// each). `file` is what signing tools write: SSHSIG, CMS or PKCS7 as PEM, CMS in DER. What is none of these
+// is returned as it is.
 std::string person_signature_text(ByteView file);
 
 struct PersonCheck {
@@ -47,8 +47,8 @@ struct PersonCheck {
 };
 
 // Whether `signature` (in the form it is kept in) is this person's over `message`, for `name_space`. SSHSIG
-// names its namespace itself. A CMS does not: there it is what the signed statement says of itself, its `type`,
-// or of a kesu-statement-v1 its `action`. Never throws for what `signature` or `message` hold. The
+// names its namespace itself. A CMS does not: there it is what the signed statement says of itself, its
+// `type`, or of a kesu-statement-v1 its `action`. Never throws for what `signature` or `message` hold. The
 // certificate's validity in time is the caller's question.
 PersonCheck verify_person(ByteView message, std::string_view signature, std::string_view name_space,
                           const PersonKey& key);
