@@ -14,8 +14,14 @@ std::vector<std::string> recipe() {
   std::string page = to_text(read_file(std::string(KESU_SOURCE) + "/docs/verify-by-hand.md"));
   size_t begin = page.find("```sh\n") + 6, end = page.find("```", begin);
   std::vector<std::string> out;
-  for (std::string text = page.substr(begin, end - begin); !text.empty(); text.erase(0, text.find('\n') + 1))
-    out.push_back(text.substr(0, text.find('\n')));
+  std::string functions;  // what a line defines serves those behind it
+  for (std::string text = page.substr(begin, end - begin); !text.empty(); text.erase(0, text.find('\n') + 1)) {
+    const std::string line = text.substr(0, text.find('\n'));
+    if (line.starts_with("signed()"))
+      functions += line + "\n";
+    else
+      out.push_back(functions + line);
+  }
   return out;
 }
 
