@@ -15,7 +15,8 @@ std::vector<std::string> recipe() {
   size_t begin = page.find("```sh\n") + 6, end = page.find("```", begin);
   std::vector<std::string> out;
   std::string functions;  // what a line defines serves those behind it
-  for (std::string text = page.substr(begin, end - begin); !text.empty(); text.erase(0, text.find('\n') + 1)) {
+  for (std::string text = page.substr(begin, end - begin); !text.empty();
+       text.erase(0, text.find('\n') + 1)) {
     const std::string line = text.substr(0, text.find('\n'));
     if (line.starts_with("signed()"))
       functions += line + "\n";
