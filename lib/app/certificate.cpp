@@ -157,6 +157,19 @@ void rehearse_certificate(Vault& vault, const std::string& erasure, const SavedC
   rehearse_bundle(source, erasure, vault.state().vault.vkey, head.note);
 }
 
+// By a graph of its own: the vault's would be held while the bundle is made, beside the one of its reader.
+static std::vector<std::string> living_nodes(Vault& vault, const std::set<std::string>& datasets) {
+  Graph graph;
+  vault.store().read(
+      0, vault.state().size,
+      [&](const StoredEntry& e) {
+        graph.fold(e.entry.header);
+        return true;
+      },
+      [](const Header&) { return false; });
+  return living_paths(graph, datasets, vault.now());
+}
+
 std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& where,
                                      bool withdrawn) {
   std::string id = found.id, path = absolute_path(where);
@@ -177,8 +190,7 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
     std::string living;
     for (const std::string& ds : e.datasets)
       for (const std::string& p : living_holders(vault, ds)) living += (living.empty() ? "" : ", ") + p;
-    for (const std::string& node :
-         living_paths(vault.graph(), {e.datasets.begin(), e.datasets.end()}, vault.now()))
+    for (const std::string& node : living_nodes(vault, {e.datasets.begin(), e.datasets.end()}))
       living += (living.empty() ? "" : ", ") + node;
     if (!living.empty())
       throw Error(Code::processes_alive,
@@ -186,6 +198,7 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
           .cause(living)
           .next("end it, then run the same command again");
   }
+  give_back_memory();
   BundleFiles files =
       e.certificate.empty() ? issue(vault, id) : reissue(vault, vault.state().certificates.at(e.certificate));
   const std::string certificate = vault.state().erasures.at(id).certificate;

@@ -296,19 +296,6 @@ std::vector<BatchRecord> sealed_batches(const DatasetRecord& dataset) {
   return batches;
 }
 
-std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset, ProcessFor why) {
-  std::map<std::string, Secret> keys;
-  std::vector<SegmentObject> out;
-  for (const BatchRecord& b : sealed_batches(dataset)) {
-    auto key = keys.find(b.dataset_key);
-    if (key == keys.end())
-      key = keys.emplace(b.dataset_key, open_dataset_key(vault, dataset, b.dataset_key, why)).first;
-    for (SegmentObject& o : open_segment(vault.store().segment(dataset.id, b.id), key->second))
-      out.push_back(std::move(o));
-  }
-  return out;
-}
-
 std::vector<Digest32> dataset_leaves(Vault& vault, const DatasetRecord& dataset) {
   std::vector<Digest32> out;
   for (const BatchRecord& b : sealed_batches(dataset))

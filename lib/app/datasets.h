@@ -79,9 +79,6 @@ Secret open_dataset_key(Vault& vault, const DatasetRecord& dataset, const std::s
                         ProcessFor why = ProcessFor::opening);
 // Sealed batches in inventory order.
 std::vector<BatchRecord> sealed_batches(const DatasetRecord& dataset);
-// All objects of all sealed batches, in inventory order. Needs a KeyHolder.
-std::vector<SegmentObject> read_inventory(Vault& vault, const DatasetRecord& dataset,
-                                          ProcessFor why = ProcessFor::opening);
 // Leaves of all sealed batches, in inventory order; no key needed.
 std::vector<Digest32> dataset_leaves(Vault& vault, const DatasetRecord& dataset);
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "app/actor.h"
@@ -13,6 +14,7 @@
 #include "app/erase.h"
 #include "app/holds.h"
 #include "app/inspection.h"
+#include "app/inventory_reader.h"
 #include "app/reseal.h"
 #include "app/rules.h"
 #include "app/settle.h"
@@ -142,16 +144,15 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
   for (const std::string& ds : run.record().datasets) {
     const DatasetRecord dataset = run.vault.state().datasets.at(ds);
     KeyHolder holder(run.vault, ds, "erase", run.id);
-    std::vector<SegmentObject> all = read_inventory(run.vault, dataset, ProcessFor::erasing);
-    holder.end("released");
+    std::optional<InventoryReader> all(std::in_place, run.vault, dataset, ProcessFor::erasing);
     // What was sealed over stands nowhere any more: it cannot be asked for.
-    auto replaced = static_cast<uint64_t>(std::count_if(
-        all.begin(), all.end(), [](const SegmentObject& o) { return o.supersedes.has_value(); }));
-    uint64_t want = std::min<uint64_t>(all.size() - replaced, kMaxSamples), got = 0;
+    const auto replaced = std::min(static_cast<uint64_t>(dataset.batches.sums().replaced), all->size());
+    const uint64_t want = std::min<uint64_t>(all->size() - replaced, kMaxSamples);
+    uint64_t got = 0;
     size += static_cast<int64_t>(want);
-    for (uint64_t i : sample_order(seed, ds, all.size())) {
+    for (uint64_t i : sample_order(seed, ds, all->size())) {
       if (got == want) break;
-      const SegmentObject& o = all[i];
+      const SegmentObject& o = all->at(i);
       Fd fd(open_path(o.place, O_RDONLY | O_NOFOLLOW));
       if (!fd.ok()) continue;
       try {
@@ -166,6 +167,8 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
       } catch (const Error&) {  // moved or replaced since: the next of the order serves
       }
     }
+    all.reset();  // and its keys, before it is said that they are gone
+    holder.end("released");
     if (got < want)
       throw Error(Code::object_absent, "only " + std::to_string(got) + " of the " + std::to_string(want) +
                                            " sample objects of " + dataset.name +

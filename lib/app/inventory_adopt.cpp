@@ -8,6 +8,7 @@
 #include "app/inventory_check.h"
 #include "app/inventory_look.h"
 #include "app/inventory_orphans.h"
+#include "app/inventory_reader.h"
 #include "app/rewrap.h"
 #include "app/settle.h"
 #include "base/interrupt.h"
@@ -27,10 +28,10 @@ class Adopter {
                   "dataset " + d.name + " is " + d.state + ", and takes no objects");
     holder_.emplace(vault_, dataset_, "adopt");
     batches_ = batches_sealed(dataset()).size();
-    for (const SegmentObject& o : read_inventory(vault_, dataset(), ProcessFor::moving)) {
+    InventoryReader(vault_, dataset(), ProcessFor::moving).each([&](const SegmentObject& o) {
       at_place_[o.place] = o.object;
       place_of_[o.object] = o.place;
-    }
+    });
     intended_ = intended();
     for (const std::string& root : paths) {
       const std::string at = absolute_path(root);

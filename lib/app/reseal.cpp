@@ -10,6 +10,7 @@
 #include "app/actor.h"
 #include "app/current_objects.h"
 #include "app/inventory_look.h"
+#include "app/place_id.h"
 #include "app/reseal_look.h"
 #include "app/reseal_stream.h"
 #include "app/rules.h"
@@ -57,8 +58,6 @@ class Reseal {
     const DatasetRecord& to = vault_.state().datasets.at(order_.to);
     protecting_version(vault_, to);  // says why not, before any key is asked for
     result_.place = absolute_path(order_.into.empty() ? last_location(to) : order_.into);
-    make_directories(result_.place);
-    result_.place = std::filesystem::canonical(result_.place).string();
     find_paths();
     KeyHolder holder(vault_, order_.from, "reseal");
     holder_ = &holder;
@@ -69,6 +68,8 @@ class Reseal {
       sums_ = listed.batches.sums();
       const CurrentObjects all(vault_, listed);
       look_at_links();
+      make_directories(result_.place);
+      result_.place = std::filesystem::canonical(result_.place).string();
       check_unchecked(all);
       choose(all);
       seal(all);
@@ -127,7 +128,7 @@ class Reseal {
     for (const ResealLinks::Link& l : links_.all())
       if (of.emplace(l.now, &l).second) wanted.push_back(l.now);
     std::sort(wanted.begin(), wanted.end());
-    const auto take = [&](SegmentObject&& o, const Looked& looked) {
+    const auto take = [&](const BatchRecord& batch, SegmentObject&& o, const Looked& looked) {
       const auto it = of.find(o.object);
       if (it == of.end()) return;
       const ResealLinks::Link& link = *it->second;
@@ -135,6 +136,7 @@ class Reseal {
       if (!looked.verdict) {
         if (!link.checked) places_[o.object] = o.place;
       } else if (is_lost(*looked.verdict)) {
+        refuse_hidden(batch, o, *looked.verdict);
         lose(link, o.place, looked.verdict->altered);
       } else {
         unknown_.insert(link.was);
@@ -147,6 +149,26 @@ class Reseal {
     });
     for (auto& [now, link] : of) lose(*link, "", false);
     holder.end("returned");
+  }
+
+  // A disk that is not mounted would look like the loss of all that lies on it. Who says another place has
+  // said that it is to be sealed there.
+  void refuse_hidden(const BatchRecord& batch, const SegmentObject& o, const Verdict& verdict) const {
+    if (batch.place.inode.empty() || batch.location != place_now()) return;
+    const SealedPlace place(batch.location, batch.place);
+    if (!place.may_hide(o.place, verdict.altered)) return;
+    throw Error(Code::object_absent, "what was sealed anew before is not seen at " + batch.location)
+        .tried(o.place)
+        .cause(place.why_hidden(o.place))
+        .next(
+            "mount it there again, then run the same command; where it is lost, --into another directory "
+            "seals "
+            "anew there what is missing");
+  }
+  std::string place_now() const {
+    std::error_code failed;
+    const std::filesystem::path real = std::filesystem::weakly_canonical(result_.place, failed);
+    return failed ? result_.place : real.string();
   }
 
   void lose(const ResealLinks::Link& link, const std::string& place, bool altered) {

@@ -127,7 +127,7 @@ void demand_kept_opens(Vault& vault, const std::vector<std::string>& datasets, c
       });
       reading.end("returned");
       std::sort(wanted.begin(), wanted.end());
-      const auto take = [&](SegmentObject&& o, const Looked& looked) {
+      const auto take = [&](const BatchRecord&, SegmentObject&& o, const Looked& looked) {
         if (looked.verdict)
           throw absent("an object is not there as it was sealed: " + o.place).cause(looked.verdict->what);
         kept.push_back(std::move(o));

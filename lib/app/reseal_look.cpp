@@ -10,11 +10,11 @@ bool is_lost(const Verdict& verdict) { return verdict.altered || verdict.code ==
 
 void look_at_kept(Vault& vault, const DatasetId& dataset, const CurrentObjects& current,
                   const std::vector<ObjectId>& wanted,
-                  const std::function<void(SegmentObject&&, const Looked&)>& take,
+                  const std::function<void(const BatchRecord&, SegmentObject&&, const Looked&)>& take,
                   const std::function<void()>& wait) {
   Crew crew;
   const VaultId id = vault.id();
-  current.each_batch([&](std::vector<SegmentObject> some) {
+  current.each_batch([&](const BatchRecord& batch, const Secret&, std::vector<SegmentObject> some) {
     check_interrupted();
     wait();
     std::erase_if(some, [&](const SegmentObject& o) {
@@ -24,7 +24,7 @@ void look_at_kept(Vault& vault, const DatasetId& dataset, const CurrentObjects& 
     crew.each(some.size(),
               [&](unsigned, size_t i) { looked[i] = look_at_object(some[i].place, some[i], id, dataset); });
     check_interrupted();
-    for (size_t i = 0; i < some.size(); ++i) take(std::move(some[i]), looked[i]);
+    for (size_t i = 0; i < some.size(); ++i) take(batch, std::move(some[i]), looked[i]);
   });
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "app/inventory_reader.h"
 #include "app/keys.h"
 #include "app/place_id.h"
 #include "app/rewrap.h"
@@ -229,8 +230,9 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   }
   std::map<std::string, ObjectId> at_place, of_name;
   if (!written)
-    for (const SegmentObject& o : read_inventory(vault, dataset, ProcessFor::moving))
+    InventoryReader(vault, dataset, ProcessFor::moving).each([&](const SegmentObject& o) {
       of_name[o.name] = at_place[o.place] = o.object;
+    });
   for (const std::string& name : left.places) {
     const std::string path = path_join(batch.location, name);
     std::string leaf;

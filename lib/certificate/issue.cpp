@@ -108,6 +108,24 @@ Json collect_files(BundleFiles& files, LedgerSource& source, LedgerReading& ledg
 }
 }  // namespace
 
+// Reached where the vault takes a hold for released and a reader does not, or for one of another time: what
+// was refused before is not this.
+[[noreturn]] static void refuse_as_held(const dossier::Dossier& d) {
+  std::string which, why;
+  for (const dossier::HoldFacts& hold : d.holds)
+    if (!hold.released || *hold.released > d.requested)
+      which += (which.empty() ? "" : ", ") + hold.id.substr(0, 12) + " on " + hold.subject +
+               (hold.released ? ", released after the request" : ", of which no release counts");
+  for (const dossier::Finding& f : d.findings.all()) why += "; " + f.part + ": " + f.what;
+  throw Error(Code::held,
+              "nothing is destroyed: to a reader of the certificate a legal hold would stand in the way")
+      .cause(which + why)
+      .next(
+          "bring back what is missing from a backup of the vault; where a hold was released after the "
+          "request, "
+          "cancel it (kesu erase cancel), then plan, request and approve anew");
+}
+
 void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std::string& vkey,
                      const std::string& checkpoint) {
   BundleFiles files;
@@ -135,6 +153,7 @@ void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std
         .cause(why)
         .next("cancel it (kesu erase cancel), then plan, request and approve anew");
   }
+  if (!conditions.contains("no-hold")) refuse_as_held(d);
 }
 
 BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {

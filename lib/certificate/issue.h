@@ -27,7 +27,8 @@ struct IssueRequest {
 
 // Before anything is destroyed: the files that a bundle about `erasure` will carry, as far as there are any
 // yet, read as a stranger would. Errors: not_found (evidence missing), ledger_damaged (something contradicts,
-// naming the part), approvals_missing (request or approvals would not count, saying why).
+// naming the part), approvals_missing (request or approvals would not count, saying why), held (a hold on
+// what is in scope would count as in force between request and destruction, naming it and why).
 void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std::string& vkey,
                      const std::string& checkpoint);
 

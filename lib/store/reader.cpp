@@ -66,7 +66,7 @@ struct LedgerReader::Statements {
       : head(db, HeadRow::kSelect),
         version(db, "SELECT version FROM streams WHERE id = ?1"),
         page(db, (std::string(kRow) + " WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3").c_str()),
-        leaves(db, "SELECT seq, leaf FROM entries WHERE seq >= 0 AND seq < ?1 ORDER BY seq"),
+        leaves(db, "SELECT seq, leaf FROM entries WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"),
         checkpoints(db, kCheckpoints) {}
   Statement head, version, page, leaves, checkpoints;
 };
@@ -111,25 +111,25 @@ void LedgerReader::read(uint64_t from, uint64_t to, const std::function<bool(con
   }
 }
 
-std::vector<Digest32> LedgerReader::leaves(uint64_t size) {
+std::vector<Digest32> LedgerReader::leaves(uint64_t from, uint64_t to) {
   uint64_t there = head().size();
-  if (size > there)
+  if (from > to || to > there)
     throw Error(Code::bad_input,
-                "the ledger has " + std::to_string(there) + " entries, not " + std::to_string(size));
+                "the ledger has " + std::to_string(there) + " entries, not " + std::to_string(to));
   std::lock_guard lock(mutex_);
   Statement& s = statements_->leaves;
   sqlite::ResetAtEnd end{s};
   std::vector<Digest32> out;
-  out.reserve(size);
-  s.bind(1, static_cast<int64_t>(size));
+  out.reserve(to - from);
+  s.bind(1, static_cast<int64_t>(from)).bind(2, static_cast<int64_t>(to));
   while (s.step()) {
     ByteView leaf = s.blob(1);
-    if (s.integer(0) != static_cast<int64_t>(out.size())) throw damaged(out.size(), "it is missing");
-    if (leaf.size() != 32)
-      throw damaged(out.size(), "its leaf has " + std::to_string(leaf.size()) + " bytes");
+    const uint64_t at = from + out.size();
+    if (s.integer(0) != static_cast<int64_t>(at)) throw damaged(at, "it is missing");
+    if (leaf.size() != 32) throw damaged(at, "its leaf has " + std::to_string(leaf.size()) + " bytes");
     std::copy(leaf.begin(), leaf.end(), out.emplace_back().begin());
   }
-  if (out.size() != size) throw damaged(out.size(), "it is missing");
+  if (out.size() != to - from) throw damaged(from + out.size(), "it is missing");
   return out;
 }
 

@@ -22,7 +22,7 @@ class LedgerReader {
   uint64_t stream_version(std::string_view stream);
   void read(uint64_t from, uint64_t to, const std::function<bool(const StoredEntry&)>& each,
             const std::function<bool(const Header&)>& wants);
-  std::vector<Digest32> leaves(uint64_t size);
+  std::vector<Digest32> leaves(uint64_t from, uint64_t to);
   std::vector<SavedCheckpoint> checkpoints();
 
  private:

@@ -109,9 +109,13 @@ std::optional<Store::Registers> RegisterFile::load(std::string_view without) noe
     stands_for = standing(db);
     if (!stands_for) throw NotOurs{"it does not say what it stands for"};
     std::tie(out.size, out.root) = *stands_for;
-    Statement rows(db, "SELECT kind, id, json FROM rows WHERE kind < ?1 OR kind > ?1 ORDER BY kind, id");
-    rows.bind(1, without);
-    while (rows.step()) out.rows.emplace_back(rows.text(0), rows.text(1), rows.text(2));
+    // Two ranges: with both in one condition SQLite reads all rows, and those left out are most of them.
+    for (const char* beside : {"SELECT kind, id, json FROM rows WHERE kind < ?1 ORDER BY kind, id",
+                               "SELECT kind, id, json FROM rows WHERE kind > ?1 ORDER BY kind, id"}) {
+      Statement rows(db, beside);
+      rows.bind(1, without);
+      while (rows.step()) out.rows.emplace_back(rows.text(0), rows.text(1), rows.text(2));
+    }
   });
   if (look != Look::done) return std::nullopt;
   base_ = stands_for;

@@ -52,7 +52,8 @@ class SqliteStore final : public Store {
     if (!found) throw Error(Code::not_found, "the ledger has no entry " + std::to_string(seq));
     return std::move(*found);
   }
-  std::vector<Digest32> leaves(uint64_t size) override { return reader_->leaves(size); }
+  std::vector<Digest32> leaves(uint64_t size) override { return reader_->leaves(0, size); }
+  std::vector<Digest32> leaves(uint64_t from, uint64_t to) override { return reader_->leaves(from, to); }
 
   void save_checkpoint(const SavedCheckpoint& checkpoint) override {
     require_writable();

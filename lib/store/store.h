@@ -110,6 +110,8 @@ class Store {
   virtual StoredEntry entry(uint64_t seq) = 0;  // throws not_found past the end
   // Leaf hashes [0, size), as stored. Throws bad_input when the ledger is smaller.
   virtual std::vector<Digest32> leaves(uint64_t size) = 0;
+  // Leaf hashes [from, to), as stored, reading no others. Throws as leaves(size).
+  virtual std::vector<Digest32> leaves(uint64_t from, uint64_t to) = 0;
 
   // Several notes for one size are kept (cosignatures come later); the same note again is harmless. Durable
   // on return, and read back: ledger_damaged when the table did not take it.

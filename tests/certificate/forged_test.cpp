@@ -148,6 +148,46 @@ TEST(Forged, AHoldReleasedBeforeTheRequestIsNone) {
   }
 }
 
+// Asked before anything is destroyed, by the reader's own rules: what would be missing then is missing for
+// ever.
+TEST(Forged, ARehearsalFindsTheHold) {
+  struct Case {
+    const char *placed, *released, *by;
+    bool good;
+  };
+  for (const Case& c : {Case{"after-seal", "before-request", "Sato", true}, Case{"", "", "", true},
+                        Case{"after-seal", "before-request", "Tanaka", false},
+                        Case{"after-seal", "before-request", "", false}, Case{"after-seal", "", "", false},
+                        Case{"after-seal", "before-start", "Sato", false}}) {
+    TestVault v;
+    const std::string hold = system_random().id<HoldId>().str();
+    const auto at = [&](const std::string& moment, const std::function<void()>& what) {
+      if (moment.empty()) return;
+      v.at[moment] = [what, before = v.at[moment]] {
+        if (before) before();
+        what();
+      };
+    };
+    at(c.placed, [&] { place(v, hold, v.dataset.str()); });
+    at(c.released, [&] { release(v, hold, v.dataset.str(), "loans-2019", c.by); });
+    std::string said = "not asked";
+    at("before-start", [&] {
+      said = "";
+      try {
+        rehearse_bundle(v, v.erasure.str(),
+                        NoteKey::make("bank.example/kesu/" + v.vault.str(), v.ledger_key.public_key()).vkey(),
+                        v.checkpoint());
+      } catch (const Error& e) {
+        EXPECT_EQ(e.code(), Code::held) << e.message() << e.cause();
+        said = e.cause();
+      }
+    });
+    v.live();
+    EXPECT_EQ(said.empty(), c.good) << c.placed << " " << c.released << " " << c.by << ": " << said;
+    EXPECT_TRUE(c.good || said.find(hold.substr(0, 12)) != std::string::npos) << said;
+  }
+}
+
 TEST(Forged, WaitingLongEnoughCounts) {
   TestVault v;
   v.waiting = 3600;

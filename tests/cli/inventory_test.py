@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import sqlite3
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -266,6 +267,99 @@ class Prove(Base):
         (self.out / "unknown.kesu").write_bytes(unknown)
         self.proof(self.out / "unknown.kesu", code=7, error="not-covered")
         self.proof(self.out / "nowhere.kesu", code=2, error="not-found")
+
+
+class ProveQuickly(Base):
+    """proofs.db and registers.db make it quick, and may say anything: a proof holds, or there is none."""
+
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        for name in ("late", "later"):
+            cls.write(name, name.encode())
+            cls.box.kesu("seal", "loans-2019", cls.box.state / "src" / name, "-o", cls.out)
+        cls.box.kesu("ledger", "checkpoint")
+        cls.box.kesu("inventory", "prove", cls.out / "src" / "a.kesu")  # both batches and the first are known now
+
+    @property
+    def index(self):
+        return self.box.vault / "proofs.db"
+
+    def sql(self, *statements, file="proofs.db"):
+        db = sqlite3.connect(self.box.vault / file, isolation_level=None)
+        for statement in statements:
+            db.execute(statement)
+        rows = db.execute("SELECT count(*) FROM " + ("objects" if file == "proofs.db" else "rows")).fetchone()[0]
+        db.close()
+        return rows
+
+    def proves(self, path=None):
+        path = path or self.place("a")
+        proof = self.box.kesu("inventory", "prove", path).json
+        self.assertEqual(proofs.check(proof, proof["vkey"], path.read_bytes()), "object")
+        return proof
+
+    def test_kept_and_used(self):
+        self.assertEqual(self.sql(), len(FILES) + 2)
+        first = self.proves()
+        segments = self.box.vault / "inventory"
+        newest = self.box.kesu("inventory", "prove", self.out / "later.kesu").json["batch"]
+        aside = next(segments.rglob(f"{newest}.seg"))
+        aside.rename(self.box.path / "aside")  # without the index it would be looked into first
+        self.assertEqual(self.proves(), first)
+        self.index.unlink()
+        self.box.kesu("inventory", "prove", self.place("a"), code=(2, 6))
+        (self.box.path / "aside").rename(aside)
+        self.assertEqual(self.proves(), first)
+        self.assertTrue(self.index.exists())
+
+    def test_what_it_says_wrongly(self):
+        good = self.proves()
+        for what in ("UPDATE objects SET n = 1 + n % 3", "UPDATE objects SET n = 99", "DELETE FROM objects",
+                     "UPDATE batches SET done_seq = done_seq + 1", "UPDATE batches SET done_seq = 1 << 40",
+                     "UPDATE batches SET batch = 'bat-' || hex(zeroblob(15)) || '0' || n", "UPDATE batches SET batch = '../../kesu' || n",
+                     "DELETE FROM batches", "UPDATE parts SET roots = randomblob(3200)"):
+            self.sql(what)
+            self.assertEqual(self.proves(), good, what)
+            self.assertEqual(self.proves(), good, what)
+        for content in (b"", b"no database", self.index.read_bytes()[:5000], (self.box.vault / "ledger.db").read_bytes()):
+            self.index.write_bytes(content)
+            self.assertEqual(self.proves(), good)
+            self.assertEqual(self.proves(), good)
+
+    def test_registers_altered(self):
+        good = self.proves()
+        registers = (self.box.vault / "registers.db").read_bytes()
+        for kind, change in (("batch", "DELETE FROM rows WHERE kind = 'batch'"),
+                             ("batch", "UPDATE rows SET json = replace(json, '\"root\":\"', '\"root\":\"00') WHERE kind = 'batch'"),
+                             ("batch", "UPDATE rows SET json = replace(json, '\"done_seq\":', '\"done_seq\":1') WHERE kind = 'batch'"),
+                             ("dataset", "DELETE FROM rows WHERE kind = 'dataset'"),
+                             ("vault", "UPDATE rows SET json = replace(json, 'vlt-', 'vlt-0000') WHERE kind = 'vault'"),
+                             ("vault", "UPDATE rows SET json = replace(json, '+', '+0') WHERE kind = 'vault'")):
+            for index in (True, False):
+                (self.box.vault / "registers.db").write_bytes(registers)
+                before = (self.box.vault / "registers.db").read_bytes()
+                self.sql(change, file="registers.db")
+                self.assertNotEqual((self.box.vault / "registers.db").read_bytes(), before, change)
+                if not index:
+                    self.index.unlink(missing_ok=True)
+                self.assertEqual(self.proves(), good, change)
+
+    def test_no_statement_against_the_ledger(self):
+        """The ledger itself altered: no proof, whatever index and registers say."""
+        self.proves()
+        db = sqlite3.connect(self.box.vault / "ledger.db", isolation_level=None)
+        db.execute("UPDATE entries SET leaf = zeroblob(32) WHERE seq = 3")
+        db.close()
+        self.box.kesu("inventory", "prove", self.place("a"), code=6, error="ledger-damaged")
+
+    def test_not_covered_stays_so(self):
+        foreign = bytearray(self.place("b").read_bytes())
+        foreign[48:64] = bytes(16)
+        (self.out / "foreign.kesu").write_bytes(foreign)
+        for _ in range(2):
+            self.box.kesu("inventory", "prove", self.out / "foreign.kesu", code=7, error="not-covered")
+        self.proves()
 
 
 class Orphans(Base):

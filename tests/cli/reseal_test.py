@@ -346,6 +346,33 @@ class Reseal(scenario.World):
         self.assertEqual(self.plan("loans-2019")["blockers"], [])
         self.request(erasure)
 
+    def test_a_target_that_is_not_mounted_is_no_loss(self):
+        self.assertTrue(self.reseal()["complete"])
+        away, elsewhere = self.box.path / "away", self.box.state / "elsewhere"
+        for left in ("empty", "nothing"):                              # a mount point with nothing on it; its disk away, too
+            self.new.rename(away)
+            if left == "empty":
+                self.new.mkdir()
+            before = self.entries()
+            for into in (True, False):
+                said = self.reseal(into=into, code=5, error="object-absent")["error"]
+                self.assertIn("mount it there again", said["next"])
+                self.assertIn("not known to be the directory", said["cause"])
+            self.assertEqual(self.new.exists(), left == "empty")       # nothing is made there
+            self.assertEqual([e for e in self.entries()[len(before):] if e["type"] == "seal-intended"], [])
+            if left == "empty":
+                self.new.rmdir()
+            away.rename(self.new)
+        again = self.reseal()
+        self.assertEqual((again["resealed"], again["complete"]), (0, True))
+        lost = next(self.new.rglob("a.csv.kesu"))                      # the place it was: what is gone there is lost
+        lost.unlink()
+        self.assertEqual(self.reseal()["resealed"], 1)
+        self.new.rename(away)
+        result = self.box.kesu("reseal", "loans-2019", "--to", "kept", "--into", elsewhere).json
+        self.assertEqual((result["resealed"], result["complete"]), (len(self.objects("loans-2019")), True))
+        self.opens_as_sealed(elsewhere)
+
     def test_what_an_interrupted_run_left_and_lost_is_sealed_anew(self):
         many = {f"f{i:04}": os.urandom(3000) for i in range(900)}
         self.seal("loans-2019", many, below="many")
