@@ -7,6 +7,7 @@
 #include "app/inventory_check.h"
 #include "app/inventory_orphans.h"
 #include "app/inventory_prove.h"
+#include "app/inventory_reader.h"
 #include "app/opening.h"
 #include "app/settle.h"
 #include "base/files.h"
@@ -267,7 +268,8 @@ void setup_inventory(CLI::App& app, Context& c) {
       throw Error(Code::state_refused, "the names in the inventory of " + d.name + " were erased with it")
           .next("kesu dataset show " + d.name + " says what is still known");
     KeyHolder holder(v, d.id, "inventory");
-    std::vector<SegmentObject> all = read_inventory(v, d);
+    std::vector<SegmentObject> all;
+    InventoryReader(v, d).each([&](const SegmentObject& s) { all.push_back(s); });
     holder.end("returned");
     std::map<std::string, const SegmentObject*> newest;
     for (const SegmentObject& s : all) newest[s.name] = &s;

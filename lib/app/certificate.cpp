@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "app/certificate_render.h"
 #include "app/certificate_renew.h"
@@ -206,13 +208,60 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   return certificate;
 }
 
+// Entries behind the certificate about what it is about, the first few.
+static std::string said_since(Vault& vault, const CertificateRecord& certificate) {
+  const ErasureRecord& e = vault.state().erasures.at(certificate.erasure);
+  std::set<std::string> scope(e.datasets.begin(), e.datasets.end());
+  scope.insert(e.versions.begin(), e.versions.end());
+  std::string out;
+  int said = 0;
+  vault.store().read(
+      certificate.seq + 1, vault.store().size(),
+      [&](const StoredEntry& entry) {
+        const Header& h = entry.entry.header;
+        const bool about =
+            std::any_of(h.nodes.begin(), h.nodes.end(),
+                        [&](const NodeMention& n) { return scope.contains(n.id) || scope.contains(n.of); }) ||
+            std::any_of(h.edges.begin(), h.edges.end(), [&](const Edge& edge) {
+              return scope.contains(edge.first) || scope.contains(edge.second);
+            });
+        if (about)
+          out += (out.empty() ? "entry " : ", entry ") + std::to_string(h.seq) + " (" + h.type + ", " +
+                 local_text(h.time) + ")";
+        return !about || ++said < 5;
+      },
+      [](const Header&) { return false; });
+  return out;
+}
+
+// What came to be known after a certificate may be what it says is not so: it is not issued again, an erasure
+// has one.
+static void finish(Vault& vault, const CertificateRecord& certificate, BundleFiles& files,
+                   LedgerSource& source, const std::string& note) {
+  try {
+    finish_bundle(files, source, note);
+  } catch (const Error& e) {
+    if (e.code() != Code::conflict) throw;
+    const std::string since = said_since(vault, certificate), id = certificate.id.substr(0, 12);
+    if (since.empty()) throw;
+    throw Error(Code::conflict, "certificate " + id + " is not true any more: what the ledger says since " +
+                                    local_text(certificate.issued) + " contradicts it")
+        .cause(since + "; to a reader: " + e.cause())
+        .next(certificate.withdrawn
+                  ? "it is withdrawn: kesu ledger extract -o FILE tells those who hold a bundle of it"
+                  : "kesu certificate withdraw " + id +
+                        " --reason TEXT --by APPROVER, then kesu ledger extract -o FILE for those who hold a "
+                        "bundle of it");
+  }
+}
+
 void finish_and_write(Vault& vault, const CertificateRecord& certificate, BundleFiles& files,
                       const std::string& path) {
   SavedCheckpoint b = stamped_checkpoint(vault, files, certificate.newest_entry());
   VaultSource source(vault.store(), b.size);
   add_revocation_lists(vault, files);
   give_back_memory();
-  finish_bundle(files, source, b.note);
+  finish(vault, certificate, files, source, b.note);
   make_directories(dir_name(path));
   write_bundle(path, files);
 }

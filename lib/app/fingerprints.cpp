@@ -144,10 +144,10 @@ std::string make_fingerprint_version(Vault& vault, const std::string& dataset, c
 
 FingerprintKey fingerprint_key(Vault& vault, const std::string& dataset) {
   const DatasetRecord& d = vault.state().datasets.at(dataset);
-  if (!d.fingerprint_keys.empty())
-    if (const DatasetKeyRecord& last = d.fingerprint_keys.back();
-        usable(vault, d, version_of(vault.state(), last)))
-      return {last.id, open(vault, d, last, ProcessFor::opening)};
+  // The newest at the provider where the dataset is now: one that comes back finds the key it had there.
+  for (auto k = d.fingerprint_keys.rbegin(); k != d.fingerprint_keys.rend(); ++k)
+    if (usable(vault, d, version_of(vault.state(), *k)))
+      return {k->id, open(vault, d, *k, ProcessFor::opening)};
   return make(vault, dataset);
 }
 

@@ -267,7 +267,7 @@ void finish_bundle(BundleFiles& files, LedgerSource& source, const std::string& 
   if (report.verdict == Verdict::invalid)
     throw Error(Code::conflict, "the bundle is not one that a reader would accept")
         .cause(report.errors.empty() ? "" : report.errors.front().part + ": " + report.errors.front().what)
-        .next("issue the certificate again");
+        .next("kesu ledger verify");
 }
 
 }  // namespace kesu

@@ -151,17 +151,9 @@ class Facts:
         """What every statement says that the plan does."""
         p, lines = self.plan, []
         names = {k["version"]: f"{k['name']}.{k['version'].rpartition('.')[2]}" for k in p["key_versions"]}
-        where = {k["version"]: k["provider"] for k in p["key_versions"]}
-        places = []
-        for v in self.order:
-            if where.get(v) not in places:
-                places.append(where.get(v))
-        providers = {q["id"]: q for q in p["providers"]}
-        for place in places:
-            mine = [names.get(v, v) for v in self.order if where.get(v) == place]
-            q = providers.get(place, {})
-            lines.append(f"Destroys {len(mine)} key version{'s' if len(mine) != 1 else ''}: {', '.join(mine)} in "
-                         f"{q.get('name', '')} (token {q.get('label', '')}, serial {q.get('serial', '')})")
+        mine = ", ".join(names.get(v, v) for v in self.order)
+        places = ", ".join(f"{q['name']} (token {q['label']}, serial {q['serial']})" for q in p["providers"])
+        lines.append(f"Destroys {len(self.order)} key version{'s' if len(self.order) != 1 else ''}: {mine} in {places}")
         for d in p["datasets"]:
             lines.append(f"Makes unreadable for ever: dataset {d['name']}, {d['objects']} object{'s' if d['objects'] != 1 else ''}, "
                          f"{d['bytes']} byte{'s' if d['bytes'] != 1 else ''}")

@@ -17,7 +17,7 @@ LARGE = os.urandom(9 << 20)                     # all processors work at this on
 FILES = {"big.bin": BIG, "large.bin": LARGE, "memo.txt": b"a short memo about one person", "zeros": bytes(3 * BLOCK), "empty": b""}
 
 
-class Prints(scenario.World):
+class Printed(scenario.World):
     @classmethod
     def prepare(cls):
         cls.box.kesu("dataset", "update", "loans-2019", "--fingerprints", "on", "--reason", "residue")
@@ -45,6 +45,22 @@ class Prints(scenario.World):
     def key_version(self):
         return self.of_type("fingerprint-key-created")[-1]["body"]["version"]
 
+    def residue(self, bundle):
+        trust = ("--require", "low", "--allow-test-grade")
+        report = self.box.kesu("verify", bundle, *trust, vault=False, code=(0, 7)).json
+        other = json.loads(subprocess.run([sys.executable, "-B", VERIFIER, bundle, *trust, "--json"], capture_output=True,
+                                          check=False).stdout)
+        self.assertEqual((report["errors"], other["errors"]), ([], []))
+        claims = [{c["id"]: c["level"] for c in r["claims"]} for r in (report, other)]
+        self.assertEqual(claims[0], claims[1])
+        details = [next(c["detail"] for c in r["claims"] if c["id"] == "residue") for r in (report, other)]
+        self.assertEqual(details[0], details[1])
+        algorithms = [next(c["rests_on"] for c in r["claims"] if c["id"] == "algorithms") for r in (report, other)]
+        self.assertEqual(algorithms[0], algorithms[1])
+        return claims[0], details[0]
+
+
+class Prints(Printed):
     def test_the_key_is_a_node_of_its_own(self):
         made, = self.of_type("fingerprint-key-created")
         version = made["body"]["version"]
@@ -165,20 +181,6 @@ class Prints(scenario.World):
 
     # The certificate.
 
-    def residue(self, bundle):
-        trust = ("--require", "low", "--allow-test-grade")
-        report = self.box.kesu("verify", bundle, *trust, vault=False, code=(0, 7)).json
-        other = json.loads(subprocess.run([sys.executable, "-B", VERIFIER, bundle, *trust, "--json"], capture_output=True,
-                                          check=False).stdout)
-        self.assertEqual((report["errors"], other["errors"]), ([], []))
-        claims = [{c["id"]: c["level"] for c in r["claims"]} for r in (report, other)]
-        self.assertEqual(claims[0], claims[1])
-        details = [next(c["detail"] for c in r["claims"] if c["id"] == "residue") for r in (report, other)]
-        self.assertEqual(details[0], details[1])
-        algorithms = [next(c["rests_on"] for c in r["claims"] if c["id"] == "algorithms") for r in (report, other)]
-        self.assertEqual(algorithms[0], algorithms[1])
-        return claims[0], details[0]
-
     def test_the_key_dies_with_the_dataset(self):
         self.scan()
         version = self.key_version()
@@ -202,6 +204,74 @@ class Prints(scenario.World):
         # What was taken is no evidence for readers: the bundle does not carry it.
         values = [e["body"]["fingerprints"]["values"] for e in self.of_type("seal-done")]
         self.assertEqual([v for v in values if (bundle / "evidence" / v).exists()], [])
+
+
+class TwoProviders(Printed):
+    """The dataset's key moves to another provider: it gets a second fingerprint key there, and both are its own."""
+
+    def setUp(self):
+        super().setUp()
+        phrase = self.box.state / "phrase"
+        phrase.write_text("a passphrase of a dozen letters and more")
+        phrase.chmod(0o600)
+        self.box.kesu("provider", "add", "file",
+                      f"soft:{self.box.state / 'store'}?passphrase-source=file:{phrase}&iterations=210000")
+        self.box.kesu("key", "create", "there", "--provider", "file")
+        self.first = self.key_version()
+        self.box.kesu("dataset", "update", "loans-2019", "--key", "there", "--reason", "moves")
+
+    def test_each_has_its_key(self):
+        new = os.urandom(3 * BLOCK)
+        self.seal("loans-2019", {"new.bin": new}, below="new")
+        one, two = self.of_type("fingerprint-key-created")
+        self.assertNotEqual(one["body"]["version"], two["body"]["version"])
+        providers = {k["id"]: k["provider"] for k in self.box.kesu("key", "list").json}
+        self.assertEqual(len({providers[e["body"]["version"].rpartition(".")[0]] for e in (one, two)}), 2)
+        self.assertEqual([e["body"]["fingerprints"]["key"] for e in self.of_type("seal-done")],
+                         [one["nodes"][0]["id"]] * (len(self.of_type("seal-done")) - 2) + [two["nodes"][0]["id"]] * 2)
+        # One look finds what was sealed under either.
+        self.put("old", BIG)
+        self.put("fresh", new)
+        found = {path for path, _, _ in self.found(self.scan(code=8))}
+        self.assertEqual(found, {"old", "fresh"})
+        # A third key is not made, neither there nor, when the key comes back, here.
+        self.seal("loans-2019", {"more": b"more"}, below="more")
+        self.box.kesu("dataset", "update", "loans-2019", "--key", "loans", "--reason", "back")
+        self.seal("loans-2019", {"back": b"back"}, below="back")
+        self.assertEqual(len(self.of_type("fingerprint-key-created")), 2)
+        self.assertEqual(self.of_type("seal-done")[-1]["body"]["fingerprints"]["key"], one["nodes"][0]["id"])
+
+    def test_both_die_with_the_dataset(self):
+        self.seal("loans-2019", {"new.bin": os.urandom(3 * BLOCK)}, below="new")
+        second = self.key_version()
+        self.box.kesu("rewrap", "loans-2019")                       # the data keys move, the fingerprint keys stay
+        self.scan()
+        plan = self.plan("loans-2019")
+        self.assertLessEqual({self.first, second}, {v["version"] for v in plan["key_versions"]})
+        erasure = self.approved("loans-2019")
+        self.run_erasure(erasure)
+        gone = {e["nodes"][0]["id"] for e in self.of_type("destroy-done")}
+        self.assertLessEqual({self.first, second}, gone)
+        self.box.kesu("inventory", "scan", "loans-2019", self.places, code=3)
+        bundle = self.box.path / "two"
+        shutil.rmtree(bundle, ignore_errors=True)
+        self.box.kesu("certificate", "bundle", erasure, "-o", bundle)
+        claims, _ = self.residue(bundle)
+        self.assertEqual(claims["residue"], "recorded")
+        self.assertEqual(claims["exclusivity"], "proven")
+
+    def test_one_of_them_cannot_be_asked(self):
+        """Nothing is said of what was sealed under a key that is out of reach: the scan is refused, not shortened."""
+        self.seal("loans-2019", {"new.bin": os.urandom(3 * BLOCK)}, below="new")
+        store = self.box.state / "store"
+        store.rename(self.box.state / "away")
+        scans = len(self.of_type("residue-scanned"))
+        self.put("old", BIG)
+        result = self.box.kesu("inventory", "scan", "loans-2019", self.places, code=None)
+        self.assertNotEqual(result.code, 0)
+        self.assertEqual(len(self.of_type("residue-scanned")), scans)
+        (self.box.state / "away").rename(store)
+        self.scan(code=8)
 
 
 class ByProfile(scenario.World):

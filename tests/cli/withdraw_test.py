@@ -61,6 +61,26 @@ class Issued(scenario.World):
 
 
 class Record(Issued):
+    def test_a_copy_that_turns_up_later(self):
+        """A certificate that is not true any more is not handed out, and what is to be done is said."""
+        copy = self.box.kesu("copy", "add", "loans.1", "--kind", "backup", "--place", "tape 7", "--custodian", "Ito").json["id"]
+        entry = next(e for e in self.entries() if e["type"] == "copy-registered")
+        for code in ("first", "again"):
+            said = self.box.kesu("certificate", "bundle", self.erasure, "-o", self.box.state / code, code=1,
+                                 error="conflict").json["error"]
+            self.assertIn(f"entry {entry['seq']} (copy-registered", said["cause"])
+            self.assertIn(f"kesu certificate withdraw {self.certificate['id'][:12]}", said["next"])
+            self.assertFalse((self.box.state / code).exists())
+        self.box.kesu("copy", "destroy", copy, "--how", "shredded", "--as", APPROVER)
+        self.box.kesu("certificate", "bundle", self.erasure, "-o", self.box.state / "ended", code=1, error="conflict")
+        self.withdraw(APPROVER, code=4)
+        self.withdraw(SECOND)
+        said = self.box.kesu("certificate", "bundle", self.erasure, "-o", self.box.state / "w", "--withdrawn", code=1,
+                             error="conflict").json["error"]
+        self.assertIn("ledger extract", said["next"])
+        path, _ = self.extract()
+        self.assertTrue(self.both(self.bundle, "--ledger", path, code=7)["withdrawn"])
+
     def test_the_fields_of_800_88(self):
         c = self.certificate
         self.assertEqual(c["contact"], {"contact": "+81 3 0000 0000", "place": "Tokyo data centre"})
