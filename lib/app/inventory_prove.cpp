@@ -97,7 +97,7 @@ Place find_place(ProofIndex* index, Vault& vault, const DatasetRecord& d, const 
   const std::set<std::string> known = index ? index->batches(d.id) : std::set<std::string>();
   std::stable_partition(batches.begin(), batches.end(),
                         [&](const BatchRecord& b) { return known.contains(b.id); });
-  constexpr int kSaved = 64;  // batches at a time
+  constexpr int kSaved = 256;  // batches at a time
   int unsaved = 0;
   for (auto b = batches.rbegin(); b != batches.rend(); ++b) {
     check_interrupted();

@@ -17,7 +17,6 @@ using sqlite::Statement;
 namespace {
 constexpr int64_t kApplicationId = 0x6b657370;  // "kesp"
 constexpr int64_t kVersion = 1;
-// Identifiers are random: rows are put all over the table, which a large cache makes bearable.
 constexpr const char* kCache = "PRAGMA cache_size = -16384";
 constexpr const char* kSchema =
     "CREATE TABLE batches(n INTEGER PRIMARY KEY, dataset TEXT NOT NULL, batch TEXT NOT NULL UNIQUE, "
@@ -49,6 +48,7 @@ struct ProofIndex::Open {
                  "SELECT b.batch, b.done_seq FROM objects AS o JOIN batches AS b ON b.n = o.n "
                  "WHERE o.object = ?1 AND b.dataset = ?2"};
   Statement put{*db, "INSERT OR REPLACE INTO objects(object, n) VALUES(?1, ?2)"};
+  std::vector<std::pair<ObjectId, int64_t>> fresh;  // rows of `objects` to come
 };
 
 ProofIndex::ProofIndex(const std::string& vault_directory, bool writable) noexcept : writable_(writable) {
@@ -127,7 +127,7 @@ void ProofIndex::add(const std::string& dataset, const Place& place,
                     "INSERT OR REPLACE INTO batches(dataset, batch, done_seq) VALUES(?1, ?2, ?3)");
     batch.bind(1, dataset).bind(2, place.batch).bind(3, static_cast<int64_t>(place.done_seq)).done();
     const int64_t n = open_->db->pragma("SELECT last_insert_rowid()");
-    for (auto& [object, leaf] : rows) open_->put.bind(1, ByteView(object.bytes())).bind(2, n).done();
+    for (auto& [object, leaf] : rows) open_->fresh.emplace_back(object, n);
   });
 }
 
@@ -154,8 +154,15 @@ void ProofIndex::keep_parts(const std::vector<Digest32>& roots) noexcept {
   });
 }
 
+// Identifiers are random: in their order, each page of the table is met once.
 void ProofIndex::save() noexcept {
-  if (open_ && open_->db->in_transaction()) use(true, [&] { open_->db->run("COMMIT"); });
+  if (!open_ || !open_->db->in_transaction()) return;
+  use(true, [&] {
+    std::sort(open_->fresh.begin(), open_->fresh.end());
+    for (auto& [object, n] : open_->fresh) open_->put.bind(1, ByteView(object.bytes())).bind(2, n).done();
+    open_->fresh.clear();
+    open_->db->run("COMMIT");
+  });
 }
 
 void ProofIndex::discard() noexcept {

@@ -35,6 +35,7 @@ class ProofIndex {
   std::optional<Place> find(const std::string& dataset, const ObjectId& object) noexcept;
   // Batches of the dataset whose objects are all in here.
   std::set<std::string> batches(const std::string& dataset) noexcept;
+  // Found after save(); held until then.
   void add(const std::string& dataset, const Place& place,
            const std::vector<std::pair<ObjectId, Digest32>>& rows) noexcept;
 

@@ -270,7 +270,7 @@ class Claims:
         custodians = []
         for c in f.copies:
             who = maybe(f.opened(c, "copy-registered")[1], "custodian", "text", "")
-            if who and who not in custodians:
+            if who:
                 custodians.append(who)
         self.say("copies", ", ".join(f"{c} {f.graph.state(c)}" for c in f.copies) or "none registered",
                   [f"statement of {who}" for who in custodians])

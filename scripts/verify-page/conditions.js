@@ -177,10 +177,9 @@ function copies(c) {
   hold(c, 'no-copies', all.length === 0 && origins);
   hold(c, 'copies-ended', all.length > 0 && origins && all.every((x) => x.is === 'ended'));
   hold(c, 'copies-documented', all.length > 0 && all.every((x) => x.end?.document && f.bundle.has('evidence/' + x.end.document)));
-  const left = all.filter((x) => x.is !== 'ended');
-  c.detail.copies = all.length === 0 ? 'none registered' : (all.length - left.length) + ' of ' + count(all.length, 'registered copy').replace('copys', 'copies') + ' ended';
+  c.detail.copies = all.map((x) => x.id + ' ' + x.is).join(', ') || 'none registered';
+  c.rests.copies = all.filter((x) => x.body?.custodian).map((x) => 'statement of ' + x.body.custodian);
   c.copies = all;
-  if (all.length) c.unsure.add('copies');
 }
 
 function destroyed(c) {

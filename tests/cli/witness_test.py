@@ -446,6 +446,41 @@ class Vault(Desk, scenario.World):
             if path.is_file():
                 self.assertEqual(path.read_bytes(), (again / path.relative_to(bundle)).read_bytes(), path)
 
+    def test_a_renewal_beside_a_witness(self):
+        """A renewal is stamped over the last cosigned checkpoint or a newer one, and takes nothing from either."""
+        self.configure(self.vkey, self.second_vkey, stamps=True)
+        anchors = (f"witness {self.vkey}", f"witness {self.second_vkey}", f"tsa-ca {self.tsa.root}")
+        self.bundle()
+        text, said = self.export("--since", "0")
+        seen = said["size"]
+        self.attach(self.cosign(text, "--first", self.vault_vkey).json["signature"])
+        certificate = json.loads((self.bundle() / "certificate.json").read_text())["id"]
+        renewed, again = self.box.path / "more", self.box.path / "whole"
+        self.box.kesu("certificate", "renew", certificate, "-o", renewed)
+        before = self.verify(renewed, *anchors, "tsa-renewal required")
+        self.assertEqual((before["verdict"], before["errors"]), ("complete", []))
+        self.assertIn(self.logged(before), ("attested", "proven"))     # checkpoint B is newer than what the witness saw
+        # Both witnesses over the new checkpoint: they stand in the bundle, and the renewal counts as it did.
+        text, _ = self.export("--since", str(seen))
+        self.attach(self.cosign(text).json["signature"])
+        self.round(first=True, directory=self.second)
+        whole = self.bundle("again")
+        self.box.kesu("certificate", "bundle", self.erasure, "-o", again)
+        note = (whole / "ledger" / "checkpoint-b").read_text()
+        self.assertIn(NAME, note)
+        self.assertIn("witness.example/w2", note)
+        self.assertTrue((whole / "renewal" / "1.manifest").exists())
+        for path in (p.relative_to(whole) for p in whole.rglob("*") if p.is_file()):
+            self.assertEqual((whole / path).read_bytes(), (again / path).read_bytes(), path)
+        for lines in (anchors, (*anchors, "quorum 2"), (*anchors, "quorum 2", "tsa-renewal required")):
+            report = self.verify(whole, *lines)
+            self.assertEqual((report["verdict"], report["errors"], self.logged(report)), ("complete", [], "proven"))
+        # A second renewal, over what was cosigned.
+        self.box.kesu("certificate", "renew", certificate, "-o", self.box.path / "bundle2")
+        report = self.verify(self.box.path / "bundle2", *anchors, "tsa-renewal required")
+        self.assertEqual((report["verdict"], report["errors"]), ("complete", []))
+        self.box.kesu("ledger", "verify")
+
     def test_what_is_not_attached(self):
         text, _ = self.export()
         line = self.cosign(text, "--first", self.vault_vkey).json["signature"]
