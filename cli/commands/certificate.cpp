@@ -13,7 +13,7 @@ namespace kesu::cli {
 
 void setup_certificate(CLI::App& app, Context& c) {
   struct Options {
-    std::string what, out, language;
+    std::string what, out, language, signature;
     std::vector<std::string> languages;
     bool withdrawn = false;
     VerifyRequest verify;
@@ -62,6 +62,28 @@ void setup_certificate(CLI::App& app, Context& c) {
     std::string text;
     for (const std::string& path : paths) list.push(path), text += path + "\n";
     c.show(Json::object({{"files", list}}), text);
+  });
+  cmd = group->add_subcommand(
+      "countersign",
+      "add the signature of somebody who checked a bundle (an auditor, a validator) over its "
+      "certificate.json, made with openssl wherever the private key is; needs no vault\n\n  openssl cms "
+      "-sign -binary "
+      "-cades -md sha384 -in exit-2026/certificate.json -signer auditor.pem -inkey KEY -outform DER -out "
+      "auditor.p7s\n"
+      "  kesu certificate countersign exit-2026 --signature auditor.p7s -o exit-2026-audited");
+  cmd->add_option("BUNDLE", o->what, "directory or zip file")->required();
+  cmd->add_option("--signature", o->signature, "the signature: CMS, DER or PEM");
+  cmd->add_option("-o,--out", o->out, "a new directory, or a new file whose name ends in .zip")->required();
+  on_run(cmd, [&c, o] {
+    const Countersigned done = countersign_bundle(o->what, o->signature, o->out);
+    const CountersignatureResult& last = done.report.countersignatures.back();
+    c.show(Json::object({{"bundle", absolute_path(o->out)},
+                         {"file", done.path},
+                         {"signer", last.signer},
+                         {"certificate", last.certificate}}),
+           "Countersigned by " + last.signer + ": " + done.path + " in " + o->out +
+               "\nnext   whoever knows that certificate adds to the trust file: countersigner sha256:" +
+               last.certificate + "\n");
   });
   cmd = group->add_subcommand("show", "what a certificate says");
   cmd->add_option("CERTIFICATE", o->what)->required();

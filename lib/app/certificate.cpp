@@ -15,9 +15,11 @@
 #include "app/withdraw.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "certificate/countersign.h"
 #include "certificate/issue.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
+#include "crypto/person_key.h"
 #include "crypto/x509.h"
 #include "erasure/kill_set.h"
 #include "seal/files.h"
@@ -310,6 +312,37 @@ TrustAnchors read_trust_file(const std::string& named) {
   return parse_trust(to_text(read_file(file, 1 << 20)), [&](const std::string& path) {
     return read_file(path.starts_with("/") ? path : path_join(dir_name(file), path), 1 << 20);
   });
+}
+
+Countersigned countersign_bundle(const std::string& where, const std::string& signature_file,
+                                 const std::string& out) {
+  const std::string path = absolute_path(out);
+  if (exists(path))
+    throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR or FILE.zip");
+  BundleFiles files = open_bundle(where);
+  const auto sound = [&](const std::string& what) {
+    VerifyReport report = verify_bundle(files, {}, {.required_profile = "low"});
+    if (report.verdict != Verdict::invalid) return report;
+    throw Error(Code::bundle_invalid, what)
+        .cause(report.errors.empty() ? "" : report.errors.front().part + ": " + report.errors.front().what)
+        .next("kesu verify " + where);
+  };
+  sound("what is forged or altered is not countersigned");
+  if (signature_file.empty())
+    throw Error(Code::usage, "whose signature? --signature FILE")
+        .next(
+            "where the private key is: openssl cms -sign -binary -cades -md sha384 -in certificate.json "
+            "-signer "
+            "CERTIFICATE.pem -inkey KEY -outform DER -out FILE");
+  const auto cms = cms_in(read_file(signature_file, kMaxCms));
+  if (!cms)
+    throw Error(Code::signature_bad, signature_file + " holds no CMS signature")
+        .next("openssl cms -sign -binary -cades … -outform DER or PEM");
+  const std::string added = add_countersignature(files, *cms);
+  Countersigned done{added, sound("with this signature nobody would accept the bundle")};
+  make_directories(dir_name(path));
+  write_bundle(path, files);
+  return done;
 }
 
 VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {

@@ -46,6 +46,16 @@ DocumentSigner document_signer(Vault& vault);
 // certificate.json of an issued certificate.
 Json certificate_document(Vault& vault, const CertificateRecord& certificate);
 
+// Somebody who checked the bundle signs its certificate.json: the bundle with that signature (CMS, DER or
+// PEM) as a file more, at `out`. Needs no vault. Errors: bundle_invalid, signature_bad, already_exists; usage
+// without a signature (next: what to type).
+struct Countersigned {
+  std::string path;  // in the bundle
+  VerifyReport report;
+};
+Countersigned countersign_bundle(const std::string& bundle, const std::string& signature_file,
+                                 const std::string& out);
+
 struct VerifyRequest {
   std::string bundle, trust_file, required_profile = "high";
   bool allow_test_grade = false;

@@ -80,8 +80,8 @@ class List {
     for (auto& [id, p] : state_.operators) {
       const Terms terms = terms_in_force(state_, p, now);
       if (!terms.roles.empty()) ends(p, "the enrolment", terms.until);
-      if (const PersonKey key = PersonKey::parse_line(p.public_key); key.certificate && !terms.roles.empty())
-        ends(p, "the certificate", key.certificate->not_after);
+      if (!terms.roles.empty() && p.public_key.starts_with(std::string(kX509Word) + " "))
+        ends(p, "the certificate", PersonKey::parse_line(p.public_key).certificate->not_after);
       for (auto& [role, end] : terms.roles) ends(p, "the role " + role, end);
     }
     for (auto& [seq, c] : state_.changes)

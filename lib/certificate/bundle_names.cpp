@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "certificate/bundle.h"
 #include "certificate/bundle_impl.h"
+#include "certificate/countersign.h"
 #include "certificate/gzip_impl.h"
 #include "certificate/renewal_impl.h"
 #include "crypto/hash.h"
@@ -70,7 +71,7 @@ bool bundle_place::in_manifest(std::string_view path) {
   return path != bundle::kManifest && path != bundle::kCheckpointStamp &&
          path != bundle::kCheckpointStampChain && path != bundle::kRevocation &&
          !path.starts_with("ledger/") && !path.starts_with("approvals/release.") &&
-         !path.starts_with("renewal/");
+         !path.starts_with("renewal/") && !countersignature_number(path);
 }
 
 using bundle_place::in_manifest;
@@ -93,7 +94,7 @@ std::string bundle_name_problem(std::string_view path) {
   if (folder == "evidence" && unhex32(name)) return {};
   if (folder == "inventory" && name.ends_with(".leaves") && DatasetId::parse(name.substr(0, name.size() - 7)))
     return {};
-  if (renewal_part(path).first > 0) return {};
+  if (renewal_part(path).first > 0 || countersignature_number(path)) return {};
   return "not a file of a version 1 bundle";
 }
 

@@ -140,29 +140,35 @@ Json to_json(const VerifyReport& report) {
                                   {"reason", e.reason},
                                   {"approver", e.approver},
                                   {"entry", e.entry}}));
-  return Json::object({{"verdict", verdict_text(report.verdict)},
-                       {"certificate", report.certificate},
-                       {"organisation", report.organisation},
-                       {"erased", report.erased},
-                       {"issued", report.issued},
-                       {"claimed_profile", report.claimed_profile},
-                       {"required_profile", report.required_profile},
-                       {"as_of", report.as_of},
-                       {"withdrawn", report.withdrawn},
-                       {"test_grade", report.test_grade},
-                       {"signer_known", report.signer_known},
-                       {"revocation", revocation_json(report.revocation)},
-                       {"log_known", report.log_known},
-                       {"officers_known", report.officers_known},
-                       {"claims", claims},
-                       {"premises", premises},
-                       {"limits", limits},
-                       {"exceptions", exceptions},
-                       {"evidence_chain", evidence_json(report.evidence_chain)},
-                       {"objects", objects},
-                       {"time", stamps_json(report.stamps)},
-                       {"shortfalls", strings(report.shortfalls)},
-                       {"errors", errors}});
+  Json out = Json::object({{"verdict", verdict_text(report.verdict)},
+                           {"certificate", report.certificate},
+                           {"organisation", report.organisation},
+                           {"erased", report.erased},
+                           {"issued", report.issued},
+                           {"claimed_profile", report.claimed_profile},
+                           {"required_profile", report.required_profile},
+                           {"as_of", report.as_of},
+                           {"withdrawn", report.withdrawn},
+                           {"test_grade", report.test_grade},
+                           {"signer_known", report.signer_known},
+                           {"revocation", revocation_json(report.revocation)},
+                           {"log_known", report.log_known},
+                           {"officers_known", report.officers_known},
+                           {"claims", claims},
+                           {"premises", premises},
+                           {"limits", limits},
+                           {"exceptions", exceptions},
+                           {"evidence_chain", evidence_json(report.evidence_chain)},
+                           {"objects", objects},
+                           {"time", stamps_json(report.stamps)},
+                           {"shortfalls", strings(report.shortfalls)},
+                           {"errors", errors}});
+  if (report.countersignatures.empty()) return out;
+  Json others((Json::Array()));
+  for (const CountersignatureResult& c : report.countersignatures)
+    others.push(Json::object(
+        {{"file", c.file}, {"signer", c.signer}, {"certificate", c.certificate}, {"known", c.known}}));
+  return out.set("countersignatures", others);
 }
 
 namespace {
@@ -224,6 +230,13 @@ std::string render_report(const VerifyReport& report, bool ja) {
            (report.revocation.why.empty() ? "" : ": " + plain(report.revocation.why)) + "\n";
   if (!report.stamps.empty()) out += ja ? "  タイムスタンプ\n" : "  time-stamps\n";
   for (const StampResult& s : report.stamps) out += "    " + stamp_line(s) + "\n";
+  if (!report.countersignatures.empty()) out += ja ? "  副署\n" : "  countersigned by\n";
+  for (const CountersignatureResult& c : report.countersignatures)
+    out += "    " + plain(c.signer) + ", sha256:" + c.certificate +
+           (c.known ? ""
+            : ja    ? "（利用者は特定していない）"
+                    : ", not identified: no countersigner line of the trust file names it") +
+           "\n";
   if (!report.exceptions.empty()) out += ja ? "  例外（記録されたもの）\n" : "  exceptions on record\n";
   for (const DisclosedException& e : report.exceptions) out += "    " + exception_line(e) + "\n";
   if (!report.evidence_chain.empty())

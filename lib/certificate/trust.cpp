@@ -139,10 +139,10 @@ void add_officers(std::vector<TrustedOfficer>& out, std::string_view text) {
 
 void take_line(TrustAnchors& out, std::string_view word, const std::string& value,
                const std::function<Bytes(const std::string&)>& read_file) {
-  if (word == "signer") {
+  if (word == "signer" || word == "countersigner") {
     auto digest = value.starts_with("sha256:") ? unhex32(value.substr(7)) : std::nullopt;
-    if (!digest) throw Error(Code::bad_input, "signer takes sha256: and 64 hex digits");
-    out.signers.push_back(*digest);
+    if (!digest) throw Error(Code::bad_input, std::string(word) + " takes sha256: and 64 hex digits");
+    (word == "signer" ? out.signers : out.countersigners).push_back(*digest);
   } else if (word == "signer-ca") {
     add_certificates(out.signer_cas, read_file(value));
   } else if (word == "signer-crl") {

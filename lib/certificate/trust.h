@@ -33,8 +33,9 @@ struct TrustAnchors {
   std::vector<NoteKey> witnesses;
   int64_t witness_quorum = 1;
   std::vector<TrustedOfficer> officers;
-  std::vector<Bytes> officers_cas;  // DER: to one of them every officer's certificate has to lead
-  std::vector<Bytes> tsa_cas;       // DER: of time-stamp authorities
+  std::vector<Bytes> officers_cas;       // DER: to one of them every officer's certificate has to lead
+  std::vector<Digest32> countersigners;  // SHA-256 of certificates
+  std::vector<Bytes> tsa_cas;            // DER: of time-stamp authorities
   // A time-stamp counts only while it stands at the reader's own time, or a chain of renewals covers it.
   bool renewal_required = false;
 

@@ -65,6 +65,11 @@ struct StampResult {
   std::string why;               // else why not
   RevocationCheck revocation;    // of its chain to that anchor
 };
+// Somebody else's good signature over certificate.json.
+struct CountersignatureResult {
+  std::string file, signer, certificate;  // subject; SHA-256 of the certificate
+  bool known = false;                     // to the reader
+};
 struct VerifyError {
   std::string part, what;
 };
@@ -92,6 +97,7 @@ struct VerifyReport {
   std::vector<EvidenceLink> evidence_chain;  // weakest first, by this program's policy
   std::vector<ObjectResult> objects;
   std::vector<StampResult> stamps;
+  std::vector<CountersignatureResult> countersignatures;
   std::vector<VerifyError> errors;      // what is wrong, the part named first
   std::vector<std::string> shortfalls;  // why a genuine bundle is not complete
 };

@@ -23,6 +23,8 @@ void check_trust(dossier::Dossier& d, const TrustAnchors& trust, const std::vect
 // for.
 void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const VerifyOptions& options,
                    VerifyReport& report);
+// Others' signatures over certificate.json: findings where one is not good, a row each where it is.
+void read_countersignatures(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report);
 void check_objects(dossier::Dossier& d, const std::vector<ObjectToCheck>& objects, VerifyReport& report);
 
 }  // namespace kesu

@@ -113,23 +113,25 @@ bool PersonKey::operator==(const PersonKey& other) const {
   return ssh == other.ssh;
 }
 
+std::optional<Bytes> cms_in(ByteView file) {
+  if (!file.empty() && file[0] == 0x30) return to_bytes(file);
+  std::vector<Bytes> found;
+  try {
+    for (std::string_view label : {kCms, std::string_view("PKCS7")})
+      pem::each_block(
+          as_text(file), label, [](const char* why) { return Error(Code::bad_input, why); },
+          [&](const Bytes& der) { found.push_back(der); });
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  return found.size() == 1 ? std::optional(found.front()) : std::nullopt;
+}
+
 std::string person_signature_text(ByteView file) {
   const std::string_view text = as_text(file);
   if (text.starts_with(kSshArmor)) return std::string(text);
-  std::vector<Bytes> found;
-  if (!file.empty() && file[0] == 0x30) {
-    found.push_back(to_bytes(file));
-  } else {
-    try {
-      for (std::string_view label : {kCms, std::string_view("PKCS7")})
-        pem::each_block(
-            text, label, [](const char* why) { return Error(Code::bad_input, why); },
-            [&](const Bytes& der) { found.push_back(der); });
-    } catch (const Error&) {
-      found.clear();
-    }
-  }
-  return found.size() == 1 ? pem::block(kCms, found.front()) : std::string(text);
+  const auto cms = cms_in(file);
+  return cms ? pem::block(kCms, *cms) : std::string(text);
 }
 
 PersonCheck verify_person(ByteView message, std::string_view signature, std::string_view name_space,

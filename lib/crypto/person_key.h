@@ -41,6 +41,10 @@ struct PersonKey {
 // is returned as it is.
 std::string person_signature_text(ByteView file);
 
+// The DER of the one CMS in what a signing tool wrote (DER, or PEM labelled CMS or PKCS7); nullopt: none, or
+// several.
+std::optional<Bytes> cms_in(ByteView file);
+
 struct PersonCheck {
   bool ok = false;
   std::string reason;  // why not, for a person

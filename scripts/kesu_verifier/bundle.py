@@ -12,7 +12,7 @@ from .ledger import BODIES, HEADERS, MAX_BODY, MAX_HEADER, Graph, Header, body_h
 MAX_FILES, MAX_FILE, MAX_ALL, MAX_HEADERS = 20_000, 1 << 30, 2 << 30, 20_000_000
 _OPR, _DS = "opr-[0-9a-f]{32}", "ds-[0-9a-f]{32}"
 NAMES = re.compile(
-    r"certificate\.(json(\.p7s)?|pdf|html)|plan\.json|MANIFEST|README\.txt|approvals/(genesis\.json|allowed_signers"
+    r"certificate\.(json(\.p7s)?|pdf|html)|certificate\.json\.([2-9]|[12][0-9]|3[0-3])\.p7s|plan\.json|MANIFEST|README\.txt|approvals/(genesis\.json|allowed_signers"
     rf"|genesis\.{_OPR}\.sig|certificate\.{_OPR}\.pem|change\.(0|[1-9][0-9]{{0,14}})\.(json|{_OPR}\.sig)|(release|key-attest)\.(0|[1-9][0-9]{{0,14}})\.{_OPR}\.json(\.sig)?|(request|approve|verify|validate)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
     rf"|inventory/{_DS}\.leaves|ledger/(headers\.gz|bodies\.jsonl|checkpoint-[ab]|consistency)"
     r"|trust/(signer\.(pem|crl)|ledger\.vkey|tsa\.pem)|time/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))"
@@ -22,7 +22,8 @@ REQUIRED = ("MANIFEST", "README.txt", "approvals/allowed_signers", "approvals/ge
             "plan.json", "trust/ledger.vkey", "trust/signer.pem")
 GZIP_START = re.compile(rb"\x1f\x8b\x08\x00\x00\x00\x00\x00[\x00\x02\x04]\xff", re.S)
 # Of MANIFEST: what comes after it, and what entries of the ledger name.
-OUTSIDE = ("ledger/", "time/checkpoint-b.", "trust/signer.crl", "approvals/release.", "renewal/")
+OUTSIDE = ("ledger/", "time/checkpoint-b.", "trust/signer.crl", "approvals/release.", "renewal/",
+           *(f"certificate.json.{n}." for n in range(2, 34)))
 PIECE = 1 << 20
 
 

@@ -112,9 +112,8 @@ class Cms:
             name, named = s.named_certificate()
             if hashlib.new(name, certificate.der).digest() != named:
                 raise SshError("signing-certificate-v2 names another certificate")
+        check_kind(s, certificate)
         a = s.algorithm
-        if a.digest != s.digest or a.kind == "PSS" and a.salt != hashlib.new(s.digest).digest_size:
-            raise SshError("the signature's algorithm does not fit its digest")
         if not certificate.key.verify(s.signature, s.to_sign, a):
             raise SshError("the signature does not verify")
         self.key = certificate.key
@@ -126,6 +125,15 @@ class Cms:
         if self.signed.algorithm.kind == "PSS":
             return f"RSA-PSS:bits={self.key.bits},hash=SHA-{self.digest[3:]}"
         return f"RSASSA-PKCS1-v1_5-{self.digest.upper()}:bits={self.key.bits}"
+
+
+def check_kind(signed, certificate):
+    """A CMS by one signer, of the kinds that people's certificates may make; SshError names what is not."""
+    a, key = signed.algorithm, certificate.key
+    if signed.version != 1 or a.digest != signed.digest or a.kind == "PSS" and a.salt != hashlib.new(signed.digest).digest_size:
+        raise SshError("the signature's algorithm does not fit its digest")
+    if key.kind not in ("ECDSA", "RSA") or key.kind == "RSA" and key.bits < ssh.MIN_RSA or not certificate.may_sign():
+        raise SshError("the signer's key is not ECDSA or RSA from 3072 bits, or may not sign")
 
 
 def _namespace_of(message):

@@ -17,7 +17,7 @@ class Trust:
     def __init__(self):
         self.signers, self.signer_cas, self.logs, self.witnesses = set(), [], [], []
         self.officers, self.tsa_cas, self.quorum, self.signer_crls = [], [], 1, []
-        self.officers_cas, self.renewal_required = [], False
+        self.officers_cas, self.countersigners, self.renewal_required = [], set(), False
 
     def knows_officer(self, key, namespace, millis):
         return any(o.key.blob == key.blob and o.serves(namespace, millis) for o in self.officers)
@@ -39,10 +39,10 @@ def _certificates(path):
 
 
 def _item(trust, word, value, where):
-    if word == "signer":
+    if word in ("signer", "countersigner"):
         if not value.startswith("sha256:") or not HEX64.fullmatch(value[7:]):
-            raise ValueError("signer is sha256:<64 hex digits>")
-        trust.signers.add(bytes.fromhex(value[7:]))
+            raise ValueError(f"{word} is sha256:<64 hex digits>")
+        (trust.signers if word == "signer" else trust.countersigners).add(bytes.fromhex(value[7:]))
     elif word in ("signer-ca", "tsa-ca", "officers-ca"):
         {"signer-ca": trust.signer_cas, "tsa-ca": trust.tsa_cas, "officers-ca": trust.officers_cas}[word].extend(_certificates(where(value)))
     elif word == "tsa-renewal":

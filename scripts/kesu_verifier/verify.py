@@ -1,5 +1,6 @@
 # The verification of one bundle, from its files to the report (docs/spec/certificate.md, "Verification").
 import os
+import re
 import time
 
 from . import archive, certificate, cms, crl, persons, x509
@@ -10,6 +11,7 @@ from .claims import Claims
 from .facts import Facts
 from .gone import Gone
 from .holds import Holds
+from .names import distinguished_name
 from .objects import cover
 from .people import People
 from .renewals import Renewals
@@ -35,6 +37,7 @@ class Case:
         self.ledger = self.facts = self.gone = self.claims = None
         self.revocation = ("not-asked", "")
         self.signer_known = self.log_known = self.officers_known = False
+        self.countersignatures = []
 
     def bad(self, part, what):
         if {"part": part, "what": what} not in self.errors and len(self.errors) < 1000:
@@ -130,6 +133,7 @@ class Case:
         self.results = self.claims.results()
         self.chain = certificate.evidence_chain(self.claims, self.signed, self.tables.policy)
         certificate.compare(self, self.stored)
+        self.guarded("certificate.json", self._countersigned)
         self._known(people)
         self._objects()
         self._shortfalls()
@@ -215,6 +219,24 @@ class Case:
             trust.knows_officer(a.officer.key, ATTEST, a.header.millis) for a in self.attested.all) and all(
             persons.leads_to(a.officer.key, a.signature, trust.officers_cas, a.header.millis) for a in people.acts + self.attested.all)
 
+    def _countersigned(self):
+        """Others' signatures over certificate.json, each in a file of its own."""
+        there = sum(bool(re.fullmatch(r"certificate\.json\.[0-9]+\.p7s", p)) for p in self.files.paths())
+        for n in range(2, 2 + there):
+            path = f"certificate.json.{n}.p7s"
+            if path not in self.files:
+                self.bad(path, "is missing: countersignatures are numbered from 2 on without a gap")
+                continue
+            try:
+                signed = cms.SignedData(self.files.read(path, 1 << 20))
+                signer = signed.verify(content=self.files.read("certificate.json"))
+                persons.check_kind(signed, signer)
+            except (x509.X509Error, Bad, persons.SshError) as error:
+                self.bad(path, getattr(error, "what", str(error)))
+                continue
+            self.countersignatures.append({"file": path, "signer": distinguished_name(signer.subject), "certificate": signer.digest.hex(),
+                                           "known": signer.digest in self.trust.countersigners})
+
     def _objects(self):
         destroyed = {v for v in self.facts.versions if self.facts.destroyed(v)}
         for path in self.object_paths:
@@ -295,8 +317,9 @@ class Case:
         claims = [{"id": r["id"], "level": r["level"], "least": bar["claims"][r["id"]], "rests_on": r["rests_on"],
                    "detail": r["detail"]} for r in self.results]
         done = bool(self.results)
+        others = {"countersignatures": self.countersignatures} if self.countersignatures else {}
         return {
-            "verdict": verdict, "certificate": maybe(stored, "id", "text", ""),
+            **others, "verdict": verdict, "certificate": maybe(stored, "id", "text", ""),
             "organisation": maybe(stored, "organisation", "text", ""), "erased": maybe(stored, "erased", "text", ""),
             "issued": maybe(stored, "issued", "text", ""), "claimed_profile": maybe(stored, "profile", "text", ""),
             "required_profile": self.require, "as_of": max(ledger.b.size for ledger in (self.ledger, self.newer) if ledger) if self.facts else 0,

@@ -6,9 +6,9 @@ const kMust = ['certificate.json', 'certificate.json.p7s', 'plan.json', 'approva
   'ledger/bodies.jsonl', 'ledger/checkpoint-a', 'ledger/checkpoint-b', 'ledger/consistency', 'trust/signer.pem', 'trust/ledger.vkey', 'MANIFEST',
   'README.txt'];
 // Renderings are held against MANIFEST like any file, and never read.
-const kMay = [/^certificate\.(pdf|html)$/, /^time\/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))$/, /^trust\/(tsa\.pem|signer\.crl)$/, /^approvals\/(genesis|request|approve|verify|validate)\.opr-[0-9a-f]{32}\.(sig|json|json\.sig)$/, /^approvals\/certificate\.opr-[0-9a-f]{32}\.pem$/, /^approvals\/change\.(0|[1-9][0-9]{0,14})\.(json|opr-[0-9a-f]{32}\.sig)$/, /^approvals\/(release|key-attest)\.(0|[1-9][0-9]{0,14})\.opr-[0-9a-f]{32}\.json(\.sig)?$/, /^evidence\/[0-9a-f]{64}$/,
+const kMay = [/^certificate\.(pdf|html)$/, /^certificate\.json\.([2-9]|[12][0-9]|3[0-3])\.p7s$/, /^time\/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))$/, /^trust\/(tsa\.pem|signer\.crl)$/, /^approvals\/(genesis|request|approve|verify|validate)\.opr-[0-9a-f]{32}\.(sig|json|json\.sig)$/, /^approvals\/certificate\.opr-[0-9a-f]{32}\.pem$/, /^approvals\/change\.(0|[1-9][0-9]{0,14})\.(json|opr-[0-9a-f]{32}\.sig)$/, /^approvals\/(release|key-attest)\.(0|[1-9][0-9]{0,14})\.opr-[0-9a-f]{32}\.json(\.sig)?$/, /^evidence\/[0-9a-f]{64}$/,
   /^inventory\/ds-[0-9a-f]{32}\.leaves$/, /^renewal\/([1-9][0-9]{0,2}|1000)\.(ledger|manifest|manifest\.tsr|tsa\.pem)$/];
-const kOutside = /^(ledger\/|time\/checkpoint-b\.|trust\/signer\.crl$|approvals\/release\.|renewal\/)/;
+const kOutside = /^(ledger\/|certificate\.json\.([2-9]|[12][0-9]|3[0-3])\.p7s$|time\/checkpoint-b\.|trust\/signer\.crl$|approvals\/release\.|renewal\/)/;
 export const outside_manifest = (path) => kOutside.test(path);
 const kFiles = 20000, kOne = 2 ** 30, kAll = 2 ** 31;
 

@@ -4,7 +4,7 @@ import { base64, concat, from_utf8, hex, refuse, Refused, same, u32be, unbase64,
 import { Der } from './der.js';
 import { digest, sha256 } from './hash.js';
 import { parse_json } from './json.js';
-import { hash_of, parse_certificate, parse_cms, verify_signature } from './pki.js';
+import { check_cms, hash_of, parse_certificate, parse_cms, verify_signature } from './pki.js';
 import { parse_key_blob, parse_key_line, parse_sshsig, verify_sshsig } from './ssh.js';
 
 const kX509 = 'x509 ', kMaxCertificate = 8192, kMaxCms = 65536, kMaxCarried = 8, kLeastRsa = 3072;
@@ -94,6 +94,21 @@ async function verify_person_cms(raw, namespace, message, certificate) {
   const sha = a.hash.replace('-', '');
   return { hash: sha.toLowerCase(), carried, algorithm: key.kind === 'EC' ? 'ECDSA-P' + key.curve.slice(2) :
     a.scheme === 'RSA-PSS' ? 'RSA-PSS:bits=' + key.bits + ',hash=' + a.hash : 'RSASSA-PKCS1-v1_5-' + sha + ':bits=' + key.bits };
+}
+
+// {signer, wrong: reasons} of somebody's detached CMS over `content`, his certificate inside.
+export async function read_countersignature(bytes, content) {
+  const cms = parse_cms(bytes), data = Der.whole(Der.whole(bytes).items()[1].body).items(), [issuer, serial] = cms.sid.items();
+  const carried = cms.certificates.map(parse_certificate);
+  const mine = carried.filter((c) => same(c.issuer, issuer.raw) && same(c.serial, serial.raw));
+  if (mine.length !== 1) refuse('the signer\'s certificate is not inside, or not once');
+  const signer = mine[0], a = cms.algorithm, k = signer.key;
+  if (data[0].small() !== 1 || data[2].items()[0].oid() !== '1.2.840.113549.1.7.1' || data[1].items(0x31).length !== 1 || hash_of(data[1].items(0x31)[0]) !== cms.hash)
+    refuse('is no detached CMS over data, or its digest algorithms do not agree');
+  if (a.hash !== cms.hash || (a.scheme === 'RSA-PSS' && a.salt !== Number(a.hash.slice(4)) / 8)) refuse('the signature\'s algorithm does not fit its digest');
+  if ((k.kind !== 'EC' && (k.kind !== 'RSA' || k.bits < kLeastRsa)) || (signer.usage && !(signer.usage[1] & 0xc0)))
+    refuse('the signer\'s key is not ECDSA or RSA from 3072 bits, or may not sign');
+  return { signer, wrong: await check_cms(cms, content, [signer, ...carried]) };
 }
 
 // {hash, algorithm, carried}, when `raw` is this person's signature over `message` for `namespace`; refuses otherwise.

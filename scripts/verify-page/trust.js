@@ -10,7 +10,7 @@ const kPem = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----\s*/g;
 
 // `files`: Map from a file's last name to its bytes.
 export function parse_trust(text, files) {
-  const out = { signers: [], signer_cas: [], logs: [], officers: [], officers_cas: [], witnesses: [], quorum: null, tsa_cas: [], signer_crls: [], renewal_required: false };
+  const out = { signers: [], signer_cas: [], logs: [], officers: [], officers_cas: [], countersigners: [], witnesses: [], quorum: null, tsa_cas: [], signer_crls: [], renewal_required: false };
   const pasted = text.match(kPem) ?? [];
   const lines = text.replace(kPem, (block) => '\n'.repeat(block.split('\n').length - 1)).split('\n');
   const named = (path) => {
@@ -25,9 +25,9 @@ export function parse_trust(text, files) {
     const m = /^(\S+)\s+(.+)$/.exec(line) ?? [line, line, ''];
     const rest = m[2];
     try {
-      if (m[1] === 'signer') {
+      if (m[1] === 'signer' || m[1] === 'countersigner') {
         const s = /^sha256:([0-9a-f]{64})$/i.exec(rest) ?? refuse('a signer is sha256: and 64 hex digits');
-        out.signers.push(s[1].toLowerCase());
+        (m[1] === 'signer' ? out.signers : out.countersigners).push(s[1].toLowerCase());
       } else if (m[1] === 'signer-ca') out.signer_cas.push(pem(rest));
       else if (m[1] === 'signer-crl') out.signer_crls.push(...parse_lists(files.get(rest.split(/[\\/]/).pop()) ?? refuse('the file ' + JSON.stringify(rest) + ' was not dropped beside the trust file')));
       else if (m[1] === 'officers-ca') out.officers_cas.push(pem(rest));

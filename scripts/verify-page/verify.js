@@ -13,7 +13,9 @@ import { Holds } from './holds.js';
 import { inspect } from './inspect.js';
 import { judge_object } from './objects.js';
 import { equal, parse_json, is_object, is_time, text_of } from './json.js';
+import { name_text } from './names.js';
 import { People } from './people.js';
+import { read_countersignature } from './persons.js';
 import { Policy } from './policy.js';
 import { read_renewals } from './renewals.js';
 import { read_stamps } from './time.js';
@@ -150,6 +152,7 @@ async function judge(f, input, tables, report, progress) {
   delete expected.times;
   check_certificate(f, expected, claims, chain, found);
   await fill(f, input, report, { people, inspection, found, claims, chain, signer, tables });
+  await read_countersignatures(f, input.trust, report);
   report.signer_known = await signer_known(f, input.trust, report);
   for (const [i, [name, file]] of input.objects.entries())
     report.objects.push(await judge_object(f, name, file, (part) => progress('objects', i + part)));
@@ -273,6 +276,22 @@ async function signer_known(f, trust, report) {
   if (!path) return false;
   if (path.length > 1) report.revocation = await judge_revocation(path, f.lists, time, f.stamps.second !== null);
   return !tells_against(report.revocation);
+}
+
+// Others' signatures over certificate.json, each in a file of its own, numbered from 2 on.
+async function read_countersignatures(f, trust, report) {
+  const there = f.bundle.paths('certificate.json.').filter((p) => /^certificate\.json\.[0-9]+\.p7s$/.test(p)).length, rows = [];
+  for (let n = 2; n < 2 + there; ++n) {
+    const path = 'certificate.json.' + n + '.p7s';
+    if (!f.bundle.has(path)) f.error(path, 'is missing: countersignatures are numbered from 2 on without a gap');
+    else await guarded(f.error, path, async () => {
+      const { signer, wrong } = await read_countersignature(await f.bundle.bytes(path), await f.bundle.bytes('certificate.json'));
+      for (const what of wrong) f.error(path, what);
+      const sum = await fingerprint(signer);
+      if (!wrong.length) rows.push({ file: path, signer: name_text(signer.subject), certificate: sum, known: trust.countersigners.includes(sum) });
+    });
+  }
+  if (rows.length) report.countersignatures = rows;
 }
 
 // Where the reader asks for an authority: each certificate leads to it, by what came along in the signature.
