@@ -40,7 +40,8 @@ std::string add_countersignature(BundleFiles& files, ByteView cms) {
     }
     const CmsCheck other = checked(certificate, it->second);
     if (other.signer && other.signer->der == check.signer->der)
-      throw Error(Code::already_exists, check.signer->subject + " has countersigned it already").tried(path_of(n));
+      throw Error(Code::already_exists, check.signer->subject + " has countersigned it already")
+          .tried(path_of(n));
   }
   throw Error(Code::already_exists, "the bundle has 32 countersignatures, as many as one may have");
 }
