@@ -38,7 +38,8 @@ Check modes(const std::string& directory) {
   look(directory);
   struct stat top {};
   const bool closed = ::stat(directory.c_str(), &top) == 0 && !(top.st_mode & 077);
-  for (const char* name : {"ledger.db", "registers.db", "kesu.toml", "evidence", "inventory", "plans"})
+  for (const char* name :
+       {"ledger.db", "registers.db", "proofs.db", "kesu.toml", "evidence", "inventory", "plans"})
     look(path_join(directory, name));
   const std::string next = "chmod -R go-rwx " + directory;
   if (!foreign.empty())

@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
 import kill_world
+import proof as proofs
 from kill_world import FILES
 
 PART, OPENING, ASIDE = "." + "ab" * 16 + ".kesu-part", "." + "cd" * 16 + ".kesu-open", "ef" * 16 + ".kesu-damaged"
@@ -100,6 +101,27 @@ class Inventory(kill_world.World):
             self.whole(2)
 
         self.each_kill(*command, check=check, expect=("write", "openat", "fsync", "unlinkat"))
+
+    def test_prove(self):
+        """Killed while it keeps what it looked up (proofs.db): the next proof is the same, and the index made anew or whole."""
+        for name in ("empty.csv", "small.txt", "one-chunk.bin"):
+            self.seal(name)
+        self.box.kesu("ledger", "checkpoint")
+        path = self.out / "empty.csv.kesu"                # in the oldest batch: the newer ones come into the index, too
+        index = self.box.vault / "proofs.db"
+        good = self.box.kesu("inventory", "prove", path).json
+        self.assertEqual(proofs.check(good, good["vkey"], path.read_bytes()), "object")
+        self.assertTrue(index.exists())
+        index.unlink()
+
+        def check(call):
+            self.consistent()
+            for other in ("small.txt", "empty.csv"):
+                proof = self.box.kesu("inventory", "prove", self.out / f"{other}.kesu").json
+                proofs.check(proof, proof["vkey"], (self.out / f"{other}.kesu").read_bytes())
+            self.assertEqual(proof, good)
+
+        self.each_kill("inventory", "prove", path, check=check, expect=("openat", "pwrite64", "unlink"))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def bundle(bench):
                   seconds(measure.median(nothing)), (measure.median(whole) - measure.median(nothing)) * 1000, "ms", "≤", 10,
                   command=bench.said(words), note="beyond starting the program")
         erasure, to = world.approved("bench"), world.path / "bundle"
-        world.box.kesu("erase", "run", erasure, "-y", timeout=600)
+        bench.peak(f"erase run, {size}", [world.measured("erase", "run", erasure, "-y")])
         core = ["taskset", "-c", "0"]
         words = core + world.command("certificate", "bundle", erasure, "-o", to)
         costs = [measure.run(words, env=world.box.env)]
