@@ -48,7 +48,7 @@ void Lanes::allow(const VersionRecord& version, ProcessFor why) {
   } catch (const Error& e) {
     a.refusal = e;
   }
-  versions_.insert_or_assign(version.id, std::move(a));
+  versions_.insert_or_assign(version.version(), std::move(a));
 }
 
 void Lanes::allow_all(const DatasetRecord& dataset, ProcessFor why) {
@@ -66,13 +66,13 @@ void Lanes::allow_all(const DatasetRecord& dataset, ProcessFor why) {
 
 void Lanes::expect(const VersionRecord& version, int64_t wraps) {
   const int64_t from = prover_from();
-  auto it = versions_.find(version.id);
+  auto it = versions_.find(version.version());
   if (it == versions_.end() || it->second.refusal || from == 0 || wraps < from) return;
   Place& p = *it->second.place;
   // Lanes that have sessions of their own prove as fast as another process could.
   if (p.prover || !p.others.empty() || p.shared->scales()) return;
   std::vector<KeyRef> refs;
-  std::map<std::string, size_t> there;
+  std::map<VersionRef, size_t> there;
   for (auto& [id, allowed] : versions_)
     if (allowed.place == &p && !allowed.refusal) {
       there.emplace(id, refs.size());
@@ -85,7 +85,7 @@ void Lanes::expect(const VersionRecord& version, int64_t wraps) {
 }
 
 const Lanes::Allowed& Lanes::allowed(const VersionRef& version) const {
-  auto it = versions_.find(version.str());
+  auto it = versions_.find(version);
   if (it == versions_.end())
     throw Error(Code::object_absent, "key version " + version.brief() + " is not in this vault")
         .cause("or no object of this dataset was ever under it, as far as the ledger knows");
@@ -117,19 +117,35 @@ WrappedKey Lanes::wrap(unsigned lane, const VersionRef& version, const Secret& k
 
 WrappedKey Lanes::wrap_later(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                              const std::string& what) {
+  WrappedKey wrapped = wrap_unproven(lane, version, key, aad);
+  prove_later(lane, version, wrapped, key, aad, what);
+  return wrapped;
+}
+
+WrappedKey Lanes::wrap_unproven(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad) {
+  const Allowed& a = allowed(version);
+  Turn t = turn(lane, a);
+  return t.provider.wrap(a.ref, key, aad);
+}
+
+void Lanes::prove_later(unsigned lane, const VersionRef& version, const WrappedKey& wrapped,
+                        const Secret& key, ByteView aad, const std::string& what) {
   const Allowed& a = allowed(version);
   Prover* prover = a.place->prover.get();
-  auto there = a.place->proven_there.find(version.str());
-  if (!prover || there == a.place->proven_there.end()) return wrap(lane, version, key, aad, what);
-  WrappedKey wrapped = [&] {
+  auto there = a.place->proven_there.find(version);
+  if (!prover || there == a.place->proven_there.end()) {
     Turn t = turn(lane, a);
-    return t.provider.wrap(a.ref, key, aad);
-  }();
+    return check_wrap(t.provider, a.ref, wrapped, key, aad, what);
+  }
   Pending& p = lanes_[lane].pending.emplace_back();
   p.version = &a;
   p.claim.wrap = {wrapped, to_bytes(aad), hmac_sha256(prover->tag_key(), key.reveal()), what};
   prover->submit(there->second, p.claim);
-  return wrapped;
+}
+
+void Lanes::hand_over(unsigned lane) {
+  const Lane& l = lanes_[lane];
+  if (!l.pending.empty()) l.pending.back().version->place->prover->hand_over();
 }
 
 void Lanes::confirm(unsigned lane) {

@@ -44,6 +44,13 @@ class Lanes {
   // confirm() of the same lane returned: it may be proven elsewhere meanwhile. `what` is named if it fails.
   WrappedKey wrap_later(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                         const std::string& what);
+  // Its two parts, for a caller that holds the turn (Stay) for the first only: what is wrapped counts for
+  // nothing until prove_later() of it, and confirm() after that.
+  WrappedKey wrap_unproven(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad);
+  void prove_later(unsigned lane, const VersionRef& version, const WrappedKey& wrapped, const Secret& key,
+                   ByteView aad, const std::string& what);
+  // What was put to be proven is begun with, so that a later confirm() need not wait for it.
+  void hand_over(unsigned lane);
   // From lane `lane`'s thread, or the vault's while no lane runs: returns when every wrap_later() of the lane
   // since its last confirm() is proven. For groups of some dozens up to a thousand: a call for each wrap
   // would wait for each. Errors: as wrap(), for the first that does not open; what was wrapped before that
@@ -80,7 +87,7 @@ class Lanes {
     std::mutex turn;
     std::optional<Error> refusal;  // of Vault::provider
     std::unique_ptr<Prover> prover;
-    std::map<std::string, size_t> proven_there;  // versions whose wraps it proves
+    std::map<VersionRef, size_t> proven_there;  // versions whose wraps it proves
   };
   struct Allowed {
     KeyRef ref;
@@ -109,7 +116,7 @@ class Lanes {
   Vault& vault_;
   std::vector<Lane> lanes_;
   std::map<std::string, std::unique_ptr<Place>> places_;
-  std::map<std::string, Allowed> versions_;
+  std::map<VersionRef, Allowed> versions_;
 };
 
 }  // namespace kesu

@@ -11,6 +11,7 @@
 #include "app/sealing.h"
 #include "app/vault.h"
 #include "base/files.h"
+#include "base/nearby.h"
 
 namespace kesu {
 
@@ -69,17 +70,25 @@ struct FileLook {
   enum Kind { ours, absent, other, unreadable } kind = absent;  // other: another object, or none of kesu's
   std::string newest;                                           // version of the newest good slot
   uint64_t device = 0, inode = 0;                               // of a file that is there
+  // Of a file that is ours: its size, and its header region as bytes and as what they say.
+  uint64_t size = 0;
+  Bytes bytes;
+  Region region;
   Code code = Code::failed;
   std::string why;
 };
-FileLook look_at(const VaultId& vault, const std::string& dataset, const ObjectId& object,
-                 const std::string& path);
+FileLook look_at(const VaultId& vault, const DatasetId& dataset, const ObjectId& object,
+                 const std::string& path, OpenNearby& files);
+// The first 4096 bytes of a file of that size, or all it has. Errors: io_failed; sealed_damaged when it is
+// shorter by now.
+Bytes region_at(int fd, uint64_t file_size);
 
 // File systems that were written to: one sync for each. wrote() from any thread.
 class Durable {
  public:
   void wrote(int fd, const std::string& path);  // fd is borrowed
-  void sync();                                  // throws io_failed
+  void wrote(int fd, uint64_t device, const std::string& path);
+  void sync();  // throws io_failed
  private:
   std::mutex mutex_;
   std::map<uint64_t, std::pair<Fd, std::string>> by_device_;

@@ -1,10 +1,12 @@
 #include "app/rewrap_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/interrupt.h"
 #include "seal/files.h"
@@ -19,8 +21,6 @@ constexpr size_t kGroup = 32;
 constexpr size_t kFew = 2 * kGroup;
 
 std::string text_of(const Error& e) { return e.message() + (e.cause().empty() ? "" : ": " + e.cause()); }
-
-struct AnotherObject {};
 
 // A provider or disk at fault, not the file.
 bool ends_all(const Error& e) {
@@ -44,8 +44,11 @@ Crew RewrapFiles::crew(size_t work) const { return Crew(work < kFew ? 1 : thread
 std::vector<RewrapCandidate> RewrapFiles::look(const std::vector<RewrapWanted>& wanted,
                                                const SealedPlace* place, bool beside) {
   std::vector<RewrapCandidate> out(wanted.size());
+  // Directories are looked up anew for each batch.
+  const unsigned first = beside ? threads_ : 0;
+  for (unsigned lane = first; lane <= threads_; ++lane) nearby_[lane] = {};
   (beside ? Crew(1) : crew(wanted.size())).each(wanted.size(), [&](unsigned lane, size_t i) {
-    out[i] = look_at_one(beside ? threads_ : lane, wanted[i], place);
+    out[i] = look_at_one(first + lane, wanted[i], place);
   });
   check_interrupted();
   return out;
@@ -55,13 +58,14 @@ RewrapCandidate RewrapFiles::look_at_one(unsigned lane, const RewrapWanted& w, c
   RewrapCandidate out{w.position, w.object, {}, false, {}, {}};
   std::set<std::pair<uint64_t, uint64_t>> files;  // one file may be reached by several paths
   for (const std::string& path : w.paths) {
-    const FileLook l = look_at(task_.vault, task_.dataset.str(), w.object, path);
+    FileLook l = look_at(task_.vault, task_.dataset, w.object, path, nearby_[lane]);
     const bool place = task_.with_paths && path == w.place;
     if (l.kind == FileLook::ours) {
       if (!files.emplace(l.device, l.inode).second) continue;
       // What a slot says of itself anybody can write.
       try {
-        out.files.push_back({path, l.newest == w.on ? l.newest : opens_under(lane, path)});
+        std::string newest = l.newest == w.on ? std::move(l.newest) : opens_under(lane, path);
+        out.files.push_back({path, std::move(newest), l.size, std::move(l.bytes), std::move(l.region)});
       } catch (const Error& e) {
         if (e.exit() == Exit::unavailable) throw;
         out.failed.push_back({path, text_of(e), e.code()});
@@ -91,34 +95,50 @@ std::string RewrapFiles::opens_under(unsigned lane, const std::string& path) {
       .str();
 }
 
-// A file that is open, its header region as read, and its next slot once that is made.
+// A file that is open, its header region, and what came of it so far.
 struct RewrapFiles::Ready {
   Fd fd;
-  uint64_t size;
-  Bytes region;
-  NextSlot next;
+  uint64_t device;
+  const Region* region;
   RewrapCandidate* candidate;
   RewrapCandidate::File* file;
+  OpenedKey opened{};
+  WrappedKey wrapped{};
+  NextSlot next{};
+  bool out = false;  // what it failed with stands in the candidate
 
   void failed(const Error& e) const { candidate->failed.push_back({file->path, text_of(e), e.code()}); }
 };
+
+RewrapFiles::RewrapFiles(const RewrapTask& task, Lanes& lanes, unsigned threads)
+    : task_(task), lanes_(lanes), threads_(threads), proving_(threads), nearby_(threads + 1) {}
+RewrapFiles::~RewrapFiles() = default;
 
 void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,
                        const std::function<void(int64_t)>& done) {
   Crew threads = crew(work.size());
   const size_t groups = (work.size() + kGroup - 1) / kGroup;
+  for (unsigned lane = 0; lane < threads.size(); ++lane) nearby_[lane] = {};
   std::mutex one;
-  threads.each(groups, [&](unsigned lane, size_t i) {
-    const auto group = work.subspan(i * kGroup, std::min(kGroup, work.size() - i * kGroup));
-    move_group(threads, lane, group, durable);
-    std::lock_guard lock(one);
-    done(static_cast<int64_t>(group.size()));
-  });
+  std::exception_ptr ends;
+  try {
+    threads.each(groups, [&](unsigned lane, size_t i) {
+      const auto group = work.subspan(i * kGroup, std::min(kGroup, work.size() - i * kGroup));
+      move_group(threads, lane, group, durable);
+      std::lock_guard lock(one);
+      done(static_cast<int64_t>(group.size()));
+    });
+  } catch (...) {
+    ends = std::current_exception();
+  }
+  for (unsigned lane = 0; lane < threads.size(); ++lane)
+    if (const auto last = write(lane, durable); last && !ends) ends = last;
+  if (ends) std::rethrow_exception(ends);
   check_interrupted();
 }
 
-// Reads, wraps, has the wraps proven, writes what was proven, whatever happened in between. The token's turn
-// is kept for the wraps alone: other threads read and write meanwhile.
+// Reads, opens, wraps; has the wraps proven while the next group is read, opened and wrapped, and writes then
+// what was proven. The token's turn is kept for its own work alone: other threads do the rest meanwhile.
 void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidate> group, Durable& durable) {
   std::vector<std::pair<RewrapCandidate*, RewrapCandidate::File*>> files;
   for (RewrapCandidate& c : group)
@@ -127,68 +147,108 @@ void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidat
   std::exception_ptr ends;
   for (size_t at = 0; at < files.size() && !ends && !crew.stopped();) {
     std::vector<Ready> ready;
-    for (; at < files.size() && ready.size() < kGroup; ++at) {
+    ready.reserve(kGroup);
+    for (; at < files.size() && ready.size() < kGroup && !ends; ++at) {
       auto [c, f] = files[at];
       try {
-        ready.push_back(read(*c, *f));
+        if (auto r = read(lane, *c, *f)) ready.push_back(std::move(*r));
       } catch (const Error& e) {
-        if (errno == EMFILE && !ready.empty()) break;  // those that are open make room first
+        const bool full = errno == EMFILE;
+        if (full && !ready.empty()) break;  // those that are open make room first
+        if (full && !proving_[lane].empty()) {
+          ends = write(lane, durable);
+          --at;
+          continue;
+        }
         c->failed.push_back({f->path, text_of(e), e.code()});
       }
     }
-    std::vector<Ready> wrapped;
-    try {
-      const Lanes::Stay stay(lanes_, lane, task_.to);
+    const auto each = [&](const std::function<void(Ready&)>& step) {
       for (Ready& r : ready) {
-        if (crew.stopped()) break;
+        if (r.out || ends || crew.stopped()) continue;
         try {
-          wrap(lane, r);
-          wrapped.push_back(std::move(r));
+          step(r);
         } catch (const Error& e) {
-          if (ends_all(e)) throw;
-          r.failed(e);
-        } catch (const AnotherObject&) {
-          r.candidate->missing.push_back({r.file->path, "another object stands there", Code::not_found});
+          if (ends_all(e))
+            ends = std::current_exception();
+          else
+            r.failed(e), r.out = true;
         }
       }
-    } catch (const Error&) {
-      ends = std::current_exception();
+    };
+    const auto at_the_token = [&](const std::function<void(Ready&)>& step) {
+      try {
+        const Lanes::Stay stay(lanes_, lane, task_.to);
+        each(step);
+      } catch (const Error&) {
+        ends = std::current_exception();
+      }
+    };
+    at_the_token([&](Ready& r) {
+      r.opened =
+          open_key(*r.region, [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(lane, slot, aad); });
+    });
+    each([](Ready& r) { check_key(*r.region, r.opened); });
+    at_the_token(
+        [&](Ready& r) { r.wrapped = lanes_.wrap_unproven(lane, task_.to, r.opened.data_key, aad_of(r)); });
+    std::erase_if(ready, [](const Ready& r) { return r.out || r.wrapped.blob.empty(); });
+    if (const auto before = write(lane, durable)) {
+      if (!ends) ends = before;
+    } else if (const auto now = prove(lane, std::move(ready)); now && !ends) {
+      ends = now;
     }
-    write(lane, wrapped, durable);
   }
   if (ends) std::rethrow_exception(ends);
 }
 
-RewrapFiles::Ready RewrapFiles::read(RewrapCandidate& c, RewrapCandidate::File& f) const {
+// nullopt: another object took the file's place.
+std::optional<RewrapFiles::Ready> RewrapFiles::read(unsigned lane, RewrapCandidate& c,
+                                                    RewrapCandidate::File& f) {
   errno = 0;
-  Fd fd(open_path(f.path, O_RDWR | O_NOFOLLOW));
-  if (!fd.ok()) throw file_error(errno, "write into", f.path);
-  const SealedInput in = file_input(fd.get());
-  Bytes region(std::min<uint64_t>(in.size, kRegionBytes));
-  in.read(0, region);
+  Fd fd(nearby_[lane].open(f.path, O_RDWR | O_NOFOLLOW));
+  struct stat st {};
+  if (!fd.ok() || ::fstat(fd.get(), &st) != 0) throw file_error(errno, "write into", f.path);
+  const auto size = static_cast<uint64_t>(st.st_size);
+  Bytes bytes = region_at(fd.get(), size);
+  if (size != f.size || bytes != f.bytes) {
+    f.region = inspect_region(bytes, size).region;
+    f.size = size, f.bytes = std::move(bytes);
+    const ObjectHeader& h = f.region.header;
+    if (h.vault != task_.vault || h.dataset != task_.dataset || h.object != c.object) {
+      c.missing.push_back({f.path, "another object stands there", Code::not_found});
+      return std::nullopt;
+    }
+  }
   errno = 0;
-  return {std::move(fd), in.size, std::move(region), {}, &c, &f};
+  return Ready{std::move(fd), st.st_dev, &f.region, &c, &f};
 }
 
-void RewrapFiles::wrap(unsigned lane, Ready& r) {
-  const SealedInput in{r.size, [&](uint64_t offset, std::span<uint8_t> out) {
-                         if (offset > r.region.size() || out.size() > r.region.size() - offset)
-                           throw Error(Code::sealed_damaged, "a slot beyond the header region");
-                         std::copy_n(r.region.begin() + static_cast<ptrdiff_t>(offset), out.size(),
-                                     out.begin());
-                       }};
-  // Another object that took the file's place is known by the additional data that its header makes.
-  const auto unwrap = [&](const Slot& slot, ByteView aad) {
-    if (to_bytes(aad) != wrap_aad(task_.vault, task_.dataset, r.candidate->object, slot.version))
-      throw AnotherObject();
-    return lanes_.unwrap(lane, slot, aad);
-  };
-  r.next = rewrap_object(in, unwrap, task_.to, [&](const Secret& key, ByteView aad) {
-    return lanes_.wrap_later(lane, task_.to, key, aad, r.file->path);
-  });
+Bytes RewrapFiles::aad_of(const Ready& r) const {
+  return wrap_aad(task_.vault, task_.dataset, r.candidate->object, task_.to);
 }
 
-void RewrapFiles::write(unsigned lane, std::span<Ready> ready, Durable& durable) {
+// What was wrapped is written by the lane's next write(), where it is proven by then. Returns what kept the
+// rest from being asked for.
+std::exception_ptr RewrapFiles::prove(unsigned lane, std::vector<Ready> wrapped) {
+  std::vector<Ready>& proving = proving_[lane];
+  proving = std::move(wrapped);
+  for (size_t i = 0; i < proving.size(); ++i) {
+    Ready& r = proving[i];
+    try {
+      lanes_.prove_later(lane, task_.to, r.wrapped, r.opened.data_key, aad_of(r), r.file->path);
+    } catch (const Error&) {
+      proving.resize(i);
+      return std::current_exception();
+    }
+    r.next = next_slot(*r.region, r.opened, task_.to, std::move(r.wrapped));
+    r.opened.data_key = Secret();
+  }
+  lanes_.hand_over(lane);
+  return nullptr;
+}
+
+std::exception_ptr RewrapFiles::write(unsigned lane, Durable& durable) {
+  const std::vector<Ready> ready = std::exchange(proving_[lane], {});
   size_t proven = ready.size();
   std::exception_ptr ends;
   try {
@@ -197,20 +257,20 @@ void RewrapFiles::write(unsigned lane, std::span<Ready> ready, Durable& durable)
     proven = std::min(proven, lanes_.good(lane));
     ends = std::current_exception();
   }
-  for (Ready& r : ready.first(proven)) {
+  for (const Ready& r : std::span(ready).first(proven)) {
     try {
       write_slot(r.fd.get(), r.next, r.file->path);
-      durable.wrote(r.fd.get(), r.file->path);
+      durable.wrote(r.fd.get(), r.device, r.file->path);
       r.file->moved = true;
     } catch (const Error& e) {
       if (ends_all(e)) {
-        ends = std::current_exception();
+        if (!ends) ends = std::current_exception();
         break;
       }
       r.failed(e);
     }
   }
-  if (ends) std::rethrow_exception(ends);
+  return ends;
 }
 
 }  // namespace kesu

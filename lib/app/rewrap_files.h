@@ -4,6 +4,7 @@
 #pragma once
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ struct RewrapWanted {
 struct RewrapCandidate {
   struct File {
     std::string path, newest;
+    uint64_t size = 0;  // and header region, when it was looked at
+    Bytes bytes;
+    Region region;
     bool moved = false;
   };
   int64_t position = 0;
@@ -56,8 +60,8 @@ struct RewrapCandidate {
 class RewrapFiles {
  public:
   // All three outlive it; a lane for each of the crew, and one more for the caller beside them.
-  RewrapFiles(const RewrapTask& task, Lanes& lanes, unsigned threads)
-      : task_(task), lanes_(lanes), threads_(threads) {}
+  RewrapFiles(const RewrapTask& task, Lanes& lanes, unsigned threads);
+  ~RewrapFiles();
 
   // One candidate for each wanted, in their order. `place`: what was sealed to; null: what is not seen
   // is declared lost. Where a slot says another version than the ledger, the provider is asked which slot
@@ -77,13 +81,16 @@ class RewrapFiles {
   RewrapCandidate look_at_one(unsigned lane, const RewrapWanted& wanted, const SealedPlace* place);
   std::string opens_under(unsigned lane, const std::string& path);
   void move_group(Crew& crew, unsigned lane, std::span<RewrapCandidate> group, Durable& durable);
-  Ready read(RewrapCandidate& candidate, RewrapCandidate::File& file) const;
-  void wrap(unsigned lane, Ready& ready);
-  void write(unsigned lane, std::span<Ready> ready, Durable& durable);
+  std::optional<Ready> read(unsigned lane, RewrapCandidate& candidate, RewrapCandidate::File& file);
+  Bytes aad_of(const Ready& ready) const;
+  std::exception_ptr prove(unsigned lane, std::vector<Ready> wrapped);
+  std::exception_ptr write(unsigned lane, Durable& durable);
 
   const RewrapTask& task_;
   Lanes& lanes_;
   unsigned threads_;
+  std::vector<std::vector<Ready>> proving_;  // of each lane, what is written next
+  std::vector<OpenNearby> nearby_;           // of each lane
 };
 
 }  // namespace kesu

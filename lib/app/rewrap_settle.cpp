@@ -32,11 +32,15 @@ Positions ranges_of(const std::vector<int64_t>& positions) {
 void Durable::wrote(int fd, const std::string& path) {
   struct stat st {};
   if (::fstat(fd, &st) != 0) throw file_error(errno, "look at", path);
+  wrote(fd, st.st_dev, path);
+}
+
+void Durable::wrote(int fd, uint64_t device, const std::string& path) {
   std::lock_guard lock(mutex_);
-  if (by_device_.contains(st.st_dev)) return;
+  if (by_device_.contains(device)) return;
   Fd kept(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!kept.ok()) throw file_error(errno, "keep open", path);
-  by_device_.emplace(st.st_dev, std::pair(std::move(kept), path));
+  by_device_.emplace(device, std::pair(std::move(kept), path));
 }
 
 void Durable::sync() {
@@ -44,10 +48,16 @@ void Durable::sync() {
     if (::syncfs(file.first.get()) != 0) throw file_error(errno, "make durable", file.second);
 }
 
-FileLook look_at(const VaultId& vault, const std::string& dataset, const ObjectId& object,
-                 const std::string& path) {
+Bytes region_at(int fd, uint64_t file_size) {
+  Bytes out(std::min<uint64_t>(file_size, kRegionBytes));
+  file_input(fd, file_size).read(0, out);
+  return out;
+}
+
+FileLook look_at(const VaultId& vault, const DatasetId& dataset, const ObjectId& object,
+                 const std::string& path, OpenNearby& files) {
   FileLook out;
-  Fd fd(open_path(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  Fd fd(files.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   if (!fd.ok()) {
     const bool gone = errno == ENOENT || errno == ENOTDIR;
     Error e = file_error(errno, "open", path);
@@ -57,21 +67,23 @@ FileLook look_at(const VaultId& vault, const std::string& dataset, const ObjectI
     return out;
   }
   try {
-    if (!file_facts(fd.get()).regular) throw Error(Code::bad_input, "it is no regular file");
-    ObjectInfo info = inspect_object(file_input(fd.get()));
-    const ObjectHeader& h = info.region.header;
-    if (h.vault != vault || h.dataset.str() != dataset || h.object != object) {
+    struct stat st {};
+    if (::fstat(fd.get(), &st) != 0) throw file_error(errno, "look at", path);
+    if (!S_ISREG(st.st_mode)) throw Error(Code::bad_input, "it is no regular file");
+    out.size = static_cast<uint64_t>(st.st_size);
+    out.bytes = region_at(fd.get(), out.size);
+    out.region = inspect_region(out.bytes, out.size).region;
+    const ObjectHeader& h = out.region.header;
+    if (h.vault != vault || h.dataset != dataset || h.object != object) {
       out.kind = FileLook::other;
       out.code = Code::not_found;
       out.why = "another object stands there";
       return out;
     }
-    struct stat st {};
-    if (::fstat(fd.get(), &st) != 0) throw file_error(errno, "look at", path);
     out.device = st.st_dev;
     out.inode = st.st_ino;
     out.kind = FileLook::ours;
-    out.newest = info.region.usable().front()->version.str();
+    out.newest = out.region.usable().front()->version.str();
   } catch (const Error& e) {
     out.kind = FileLook::unreadable;
     out.code = e.code();
@@ -120,8 +132,9 @@ Seen see(Vault& vault, const DatasetRecord& d, const std::string& version, const
          const std::vector<std::string>& paths, Durable& durable) {
   Seen out;
   bool ours = false, behind = false;
+  OpenNearby files;
   for (const std::string& path : paths) {
-    FileLook look = look_at(vault.id(), d.id, object, path);
+    const FileLook look = look_at(vault.id(), *DatasetId::parse(d.id), object, path, files);
     out.any |= look.kind != FileLook::absent;
     if (path == paths.front()) out.place = look.kind;
     if (look.kind == FileLook::absent || look.kind == FileLook::other) continue;

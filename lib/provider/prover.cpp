@@ -228,12 +228,14 @@ void Prover::take_answers() {
   waiting_.clear();
 }
 
+void Prover::hand_over() {
+  std::lock_guard lock(send_);
+  flush();
+}
+
 void Prover::wait(Claim& claim) {
   if (claim.verdict != Verdict::open) return;
-  {
-    std::lock_guard lock(send_);
-    flush();
-  }
+  hand_over();
   while (claim.verdict == Verdict::open) {
     // One thread at a time waits and takes: an answer that another one took would be waited for in vain.
     // Others submit meanwhile.

@@ -39,6 +39,8 @@ class Prover {
   pid_t process() const { return pid_; }
   // From any thread. `key`: position among the keys at start. Never throws for the process's sake.
   void submit(size_t key, Claim& claim);
+  // From any thread: sends what was submitted and is still collected.
+  void hand_over();
   // From any thread: until there is a verdict.
   void wait(Claim& claim);
 

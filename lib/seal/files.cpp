@@ -126,9 +126,11 @@ void FdSource::check() const {
         .next("seal it again when nothing writes to it");
 }
 
-SealedInput file_input(int fd) {
+SealedInput file_input(int fd) { return file_input(fd, file_facts(fd).size); }
+
+SealedInput file_input(int fd, uint64_t size) {
   SealedInput in;
-  in.size = file_facts(fd).size;
+  in.size = size;
   in.read = [fd](uint64_t offset, std::span<uint8_t> out) {
     while (!out.empty()) {
       const ssize_t n = ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset));

@@ -42,6 +42,7 @@ class FdSource {
 // A sealed file by its descriptor (borrowed). Reading past the end, also when the file shrank, is
 // sealed_damaged.
 SealedInput file_input(int fd);
+SealedInput file_input(int fd, uint64_t size);  // where its size is known
 
 // `.<object, 32 hex>.kesu-part` and `.kesu-open` in `directory`.
 std::string part_path(const std::string& directory, const ObjectId& object);

@@ -185,13 +185,22 @@ Region parse_region(ByteView b) {
   return region;
 }
 
+HmacSha256 header_hmac(const Secret& data_key) { return HmacSha256(part_of_key(data_key, 32)); }
+
+Digest32 commitment_of(const ObjectHeader& header, const Secret& data_key, HmacSha256& hmac) {
+  return hmac.update(immutable_bytes(header, Digest32{})).update(sha256(part_of_key(data_key, 0))).finish();
+}
 Digest32 commitment_of(const ObjectHeader& header, const Secret& data_key) {
-  const Digest32 key_digest = sha256(part_of_key(data_key, 0));
-  return hmac_sha256(part_of_key(data_key, 32), immutable_bytes(header, Digest32{}), key_digest);
+  HmacSha256 hmac = header_hmac(data_key);
+  return commitment_of(header, data_key, hmac);
 }
 
+Digest32 slot_hmac(const ObjectId& object, const Slot& slot, HmacSha256& hmac) {
+  return hmac.update(object.bytes()).update(slot_covered(slot)).finish();
+}
 Digest32 slot_hmac(const ObjectId& object, const Slot& slot, const Secret& data_key) {
-  return hmac_sha256(part_of_key(data_key, 32), object.bytes(), slot_covered(slot));
+  HmacSha256 hmac = header_hmac(data_key);
+  return slot_hmac(object, slot, hmac);
 }
 
 std::array<uint8_t, kSlotBytes> slot_bytes(const Slot& slot) {

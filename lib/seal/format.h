@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/secret.h"
 #include "crypto/aead.h"
+#include "crypto/mac.h"
 #include "provider/provider.h"
 
 namespace kesu {
@@ -58,6 +59,10 @@ ObjectHeader parse_object_header(ByteView immutable);
 
 Digest32 commitment_of(const ObjectHeader& header, const Secret& data_key);
 Digest32 slot_hmac(const ObjectId& object, const Slot& slot, const Secret& data_key);
+// Both by one context, for whoever holds a key against several: it is keyed once.
+HmacSha256 header_hmac(const Secret& data_key);
+Digest32 commitment_of(const ObjectHeader& header, const Secret& data_key, HmacSha256& hmac);
+Digest32 slot_hmac(const ObjectId& object, const Slot& slot, HmacSha256& hmac);
 std::array<uint8_t, kSlotBytes> slot_bytes(const Slot& slot);
 Bytes region_bytes(const ObjectHeader& header, const Slot& slot0);
 Bytes wrap_aad(const VaultId& vault, const DatasetId& dataset, const ObjectId& object,

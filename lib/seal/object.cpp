@@ -18,27 +18,6 @@ size_t slot_index(const Region& region, const Slot& slot) {
   return region.slots[0] && &slot == &*region.slots[0] ? 0 : 1;
 }
 
-// The key must fit header and slots, each proven by its own field.
-void check_key(const Region& region, const Slot& opened, const Secret& data_key) {
-  const ObjectHeader& h = region.header;
-  const auto check_slot = [&](const Slot& slot) {
-    const size_t index = slot_index(region, slot);
-    if (!equal_constant_time(slot_hmac(h.object, slot, data_key), slot.hmac))
-      throw damaged("slot " + std::to_string(index) + " HMAC", 1024 + index * kSlotBytes + 928,
-                    "does not fit the key");
-  };
-  check_slot(opened);
-  if (!equal_constant_time(commitment_of(h, data_key), h.commitment))
-    throw damaged("commitment", 96, "header and key do not belong together");
-  for (const Slot* slot : region.usable())
-    if (slot != &opened) check_slot(*slot);
-}
-
-struct Unlocked {
-  Secret data_key;
-  const Slot* slot;
-};
-
 Secret unwrap_slot(const Region& region, const Slot& slot, const UnwrapKey& unwrap) {
   const ObjectHeader& h = region.header;
   const uint64_t at = 1024 + slot_index(region, slot) * kSlotBytes + 80;
@@ -54,22 +33,40 @@ Secret unwrap_slot(const Region& region, const Slot& slot, const UnwrapKey& unwr
   return key;
 }
 
-Unlocked unlock(const Region& region, const UnwrapKey& unwrap) {
+OpenedKey unlock(const Region& region, const UnwrapKey& unwrap) {
+  OpenedKey opened = open_key(region, unwrap);
+  check_key(region, opened);
+  return opened;
+}
+}  // namespace
+
+OpenedKey open_key(const Region& region, const UnwrapKey& unwrap) {
   std::exception_ptr first;
   for (const Slot* slot : region.usable()) {
-    Secret key;
     try {
-      key = unwrap_slot(region, *slot, unwrap);
+      return {unwrap_slot(region, *slot, unwrap), slot_index(region, *slot)};
     } catch (const Error&) {
       if (!first) first = std::current_exception();
-      continue;
     }
-    check_key(region, *slot, key);
-    return {std::move(key), slot};
   }
   std::rethrow_exception(first);
 }
-}  // namespace
+
+// Header and slots, each proven by its own field.
+void check_key(const Region& region, const OpenedKey& opened) {
+  const ObjectHeader& h = region.header;
+  HmacSha256 hmac = header_hmac(opened.data_key);
+  const auto check_slot = [&](size_t index) {
+    const Slot& slot = *region.slots[index];
+    if (!equal_constant_time(slot_hmac(h.object, slot, hmac), slot.hmac))
+      throw damaged("slot " + std::to_string(index) + " HMAC", 1024 + index * kSlotBytes + 928,
+                    "does not fit the key");
+  };
+  check_slot(opened.slot);
+  if (!equal_constant_time(commitment_of(h, opened.data_key, hmac), h.commitment))
+    throw damaged("commitment", 96, "header and key do not belong together");
+  if (region.slots[1 - opened.slot]) check_slot(1 - opened.slot);
+}
 
 Error changed(uint64_t wanted, uint64_t got) {
   return Error(Code::conflict, "the source changed while it was read")
@@ -133,9 +130,9 @@ OpenJob begin_open(const Region& region, const UnwrapKey& unwrap,
                    const std::function<void(uint64_t, std::span<uint8_t>)>& read) {
   OpenJob job;
   job.header = region.header;
-  Unlocked unlocked = unlock(region, unwrap);
-  job.data_key = std::move(unlocked.data_key);
-  job.version = unlocked.slot->version;
+  OpenedKey opened = unlock(region, unwrap);
+  job.version = region.slots[opened.slot]->version;
+  job.data_key = std::move(opened.data_key);
   Bytes record0(job.header.metadata_size);
   read(kRegionBytes, record0);
   const auto metadata = Aead(job.header.algorithm, content_key(job.data_key, job.header.algorithm))
@@ -145,38 +142,48 @@ OpenJob begin_open(const Region& region, const UnwrapKey& unwrap,
   return job;
 }
 
-ObjectInfo inspect_object(const SealedInput& in) {
-  if (in.size < kRegionBytes) throw damaged("header region", in.size, "the file ends before its 4096 bytes");
-  std::array<uint8_t, kRegionBytes> region;
-  in.read(0, region);
+ObjectInfo inspect_region(ByteView region, uint64_t file_size) {
+  if (file_size < kRegionBytes)
+    throw damaged("header region", file_size, "the file ends before its 4096 bytes");
   ObjectInfo info;
   info.region = parse_region(region);
-  info.file_size = in.size;
-  info.payload_size = whole_payload(info.region.header, in.size);
+  info.file_size = file_size;
+  info.payload_size = whole_payload(info.region.header, file_size);
   return info;
+}
+
+ObjectInfo inspect_object(const SealedInput& in) {
+  std::array<uint8_t, kRegionBytes> region;
+  if (in.size >= kRegionBytes) in.read(0, region);
+  return inspect_region(region, in.size);
 }
 
 VersionRef opening_version(const SealedInput& in, const UnwrapKey& unwrap) {
   const ObjectInfo info = inspect_object(in);
-  return unlock(info.region, unwrap).slot->version;
+  return info.region.slots[unlock(info.region, unwrap).slot]->version;
+}
+
+NextSlot next_slot(const Region& region, const OpenedKey& opened, const VersionRef& version,
+                   WrappedKey wrapped) {
+  NextSlot next;
+  // Never the slot that opened: until the new one is durable it is the only proven way in.
+  next.index = 1 - opened.slot;
+  next.slot.generation = region.usable().front()->generation + 1;
+  next.slot.version = version;
+  next.slot.wrapped = std::move(wrapped);
+  next.slot.hmac = slot_hmac(region.header.object, next.slot, opened.data_key);
+  next.before = region.slots[opened.slot]->version;
+  next.offset = 1024 + next.index * kSlotBytes;
+  return next;
 }
 
 NextSlot rewrap_object(const SealedInput& in, const UnwrapKey& unwrap, const VersionRef& version,
                        const WrapKey& wrap) {
-  const ObjectInfo info = inspect_object(in);
-  const ObjectHeader& h = info.region.header;
-  const Unlocked unlocked = unlock(info.region, unwrap);
-  const Slot& newest = *info.region.usable().front();
-  NextSlot next;
-  // Never the slot that opened: until the new one is durable it is the only proven way in.
-  next.index = 1 - slot_index(info.region, *unlocked.slot);
-  next.slot.generation = newest.generation + 1;
-  next.slot.version = version;
-  next.slot.wrapped = wrap(unlocked.data_key, wrap_aad(h.vault, h.dataset, h.object, version));
-  next.slot.hmac = slot_hmac(h.object, next.slot, unlocked.data_key);
-  next.before = unlocked.slot->version;
-  next.offset = 1024 + next.index * kSlotBytes;
-  return next;
+  const Region region = inspect_object(in).region;
+  const OpenedKey opened = unlock(region, unwrap);
+  const ObjectHeader& h = region.header;
+  return next_slot(region, opened, version,
+                   wrap(opened.data_key, wrap_aad(h.vault, h.dataset, h.object, version)));
 }
 
 }  // namespace kesu

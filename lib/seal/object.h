@@ -94,6 +94,8 @@ struct SealedInput {
   std::function<void(uint64_t offset, std::span<uint8_t> out)> read;
 };
 ObjectInfo inspect_object(const SealedInput& in);  // throws sealed_damaged
+// The same by the file's first 4096 bytes (or all it has) and its size.
+ObjectInfo inspect_region(ByteView region, uint64_t file_size);
 // Recomputed from the ciphertext, no key needed; walks the whole object.
 Digest32 payload_root_of(const SealedInput& in, const ObjectHeader& header, Crew* crew = nullptr);
 
@@ -131,5 +133,19 @@ struct NextSlot {
 // Opens the data key (errors as open_object; the payload is not read) and wraps it again.
 NextSlot rewrap_object(const SealedInput& in, const UnwrapKey& unwrap, const VersionRef& version,
                        const WrapKey& wrap);
+
+// The same in steps, for a caller whose calls to the provider wait for nothing else. A data key as a slot's
+// unwrapping gave it, not yet held against the header.
+struct OpenedKey {
+  Secret data_key;
+  size_t slot = 0;  // which opened
+};
+// Slots are tried as open_object does. Errors: those of `unwrap` for all slots, as the first slot's.
+OpenedKey open_key(const Region& region, const UnwrapKey& unwrap);
+// Throws sealed_damaged unless the key fits header and slots. Before it the key must not be wrapped for use.
+void check_key(const Region& region, const OpenedKey& opened);
+// The slot for what wrapping gave under wrap_aad of `version`.
+NextSlot next_slot(const Region& region, const OpenedKey& opened, const VersionRef& version,
+                   WrappedKey wrapped);
 
 }  // namespace kesu
