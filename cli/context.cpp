@@ -123,11 +123,41 @@ Environment& Context::env() {
     static std::unique_ptr<ProviderFactory> factory = provider_factory();
     env_ = std::make_unique<Environment>(
         system_environment(*factory, path_join(dir_name(program_path()), "kesu-probe")));
+    env_->command = command_;
     env_->notice = [this](const std::string& line) {
       if (!quiet) std::cerr << "kesu: " << printable(line, true) << "\n";
     };
   }
   return *env_;
+}
+
+void Context::begin_command(CLI::App& app, const std::string& words) {
+  command_.command = words;
+  std::string signer, key;
+  bool signs = false;
+  for (CLI::App* at = &app; at != nullptr;) {
+    for (const CLI::Option* option : at->get_options([](const CLI::Option* o) { return o->count() > 0; })) {
+      const std::string name = option->get_lnames().empty() ? "" : option->get_lnames().front();
+      if (name == "as" || name == "by") signer = option->results().front();
+      if (name == "key") key = option->results().front();
+      if (name != "vault" && name != "operator" && name != "operator-key")
+        for (const std::string& value : option->results()) command_.named.push_back(value);
+    }
+    signs = signs || at->get_option_no_throw("--signature") != nullptr;
+    auto taken = at->get_subcommands();
+    at = taken.empty() ? nullptr : taken.front();
+  }
+  const auto given = [](const std::string& option, const char* variable) {
+    const char* from = std::getenv(variable);
+    return !option.empty() || from == nullptr ? option : std::string(from);
+  };
+  command_.person = given(operator_option, "KESU_OPERATOR");
+  command_.key_file = given(operator_key_option, "KESU_OPERATOR_KEY");
+  // Who signs a statement with a key at hand signs the command with it, unless somebody else runs it.
+  if (command_.person.empty() && command_.key_file.empty() && signs && !signer.empty() && !key.empty()) {
+    command_.person = signer;
+    command_.key_file = key;
+  }
 }
 
 std::string Context::vault_directory() const {

@@ -31,12 +31,17 @@ size_t display_width(std::string_view text);
 struct Context {
   bool json = false, quiet = false, yes = false, verbose = false;
   std::string vault_option;
+  // Who answers for the command, where the vault's rules ask for that (else KESU_OPERATOR,
+  // KESU_OPERATOR_KEY).
+  std::string operator_option, operator_key_option;
   Exit exit = Exit::done;
 
   Environment& env();
   std::string vault_directory() const;
   // Opens the vault; the object lives until the command ends. For writing: the clock is looked at first.
   Vault& open(Access access);
+  // What was typed: the command's words, and what stands behind them. Called once, before env().
+  void begin_command(CLI::App& app, const std::string& words);
   // Sets up the trace (--verbose, KESU_LOG) and names the command in it: its words, not their values.
   void begin_trace(const std::string& words) const;
   void close();  // saves registers
@@ -53,6 +58,7 @@ struct Context {
   std::function<void(int64_t, int64_t)> progress(const std::string& what);
 
  private:
+  CommandOrder command_;
   std::unique_ptr<Environment> env_;
   std::unique_ptr<Vault> vault_;
 };

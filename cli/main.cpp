@@ -53,6 +53,10 @@ int run(int argc, char** argv) {
   app.add_flag("--yes,-y", context.yes, "answer yes where it asks");
   app.add_flag("--verbose", context.verbose,
                "every call to a provider on standard error, without secrets (KESU_LOG=FILE: into a file)");
+  app.add_option("--operator", context.operator_option,
+                 "who runs it, where the vault's rules ask for signed commands (else KESU_OPERATOR)");
+  app.add_option("--operator-key", context.operator_key_option,
+                 "that person's SSH key, or its .pub when an agent holds it (else KESU_OPERATOR_KEY)");
   setup_vault(app, context);
   setup_status(app, context);
   setup_demo(app, context);
@@ -83,6 +87,7 @@ int run(int argc, char** argv) {
   // Runs when all words are understood, before the command does anything.
   app.parse_complete_callback([&] {
     refuse_bad_words(app);
+    context.begin_command(app, words_of(&app));
     context.begin_trace(words_of(&app));
   });
 

@@ -10,6 +10,7 @@ namespace {
 struct Options {
   Newcomer newcomer;
   std::string person, role, until, reason, by, change, key, signature, export_to, profile;
+  std::string signed_commands;
   int64_t quorum = 0, waiting = -1;
 };
 using Shared = std::shared_ptr<Options>;
@@ -139,24 +140,30 @@ void setup_vault_rules(CLI::App& group, Context& c) {
   auto o = std::make_shared<Options>();
   CLI::App* cmd = group.add_subcommand(
       "rules",
-      "show quorum, waiting period and profile; with options change them, by approvers' signatures\n\n  kesu "
+      "show quorum, waiting period, profile and whether commands are signed; with options change them, by "
+      "approvers' signatures\n\n  kesu "
       "vault rules --quorum 2 --reason \"four eyes\" --by \"Hanako Sato\" --key ~/.ssh/id_ed25519");
   cmd->add_option("--quorum", o->quorum, "approvals that an erasure takes")->check(CLI::PositiveNumber);
   cmd->add_option("--waiting", o->waiting, "seconds between the last approval and the first destruction")
       ->check(CLI::NonNegativeNumber);
   cmd->add_option("--profile", o->profile, "low, standard or high");
+  cmd->add_option("--signed-commands", o->signed_commands,
+                  "on: each command that writes is signed by who runs it; off")
+      ->check(CLI::IsMember({"on", "off"}));
   cmd->add_option("--reason", o->reason, "why; it is part of what is signed");
   cmd->add_option("--by", o->by, "the approver who signs; others follow with kesu operator sign");
   signing_options(cmd, o);
   on_run(cmd, [&c, o] {
-    if (!o->quorum && o->waiting < 0 && o->profile.empty()) {
+    if (!o->quorum && o->waiting < 0 && o->profile.empty() && o->signed_commands.empty()) {
       Vault& v = c.open(Access::read);
       const Rules now = rules_in_force(v.state(), moment_now(v));
-      return c.show(
-          Json::object(
-              {{"quorum", now.quorum}, {"waiting_seconds", now.waiting_seconds}, {"profile", now.profile}}),
-          "quorum " + std::to_string(now.quorum) + ", waiting period " + std::to_string(now.waiting_seconds) +
-              " s, profile " + now.profile + "\n");
+      return c.show(Json::object({{"quorum", now.quorum},
+                                  {"waiting_seconds", now.waiting_seconds},
+                                  {"profile", now.profile},
+                                  {"signed_commands", now.signed_commands}}),
+                    "quorum " + std::to_string(now.quorum) + ", waiting period " +
+                        std::to_string(now.waiting_seconds) + " s, profile " + now.profile + ", commands " +
+                        (now.signed_commands ? "signed by their operators" : "not signed") + "\n");
     }
     if (o->by.empty() || o->reason.empty())
       throw Error(Code::usage, "who changes the rules, and why?").next("--by APPROVER --reason TEXT");
@@ -165,6 +172,7 @@ void setup_vault_rules(CLI::App& group, Context& c) {
     RulesOrder order{std::nullopt, std::nullopt, o->profile};
     if (o->quorum) order.quorum = o->quorum;
     if (o->waiting >= 0) order.waiting_seconds = o->waiting;
+    if (!o->signed_commands.empty()) order.signed_commands = o->signed_commands == "on";
     const std::string by = v.find_operator(o->by).id;
     sign(c, v, *o, propose_change(v, rules_change(v, order), o->reason), by);
   });

@@ -12,6 +12,7 @@ struct InitOptions {
   std::string directory = ".", genesis, draft, organisation, origin, profile = "low", provider_uri,
               provider_name, passphrase_source;
   int64_t quorum = 1;
+  bool signed_commands = false;
   std::vector<std::string> signatures, officers;
 };
 
@@ -32,7 +33,8 @@ OfficerDraft officer_of(const std::string& text) {
 void draft(Context& c, const InitOptions& o) {
   std::vector<OfficerDraft> officers;
   for (const std::string& text : o.officers) officers.push_back(officer_of(text));
-  Genesis g = draft_genesis(o.organisation, o.origin, o.profile, o.quorum, officers, c.env().random);
+  Genesis g = draft_genesis(o.organisation, o.origin, o.profile, o.quorum, o.signed_commands, officers,
+                            c.env().random);
   write_file_durable(o.draft, as_bytes(g.text()), 0644, false);
   std::string text =
       "Genesis statement " + o.draft + ", vault " + g.vault.str() + "\nEach officer reads and signs it:\n";
@@ -40,7 +42,8 @@ void draft(Context& c, const InitOptions& o) {
     text += "  " + officer.name + ":  ssh-keygen -Y sign -n " + std::string(kGenesisNamespace) +
             " -f KEY < " + o.draft + " > " + o.draft + "." + std::to_string(&officer - g.officers.data()) +
             ".sig\n";
-  text += "Then: kesu init DIR --genesis " + o.draft + " --provider URI\n";
+  text += "Then: kesu init DIR --genesis " + o.draft + " --provider URI" +
+          (g.signed_commands ? " --operator NAME --operator-key FILE" : "") + "\n";
   c.show(Json::object({{"genesis", o.draft}, {"vault", g.vault.str()}}), text);
 }
 
@@ -102,6 +105,9 @@ void setup_vault(CLI::App& app, Context& c) {
   cmd->add_option("--origin", o->origin, "a name that it controls, such as bank.example (with --draft)");
   cmd->add_option("--profile", o->profile, "low, standard or high (with --draft)");
   cmd->add_option("--quorum", o->quorum, "approvals that an erasure takes (with --draft)");
+  cmd->add_flag("--signed-commands", o->signed_commands,
+                "each command that writes is to be signed by its operator; always so of profile high (with "
+                "--draft)");
   cmd->add_option(
       "--officer", o->officers,
       "\"NAME;TITLE;ROLES;FILE\": an SSH public key or a certificate (PEM); repeated (with --draft)");

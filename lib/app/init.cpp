@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/actor.h"
 #include "app/containers.h"
 #include "app/keys.h"
 #include "app/people.h"
 #include "app/rules_change.h"
 #include "app/settle.h"
+#include "app/signed_command.h"
 #include "base/files.h"
 #include "certificate/claims.h"
 #include "crypto/hash.h"
@@ -65,8 +67,44 @@ SignedGenesis read_genesis(const InitRequest& request) {
   return out;
 }
 
-// Genesis, its officers: one append, so that a vault either has its people or is not there.
-void append_genesis(Environment& env, Store& store, const SignedGenesis& g) {
+bool asks_for_signatures(const Genesis& g) {
+  return g.signed_commands || rules_of(g.profile).signed_commands;
+}
+
+// Where the rules ask for it, what follows genesis is signed, too: before there is anything at all.
+SignedCommand sign_init(Environment& env, const SignedGenesis& g, const std::vector<std::string>& ids) {
+  const CommandOrder none{.command = "init", .named = {}, .person = "", .key_file = "", .made = {}};
+  const CommandOrder& order = env.command ? *env.command : none;
+  const std::string next = "--operator NAME --operator-key FILE (KESU_OPERATOR, KESU_OPERATOR_KEY)";
+  const auto& officers = g.genesis.officers;
+  auto who = std::find_if(officers.begin(), officers.end(),
+                          [&](const GenesisOfficer& o) { return o.name == order.person; });
+  if (order.person.empty() || order.key_file.empty())
+    throw Error(Code::command_unsigned,
+                "the commands of this vault are signed by their operators, this one, too")
+        .cause(order.person.empty() ? "nobody is named" : "no key is named")
+        .next(next);
+  if (who == officers.end())
+    throw Error(Code::not_enrolled, "the genesis statement names no " + order.person).next(next);
+  if (PersonKey::parse_line(who->public_key).certificate) throw certificate_signs_none(who->name);
+  if (role_to_sign(order.command, who->roles).empty())
+    throw Error(Code::not_enrolled, who->name + " is not enrolled as operator").next(next);
+  CommandStatement s;
+  s.vault = g.genesis.vault;
+  s.organisation = g.genesis.organisation;
+  s.operator_id = *OperatorId::parse(ids.at(static_cast<size_t>(who - officers.begin())));
+  s.name = who->name;
+  s.role = role_to_sign(order.command, who->roles);
+  s.command = order.command;
+  s.root = hex(TreeHead().root());
+  s.process = hex(sha256(as_bytes(this_process().canonical())));
+  s.issued = env.clock.now();
+  return sign_statement(s, order.key_file, who->public_key);
+}
+
+// Genesis, its officers: one append, so that a vault either has its people or is not there. `ids`: theirs.
+void append_genesis(Environment& env, Store& store, const SignedGenesis& g,
+                    const std::vector<std::string>& ids) {
   std::string statement = store.put_blob(as_bytes(g.text));
   Json signatures(Json::Array{});
   std::vector<Event> events(1);
@@ -75,7 +113,7 @@ void append_genesis(Environment& env, Store& store, const SignedGenesis& g) {
     const PersonKey key = PersonKey::parse_line(o.public_key);
     if (const std::string why = key.validity_problem(env.clock.now()); !why.empty())
       throw Error(Code::signature_bad, o.name + " cannot sign the genesis statement now").cause(why);
-    std::string id = env.random.id<OperatorId>().str();
+    const std::string& id = ids.at(i);
     signatures.push(
         Json::object({{"operator", id}, {"signature", store.put_blob(as_bytes(g.signatures[i]))}}));
     Json roles(Json::Array{});
@@ -100,13 +138,15 @@ void append_genesis(Environment& env, Store& store, const SignedGenesis& g) {
                                                          rules_of(g.genesis.profile).waiting_seconds)},
                             {"statement", statement},
                             {"signatures", signatures}})};
+  if (asks_for_signatures(g.genesis)) events[0].body.set("signed_commands", true);
   store.append(std::move(events), {{g.genesis.vault.str(), 0}});
 }
 }  // namespace
 
 Genesis draft_genesis(const std::string& organisation, const std::string& origin, const std::string& profile,
-                      int64_t quorum, const std::vector<OfficerDraft>& officers, Random& random) {
-  Genesis g{random.id<VaultId>(), organisation, origin, profile, quorum, 0, {}};
+                      int64_t quorum, bool signed_commands, const std::vector<OfficerDraft>& officers,
+                      Random& random) {
+  Genesis g{random.id<VaultId>(), organisation, origin, profile, quorum, 0, false, {}};
   for (const OfficerDraft& d : officers) {
     const Bytes file = read_file(d.key_file, 65536);
     GenesisOfficer o{d.name, d.title, PersonKey::from_file(as_text(file)).line(), {}};
@@ -117,7 +157,7 @@ Genesis draft_genesis(const std::string& organisation, const std::string& origin
     }
     g.officers.push_back(std::move(o));
   }
-  rules_of(profile);
+  g.signed_commands = signed_commands || rules_of(profile).signed_commands;
   return Genesis::parse(g.text());  // throws where it is not complete
 }
 
@@ -155,6 +195,10 @@ std::string init_vault(Environment& env, const InitRequest& request) {
                                           std::to_string(g.genesis.quorum));
   std::string config = path_join(request.directory, "kesu.toml");
   std::string ledger = path_join(request.directory, "ledger.db");
+  std::vector<std::string> ids;
+  for (size_t i = 0; i < g.genesis.officers.size(); ++i) ids.push_back(env.random.id<OperatorId>().str());
+  std::optional<SignedCommand> command;
+  if (!exists(ledger) && asks_for_signatures(g.genesis)) command = sign_init(env, g, ids);
   if (!exists(ledger)) {
     refuse_network_filesystem(request.directory);  // before a keystore or a directory is made there
     // What a kill left: a keystore in the vault's directory is made before the vault is.
@@ -184,8 +228,12 @@ std::string init_vault(Environment& env, const InitRequest& request) {
     write_file_durable(config, as_bytes(config_text(g.genesis.vault, g.genesis.organisation)), 0600);
   {
     auto store = open_sqlite_store(request.directory, env.clock, env.random, {.create = !exists(ledger)});
-    if (store->size() == 0) append_genesis(env, *store, g);
+    if (store->size() > 0)
+      command.reset();
+    else
+      append_genesis(env, *store, g, ids);
   }
+  if (command) env.command->made = command;
   Vault vault(request.directory, env, Access::write);
   if (vault.state().vault.id != g.genesis.vault.str())
     throw Error(Code::already_exists, "another vault is at " + request.directory)

@@ -4,6 +4,7 @@
 #include <set>
 #include <tuple>
 
+#include "app/signed_command.h"
 #include "base/files.h"
 #include "crypto/hash.h"
 #include "crypto/note.h"
@@ -165,11 +166,14 @@ LedgerReport verify_ledger(const std::string& directory, Environment& env) {
   const bool has_size = state.has_value();
   std::string vkey;
   bool folded = has_size && report.size == 0;
+  CommandCheck commands(*store);
   auto fold = [&](StoredEntry* e) {
     if (!state) return;
     const Digest32 leaf = e ? e->leaf : Digest32{};
     try {
       if (!e) throw Error(Code::ledger_damaged, "not whole");
+      if (const std::string why = commands.problem(*state, *e); !why.empty())
+        report.findings.push_back({.what = "entry " + std::to_string(e->entry.header.seq), .why = why});
       state->evolve(std::move(*e));
       vkey = state->vault.vkey;
     } catch (const Error&) {
@@ -195,6 +199,9 @@ LedgerReport verify_ledger(const std::string& directory, Environment& env) {
   std::vector<LedgerFinding> found =
       verify_store(*store, note_problem, blobs_named_by, segments_named_by, State::wants_body, fold, &counts);
   for (LedgerFinding& f : found) add(report, std::move(f));
+  if (folded)
+    for (auto& [seq, why] : commands.of_another_ledger())
+      report.findings.push_back({.what = "entry " + std::to_string(seq), .why = std::move(why)});
   if (counts.checkpoints == 0 && report.size > 0)
     report.notes.push_back(
         {"checkpoints", "there is none: no signature covers any of these entries", Severity::note});

@@ -4,23 +4,25 @@
 namespace kesu::registers {
 
 Json row(const VaultRecord& v) {
-  return Json::object({{"id", v.id},
-                       {"organisation", v.organisation},
-                       {"origin", v.origin},
-                       {"profile", v.profile},
-                       {"statement", v.statement},
-                       {"quorum", v.quorum},
-                       {"waiting_seconds", v.waiting_seconds},
-                       {"ledger_version", v.ledger_version},
-                       {"vkey", v.vkey},
-                       {"signer_version", v.signer_version},
-                       {"signer_certificate", v.signer_certificate},
-                       {"closed", v.closed},
-                       {"boot_id", v.boot_id},
-                       {"clock", v.clock},
-                       {"stamped_size", v.stamped_size},
-                       {"stamp", v.stamp},
-                       {"stamp_chain", v.stamp_chain}});
+  Json out = Json::object({{"id", v.id},
+                           {"organisation", v.organisation},
+                           {"origin", v.origin},
+                           {"profile", v.profile},
+                           {"statement", v.statement},
+                           {"quorum", v.quorum},
+                           {"waiting_seconds", v.waiting_seconds},
+                           {"ledger_version", v.ledger_version},
+                           {"vkey", v.vkey},
+                           {"signer_version", v.signer_version},
+                           {"signer_certificate", v.signer_certificate},
+                           {"closed", v.closed},
+                           {"boot_id", v.boot_id},
+                           {"clock", v.clock},
+                           {"stamped_size", v.stamped_size},
+                           {"stamp", v.stamp},
+                           {"stamp_chain", v.stamp_chain}});
+  if (v.signed_commands) out.set("signed_commands", true);  // rows of vaults without it are those of before
+  return out;
 }
 void read(const Json& j, VaultRecord& v) {
   v = {j.str("id"),
@@ -30,6 +32,7 @@ void read(const Json& j, VaultRecord& v) {
        j.str("statement"),
        j.num("quorum"),
        j.num("waiting_seconds"),
+       j.flag("signed_commands"),
        j.str("ledger_version"),
        j.str("vkey"),
        j.str("signer_version"),

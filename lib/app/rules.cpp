@@ -20,7 +20,8 @@ Moment moment_of(const State& state, const std::string& erasure, const Moment& n
 }
 
 Rules rules_in_force(const State& state, const Moment& at) {
-  Rules out{state.vault.profile, state.vault.quorum, state.vault.waiting_seconds};
+  Rules out{state.vault.profile, state.vault.quorum, state.vault.waiting_seconds,
+            state.vault.signed_commands};
   for (const auto& [seq, c] : state.changes)
     if (c.change.what == RuleChange::What::rules && counts(c, at)) out = c.change.rules;
   return out;
@@ -102,7 +103,8 @@ std::string change_text(const RuleChange& c) {
       break;
   }
   return "sets quorum " + std::to_string(c.rules.quorum) + ", waiting period " +
-         std::to_string(c.rules.waiting_seconds) + " s, profile " + c.rules.profile;
+         std::to_string(c.rules.waiting_seconds) + " s, profile " + c.rules.profile + ", commands " +
+         (c.rules.signed_commands ? "signed by their operators" : "not signed");
 }
 
 }  // namespace kesu

@@ -135,6 +135,9 @@ void refuse_change(Vault& vault, const RuleChange& c) {
           .cause("a quorum of " + std::to_string(profile->quorum) + " and a waiting period of " +
                  std::to_string(profile->waiting_seconds) + " s at least")
           .next("higher ones, or a lower --profile, which is a change like any other");
+    if (profile->signed_commands && !c.rules.signed_commands)
+      throw Error(Code::policy_refused, "profile " + profile->name + " asks for signed commands")
+          .next("--signed-commands on, or a lower --profile, which is a change like any other");
     if (c.rules.waiting_seconds > kMaxWaitingSeconds &&
         c.rules.waiting_seconds != rules_in_force(state, now).waiting_seconds)
       throw Error(Code::policy_refused, "a waiting period of more than 13 days")
@@ -358,6 +361,7 @@ RuleChange rules_change(Vault& vault, const RulesOrder& order) {
   if (!order.profile.empty()) c.rules.profile = order.profile;
   if (order.quorum) c.rules.quorum = *order.quorum;
   if (order.waiting_seconds) c.rules.waiting_seconds = *order.waiting_seconds;
+  if (order.signed_commands) c.rules.signed_commands = *order.signed_commands;
   refuse_change(vault, c);
   return c;
 }

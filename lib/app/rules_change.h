@@ -31,6 +31,7 @@ RuleChange revoke_change(Vault& vault, const OperatorRecord& person);
 struct RulesOrder {
   std::optional<int64_t> quorum, waiting_seconds;
   std::string profile;  // empty: as it is
+  std::optional<bool> signed_commands = std::nullopt;
 };
 RuleChange rules_change(Vault& vault, const RulesOrder& order);
 

@@ -244,6 +244,7 @@ void State::evolve_dataset(const Header& h, const Json& body) {
     d.key = body.str("key");
     d.state = "open";
     d.settings = body;
+    d.settings.as_object().erase("command");  // who ran it
     touch("dataset", d.id);
     datasets[d.id] = std::move(d);
     return;

@@ -21,6 +21,7 @@ namespace kesu {
 struct VaultRecord {
   std::string id, organisation, origin, profile, statement;
   int64_t quorum = 1, waiting_seconds = 0;
+  bool signed_commands = false;
   std::string ledger_version;  // `key-….n` that signs checkpoints
   std::string vkey;
   std::string signer_version, signer_certificate;  // certificate key, and the blob of its certificate

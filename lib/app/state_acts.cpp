@@ -42,6 +42,7 @@ void State::evolve_vault(const Header& h, const Json& body) {
     vault.statement = body.str("statement");
     vault.quorum = body.num("quorum");
     vault.waiting_seconds = body.num("waiting_seconds");
+    vault.signed_commands = body.flag("signed_commands");
     touch("vault", vault.id);
   } else if (h.type == "operator-enrolled") {
     OperatorRecord o;

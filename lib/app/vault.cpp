@@ -8,6 +8,7 @@
 #include "app/answers.h"
 #include "app/containers.h"
 #include "app/holds.h"
+#include "app/signed_command.h"
 #include "app/tombstones.h"
 #include "base/files.h"
 #include "base/trace.h"
@@ -83,6 +84,9 @@ Vault::Vault(std::string directory, Environment& env, Access access)
   store_ = open_sqlite_store(directory_, env_.clock, env_.random,
                              {.create = false, .read_only = access == Access::read, .allow_network = false});
   load();
+  if (access == Access::write && env_.command && !state_.vault.closed &&
+      commands_are_signed(state_, moment_now(*this)))
+    command_ = env_.command->made ? *env_.command->made : sign_command(*this, *env_.command);
 }
 
 Vault::~Vault() {
@@ -213,6 +217,7 @@ AppendResult Vault::append(std::vector<Event> events, const std::vector<std::str
     refuse_closed();
     refuse_answered(state_, events);
     refuse_held(*this, events);
+    name_command(events);
     if (i == 0) bury(*this, events);
     StreamVersions all = expected;
     all.emplace_back(state_.vault.id, of_vault);
@@ -227,6 +232,28 @@ AppendResult Vault::append(std::vector<Event> events, const std::vector<std::str
         if ((stream == kWholeLedger ? store_->size() : store_->stream_version(stream)) != version) throw;
     }
   }
+}
+
+// Under the rules that ask for it, each entry names the signed command that it belongs to.
+void Vault::name_command(std::vector<Event>& events) {
+  const Moment now = moment_now(*this);
+  if (!commands_are_signed(state_, now)) return;
+  if (!command_ || is_stale(*command_, now.time)) {
+    if (!env_.command)
+      throw Error(Code::command_unsigned, "the rules of this vault ask for signed commands; this is none")
+          .next("kesu vault rules shows them");
+    command_ = sign_command(*this, *env_.command);
+    command_member_ = Json();
+  }
+  if (const std::string why = command_problem(state_, *command_, now); !why.empty())
+    throw Error(Code::not_enrolled, "who signed kesu " + command_->command + " cannot answer for it any more")
+        .cause(why)
+        .next("the same command again, run by somebody who may: it goes on where this one stopped");
+  if (command_member_.is_null())
+    command_member_ = Json::object({{"operator", command_->person},
+                                    {"statement", store_->put_blob(as_bytes(command_->text))},
+                                    {"signature", store_->put_blob(as_bytes(command_->armored))}});
+  for (Event& e : events) e.body.set("command", command_member_);
 }
 
 // Folds what others appended since this state was read; true when it touched one of these streams: what was

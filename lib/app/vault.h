@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/command_order.h"
 #include "app/state.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -28,6 +29,9 @@ struct Environment {
   std::string probe_program;  // path of kesu-probe
   std::function<void(const std::string&)> notice = [](const std::string&) {
   };  // one line for the person, not an error
+  // What this process runs, and for whom. Without it a vault whose rules ask for signed commands takes no
+  // entry.
+  std::optional<CommandOrder> command = std::nullopt;
 };
 
 enum class Access { read, write };
@@ -35,7 +39,8 @@ enum class Access { read, write };
 class Vault {
  public:
   // Finds the ledger, folds what registers.db does not yet stand for. Throws vault_absent, vault_newer,
-  // ledger_damaged …
+  // ledger_damaged … For writing, where the rules ask for it, the environment's command is signed first, so
+  // that what nobody answers for does nothing: command_unsigned, not_enrolled, signature_bad.
   Vault(std::string directory, Environment& env, Access access);
   ~Vault();  // saves registers when they moved; never throws
   Vault(const Vault&) = delete;
@@ -49,7 +54,8 @@ class Vault {
   Millis now();  // max(clock, last entry): what decisions use
 
   // Appends, then folds. `streams`: what was decided on (kWholeLedger: everything); when one moved since this
-  // state was read: Error conflict. A closed vault: vault_closed.
+  // state was read: Error conflict. A closed vault: vault_closed. Where the rules ask for it, each entry
+  // names a command that was signed, or nothing is appended: errors as of sign_command().
   AppendResult append(std::vector<Event> events, const std::vector<std::string>& streams);
   // Decides, appends; when a stream moved meanwhile, folds and decides anew. `decide` throws its refusal;
   // where it gives no events, there was nothing to do.
@@ -109,6 +115,7 @@ class Vault {
   void fold(const StoredEntry& entry);
   bool folds_any_of(const std::vector<std::string>& streams);
   void refuse_closed();
+  void name_command(std::vector<Event>& events);
   void refuse_refused(const std::string& provider);
   void remember_refusal(const std::string& provider, const Error& error);
 
@@ -119,6 +126,8 @@ class Vault {
   std::optional<Graph> graph_;
   State then_;  // folded again, where the registers no longer tell of the batches at rest; else empty
   bool registers_moved_ = false, registers_whole_ = false;
+  std::optional<SignedCommand> command_;  // that this process acts under
+  Json command_member_;                   // as entries name it; null: its blobs are not kept yet
   std::map<std::string, std::unique_ptr<Provider>> open_;
   std::map<std::string, std::string> uri_overrides_;
   std::map<std::string, Error> refused_;  // by provider: how its login ended

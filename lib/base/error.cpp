@@ -28,6 +28,7 @@ constexpr Row kRows[] = {
     {Code::in_use, "in-use", Exit::refused},
     {Code::requester_is_approver, "requester-is-approver", Exit::refused},
     {Code::not_enrolled, "not-enrolled", Exit::refused},
+    {Code::command_unsigned, "command-unsigned", Exit::refused},
     {Code::signature_bad, "signature-bad", Exit::invalid},
     {Code::plan_changed, "plan-changed", Exit::refused},
     {Code::plan_blocked, "plan-blocked", Exit::refused},

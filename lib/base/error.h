@@ -40,6 +40,7 @@ enum class Code {
   in_use,  // something that is to be kept depends on it
   requester_is_approver,
   not_enrolled,
+  command_unsigned,  // the vault's rules ask for a signature of who runs it
   signature_bad,
   plan_changed,
   plan_blocked,

@@ -53,6 +53,14 @@ bool is_of_entry(std::string_view name) {
   return OperatorId::parse(name.substr(dot + 1)).has_value();
 }
 
+// command.<sha256>.json or command.<sha256>.json.sig
+bool is_command(std::string_view name) {
+  if (!name.starts_with("command.")) return false;
+  name.remove_prefix(8);
+  if (name.ends_with(".sig")) name.remove_suffix(4);
+  return name.ends_with(".json") && unhex32(name.substr(0, name.size() - 5));
+}
+
 // <action>.<opr>.json or <action>.<opr>.json.sig
 bool is_statement(std::string_view name) {
   if (name.ends_with(".sig")) name.remove_suffix(4);
@@ -89,7 +97,7 @@ std::string bundle_name_problem(std::string_view path) {
   std::string_view folder = path.substr(0, slash);
   std::string_view name = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
   if (folder == "approvals" && (is_genesis_signature(name) || is_certificate(name) || is_statement(name) ||
-                                is_change(name) || is_of_entry(name)))
+                                is_change(name) || is_of_entry(name) || is_command(name)))
     return {};
   if (folder == "evidence" && unhex32(name)) return {};
   if (folder == "inventory" && name.ends_with(".leaves") && DatasetId::parse(name.substr(0, name.size() - 7)))

@@ -68,6 +68,7 @@ void read_profiles(Tables& out) {
               item.flag("timestamp"),
               item.flag("bind_payload"),
               item.flag("restart"),
+              item.flag("signed_commands"),
               {}};
     for (const ClaimDefinition& claim : out.claims)
       p.least.emplace_back(claim.id, level_member(item.at("claims").at(claim.id)));
@@ -132,9 +133,10 @@ std::vector<std::string> profile_names() {
 
 std::string profiles_digest() { return hex(sha256(as_bytes(embedded_profiles))); }
 bool known_profiles_digest(std::string_view digest) {
-  // Before `restart` was in the table.
+  // Before `restart`, and before `signed_commands` was in the table.
   constexpr std::string_view kFirst = "882f2f35a0c5492fc87118f008a22666acc35b447aefa5c98e919a7e0b302eae";
-  return digest == profiles_digest() || digest == kFirst;
+  constexpr std::string_view kSecond = "dd9f1940a0d15b400a3ee48d8b3112219faa5e7cd56c576bf91ad22ac7075c07";
+  return digest == profiles_digest() || digest == kFirst || digest == kSecond;
 }
 
 int64_t claims_version() { return tables().claims_version; }

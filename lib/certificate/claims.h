@@ -53,6 +53,7 @@ struct Profile {
   int64_t witness_quorum = 0;
   bool timestamp = false, bind_payload = false;
   bool restart = false;  // of the host, between the last destruction and the inspection after
+  bool signed_commands = false;
   std::vector<std::pair<std::string, Level>> least;  // per claim, in the order of the table
 };
 // nullptr when there is no profile of that name.
@@ -60,7 +61,7 @@ const Profile* find_profile(std::string_view name);
 std::vector<std::string> profile_names();
 // SHA-256 of docs/spec/profiles.json, hex: what plans name.
 std::string profiles_digest();
-// Is it that, or of an earlier table that says the same of everything but `restart`?
+// Is it that, or of an earlier table that says the same of everything but `restart` and `signed_commands`?
 bool known_profiles_digest(std::string_view digest);
 
 // Versions of the built-in tables.

@@ -167,9 +167,9 @@ void put_ledger(BundleFiles& files, LedgerSource& source, LedgerReading& ledger,
 }
 
 void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open,
-                   const LedgerReading& ledger) {
+                   const LedgerReading& ledger, uint64_t size_a) {
   dossier::SignerLines lines;
-  bool later_acts = false, attested = false;
+  bool later_acts = false, attested = false, commands = false;
   const std::map<std::string_view, std::string> acts = {{"erasure-requested", "request"},
                                                         {"erasure-approved", "approve"},
                                                         {"erasure-verified", "verify"},
@@ -178,6 +178,12 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
     const Header& h = ledger.header(seq);
     Json body = parse_body(source.body(seq));
     later_acts = later_acts || h.type == "erasure-verified" || h.type == "erasure-validated";
+    if (const Json* command = body.find("command"); command != nullptr && seq < size_a) {
+      commands = true;
+      const std::string name = dossier::command_path(command->str("statement"));
+      put_blob(files, source, name, command->str("statement"));
+      put_blob(files, source, name + ".sig", command->str("signature"));
+    }
     if (h.type == "genesis") {
       std::vector<std::string> order;
       put_blob(files, source, std::string(bundle::kGenesis), body.str("statement"));
@@ -212,7 +218,7 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
       put_blob(files, source, name + ".sig", body.str("signature"));
     }
   }
-  put_text(files, bundle::kAllowedSigners, lines.text(later_acts, attested));
+  put_text(files, bundle::kAllowedSigners, lines.text(later_acts, attested, commands));
   for (const auto& [path, pem] : lines.certificates()) put_text(files, path, pem);
 }
 

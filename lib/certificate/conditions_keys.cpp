@@ -141,6 +141,7 @@ Waiting waiting_of(const Dossier& d) {
 void people_conditions(const Dossier& d, std::set<std::string>& out) {
   if (d.officers_known) out.insert("officers-known");
   if (!held(d)) out.insert("no-hold");
+  if (d.unsigned_entries.empty()) out.insert("commands-signed");
   for (const SignedAct& act : d.acts)
     if (act.counted && act.action == "request") out.insert("requested-signed");
   for (const SignedAct& act : d.acts)

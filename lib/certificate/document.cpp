@@ -341,6 +341,9 @@ std::vector<EvidenceLink> evidence_of(const Dossier& d) {
       if (c.counts) add("change " + std::to_string(c.seq), d.people.at(id), change_signature_path(c.seq, id));
   for (const Attested& a : d.attested)
     if (a.counted) add("attest " + std::to_string(a.seq), d.people.at(a.operator_id), a.part + ".sig");
+  std::set<std::string> ran;
+  for (const CommandFacts& c : d.commands)
+    if (ran.insert(c.operator_id).second) add("commands", d.people.at(c.operator_id), c.part + ".sig");
   for (const SignedAct& act : d.acts)
     if (auto p = d.people.find(act.operator_id); act.counted && p != d.people.end() && p->second.key)
       add(act.action, p->second, act.part + ".sig");

@@ -78,6 +78,13 @@ struct Attested {
   bool counted = false;  // and it counts ("Attested births")
 };
 
+// A signed command that counts for the first of the opened entries that name it.
+struct CommandFacts {
+  std::string operator_id, part;
+  uint64_t seq = 0;
+  Millis time = 0;
+};
+
 struct Probe;
 // A key-inspected entry: the two inspections around a destruction outside an erasure.
 struct KeyLook {
@@ -244,6 +251,8 @@ struct Dossier {
   std::vector<ChangeFacts> changes;                // of people and rules, in the ledger's order
   std::vector<SignedAct> acts;                     // in the ledger's order
   std::vector<Attested> attested;                  // likewise
+  std::vector<CommandFacts> commands;              // likewise
+  std::set<uint64_t> unsigned_entries;             // opened, without the signed command that was asked for
   std::map<std::string, KeyFacts> keys;            // kill set, control, ledger and certificate keys
   std::map<std::string, ProviderFacts> providers;  // those of the kill set
   std::vector<CopyFacts> copies;
@@ -295,6 +304,9 @@ void read_inventory(Dossier& d);
 void read_acts(Dossier& d);
 void read_holds(Dossier& d);
 void read_attested(Dossier& d);
+void read_commands(Dossier& d);
+// Whether an opened entry below checkpoint A names one.
+bool names_commands(const Dossier& d);
 void read_inspections(Dossier& d);
 void check_plan(Dossier& d);
 // Whether these are the attributes of the object that `ref` names.

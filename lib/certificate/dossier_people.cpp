@@ -151,7 +151,7 @@ void check_allowed_signers(Dossier& d) {
   const std::string part(bundle::kAllowedSigners);
   d.findings.guard(part, [&] {
     const SignerLines lines = signer_lines(d);
-    if (text_of(d, bundle::kAllowedSigners) != lines.text(has_later_acts(d), attested))
+    if (text_of(d, bundle::kAllowedSigners) != lines.text(has_later_acts(d), attested, names_commands(d)))
       throw Error(Code::bad_input, "does not name the officers and those enrolled since, and only them");
     const auto certificates = lines.certificates();
     for (const auto& [path, pem] : certificates)

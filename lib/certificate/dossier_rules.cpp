@@ -7,6 +7,7 @@
 #include "certificate/rules_impl.h"
 #include "crypto/hash.h"
 #include "erasure/attest_statement.h"
+#include "erasure/command_statement.h"
 
 namespace kesu::dossier {
 
@@ -276,7 +277,8 @@ Rules rules_at(const Dossier& d, const Moment& at) {
   Rules out;
   if (d.genesis) {
     out = {d.genesis->profile, d.genesis->quorum,
-           std::max(d.genesis->waiting_seconds, d.genesis_body.num_or("waiting_seconds", 0))};
+           std::max(d.genesis->waiting_seconds, d.genesis_body.num_or("waiting_seconds", 0)),
+           d.genesis->signed_commands || d.genesis_body.flag("signed_commands")};
   }
   for (const ChangeFacts& c : d.changes)
     if (c.change.what == What::rules && in_force(c, at)) out = c.change.rules;
@@ -384,7 +386,7 @@ std::map<std::string, std::string> SignerLines::certificates() const {
   return out;
 }
 
-std::string SignerLines::text(bool later_acts, bool attested) const {
+std::string SignerLines::text(bool later_acts, bool attested, bool commands) const {
   std::string out;
   for (const std::string& id : order_) {
     auto it = lines_.find(id);
@@ -400,6 +402,7 @@ std::string SignerLines::text(bool later_acts, bool attested) const {
       line.namespaces.emplace_back(kAttestNamespace);
     if (changed_ && !one.after && one.roles.contains("approver"))
       line.namespaces.emplace_back(kChangeNamespace);
+    if (commands) line.namespaces.emplace_back(kCommandNamespace);
     if (one.until) line.valid_before = one.until;
     if (one.revoked && (!line.valid_before || *one.revoked < *line.valid_before))
       line.valid_before = one.revoked;

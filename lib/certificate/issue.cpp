@@ -97,7 +97,7 @@ Json collect_files(BundleFiles& files, LedgerSource& source, LedgerReading& ledg
   std::vector<uint64_t> open = open_entries(source, ledger, erasure, plan);
   files[std::string(bundle::kPlan)] = plan_bytes;
   put_ledger(files, source, ledger, open);
-  put_approvals(files, source, open, ledger);
+  put_approvals(files, source, open, ledger, ledger.leaves.size());
   put_evidence(files, source, open);
   put_inventory(files, source, ledger, scope_of(plan).datasets);
   put_text(files, bundle::kCheckpointA, checkpoint);
@@ -179,9 +179,12 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
                          (attested != files.end() && attested->first.starts_with("approvals/key-attest."));
   const auto enrolled = files.lower_bound("approvals/certificate.");
   const bool certificates = enrolled != files.end() && enrolled->first.starts_with("approvals/certificate.");
+  const auto commands = files.lower_bound("approvals/command.");
+  const bool signed_ones = commands != files.end() && commands->first.starts_with("approvals/command.");
   put_text(files, bundle::kReadme,
            readme_text(request.certificate, plan.str("organisation"), more_acts,
-                       !request.signer_chain.empty(), certificates));
+                       !request.signer_chain.empty(), certificates) +
+               (signed_ones ? readme_commands() : ""));
   return files;
 }
 

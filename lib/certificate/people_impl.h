@@ -20,8 +20,9 @@ class SignerLines {
   void enrolled(const std::string& id, const std::vector<std::string>& roles, const std::string& public_key);
   void changed(const Header& h, const RuleChange& change);
   // `later_acts`: the ledger has a verification or validation of this erasure: their namespaces are listed
-  // then. `attested`: a `key-attested` is opened, likewise. Throws Error bad_input for a key that is none.
-  std::string text(bool later_acts, bool attested) const;
+  // then. `attested`: a `key-attested` is opened, likewise; `commands`: an opened entry names a signed
+  // command. Throws Error bad_input for a key that is none.
+  std::string text(bool later_acts, bool attested, bool commands) const;
   // Of those with a line who are enrolled with a certificate: path in the bundle → PEM.
   std::map<std::string, std::string> certificates() const;
 
@@ -44,6 +45,8 @@ std::string change_path(uint64_t seq);
 std::string change_signature_path(uint64_t seq, const std::string& person);
 // Where it has the statement of a `key-attested`; its signature: with ".sig" behind.
 std::string attest_path(uint64_t seq, const std::string& person);
+// Where it has the statement of a signed command, by its SHA-256; its signature: with ".sig" behind.
+std::string command_path(const std::string& statement);
 // Where it has the statement of one approver of a `hold-released`; its signature: with ".sig" behind.
 std::string release_path(uint64_t seq, const std::string& person);
 

@@ -63,6 +63,14 @@ std::string readme_text(const std::string& certificate, const std::string& organ
          "know from elsewhere that they are the organisation's.\n";
 }
 
+std::string readme_commands() {
+  return "\nEntries name the command that they belong to, signed by who ran it:\n\n"
+         "    for s in approvals/command.*.json; do o=$(sed -n 's/^  \"operator\": \"\\(.*\\)\",$/\\1/p' "
+         "\"$s\")\n"
+         "      ssh-keygen -Y verify -f approvals/allowed_signers -I \"$o\" -n kesu-command-v1 -s \"$s.sig\" "
+         "< \"$s\"; done\n";
+}
+
 std::string readme_stamps() {
   return "\nThe signature is time-stamped (RFC 3161), inside and as a file; so is ledger/checkpoint-b where "
          "time/checkpoint-b.tsr is.\n"

@@ -4,6 +4,7 @@
 #include "certificate/document_impl.h"
 #include "certificate/verify_impl.h"
 #include "erasure/attest_statement.h"
+#include "erasure/command_statement.h"
 
 namespace kesu {
 
@@ -28,7 +29,8 @@ bool signer_known(const dossier::Dossier& d, const TrustAnchors& trust, const st
   return !tells_against(revocation.state);
 }
 
-// Everybody who asked for or approved this erasure, verified or validated it, or attended a key's making.
+// Everybody who asked for or approved this erasure, verified or validated it, attended a key's making, or
+// signed a command.
 bool officers_known(const dossier::Dossier& d, const TrustAnchors& trust) {
   auto known = [&](const std::string& person, const std::string& name_space, Millis at) {
     auto it = d.people.find(person);
@@ -54,9 +56,14 @@ bool officers_known(const dossier::Dossier& d, const TrustAnchors& trust) {
         !led(act.operator_id, act.part, act.time))
       return false;
   }
-  return counted >= 2 && std::all_of(d.attested.begin(), d.attested.end(), [&](const dossier::Attested& a) {
-           return !a.counted || (known(a.operator_id, std::string(kAttestNamespace), a.time) &&
-                                 led(a.operator_id, a.part, a.time));
+  return counted >= 2 &&
+         std::all_of(d.attested.begin(), d.attested.end(),
+                     [&](const dossier::Attested& a) {
+                       return !a.counted || (known(a.operator_id, std::string(kAttestNamespace), a.time) &&
+                                             led(a.operator_id, a.part, a.time));
+                     }) &&
+         std::all_of(d.commands.begin(), d.commands.end(), [&](const dossier::CommandFacts& c) {
+           return known(c.operator_id, std::string(kCommandNamespace), c.time);
          });
 }
 
@@ -232,6 +239,9 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const
     report.shortfalls.push_back(
         "no restart of the machine is shown between destruction and inspection; profile " + bar.name +
         " asks for it");
+  if (bar.signed_commands && !dossier::rules_at(d, dossier::moment_of_request(d)).signed_commands)
+    report.shortfalls.push_back("the rules in force at the request do not ask for signed commands; profile " +
+                                bar.name + " asks for them");
   if (report.test_grade && !options.allow_test_grade)
     missing("TEST GRADE: a provider without a validation certificate held the keys");
   if (report.withdrawn) missing("the certificate was withdrawn");

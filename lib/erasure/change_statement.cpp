@@ -65,19 +65,26 @@ Terms terms_of(const Json& doc) {
 }
 
 Json rules_json(const Rules& r) {
-  return Json::object({{"profile", r.profile}, {"quorum", r.quorum}, {"waiting_seconds", r.waiting_seconds}});
+  Json out =
+      Json::object({{"profile", r.profile}, {"quorum", r.quorum}, {"waiting_seconds", r.waiting_seconds}});
+  if (r.signed_commands) out.set("signed_commands", true);  // else it is not there: the form of before
+  return out;
 }
 
 Rules rules_of(const Json& doc) {
   Rules r{plain(doc, "profile"), doc.num("quorum"), doc.num("waiting_seconds")};
   if (r.quorum < 1) refuse("\"quorum\" is below 1");
   if (r.waiting_seconds < 0) refuse("\"waiting_seconds\" is negative");
+  if (const Json* on = doc.find("signed_commands")) {
+    if (*on != Json(true)) refuse("\"signed_commands\" is not true");
+    r.signed_commands = true;
+  }
   return r;
 }
 
 std::string rules_text(const Rules& r) {
   return "quorum " + std::to_string(r.quorum) + ", waiting period " + std::to_string(r.waiting_seconds) +
-         " s, profile " + r.profile;
+         " s, profile " + r.profile + (r.signed_commands ? ", commands signed by their operators" : "");
 }
 }  // namespace
 
@@ -101,8 +108,9 @@ std::string roles_text(const Terms& terms) {
 Json RuleChange::to_json() const {
   Json doc = Json::object({{"what", std::string(change_word(what))}});
   if (what == What::rules) {
-    doc.set("profile", rules.profile).set("quorum", rules.quorum);
-    return doc.set("waiting_seconds", rules.waiting_seconds);
+    const Json all = rules_json(rules);
+    for (const auto& [member, value] : all.as_object()) doc.set(member, value);
+    return doc;
   }
   doc.set("operator", operator_id).set("name", name);
   if (what == What::revoke) return doc;
@@ -119,7 +127,7 @@ RuleChange RuleChange::from_json(const Json& doc) {
   if (word == std::end(kWords)) refuse("unknown change \"" + doc.str("what") + "\"");
   c.what = static_cast<What>(word - std::begin(kWords));
   if (c.what == What::rules) {
-    only(doc, {"what", "profile", "quorum", "waiting_seconds"});
+    only(doc, {"what", "profile", "quorum", "waiting_seconds", "signed_commands"});
     c.rules = rules_of(doc);
     return c;
   }
@@ -161,7 +169,9 @@ std::vector<std::string> ChangeStatement::summary() const {
       return {"Revokes " + change.name + ": from then on no signature of theirs counts",
               "Approvals of theirs are void where the erasure has not begun", "Takes effect at once"};
     case RuleChange::What::rules:
-      out = {"Sets " + rules_text(change.rules), "Until now: " + rules_text(from)};
+      out = {"Sets " + rules_text(change.rules) +
+                 (from.signed_commands && !change.rules.signed_commands ? ", commands no longer signed" : ""),
+             "Until now: " + rules_text(from)};
       break;
   }
   out.push_back("Takes effect " + std::to_string(from.waiting_seconds) +

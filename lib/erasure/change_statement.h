@@ -23,6 +23,7 @@ struct Terms {
 struct Rules {
   std::string profile;
   int64_t quorum = 1, waiting_seconds = 0;
+  bool signed_commands = false;  // each command that writes is signed by who runs it
   bool operator==(const Rules&) const = default;
 };
 

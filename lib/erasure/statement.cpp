@@ -138,6 +138,7 @@ std::string Genesis::text() const {
                            {"type", "kesu-genesis-v1"},
                            {"vault", vault.str()}});
   if (waiting_seconds) doc.set("waiting_seconds", waiting_seconds);
+  if (signed_commands) doc.set("signed_commands", true);
   return doc.pretty();
 }
 
@@ -152,6 +153,7 @@ Genesis Genesis::parse(std::string_view text) {
   g.profile = doc.str("profile");
   g.quorum = doc.num("quorum");
   g.waiting_seconds = doc.num_or("waiting_seconds", 0);
+  g.signed_commands = doc.flag("signed_commands");
   if (g.waiting_seconds < 0)
     throw Error(Code::bad_input, "genesis statement: \"waiting_seconds\" is negative");
   if (g.organisation.empty()) throw Error(Code::bad_input, "genesis statement: \"organisation\" is empty");

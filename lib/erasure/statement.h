@@ -51,6 +51,7 @@ struct Genesis {
   std::string organisation, origin, profile;
   int64_t quorum = 1;
   int64_t waiting_seconds = 0;
+  bool signed_commands = false;
   std::vector<GenesisOfficer> officers;
 
   std::string text() const;

@@ -63,7 +63,9 @@ void decode(const RawRow& r, const EntryRules& rules, Decoded& out) {
   } catch (const Error& e) {
     wrong(out.in_header, words_of(e));
   }
-  const bool wanted = out.whole && (!rules.wants_body || rules.wants_body(header));
+  // A body that names the command that it belongs to is looked at whatever its type.
+  const bool wanted =
+      out.whole && (!rules.wants_body || rules.wants_body(header) || r.body.starts_with("{\"command\":"));
   if (wanted || !is_canonical_json_object(r.body)) try {
       out.entry.entry.body = parse_canonical_json(r.body, "ledger body");
       if (!out.entry.entry.body.is_object()) wrong(out.in_body, "its body is no object");

@@ -13,7 +13,7 @@ MAX_FILES, MAX_FILE, MAX_ALL, MAX_HEADERS = 20_000, 1 << 30, 2 << 30, 20_000_000
 _OPR, _DS = "opr-[0-9a-f]{32}", "ds-[0-9a-f]{32}"
 NAMES = re.compile(
     r"certificate\.(json(\.p7s)?|pdf|html)|certificate\.json\.([2-9]|[12][0-9]|3[0-3])\.p7s|plan\.json|MANIFEST|README\.txt|approvals/(genesis\.json|allowed_signers"
-    rf"|genesis\.{_OPR}\.sig|certificate\.{_OPR}\.pem|change\.(0|[1-9][0-9]{{0,14}})\.(json|{_OPR}\.sig)|(release|key-attest)\.(0|[1-9][0-9]{{0,14}})\.{_OPR}\.json(\.sig)?|(request|approve|verify|validate)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
+    rf"|genesis\.{_OPR}\.sig|certificate\.{_OPR}\.pem|change\.(0|[1-9][0-9]{{0,14}})\.(json|{_OPR}\.sig)|(release|key-attest)\.(0|[1-9][0-9]{{0,14}})\.{_OPR}\.json(\.sig)?|command\.[0-9a-f]{{64}}\.json(\.sig)?|(request|approve|verify|validate)\.{_OPR}\.json(\.sig)?)|evidence/[0-9a-f]{{64}}"
     rf"|inventory/{_DS}\.leaves|ledger/(headers\.gz|bodies\.jsonl|checkpoint-[ab]|consistency)"
     r"|trust/(signer\.(pem|crl)|ledger\.vkey|tsa\.pem)|time/(certificate\.json\.p7s\.tsr|checkpoint-b\.(tsr|pem))"
     r"|renewal/([1-9][0-9]{0,2}|1000)\.(ledger|manifest|manifest\.tsr|tsa\.pem)")
@@ -295,7 +295,7 @@ def read_ledger(files, bad):
     marks = {ledger.a.size, ledger.b.size}
     marks |= {body["head"]["size"] for _, _, body in (bodies or {}).values()
               if isinstance(body.get("head"), dict) and is_kind(body["head"].get("size"), "number")}
-    marks |= _plan_size(files)
+    marks |= _plan_size(files) | _command_sizes(files)
     ledger.roots = {m for m in marks if 0 <= m <= ledger.b.size}
     try:
         digests, missing, count = _read_headers(files, ledger, bodies or {}, bad)
@@ -331,6 +331,19 @@ def _plan_size(files):
         return {size} if is_kind(size, "number") else set()
     except (Bad, KeyError, TypeError):
         return set()
+
+
+def _command_sizes(files):
+    """Where signed commands say that they were signed, so that the roots there are computed."""
+    out = set()
+    for path in files.paths():
+        if path.startswith("approvals/command.") and path.endswith(".json"):
+            try:
+                size = parse_json(files.read(path, 1 << 16), path)["ledger"]["size"]
+                out |= {size} if is_kind(size, "number") else set()
+            except (Bad, KeyError, TypeError):
+                continue
+    return out
 
 
 def _check_proof(files, ledger, bad):

@@ -34,6 +34,10 @@ def evidence_chain(claims, signed, policy):
     changes = claims.people.rules.changes if claims.people.rules else []
     said += [(f"change {c.seq}, {name}", signature) for c in changes if c.counts for _, name, _, signature in sorted(c.all, key=lambda s: s[0])]
     said += [(f"attest {a.header.seq}, {a.officer.name}", a.signature) for a in claims.attested.all]
+    ran = {}
+    for c in claims.commands.all:
+        ran.setdefault(c.officer.operator, (f"commands, {c.officer.name}", c.signature))
+    said += ran.values()
     said += [(f"{a.action}, {a.officer.name}", a.signature) for a in claims.people.acts]
     for name, signature in said:
         parts += [(name, signature.algorithm(), "signature"), (f"{name} (digest)", f"SHA-{signature.digest[3:]}", "hash")]

@@ -12,9 +12,9 @@ SENSITIVE = {"CKA_SENSITIVE": True, "CKA_ALWAYS_SENSITIVE": True, "CKA_EXTRACTAB
 class Claims:
     """`conditions` that hold, and for each claim what it rests on and its detail."""
 
-    def __init__(self, facts, gone, people, holds, attested, signer_algorithm, trust, tables):
+    def __init__(self, facts, gone, people, holds, attested, commands, signer_algorithm, trust, tables):
         self.facts, self.gone, self.people, self.tables = facts, gone, people, tables
-        self.holds, self.attested = holds, attested
+        self.holds, self.attested, self.commands = holds, attested, commands
         self.ledger, self.trust, self.signer_algorithm = facts.ledger, trust, signer_algorithm
         self.conditions, self.details, self.rests, self.limits = set(), {}, {}, []
         if self.ledger.complete:
@@ -336,6 +336,7 @@ class Claims:
         self._hold("waited", waited)
         self._hold("no-hold", not self._held())
         self._hold("officers-known", p.known)
+        self._hold("commands-signed", not self.commands.unsigned)
         self.say("authorised", f"{counted(len(p.approvals), 'approval')}, quorum {quorum}, waiting period "
                                 f"{counted(waiting, 'second')}{said}",
                   [f"signature of {a.officer.name} ({a.action})" for a in p.acts if a.action in ("request", "approve")])

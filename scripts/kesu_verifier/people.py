@@ -54,11 +54,13 @@ def _plain(text):
 
 def read_genesis(files):
     """The statement, its bytes, and its officers (not yet checked against anything)."""
-    data, value = read_document(files, GENESIS, _GENESIS, ("waiting_seconds",))
+    data, value = read_document(files, GENESIS, _GENESIS, ("waiting_seconds", "signed_commands"))
     if value["type"] != "kesu-genesis-v1" or not is_id(value["vault"], "vlt"):
         raise Bad(GENESIS, "is no genesis statement")
     if value["quorum"] < 1 or not is_kind(value.get("waiting_seconds", 0), "number") or value.get("waiting_seconds", 0) < 0:
         raise Bad(GENESIS, "its quorum or waiting period is not possible")
+    if value.get("signed_commands", True) is not True:
+        raise Bad(GENESIS, "signed_commands is not true")
     if not value["officers"] or not all(_plain(value[n]) and value[n] for n in ("organisation", "origin")):
         raise Bad(GENESIS, "has no officers, or a text with a control character")
     officers, seen = [], set()
@@ -177,6 +179,7 @@ class People:
         lines, certificates, erasure = [], {}, self.plan.get("erasure", "")
         later = any(self.ledger.about(erasure, kind) for kind in LATER)
         attested = any(h.seq in self.ledger.bodies for h in self.ledger.of_type("key-attested"))
+        commanded = bool(self.ledger.a) and any("command" in b for seq, b in self.ledger.bodies.items() if seq < self.ledger.a.size)
         changes = self.rules.changes
         shown = [c for c in changes if c.counted or c.what == "revoke"]
         for officer in self.officers + [self.by_operator[c.operator] for c in shown if c.what == "enrol"]:
@@ -190,6 +193,7 @@ class People:
                        if role in roles and (later or action in ("request", "approve"))]
             spaces += ["kesu-key-attest-v1"] if attested and roles & {"auditor", "verifier"} else []
             spaces += [rules.NAMESPACE] if shown and not new and "approver" in roles else []
+            spaces += ["kesu-command-v1"] if commanded else []
             options = f'namespaces="{",".join(spaces)}"'
             if new:
                 options += f',valid-after="{rules.ssh_time(mine[0].header.millis)}"'

@@ -11,6 +11,7 @@ CLOCK = ("clock-jumped", "clock-behind")
 _TOP = {"change": "object", "from": "object", "issued": "time", "organisation": "text", "reason": "text",
         "summary": "texts", "type": "text", "vault": "text"}
 _RULES = {"profile": "text", "quorum": "number", "waiting_seconds": "number"}
+SIGNED = "signed_commands"                              # there, and true, or not there
 _CHANGE = {"enrol": {"what": "text", "operator": "text", "name": "text", "title": "text", "public_key": "text",
                      "fingerprint": "text", "roles": "objects"},
            "roles": {"what": "text", "operator": "text", "name": "text", "roles": "objects"},
@@ -64,8 +65,13 @@ class Terms:
         return ", ".join(role + (f" until {until}" if until else "") for role, until in self.roles.items())
 
 
+def _rules_of(r):
+    return {name: r[name] for name in (*_RULES, SIGNED) if name in r}
+
+
 def _rules_text(r):
-    return f"quorum {r['quorum']}, waiting period {r['waiting_seconds']} s, profile {r['profile']}"
+    return f"quorum {r['quorum']}, waiting period {r['waiting_seconds']} s, profile {r['profile']}" + (
+        ", commands signed by their operators" if r.get(SIGNED) else "")
 
 
 def _summary(change, terms, before):
@@ -82,7 +88,8 @@ def _summary(change, terms, before):
     elif what == "roles":
         out = [f"Gives {change['name']} these roles and no others: {terms.text()}", end or "The enrolment has no end"]
     else:
-        out = [f"Sets {_rules_text(change)}", f"Until now: {_rules_text(before)}"]
+        off = ", commands no longer signed" if before.get(SIGNED) and not change.get(SIGNED) else ""
+        out = [f"Sets {_rules_text(change)}{off}", f"Until now: {_rules_text(before)}"]
     return out + [f"Takes effect {before['waiting_seconds']} s after it is recorded; "
                   "erasures requested before then keep what was in force"]
 
@@ -107,7 +114,8 @@ class Rules:
         first = ledger.bodies.get(0) or {}
         waiting = first.get("waiting_seconds") if is_kind(first.get("waiting_seconds"), "number") else 0
         self.first = {"profile": genesis["profile"], "quorum": genesis["quorum"],
-                      "waiting_seconds": max(genesis.get("waiting_seconds", 0), waiting)}
+                      "waiting_seconds": max(genesis.get("waiting_seconds", 0), waiting),
+                      **({SIGNED: True} if genesis.get(SIGNED) is True or first.get(SIGNED) is True else {})}
         self._follow()
 
     # What was in force.
@@ -119,7 +127,7 @@ class Rules:
         rules = self.first
         for c in self._in_force(seq, millis):
             if c.what == "rules":
-                rules = {name: c.change[name] for name in _RULES}
+                rules = _rules_of(c.change)
         return rules
 
     def terms(self, operator, seq, millis):
@@ -224,8 +232,11 @@ class Rules:
         what = change.get("what")
         if what not in _CHANGE if isinstance(what, str) else True:
             raise Bad(part, "its change is of no known kind")
-        _members(change, _CHANGE[what], ("until",) if what in ("enrol", "roles") else (), part)
-        _members(before, {**_RULES, "since": "number"}, (), part)
+        said = lambda r: {n: v for n, v in r.items() if n != SIGNED}  # noqa: E731
+        _members(said(change) if what == "rules" else change, _CHANGE[what], ("until",) if what in ("enrol", "roles") else (), part)
+        _members(said(before), {**_RULES, "since": "number"}, (), part)
+        if any(r.get(SIGNED, True) is not True for r in (change, before)):
+            raise Bad(part, "signed_commands is not true")
         for rules in [before] + ([change] if what == "rules" else []):
             if rules["quorum"] < 1 or rules["waiting_seconds"] < 0 or rules.get("since", 0) < 0:
                 raise Bad(part, "a quorum or waiting period in it is not possible")
@@ -284,7 +295,7 @@ class Rules:
 
     def _doubt(self, c, since, signers, rules):
         s, h, change = c.statement, c.header, c.change
-        if {n: s["from"][n] for n in _RULES} != rules or s["from"]["since"] != since:
+        if _rules_of(s["from"]) != rules or s["from"]["since"] != since:
             return "it is of rules that were not in force then"
         issued = millis_or_none(s["issued"])
         if issued > h.millis or h.millis - issued > MONTH:

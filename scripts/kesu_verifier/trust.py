@@ -9,7 +9,8 @@ from .policy import Policy
 
 MAX_TRUST = 4 << 20
 # Tables of profiles that plans of earlier programs name (docs/spec/certificate.md, "From evidence to level").
-EARLIER_PROFILES = {"882f2f35a0c5492fc87118f008a22666acc35b447aefa5c98e919a7e0b302eae"}
+EARLIER_PROFILES = {"882f2f35a0c5492fc87118f008a22666acc35b447aefa5c98e919a7e0b302eae",
+                    "dd9f1940a0d15b400a3ee48d8b3112219faa5e7cd56c576bf91ad22ac7075c07"}
 LEVELS = ("absent", "asserted", "recorded", "attested", "proven")
 
 

@@ -8,6 +8,7 @@ from .attest import NAMESPACE as ATTEST, Attested
 from .base import Bad, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
 from .bundle import BODIES, HEADERS, MAX_ALL, MAX_FILES, Files, check_manifest, check_names, read_extract, read_ledger
 from .claims import Claims
+from .commands import NAMESPACE as COMMAND, Commands
 from .facts import Facts
 from .gone import Gone
 from .holds import Holds
@@ -117,8 +118,9 @@ class Case:
         self.gone = Gone(facts)
         algorithm = self.signer_algorithm if self.signed else ""
         self.attested = Attested(facts, self.gone, people, self.bad, self.note)
-        self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), self.attested, algorithm, self.trust,
-                             self.tables)
+        self.commands = Commands(self.files, self.ledger, people, self.bad, self.note)
+        self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), self.attested, self.commands, algorithm,
+                             self.trust, self.tables)
         self.lists = [*self.trust.signer_crls, *self._own_lists()]
         self.stamps = Stamps(self.files, self.signed, self.trust, self.lists, self.bad)
         issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
@@ -217,7 +219,8 @@ class Case:
         self.officers_known = bool(people.request and people.approvals) and all(
             trust.knows_officer(a.officer.key, a.namespace, a.header.millis) for a in people.acts) and all(
             trust.knows_officer(a.officer.key, ATTEST, a.header.millis) for a in self.attested.all) and all(
-            persons.leads_to(a.officer.key, a.signature, trust.officers_cas, a.header.millis) for a in people.acts + self.attested.all)
+            persons.leads_to(a.officer.key, a.signature, trust.officers_cas, a.header.millis) for a in people.acts + self.attested.all) and all(
+            trust.knows_officer(c.officer.key, COMMAND, c.header.millis) for c in self.commands.all)
 
     def _countersigned(self):
         """Others' signatures over certificate.json, each in a file of its own."""
@@ -287,6 +290,8 @@ class Case:
             add(f"{self.claims.witnesses()} trusted witnesses; the trust file asks for {self.trust.quorum}")
         if bar.get("restart") and not self._restarted():
             add(f"no restart of the machine is shown between destruction and inspection; profile {name} asks for it")
+        if bar.get("signed_commands") and not self.claims.people.in_force().get("signed_commands"):
+            add(f"the rules in force at the request do not ask for signed commands; profile {name} asks for them")
         if not self.ledger.complete:
             add("not all headers of the ledger are there")
         if self.test_grade and not self.allow_test_grade:

@@ -234,6 +234,7 @@ function authorised(c) {
   hold(c, 'requested-signed', p.request !== null && p.genesis !== null);
   hold(c, 'quorum-approved', p.genesis !== null && p.approvals.length >= quorum && !stopped);
   hold(c, 'officers-known', p.genesis_good);
+  hold(c, 'commands-signed', f.commands.unsigned.size === 0);
   const reached = p.approvals[quorum - 1]?.entry, first = f.first_intended;
   let waited = !!reached && !!first && reached.seq < first.seq, tail = '';
   if (waited && waiting > 0) {

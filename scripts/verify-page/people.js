@@ -1,7 +1,7 @@
 // Who signed what: the genesis statement and its officers, the request and the approvals (docs/spec/erasure.md).
 import { from_utf8, hex, same, Refused, refuse } from './bytes.js';
 import { sha256 } from './hash.js';
-import { equal, is_time, list_of, members, parse_json, text_of } from './json.js';
+import { equal, is_object, is_time, list_of, members, parse_json, text_of } from './json.js';
 import { count } from './facts.js';
 import { Rules, kChangeSpace, ssh_time } from './rules.js';
 import { certificate_pem, certificate_problem, certificate_sum, person_key, person_signature, person_ssh_line } from './persons.js';
@@ -28,7 +28,8 @@ export class People {
     const raw = await f.bundle.bytes(path);
     try {
       const g = parse_json(raw, true);
-      members(g, ['officers', 'organisation', 'origin', 'profile', 'quorum', 'type', 'vault'], ['waiting_seconds']);
+      members(g, ['officers', 'organisation', 'origin', 'profile', 'quorum', 'type', 'vault'], ['waiting_seconds', 'signed_commands']);
+      if (Object.hasOwn(g, 'signed_commands') && g.signed_commands !== true) refuse('signed_commands is not true');
       if (g.type !== 'kesu-genesis-v1' || g.vault !== f.vault) refuse('is not the genesis statement of this vault');
       const sum = hex(sha256(raw));
       if (sum !== f.graph.item(entry, f.vault).d || sum !== body.statement) refuse('is not what entry 0 names');
@@ -99,6 +100,7 @@ export class People {
     const certificates = new Map();
     const after = this.f.graph.about(this.f.era, 'erasure-verified', 'erasure-validated').length > 0;
     const attested = this.f.graph.of_type('key-attested').some((h) => this.f.body(h));
+    const commands = [...this.f.bodies.values()].some((b) => b.seq < this.f.checkpoints.a.size && is_object(b.body) && Object.hasOwn(b.body, 'command'));
     const roles = ['operator', 'approver', ...(after ? ['verifier', 'validator'] : [])];
     const changes = this.rules.changes.filter((c) => c.counted || c.what === 'revoke');
     for (const o of this.officers.values()) {
@@ -109,6 +111,7 @@ export class People {
       const spaces = [later ? kChangeSpace : 'kesu-genesis-v1', ...roles.filter((r) => ever.has(r)).map((r) => kSpaces[r])];
       if (attested && (ever.has('auditor') || ever.has('verifier'))) spaces.push('kesu-key-attest-v1');
       if (changes.length && !later && ever.has('approver')) spaces.push(kChangeSpace);
+      if (commands) spaces.push('kesu-command-v1');
       const until = given[given.length - 1]?.terms.until, revoked = mine.find((c) => c.what === 'revoke');
       const ends = [...(until ? [ssh_time(Date.parse(until), true)] : []), ...(revoked ? [ssh_time(revoked.time, true)] : [])].sort();
       text += o.id + ' namespaces="' + spaces.join(',') + '"' + (later ? ',valid-after="' + ssh_time(mine[0].time) + '"' : '') +

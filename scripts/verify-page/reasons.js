@@ -12,6 +12,7 @@ const kReasons = [
   [/^(\d+) trusted witness(?:es)?; profile (\w+) asks for (\d+)$/, (m) => '信頼する立会者は ' + m[1] + ' 者。プロファイル ' + m[2] + ' は ' + m[3] + ' 者を求める'],
   [/^(\d+) trusted witness(?:es)?; the trust file asks for (\d+)$/, (m) => '信頼する立会者は ' + m[1] + ' 者。信頼ファイルは ' + m[2] + ' 者を求める'],
   [/^no restart of the machine is shown .*; profile (\w+) asks for it$/, (m) => '破棄から検査までの間の機器の再起動が示されていない。プロファイル ' + m[1] + ' はこれを求める'],
+  [/^the rules in force at the request do not ask for signed commands; profile (\w+) asks for them$/, (m) => '申請時の規則は、コマンドへの実行者の署名を求めていない。プロファイル ' + m[1] + ' はこれを求める'],
   [/^the payloads of (.*) are not bound to the inventory; profile (\w+) asks for it$/, (m) => m[1] + ' の内容はインベントリに結び付けられていない。プロファイル ' + m[2] + ' はこれを求める'],
   [/^TEST GRADE/, () => 'TEST GRADE：認証を受けていない提供元が鍵を保持していた'],
   [/^whether the signer's certificate was revoked is not shown: (.*); profile (\w+) asks for it$/, (m) => '署名者の証明書の失効の有無が示されていない（' + m[1] + '）。プロファイル ' + m[2] + ' はこれを求める'],

@@ -30,6 +30,7 @@ export function evidence_chain(f, people, cms_names) {
   const signed = [...by_name.map((o) => ['genesis, ' + o.name, o.with]),
     ...people.change_signers().map((one) => ['change ' + one.seq + ', ' + one.name, one.with]),
     ...f.attested.all.map((a) => ['attest ' + a.entry.seq + ', ' + a.officer.name, a.with]),
+    ...f.commands.by_person().map((c) => ['commands, ' + c.officer.name, c.with]),
     ...people.counted.map((one) => [one.action + ', ' + one.officer.name, one.with])];
   for (const [part, { algorithm, hash }] of signed) parts.push([part, algorithm, 'signature'], [part + ' (digest)', sums[hash], 'hash']);
   const rows = parts.map(([part, algorithm, purpose]) => {

@@ -10,6 +10,7 @@ export const kChangeSpace = 'kesu-change-v1';
 const kRoles = ['operator', 'approver', 'verifier', 'validator', 'auditor'];
 const kChangeAge = 31 * 86400000;
 const kRules = ['profile', 'quorum', 'waiting_seconds'];
+const kSignedRule = 'signed_commands';  // there, and true, or not there
 const kChangeMembers = { enrol: ['what', 'operator', 'name', 'title', 'public_key', 'fingerprint', 'roles'], roles: ['what', 'operator', 'name', 'roles'],
   revoke: ['what', 'operator', 'name'], rules: ['what', ...kRules] };
 const millis = (t) => Date.parse(t);
@@ -19,6 +20,7 @@ function plain(o, ...names) {
 }
 function check_rules(o) {
   plain(o, 'profile');
+  if (Object.hasOwn(o, kSignedRule) && o[kSignedRule] !== true) refuse(kSignedRule + ' is not true');
   if (!Number.isSafeInteger(o.quorum) || o.quorum < 1 || !Number.isSafeInteger(o.waiting_seconds) || o.waiting_seconds < 0) refuse('its quorum or waiting period is not possible');
 }
 function check_end(until) {
@@ -38,7 +40,8 @@ function terms_of(change) {
   return { roles, until: change.until ?? null };
 }
 const roles_text = (terms) => [...terms.roles].map(([r, until]) => r + (until ? ' until ' + until : '')).join(', ');
-const rules_text = (r) => 'quorum ' + r.quorum + ', waiting period ' + r.waiting_seconds + ' s, profile ' + r.profile;
+const rules_text = (r) => 'quorum ' + r.quorum + ', waiting period ' + r.waiting_seconds + ' s, profile ' + r.profile + (r[kSignedRule] ? ', commands signed by their operators' : '');
+const members_of_rules = (r) => Object.fromEntries([...kRules, kSignedRule].filter((n) => Object.hasOwn(r, n)).map((n) => [n, r[n]]));
 
 function summary_of(change, terms, from) {
   if (change.what === 'revoke')
@@ -51,7 +54,7 @@ function summary_of(change, terms, from) {
   } else if (change.what === 'roles') {
     out.push('Gives ' + change.name + ' these roles and no others: ' + roles_text(terms), end || 'The enrolment has no end');
   } else {
-    out.push('Sets ' + rules_text(change), 'Until now: ' + rules_text(from));
+    out.push('Sets ' + rules_text(change) + (from[kSignedRule] && !change[kSignedRule] ? ', commands no longer signed' : ''), 'Until now: ' + rules_text(from));
   }
   return [...out, 'Takes effect ' + from.waiting_seconds + ' s after it is recorded; erasures requested before then keep what was in force'];
 }
@@ -66,14 +69,15 @@ export class Rules {
     this.changes = [];
     this.revoked = new Map();
     this.seen = new Set();
-    this.first = { profile: genesis.profile, quorum: genesis.quorum, waiting_seconds: Math.max(genesis.waiting_seconds ?? 0, genesis_body.waiting_seconds ?? 0) };
+    this.first = { profile: genesis.profile, quorum: genesis.quorum, waiting_seconds: Math.max(genesis.waiting_seconds ?? 0, genesis_body.waiting_seconds ?? 0),
+      ...(genesis[kSignedRule] === true || genesis_body[kSignedRule] === true ? { [kSignedRule]: true } : {}) };
   }
   in_force(seq, at) {
     return this.changes.filter((c) => c.counts && c.seq < seq && c.effective <= at);
   }
   at(seq, at) {
     const c = this.in_force(seq, at).filter((x) => x.what === 'rules').pop();
-    return c ? Object.fromEntries(kRules.map((n) => [n, c.change[n]])) : this.first;
+    return c ? members_of_rules(c.change) : this.first;
   }
   terms(operator, seq, at) {
     const officer = this.people.get(operator);
@@ -156,8 +160,8 @@ export class Rules {
     plain(s, 'reason');
     const change = s.change, from = s.from;
     if (!is_object(change) || !Object.hasOwn(kChangeMembers, change.what)) refuse('its change is of no known kind');
-    members(change, kChangeMembers[change.what], change.what === 'enrol' || change.what === 'roles' ? ['until'] : []);
-    members(from, [...kRules, 'since']);
+    members(change, kChangeMembers[change.what], change.what === 'enrol' || change.what === 'roles' ? ['until'] : change.what === 'rules' ? [kSignedRule] : []);
+    members(from, [...kRules, 'since'], [kSignedRule]);
     check_rules(from);
     if (!Number.isSafeInteger(from.since) || from.since < 0) refuse('since is no number of an entry');
     if (change.what === 'rules') check_rules(change);
@@ -215,7 +219,7 @@ export class Rules {
   }
 
   doubt(c, s, h, since, rules) {
-    if (kRules.some((n) => s.from[n] !== rules[n]) || s.from.since !== since) return 'it is of rules that were not in force then';
+    if (!equal(members_of_rules(s.from), rules) || s.from.since !== since) return 'it is of rules that were not in force then';
     const issued = millis(s.issued);
     if (issued > c.time || c.time - issued > kChangeAge) return 'it was not issued within 31 days before entry ' + c.seq;
     if (c.what === 'enrol') {

@@ -2,6 +2,7 @@
 import { Attested } from './attest.js';
 import { hex, refuse, Refused, unhex, utf8 } from './bytes.js';
 import { Bundle } from './bundle.js';
+import { Commands, command_sizes } from './commands.js';
 import { check_certificate, evidence_chain, expected_certificate, exceptions_of, fixed_limits, grade } from './recompute.js';
 import { check_cms, fingerprint, issued_by, parse_cms, parse_spki } from './pki.js';
 import { check_plan, read_plan } from './plan.js';
@@ -84,7 +85,7 @@ async function read_all(bundle, tables, error, report, progress) {
   const bodies = await guarded(error, 'ledger/bodies.jsonl', () => read_bodies(bundle));
   const plan = await guarded(error, 'plan.json', () => read_plan(bundle));
   if (!bodies) return give_up('ledger/bodies.jsonl');
-  const sizes = [checkpoints.a.size, plan?.plan.ledger?.size, ...[...bodies.values()].map((b) => b.body?.head?.size)].filter(Number.isInteger);
+  const sizes = [checkpoints.a.size, plan?.plan.ledger?.size, ...[...bodies.values()].map((b) => b.body?.head?.size), ...(await command_sizes(bundle))].filter(Number.isInteger);
   const folded = await guarded(error, 'ledger/headers.gz', () => fold_headers(bundle, checkpoints, bodies, sizes, (n) => progress('headers', n)));
   if (!folded) return give_up('ledger/headers.gz');
   for (const n of folded.body_wrong) error('ledger/bodies.jsonl', 'the body of entry ' + n + ' is not what its header\'s hash says');
@@ -122,6 +123,8 @@ async function judge(f, input, tables, report, progress) {
   await f.holds.follow();
   f.attested = new Attested(f, people);
   await f.attested.follow();
+  f.commands = new Commands(f, people);
+  await f.commands.follow();
   check_plan(f, people);
   const signer = await read_signer(f);
   await check_issued(f);
@@ -228,7 +231,7 @@ async function fill(f, input, report, { people, inspection, found, claims, chain
   report.exceptions = exceptions_of(f);
   report.evidence_chain = chain;
   report.log_known = input.trust.logs.some((k) => k.text === f.checkpoints.vkey.text);
-  report.officers_known = people.known(input.trust) && f.attested.known(input.trust) && (await officers_lead(f, people, input.trust.officers_cas));
+  report.officers_known = people.known(input.trust) && f.attested.known(input.trust) && f.commands.known(input.trust) && (await officers_lead(f, people, input.trust.officers_cas));
   f.signer = signer;
   f.people = people;
   f.inspection = inspection;
@@ -333,6 +336,7 @@ function shortfalls(f, input, bar, report) {
   const boots = f.by_run.map((v) => f.version.get(v).intended_body?.actor?.boot_id ?? '');
   const restarted = f.inspection.boots.length > 0 && boots.every((b) => b) && f.inspection.boots.every((a) => a && !boots.includes(a));
   if (bar.restart && !restarted) out.push('no restart of the machine is shown between destruction and inspection; ' + profile + ' asks for it');
+  if (bar.signed_commands && !f.people.in_force()?.signed_commands) out.push('the rules in force at the request do not ask for signed commands; profile ' + profile + ' asks for them');
   if (report.test_grade && !input.allow_test_grade) out.push('TEST GRADE: a provider without a validation certificate held the keys');
   for (const o of report.objects) if (o.result !== 'covered') out.push(o.path + ' is ' + o.result + (o.why ? ': ' + o.why : ''));
 }

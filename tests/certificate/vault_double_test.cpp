@@ -12,7 +12,7 @@ Officer& TestVault::officer(std::string_view name) {
 }
 
 void TestVault::genesis() {
-  Genesis g{vault, organisation, "bank.example", "low", quorum, waiting, {}};
+  Genesis g{vault, organisation, "bank.example", "low", quorum, waiting, false, {}};
   for (const Officer& o : officers) g.officers.push_back({o.name, o.title, o.line(), o.roles});
   std::string text = g.text(), digest = put_blob(text);
   Json signatures((Json::Array()));

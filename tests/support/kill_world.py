@@ -56,11 +56,13 @@ class World(harness.TestCase):
         for name, (size, mode, mtime) in FILES.items():
             self.write_source(name, content(name, size), mode, mtime)
 
+    genesis_words = ()
+
     def prepare_genesis(self):
         box = self.box
         self.alice, self.bob = box.officer("alice"), box.officer("bob")
         self.genesis = box.path / "genesis.json"
-        box.kesu("init", "--draft", self.genesis, "--org", "Example Bank", "--origin", "bank.example",
+        box.kesu("init", "--draft", self.genesis, "--org", "Example Bank", "--origin", "bank.example", *self.genesis_words,
                  "--officer", f"Ichiro Tanaka;Operator;operator;{self.alice.public}",
                  "--officer", f"Hanako Sato;CISO;approver;{self.bob.public}")
         for i, officer in enumerate((self.alice, self.bob)):

@@ -217,6 +217,8 @@ class Parts:
                 self.statements[action, operator] = json.loads(data)
         # How a statement is signed: (key or None for the officer's own, namespace or None for the action's).
         self.signing = {}
+        # What becomes of a signed command before it is signed anew: the statement, its key, its namespace.
+        self.on_command, self.command_key, self.command_space, self.commands = lambda s: s, None, "kesu-command-v1", {}
 
     def find(self, kind, nth=-1):
         """The last entry of that type: of the erasure that the bundle is about, where there were others."""
@@ -283,11 +285,13 @@ class Issuer:
         for entry in p.entries:
             entry.header = dict(entry.header)
         leaves = []
-        files = {k: v for k, v in p.files.items() if not k.startswith(("ledger/", "approvals/request", "approvals/approve"))
+        files = {k: v for k, v in p.files.items() if not k.startswith(("ledger/", "approvals/request", "approvals/approve", "approvals/command"))
                  and k not in ("MANIFEST", "certificate.json", "certificate.json.p7s", "plan.json")}
         digest = None
         for seq, entry in enumerate(p.entries):
             entry.header["seq"] = seq
+            if entry.body and "command" in entry.body and entry.was < p.size_a:
+                self._command(p, files, entry, leaves, place)
             about = entry.header["nodes"][0]["id"] == p.plan["erasure"]
             if entry.type == "erasure-requested" and about and digest is None:
                 size = min(place(old_size["plan"]), seq)
@@ -312,6 +316,23 @@ class Issuer:
             self._certificate(p, files, None, leaves, digest, edit_certificate, edit_files, sign)
         self._ledger(p, files, leaves, place(old_size["a"]))
         return files
+
+    def _command(self, p, files, entry, leaves, place):
+        said = entry.body["command"]
+        path = f"approvals/command.{said['statement'] if isinstance(said, dict) else ''}.json"
+        if path not in p.files:
+            return
+        if path not in p.commands:
+            s = json.loads(p.files[path])
+            size = min(place(s["ledger"]["size"]), len(leaves))
+            s["ledger"] = {"size": size, "root": root(leaves[:size]).hex()}
+            s["summary"][1] = f"Every entry that this run adds to the ledger, from entry {size} on, names this statement"
+            s = p.on_command(s)
+            data = readable(s)
+            signature = ssh_sign(p.command_key or self.officers[s["operator"]], data, p.command_space)
+            p.commands[path] = {"statement": sha(data), "signature": sha(signature)}
+            files[f"approvals/command.{sha(data)}.json"], files[f"approvals/command.{sha(data)}.json.sig"] = data, signature
+        entry.body = {**entry.body, "command": {**said, **p.commands[path]}}
 
     def _statement(self, p, files, entry, digest):
         action = "request" if entry.type == "erasure-requested" else "approve"

@@ -66,6 +66,9 @@ class World(harness.TestCase):
                  *words, *people, vault=False)
         for *_, key in officers if sign else ():
             cls.sign_genesis(path, key)
+        if {"high", "--signed-commands"} & set(words):  # commands are signed by who runs them: the first operator
+            name, *_, key = next(o for o in officers if "operator" in o[2])
+            box.env |= {"KESU_OPERATOR": name, "KESU_OPERATOR_KEY": str(box.officer(key).private)}
         return path
 
     @classmethod
