@@ -18,6 +18,7 @@ except ImportError:
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import bad_commands
+import certified
 import harness
 import reissue
 import scenario
@@ -266,6 +267,21 @@ class Bundle(Signing):
         report = self.readers(self.good, 7, words=("--require", "high", "--allow-test-grade"), same=False)
         for one in report:
             self.assertFalse(any("signed commands" in s for s in one["shortfalls"]))
+
+
+class AmongCertificates(certified.World):
+    """Who is enrolled with a certificate signs no command; what he signs is recorded by somebody who does."""
+    @classmethod
+    def write_genesis(cls, path, officers, quorum=1, sign=True, words=("--signed-commands",)):
+        cls.box.env |= {"KESU_OPERATOR": OPERATOR, "KESU_OPERATOR_KEY": str(cls.box.officer("tanaka").private)}
+        return super().write_genesis(path, officers, quorum, sign, words)
+
+    def test_a_certificate_signs_no_command(self):
+        for env in ({"KESU_OPERATOR": APPROVER}, {**NOBODY, "KESU_OPERATOR": APPROVER}):
+            said = self.box.kesu("hold", "place", "loans-2019", "--case", "1", "--reason", "x", "--as", APPROVER, env=env, code=3, error="not-enrolled")
+            self.assertIn("is enrolled with a certificate", said.json["error"]["message"])
+        self.box.kesu("hold", "place", "loans-2019", "--case", "1", "--reason", "x", "--as", APPROVER)
+        self.box.kesu("ledger", "verify")
 
 
 if __name__ == "__main__":
