@@ -115,15 +115,23 @@ WrappedKey Lanes::wrap(unsigned lane, const VersionRef& version, const Secret& k
   return wrap_checked(t.provider, a.ref, key, aad, what);
 }
 
+const size_t* Lanes::proven_beside(const Allowed& a, const VersionRef& version) const {
+  if (!a.place->prover) return nullptr;
+  auto there = a.place->proven_there.find(version);
+  return there == a.place->proven_there.end() ? nullptr : &there->second;
+}
+
 WrappedKey Lanes::wrap_later(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                              const std::string& what) {
-  WrappedKey wrapped = wrap_unproven(lane, version, key, aad);
+  WrappedKey wrapped = wrap_unproven(lane, version, key, aad, what);
   prove_later(lane, version, wrapped, key, aad, what);
   return wrapped;
 }
 
-WrappedKey Lanes::wrap_unproven(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad) {
+WrappedKey Lanes::wrap_unproven(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
+                                const std::string& what) {
   const Allowed& a = allowed(version);
+  if (!proven_beside(a, version)) return wrap(lane, version, key, aad, what);
   Turn t = turn(lane, a);
   return t.provider.wrap(a.ref, key, aad);
 }
@@ -131,16 +139,14 @@ WrappedKey Lanes::wrap_unproven(unsigned lane, const VersionRef& version, const 
 void Lanes::prove_later(unsigned lane, const VersionRef& version, const WrappedKey& wrapped,
                         const Secret& key, ByteView aad, const std::string& what) {
   const Allowed& a = allowed(version);
-  Prover* prover = a.place->prover.get();
-  auto there = a.place->proven_there.find(version);
-  if (!prover || there == a.place->proven_there.end()) {
-    Turn t = turn(lane, a);
-    return check_wrap(t.provider, a.ref, wrapped, key, aad, what);
-  }
+  const size_t* there = proven_beside(a, version);
+  if (!there) return;  // it was proven when it was wrapped
+  Prover& prover = *a.place->prover;
+  WrapClaim claim{wrapped, to_bytes(aad), hmac_sha256(prover.tag_key(), key.reveal()), what};
   Pending& p = lanes_[lane].pending.emplace_back();
   p.version = &a;
-  p.claim.wrap = {wrapped, to_bytes(aad), hmac_sha256(prover->tag_key(), key.reveal()), what};
-  prover->submit(there->second, p.claim);
+  p.claim.wrap = std::move(claim);
+  prover.submit(*there, p.claim);
 }
 
 void Lanes::hand_over(unsigned lane) {

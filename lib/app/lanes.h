@@ -45,8 +45,10 @@ class Lanes {
   WrappedKey wrap_later(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                         const std::string& what);
   // Its two parts, for a caller that holds the turn (Stay) for the first only: what is wrapped counts for
-  // nothing until prove_later() of it, and confirm() after that.
-  WrappedKey wrap_unproven(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad);
+  // nothing until prove_later() of it, and confirm() after that. Where no other process proves wraps, the
+  // first proves it, before the provider is asked for anything else.
+  WrappedKey wrap_unproven(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
+                           const std::string& what);
   void prove_later(unsigned lane, const VersionRef& version, const WrappedKey& wrapped, const Secret& key,
                    ByteView aad, const std::string& what);
   // What was put to be proven is begun with, so that a later confirm() need not wait for it.
@@ -111,6 +113,8 @@ class Lanes {
 
   Place& place(const std::string& provider);
   const Allowed& allowed(const VersionRef& version) const;
+  // Its position at the prover; null: wraps under it are proven here.
+  const size_t* proven_beside(const Allowed& allowed, const VersionRef& version) const;
   Turn turn(unsigned lane, const Allowed& version) const;
 
   Vault& vault_;

@@ -49,6 +49,8 @@ class Mover {
     end_interrupted();
     move_dataset_keys();
     std::vector<std::string> batches = batches_to_see();
+    // While lanes run, this thread asks no provider for them.
+    for (const std::string& id : batches) dataset_key(batch(id).dataset_key);
     // The lanes' sessions, and the process that proves wraps, before the first is made.
     open_lanes(to);
     if (order_.paths.empty()) read_superseded();

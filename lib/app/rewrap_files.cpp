@@ -1,6 +1,7 @@
 #include "app/rewrap_files.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,11 +15,19 @@
 namespace kesu {
 
 namespace {
-// Objects whose slots a thread prepares before it asks for the proofs of their wraps and writes them: that
-// many files are open in it.
+// Objects whose slots a thread prepares before it asks for the proofs of their wraps: so many files are open
+// in it, and as many whose proofs it awaits.
 constexpr size_t kGroup = 32;
 // Less than this a thread does alone, in order.
 constexpr size_t kFew = 2 * kGroup;
+
+// Fewer where there are many threads, so that vault and providers can open files, too.
+size_t group_of(unsigned threads) {
+  constexpr rlim_t kOthers = 256;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= kOthers) return 1;
+  return std::clamp<size_t>((limit.rlim_cur - kOthers) / (2 * threads), 1, kGroup);
+}
 
 std::string text_of(const Error& e) { return e.message() + (e.cause().empty() ? "" : ": " + e.cause()); }
 
@@ -111,19 +120,24 @@ struct RewrapFiles::Ready {
 };
 
 RewrapFiles::RewrapFiles(const RewrapTask& task, Lanes& lanes, unsigned threads)
-    : task_(task), lanes_(lanes), threads_(threads), proving_(threads), nearby_(threads + 1) {}
+    : task_(task),
+      lanes_(lanes),
+      threads_(threads),
+      group_(group_of(threads)),
+      proving_(threads),
+      nearby_(threads + 1) {}
 RewrapFiles::~RewrapFiles() = default;
 
 void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,
                        const std::function<void(int64_t)>& done) {
   Crew threads = crew(work.size());
-  const size_t groups = (work.size() + kGroup - 1) / kGroup;
+  const size_t groups = (work.size() + group_ - 1) / group_;
   for (unsigned lane = 0; lane < threads.size(); ++lane) nearby_[lane] = {};
   std::mutex one;
   std::exception_ptr ends;
   try {
     threads.each(groups, [&](unsigned lane, size_t i) {
-      const auto group = work.subspan(i * kGroup, std::min(kGroup, work.size() - i * kGroup));
+      const auto group = work.subspan(i * group_, std::min(group_, work.size() - i * group_));
       move_group(threads, lane, group, durable);
       std::lock_guard lock(one);
       done(static_cast<int64_t>(group.size()));
@@ -132,7 +146,7 @@ void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,
     ends = std::current_exception();
   }
   for (unsigned lane = 0; lane < threads.size(); ++lane)
-    if (const auto last = write(lane, durable); last && !ends) ends = last;
+    if (const auto last = write(lane, durable)) ends = last;
   if (ends) std::rethrow_exception(ends);
   check_interrupted();
 }
@@ -147,8 +161,8 @@ void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidat
   std::exception_ptr ends;
   for (size_t at = 0; at < files.size() && !ends && !crew.stopped();) {
     std::vector<Ready> ready;
-    ready.reserve(kGroup);
-    for (; at < files.size() && ready.size() < kGroup && !ends; ++at) {
+    ready.reserve(group_);
+    for (; at < files.size() && ready.size() < group_ && !ends; ++at) {
       auto [c, f] = files[at];
       try {
         if (auto r = read(lane, *c, *f)) ready.push_back(std::move(*r));
@@ -189,11 +203,13 @@ void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidat
           open_key(*r.region, [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(lane, slot, aad); });
     });
     each([](Ready& r) { check_key(*r.region, r.opened); });
-    at_the_token(
-        [&](Ready& r) { r.wrapped = lanes_.wrap_unproven(lane, task_.to, r.opened.data_key, aad_of(r)); });
+    at_the_token([&](Ready& r) {
+      r.wrapped = lanes_.wrap_unproven(lane, task_.to, r.opened.data_key, aad_of(r), r.file->path);
+    });
     std::erase_if(ready, [](const Ready& r) { return r.out || r.wrapped.blob.empty(); });
+    // A proof that fails says more than what the provider answered to whatever came next.
     if (const auto before = write(lane, durable)) {
-      if (!ends) ends = before;
+      ends = before;
     } else if (const auto now = prove(lane, std::move(ready)); now && !ends) {
       ends = now;
     }

@@ -89,6 +89,7 @@ class RewrapFiles {
   const RewrapTask& task_;
   Lanes& lanes_;
   unsigned threads_;
+  size_t group_;                             // objects that a thread has under work
   std::vector<std::vector<Ready>> proving_;  // of each lane, what is written next
   std::vector<OpenNearby> nearby_;           // of each lane
 };

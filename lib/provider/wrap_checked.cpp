@@ -37,14 +37,9 @@ Error another_key(const KeyRef& ref, const std::string& what) {
 WrappedKey wrap_checked(Provider& provider, const KeyRef& ref, const Secret& key, ByteView aad,
                         const std::string& what) {
   WrappedKey wrapped = provider.wrap(ref, key, aad);
-  check_wrap(provider, ref, wrapped, key, aad, what);
-  return wrapped;
-}
-
-void check_wrap(Provider& provider, const KeyRef& ref, const WrappedKey& wrapped, const Secret& key,
-                ByteView aad, const std::string& what) {
   const Secret opened = opened_again(provider, ref, wrapped, aad, what);
   if (!equal_constant_time(opened.reveal(), key.reveal())) throw another_key(ref, what);
+  return wrapped;
 }
 
 void prove_wrap(Provider& provider, const KeyRef& ref, const WrapClaim& claim, const Secret& tag_key) {

@@ -13,9 +13,6 @@ namespace kesu {
 // where what came out does not open, or opens to something else: nothing of it may be written then.
 WrappedKey wrap_checked(Provider& provider, const KeyRef& ref, const Secret& key, ByteView aad,
                         const std::string& what);
-// Its second half, for what Provider::wrap gave.
-void check_wrap(Provider& provider, const KeyRef& ref, const WrappedKey& wrapped, const Secret& key,
-                ByteView aad, const std::string& what);
 
 // A wrap that is still to be proven, without the data key: `tag` is HMAC-SHA-256 of the key under a random
 // key of this process. From 32 random bytes and their tag nobody learns anything of the data key.

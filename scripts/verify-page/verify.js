@@ -336,7 +336,7 @@ function shortfalls(f, input, bar, report) {
   const boots = f.by_run.map((v) => f.version.get(v).intended_body?.actor?.boot_id ?? '');
   const restarted = f.inspection.boots.length > 0 && boots.every((b) => b) && f.inspection.boots.every((a) => a && !boots.includes(a));
   if (bar.restart && !restarted) out.push('no restart of the machine is shown between destruction and inspection; ' + profile + ' asks for it');
-  if (bar.signed_commands && !f.people.in_force()?.signed_commands) out.push('the rules in force at the request do not ask for signed commands; profile ' + profile + ' asks for them');
+  if (bar.signed_commands && !f.people.in_force()?.signed_commands) out.push('the rules in force at the request do not ask for signed commands; ' + profile + ' asks for them');
   if (report.test_grade && !input.allow_test_grade) out.push('TEST GRADE: a provider without a validation certificate held the keys');
   for (const o of report.objects) if (o.result !== 'covered') out.push(o.path + ' is ' + o.result + (o.why ? ': ' + o.why : ''));
 }

@@ -34,11 +34,13 @@ class SignedCommands : public testing::Test {
                                         {"signed_commands", true}})};
     Event person{.type = "operator-enrolled",
                  .nodes = {{.id = person_, .is = "enrolled"}},
-                 .body = Json::object({{"name", "Op"},
-                                       {"title", ""},
-                                       {"public_key", "k"},
-                                       {"fingerprint", "f"},
-                                       {"roles", Json::array({"operator"})}})};
+                 .body = Json::object(
+                     {{"name", "Op"},
+                      {"title", ""},
+                      {"public_key",
+                       "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"},
+                      {"fingerprint", "f"},
+                      {"roles", Json::array({"operator"})}})};
     store->append({genesis, person}, {});
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }

@@ -6,6 +6,7 @@
 import shutil
 import subprocess
 import sys
+import time
 
 import scenario
 import small_ca
@@ -47,6 +48,7 @@ class World(scenario.World):
     def prepare(cls):
         box = cls.box
         box.kesu("init", box.vault, "--genesis", cls.genesis, "--provider", box.token_uri)
+        time.sleep(1)  # certificates are valid by the second: what is signed later is signed in another one
         box.kesu("key", "create", "loans")
         box.kesu("dataset", "add", "loans-2019", "--key", "loans", "--contract", "CLOUD-2023-11")
         cls.seal("loans-2019", {"a": b"one", "b": b"two"})
