@@ -63,8 +63,11 @@ Bytes add_signature_timestamp(ByteView der, ByteView token) {
   if (whole.next("token").tag != der::kSequence) whole.bad("token", "is no SEQUENCE");
   whole.end("token");
   std::vector<Bytes> attributes;
-  for (const Attribute& a : read_attributes(parts.unsigned_attributes, "unsigned attributes"))
+  for (const Attribute& a : read_attributes(parts.unsigned_attributes, "unsigned attributes")) {
+    if (a.oid == kTimeStampToken)
+      throw Error(Code::bad_input, "CMS: the signature has its time-stamp already");
     attributes.push_back(to_bytes(a.whole));
+  }
   attributes.push_back(attribute(kTimeStampToken, token));
   const Bytes signer_info =
       der::seq({parts.before_unsigned, der::set_of(std::move(attributes), der::context(1))});

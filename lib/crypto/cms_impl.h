@@ -39,17 +39,25 @@ enum class Kind { detached, token };
 // Throws Error bad_input naming the field. With other than one signer only what stands before them is filled.
 Signed read_signed(ByteView der, Kind kind = Kind::detached);
 
+// Issuer and serial number of a certificate that came along. Nothing else of it is read, so that no reader
+// need understand a certificate that says nothing here. Throws Error bad_input where they do not stand in
+// their place.
+struct Named {
+  ByteView issuer, serial;
+  bool operator==(const Named& other) const;
+};
+Named named(ByteView certificate);
+
 struct Attribute {
   std::string oid;
-  std::vector<der::Element> values;
+  der::Element value;
   ByteView whole;
 };
-// Throws Error bad_input for more than kMaxAttributes.
+// Throws Error bad_input for more than kMaxAttributes, for one that stands twice, and one with other than one
+// value.
 std::vector<Attribute> read_attributes(ByteView content, std::string_view field);
-// The one value of a signed attribute; nullptr when absent. Twice, or with other than one value: Error
-// bad_input.
-const der::Element* single(const std::vector<Attribute>& attributes, std::string_view oid,
-                           std::string_view name);
+// The value of a signed attribute; nullptr when absent.
+const der::Element* single(const std::vector<Attribute>& attributes, std::string_view oid);
 // Whether a signing certificate attribute names `cert` first: SigningCertificateV2 (RFC 5035 §3), or `v1`
 // SigningCertificate (RFC 2634 §5.4), whose hash is SHA-1.
 bool names_certificate(const der::Element& value, const Certificate& cert, bool v1 = false);

@@ -7,6 +7,7 @@
 #include "crypto/algid_impl.h"
 #include "crypto/cms_impl.h"
 #include "crypto/openssl_impl.h"
+#include "crypto/x509_impl.h"
 
 namespace kesu {
 
@@ -110,22 +111,38 @@ std::vector<Attribute> read_attributes(ByteView content, std::string_view field)
     Attribute a{der::oid_text(parts.next(der::kOid, field)), {}, e.whole};
     der::Reader values = parts.enter(der::kSet, field);
     parts.end(field);
-    while (!values.done()) a.values.push_back(values.next(field));
+    if (a.oid.empty()) in.bad(field, "have one without an identifier");
+    if (std::ranges::count(out, a.oid, &Attribute::oid)) in.bad(field, "have one twice (" + a.oid + ")");
+    if (values.done()) in.bad(field, "have one without a value (" + a.oid + ")");
+    a.value = values.next(field);
+    if (!values.done()) in.bad(field, "have one with two values (" + a.oid + ")");
     out.push_back(std::move(a));
   }
   return out;
 }
 
-const der::Element* single(const std::vector<Attribute>& attributes, std::string_view oid,
-                           std::string_view name) {
-  const der::Element* found = nullptr;
-  for (const Attribute& a : attributes) {
-    if (a.oid != oid) continue;
-    if (found || a.values.size() != 1)
-      throw Error(Code::bad_input, "CMS: signed attribute " + std::string(name) + " is not single");
-    found = &a.values[0];
-  }
-  return found;
+const der::Element* single(const std::vector<Attribute>& attributes, std::string_view oid) {
+  const auto found = std::ranges::find(attributes, oid, &Attribute::oid);
+  return found == attributes.end() ? nullptr : &found->value;
+}
+
+bool Named::operator==(const Named& other) const {
+  return std::ranges::equal(issuer, other.issuer) && std::ranges::equal(serial, other.serial);
+}
+
+Named named(ByteView certificate) {
+  der::Reader all(certificate, kWhat);
+  der::Reader outer = all.enter(der::kSequence, "certificate that came along");
+  der::Reader in = outer.enter(der::kSequence, "certificate that came along");
+  if (in.at(der::context(0))) in.next("version");
+  const der::Element serial = in.next("serial number");
+  if (serial.tag != der::kInteger) in.bad("serial number", "is no INTEGER");
+  in.next(der::kSequence, "signature algorithm");
+  const der::Element issuer = in.next("issuer");
+  if (issuer.tag != der::kSequence) in.bad("issuer", "is no SEQUENCE");
+  while (!in.done()) in.next("certificate that came along");
+  while (!outer.done()) outer.next("certificate that came along");
+  return {issuer.whole, serial.whole};
 }
 
 namespace {
@@ -171,16 +188,12 @@ constexpr size_t kMaxPersonCertificates = 8;
 // Of somebody whose certificate is known: it is the one that is meant, whatever came along.
 std::string take_pinned(const Signed& parts, const Certificate& pinned, CmsCheck& out) {
   if (parts.certificates.size() > kMaxPersonCertificates) return "more than 8 certificates came along";
-  if (!std::ranges::equal(pinned.issuer_der, parts.issuer) ||
-      !std::ranges::equal(pinned.serial_der, parts.serial))
+  const Named own{pinned.issuer_der, pinned.serial_der};
+  if (own != Named{parts.issuer, parts.serial})
     return "it is made with another certificate than the enrolled one";
-  for (ByteView c : parts.certificates) {
-    const Certificate cert = Certificate::parse(c);
-    if (!cert.key) return "a certificate that came along has a key of a kind that is not supported";
-    if (cert.issuer_der == pinned.issuer_der && cert.serial_der == pinned.serial_der &&
-        cert.der != pinned.der)
+  for (ByteView c : parts.certificates)
+    if (named(c) == own && !std::ranges::equal(c, pinned.der))
       return "it carries another certificate under the issuer and number of the enrolled one";
-  }
   out.signer = pinned;
   return {};
 }
@@ -210,38 +223,36 @@ std::string refusal(ByteView content, ByteView der, CmsCheck& out, const Certifi
   if (pinned)
     if (std::string why = take_pinned(parts, *pinned, out); !why.empty()) return why;
   for (ByteView c : pinned ? std::vector<ByteView>() : parts.certificates) {
-    Certificate cert = Certificate::parse(c);
-    if (std::ranges::equal(cert.issuer_der, parts.issuer) &&
-        std::ranges::equal(cert.serial_der, parts.serial)) {
-      if (out.signer) return "two certificates answer to the signer's name";
-      out.signer = std::move(cert);
-    }
+    if (named(c) != Named{parts.issuer, parts.serial}) continue;
+    if (out.signer) return "two certificates answer to the signer's name";
+    out.signer = Certificate::parse(c);
   }
   if (!out.signer) return "the signer's certificate is not inside";
   const auto& key = out.signer->key;
   if (!key || !fits(key->kind(), *out.algorithm) || (key->kind() == KeyKind::rsa && key->bits() < 3072))
     return "the signer's key is not ECDSA P-256, P-384, P-521 or RSA from 3,072 bits, or does not fit the "
            "algorithm";
+  if (const std::string why = ossl::form_problem(out.signer->der); !why.empty())
+    return "the signer's certificate is not what all readers take: " + why;
   if (!out.signer->may_sign()) return "the key usage of the signer's certificate does not allow signing";
 
   const auto attributes = read_attributes(parts.signed_attributes, "signed attributes");
-  if (pinned && !in_order(attributes)) return "the signed attributes are not in DER's order";
-  const der::Element* type = single(attributes, kContentType, "content-type");
+  if (!in_order(attributes)) return "the signed attributes are not in DER's order";
+  const der::Element* type = single(attributes, kContentType);
   if (!type || !std::ranges::equal(type->whole, der::oid(kData)))
     return "signed attribute content-type is not id-data";
-  const der::Element* imprint = single(attributes, kMessageDigest, "message-digest");
+  const der::Element* imprint = single(attributes, kMessageDigest);
   if (!imprint || imprint->tag != der::kOctetString) return "signed attribute message-digest is missing";
-  if (const der::Element* time = single(attributes, kSigningTime, "signing-time")) {
+  if (const der::Element* time = single(attributes, kSigningTime)) {
     out.signing_time = der::parse_time(*time);
     if (!out.signing_time) return "signed attribute signing-time is no time";
   }
-  if (const der::Element* names = single(attributes, kSigningCertificateV2, "signing-certificate-v2")) {
+  if (const der::Element* names = single(attributes, kSigningCertificateV2)) {
     if (!names_certificate(*names, *out.signer)) return "signing-certificate-v2 names another certificate";
     out.has_signing_certificate_v2 = true;
   }
   for (const Attribute& a : read_attributes(parts.unsigned_attributes, "unsigned attributes"))
-    if (a.oid == kTimeStampToken)
-      for (const der::Element& v : a.values) out.timestamps.push_back(to_bytes(v.whole));
+    if (a.oid == kTimeStampToken) out.timestamps.push_back(to_bytes(a.value.whole));
 
   // RFC 5652 §5.4: what is signed has the tag of a SET, not the [0] that stands in the message.
   if (!verify(*key, *out.algorithm, der::tlv(der::kSet, parts.signed_attributes), parts.signature))

@@ -8,6 +8,7 @@
 #include "crypto/algid_impl.h"
 #include "crypto/cms_impl.h"
 #include "crypto/pem_impl.h"
+#include "crypto/x509_impl.h"
 
 namespace kesu {
 
@@ -19,18 +20,6 @@ constexpr int kMinRsaBits = kMinSshRsaBits;
 
 [[noreturn]] void bad(const std::string& why) { throw Error(Code::bad_input, "certificate: " + why); }
 
-// TBSCertificate's version is v3, and it has no unique identifiers (RFC 5280 §4.1.2.8): what `openssl x509
-// -req` makes without extensions is of version 1, and no reader of a bundle takes that.
-void demand_version_3(ByteView der) {
-  der::Reader all(der, "certificate");
-  der::Reader outer = all.enter(der::kSequence, "Certificate");
-  der::Reader in = outer.enter(der::kSequence, "TBSCertificate");
-  if (!in.at(der::context(0))) bad("it is of X.509 version 1; one with extensions (version 3) is needed");
-  in.next("version");
-  for (const char* field : {"serial", "signature", "issuer", "validity", "subject", "key"}) in.next(field);
-  if (!in.done() && !in.at(der::context(3))) bad("it has unique identifiers, which no reader takes");
-}
-
 PersonKey of_certificate(ByteView der) {
   if (der.size() > kMaxPersonCertificate) bad("it is larger than 8,192 bytes");
   Certificate c = Certificate::parse(der);
@@ -38,7 +27,7 @@ PersonKey of_certificate(ByteView der) {
       (c.key->kind() == KeyKind::rsa && c.key->bits() < kMinRsaBits))
     bad("its key is not ECDSA P-256, P-384, P-521 or RSA from 3,072 bits");
   if (!c.may_sign()) bad("its key usage does not allow signing");
-  demand_version_3(der);
+  if (const std::string why = ossl::form_problem(der); !why.empty()) bad(why);
   SshPublicKey key = SshPublicKey::from_public_key(*c.key);
   return {std::move(key), std::move(c)};
 }

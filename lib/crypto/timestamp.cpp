@@ -149,12 +149,9 @@ TstInfo read_info(ByteView content) {
 // The certificate that answers to the signer's name, and what RFC 3161 §2.3 asks of it.
 std::string authority_problem(const Signed& parts, TimestampCheck& out) {
   for (ByteView c : parts.certificates) {
-    Certificate cert = Certificate::parse(c);
-    if (!std::ranges::equal(cert.issuer_der, parts.issuer) ||
-        !std::ranges::equal(cert.serial_der, parts.serial))
-      continue;
+    if (named(c) != Named{parts.issuer, parts.serial}) continue;
     if (out.authority) return "two certificates answer to the signer's name";
-    out.authority = std::move(cert);
+    out.authority = Certificate::parse(c);
   }
   if (!out.authority) return "the authority's certificate is not inside";
   const Certificate& cert = *out.authority;
@@ -169,15 +166,16 @@ std::string authority_problem(const Signed& parts, TimestampCheck& out) {
 
 std::string attributes_problem(const Signed& parts, HashAlg digest, const Certificate& authority) {
   const auto attributes = read_attributes(parts.signed_attributes, "signed attributes");
-  const der::Element* type = single(attributes, kContentType, "content-type");
+  read_attributes(parts.unsigned_attributes, "unsigned attributes");
+  const der::Element* type = single(attributes, kContentType);
   if (!type || !std::ranges::equal(type->whole, der::oid(kTstInfo)))
     return "signed attribute content-type is not id-ct-TSTInfo";
-  const der::Element* imprint = single(attributes, kMessageDigest, "message-digest");
+  const der::Element* imprint = single(attributes, kMessageDigest);
   if (!imprint || imprint->tag != der::kOctetString) return "signed attribute message-digest is missing";
   if (!equal_constant_time(imprint->content, hash(digest, parts.content)))
     return "the signature is over another TSTInfo";
-  const der::Element* v2 = single(attributes, kSigningCertificateV2, "signing-certificate-v2");
-  const der::Element* v1 = single(attributes, kSigningCertificate, "signing-certificate");
+  const der::Element* v2 = single(attributes, kSigningCertificateV2);
+  const der::Element* v1 = single(attributes, kSigningCertificate);
   if (!v1 && !v2) return "no signed attribute names the authority's certificate (ESSCertID)";
   if ((v2 && !names_certificate(*v2, authority)) || (v1 && !names_certificate(*v1, authority, true)))
     return "the signed attributes name another certificate than the authority's";

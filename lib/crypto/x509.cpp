@@ -170,6 +170,92 @@ Certificate Certificate::parse(ByteView der) {
   return out;
 }
 
+namespace {
+// X.690 §11.2: no bits behind the last one, no zeros at the end.
+bool is_named_bits(ByteView bits) {
+  if (bits.empty() || bits[0] > 7 || (bits.size() == 1 && bits[0] != 0)) return false;
+  if (bits.size() == 1) return true;
+  const unsigned last = bits.back(), one = 1u << bits[0];
+  return (last & (one - 1)) == 0 && (last & one) != 0;
+}
+
+bool is_boolean(ByteView content) { return content.size() == 1 && (content[0] == 0 || content[0] == 0xFF); }
+
+// Of one extension; empty: nothing.
+std::string extension_problem(std::string_view oid, ByteView value) {
+  der::Reader all(value, "certificate");
+  if (oid == "2.5.29.15") {
+    if (!is_named_bits(all.next(der::kBitString, "key usage"))) return "its key usage is not in DER";
+    all.end("key usage");
+  } else if (oid == "2.5.29.19") {
+    der::Reader in = all.enter(der::kSequence, "basic constraints");
+    all.end("basic constraints");
+    bool is_ca = false;
+    if (in.at(der::kBoolean)) {
+      const ByteView flag = in.next(der::kBoolean, "basic constraints");
+      if (!is_boolean(flag)) return "its basic constraints are not in DER";
+      is_ca = flag[0] != 0;
+    }
+    if (!in.done()) {
+      const ByteView length = in.next(der::kInteger, "path length");
+      if (!is_ca || length.empty() || length[0] & 0x80)
+        return "its basic constraints have a path length that means nothing";
+    }
+    in.end("basic constraints");
+  } else if (oid == "2.5.29.37") {
+    der::Reader in = all.enter(der::kSequence, "extended key usage");
+    all.end("extended key usage");
+    while (!in.done()) in.next(der::kOid, "extended key usage");
+  }
+  return {};
+}
+}  // namespace
+
+std::string ossl::form_problem(ByteView der) {
+  der::Reader all(der, "certificate");
+  der::Reader outer = all.enter(der::kSequence, "certificate");
+  der::Reader in = outer.enter(der::kSequence, "body");
+  const ByteView named = outer.next("signature algorithm").whole;
+  if (!in.at(der::context(0)) ||
+      !std::ranges::equal(in.next("version").whole, der::tlv(der::context(0), der::integer(2))))
+    return "it is not of X.509 version 3, which has extensions (openssl x509 -req makes such without "
+           "-extfile)";
+  in.next("serial number");
+  if (!std::ranges::equal(in.next("signature algorithm").whole, named))
+    return "it names two signature algorithms";
+  const uint8_t* at = named.data();
+  const Owned<X509_ALGOR, X509_ALGOR_free> algorithm(
+      d2i_X509_ALGOR(nullptr, &at, static_cast<long>(named.size())));
+  if (!algorithm || !signature_supported(algorithm.get())) {
+    ERR_clear_error();
+    return "it is signed with an algorithm that is not supported: ECDSA or RSA with SHA-256, SHA-384 or "
+           "SHA-512, "
+           "or Ed25519";
+  }
+  in.next("issuer");
+  der::Reader validity = in.enter(der::kSequence, "validity");
+  for (const char* field : {"begin", "end"})
+    if (!der::parse_time(validity.next(field))) return "its validity is not in DER";
+  in.next("subject");
+  in.next("key");
+  if (in.done()) return {};
+  if (!in.at(der::context(3))) return "it has unique identifiers, which are not supported";
+  der::Reader holder = in.enter(der::context(3), "extensions");
+  in.end("extensions");
+  std::vector<std::string> seen;
+  for (der::Reader list = holder.enter(der::kSequence, "extensions"); !list.done();) {
+    der::Reader one = list.enter(der::kSequence, "extension");
+    seen.push_back(der::oid_text(one.next(der::kOid, "extension")));
+    if (std::ranges::count(seen, seen.back()) > 1) return "the extension " + seen.back() + " stands twice";
+    if (one.at(der::kBoolean) && !is_boolean(one.next(der::kBoolean, "critical")))
+      return "the extension " + seen.back() + " is not in DER";
+    const ByteView value = one.next(der::kOctetString, "extension");
+    one.end("extension");
+    if (std::string why = extension_problem(seen.back(), value); !why.empty()) return why;
+  }
+  return {};
+}
+
 std::vector<Certificate> Certificate::parse_pem(std::string_view text) {
   std::vector<Certificate> out;
   pem::each_block(text, kLabel, bad, [&](ByteView der) { out.push_back(parse(der)); });
@@ -206,7 +292,11 @@ ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates
       check(X509_STORE_add_cert(store.get(), cert.get()), "adding an anchor");
   StackPtr others(check(sk_X509_new_null(), "making a certificate list"));
   for (const Bytes& der : intermediates) {
-    X509Ptr cert = read(der);
+    const uint8_t* from = der.data();
+    X509Ptr cert(d2i_X509(nullptr, &from, static_cast<long>(der.size())));
+    ERR_clear_error();
+    // What cannot be read leads nowhere; another path may do without it.
+    if (!cert || from != der.data() + der.size()) continue;
     if (!usable(cert.get(), false)) continue;
     check(sk_X509_push(others.get(), cert.get()), "adding a certificate");
     (void)cert.release();  // the list owns it now

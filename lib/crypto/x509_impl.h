@@ -15,6 +15,12 @@ bool signature_supported(const X509_ALGOR* algorithm);
 // ECDSA on P-256, P-384 or P-521, RSA of 2,048 to 16,384 bits, Ed25519.
 bool key_supported(EVP_PKEY* key);
 
+// Why a reader of a bundle does not take a certificate whose signature counts, in words for a person; empty
+// where all take it: version 3, no unique identifiers, signed with a listed algorithm (whoever signed it),
+// extensions each once and in DER (docs/spec/erasure.md, "Keys of people"). Throws Error bad_input where
+// `der` is none.
+std::string form_problem(ByteView der);
+
 template <class T>
 Bytes encode(int (*i2d)(const T*, unsigned char**), const T* object) {
   unsigned char* der = nullptr;

@@ -10,7 +10,19 @@ SIGNED_DATA, DATA, TST_INFO = "1.2.840.113549.1.7.2", "1.2.840.113549.1.7.1", "1
 CONTENT_TYPE, MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
 SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.12", "1.2.840.113549.1.9.16.2.47"
 SIGNATURE_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
-MAX_BYTES = 1 << 20
+MAX_BYTES, MAX_CARRIED, MAX_ATTRIBUTES = 1 << 20, 32, 32
+
+
+class Carried:
+    """A certificate that came along: issuer and serial number. Nothing else of it is read, so it may be of any kind."""
+
+    def __init__(self, data):
+        self.der = data
+        t = der.parse(data).reader("a certificate that came along").next(der.SEQUENCE).reader("a certificate's body")
+        t.optional(0xa0)
+        self.serial = t.next(der.INTEGER).whole
+        t.next(der.SEQUENCE)
+        self.issuer = t.next(der.SEQUENCE).whole
 
 
 class SignedData:
@@ -46,16 +58,15 @@ class SignedData:
                 raise X509Error("the content inside is not one OCTET STRING")
             self.content = parts[0].expect(der.OCTET_STRING, "the content inside").content
         certificates, crls = s.optional(0xa0), s.optional(0xa1)
-        self.certificates = [x509.Certificate(c.expect(der.SEQUENCE, "a certificate").whole)
-                             for c in (certificates.items() if certificates else [])]
+        self.carried = [Carried(c.expect(der.SEQUENCE, "a certificate").whole) for c in (certificates.items() if certificates else [])]
         self.crls = [c.whole for c in (crls.items() if crls else [])]
         signers = s.next(der.SET).items()
         s.end()
-        if len(signers) != 1 or len(self.certificates) > 20:
-            raise X509Error("has not exactly one signer, or more than 20 certificates")
+        if len(signers) != 1 or len(self.carried) > MAX_CARRIED:
+            raise X509Error(f"has not exactly one signer, or more than {MAX_CARRIED} certificates")
         self._signer(signers[0])
-        if self.digest not in [x509.digest_algorithm(d, "the digests") for d in digests]:
-            raise X509Error("the signer's digest is not among those it names")
+        if [x509.digest_algorithm(d, "the digests") for d in digests] != [self.digest]:
+            raise X509Error("the digest algorithms do not agree")
 
     def _signer(self, value):
         r = value.reader("a SignerInfo")
@@ -85,9 +96,20 @@ class SignedData:
             oid = r.next(der.OID).oid()
             values = r.next(der.SET).items()
             r.end()
-            if oid in out or not values:
-                raise X509Error(f"the attribute {oid} stands twice, or is empty")
+            if oid in out or len(values) != 1 or len(out) == MAX_ATTRIBUTES:
+                raise X509Error(f"the attribute {oid} stands twice, or has not one value, or there are more than {MAX_ATTRIBUTES}")
             out[oid] = values
+        return out
+
+    @property
+    def certificates(self):
+        """Those that came along and can be part of a chain; what cannot be read leads nowhere."""
+        out = []
+        for c in self.carried:
+            try:
+                out.append(x509.Certificate(c.der))
+            except X509Error:
+                pass
         return out
 
     def one(self, oid, what):
@@ -127,9 +149,12 @@ class SignedData:
         digest = self.one(MESSAGE_DIGEST, "messageDigest").expect(der.OCTET_STRING, "messageDigest").content
         if digest != hashlib.new(self.digest, content).digest():
             raise X509Error("the content is not what was signed")
-        signer = next((c for c in self.certificates if (c.issuer, c.serial) == (self.issuer, self.serial)), None)
-        if signer is None:
-            raise X509Error("the signer's certificate is not in it")
+        if self.version != (1 if content_type == DATA else 3):
+            raise X509Error("SignedData is of another version")
+        own = [c.der for c in self.carried if (c.issuer, c.serial) == (self.issuer, self.serial)]
+        if len(own) != 1:
+            raise X509Error("the signer's certificate is not in it, or not once")
+        signer = x509.Certificate(own[0])
         name, named = self.named_certificate(allow_v1)
         if hashlib.new(name, signer.der).digest() != named:
             raise X509Error("signing-certificate-v2 names another certificate")

@@ -98,11 +98,11 @@ class Cms:
             raise SshError(f'the signed statement is one of "{own[:40]}", not of "{namespace}"')
         if s.version != 1 or s.content is not None or s.content_type != cms.DATA:
             raise SshError("is no detached CMS over data")
-        if len(s.certificates) > MAX_CARRIED:
+        if len(s.carried) > MAX_CARRIED:
             raise SshError("more than 8 certificates came along")
         if (s.issuer, s.serial) != (certificate.issuer, certificate.serial):
             raise SshError("it is made with another certificate than the enrolled one")
-        if any((c.issuer, c.serial) == (certificate.issuer, certificate.serial) and c.der != certificate.der for c in s.certificates):
+        if any((c.issuer, c.serial) == (certificate.issuer, certificate.serial) and c.der != certificate.der for c in s.carried):
             raise SshError("it carries another certificate under the issuer and number of the enrolled one")
         if s.one(cms.CONTENT_TYPE, "contentType").oid() != cms.DATA:
             raise SshError("the content is of another type")

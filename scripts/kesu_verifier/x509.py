@@ -44,8 +44,8 @@ class Algorithm:
 def _digest_oid(value, what):
     r = value.reader(what)
     oid = r.next(der.OID).oid()
-    if r.rest:
-        r.next(der.NULL)
+    if r.rest and r.next(der.NULL).content:
+        raise X509Error(f"{what}: a NULL with content")
     r.end()
     if oid not in HASHES:
         raise X509Error(f"{what}: the digest {oid} is not supported")
@@ -66,8 +66,8 @@ def signature_algorithm(value, digest=None):
         r.end()
         return Algorithm("Ed25519")
     if oid in _RSA or oid == RSA_ENCRYPTION and digest:
-        if r.rest:
-            r.next(der.NULL)
+        if r.rest and r.next(der.NULL).content:
+            raise X509Error("a signature algorithm: a NULL with content")
         r.end()
         return Algorithm("RSA", _RSA.get(oid, digest))
     if oid == RSA_PSS:

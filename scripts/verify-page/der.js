@@ -45,6 +45,7 @@ export class Der {
   }
   oid() {
     this.is(6);
+    if (!this.body.length) refuse('DER: an identifier out of form');
     const out = [];
     let n = 0;
     for (const [i, b] of this.body.entries()) {

@@ -4,7 +4,7 @@
 import { from_utf8, hex, refuse, Refused, same } from './bytes.js';
 import { judge_revocation, signer_path, tells_against } from './chain.js';
 import { canonical, equal, is_object, is_sha256, is_time, list_of, parse_json, text_of } from './json.js';
-import { check_cms, fingerprint, parse_certificate, parse_cms, pem_blocks_of } from './pki.js';
+import { check_cms, fingerprint, parse_certificate, parse_cms, pem_blocks_of, readable } from './pki.js';
 import { check_token, token_of_answer, token_row } from './time.js';
 import { self_test, sha256 } from './hash.js';
 
@@ -111,10 +111,10 @@ export async function verify_notice(files, trust) {
 }
 
 async function judge_signature(d, text, bytes, trust, report, bad, step) {
-  const whole = (await bytes(kP7s)) ?? refuse('is missing'), cms = parse_cms(whole), all = cms.certificates.map((c) => parse_certificate(c));
+  const whole = (await bytes(kP7s)) ?? refuse('is missing'), cms = parse_cms(whole), all = readable(cms.certificates);
   const [issuer, serial] = cms.sid.items();
   const signer = all.find((c) => same(c.issuer, issuer.raw) && same(c.serial, serial.raw)) ?? refuse('its signer\'s certificate is not inside');
-  for (const what of await check_cms(cms, text, [signer, ...all])) bad(kP7s, what);
+  for (const what of await check_cms(cms, text, [signer, ...cms.carried])) bad(kP7s, what);
   const issued = Date.parse(d.issued), sum = await fingerprint(signer);
   if (signer.usage && !(signer.usage[1] & 0xc0)) bad(kP7s, 'its certificate is not for signatures');
   if (sum !== d.signer.certificate) bad(kP7s, 'is not made with the certificate that notice.json names');

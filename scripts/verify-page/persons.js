@@ -4,7 +4,7 @@ import { base64, concat, from_utf8, hex, refuse, Refused, same, u32be, unbase64,
 import { Der } from './der.js';
 import { digest, sha256 } from './hash.js';
 import { parse_json } from './json.js';
-import { check_cms, hash_of, parse_certificate, parse_cms, verify_signature } from './pki.js';
+import { check_cms, form_problem, hash_of, parse_certificate, parse_cms, readable, verify_signature } from './pki.js';
 import { parse_key_blob, parse_key_line, parse_sshsig, verify_sshsig } from './ssh.js';
 
 const kX509 = 'x509 ', kMaxCertificate = 8192, kMaxCms = 65536, kMaxCarried = 8, kLeastRsa = 3072;
@@ -28,7 +28,8 @@ export function person_key(line) {
   const bytes = unbase64(line.slice(kX509.length));
   if (bytes.length > kMaxCertificate) refuse('a certificate larger than 8 KiB');
   const certificate = parse_certificate(bytes);
-  if (certificate.version !== 3) refuse('a certificate that is not of version 3');
+  const why = form_problem(certificate);
+  if (why) refuse('a certificate that is not supported: ' + why);
   if (certificate.usage && !(certificate.usage[1] & 0xc0)) refuse('the key usage of the certificate does not allow signing');
   return { ...parse_key_blob(ssh_blob(certificate.key)), certificate };
 }
@@ -68,18 +69,12 @@ async function verify_person_cms(raw, namespace, message, certificate) {
   const bytes = unbase64(m[1].replace(/\n/g, ''));
   if (pem_text('CMS', bytes) !== text) refuse('is no CMS signature in its one form');
   if (namespace_of(message) !== namespace) refuse('the signed statement is another than one for ' + namespace);
-  const cms = parse_cms(bytes), data = Der.whole(Der.whole(bytes).items()[1].body).items();
-  const signer = data[data.length - 1].items(0x31)[0].items();
-  if (data[0].small() !== 1 || signer[0].small() !== 1 || data[2].items()[0].oid() !== '1.2.840.113549.1.7.1') refuse('is no detached CMS over data');
-  if (data[1].items(0x31).length !== 1 || hash_of(data[1].items(0x31)[0]) !== cms.hash) refuse('the digest algorithms do not agree');
+  const cms = parse_cms(bytes);
   if (cms.certificates.length > kMaxCarried) refuse('more than 8 certificates came along');
   const [issuer, serial] = cms.sid.items();
   if (!same(issuer.raw, certificate.issuer) || !same(serial.raw, certificate.serial)) refuse('it is made with another certificate than the enrolled one');
-  const carried = cms.certificates.map(parse_certificate);
-  if (carried.some((c) => same(c.issuer, certificate.issuer) && same(c.serial, certificate.serial) && !same(c.der, certificate.der)))
+  if (cms.carried.some((c) => same(c.issuer, certificate.issuer) && same(c.serial, certificate.serial) && !same(c.der, certificate.der)))
     refuse('it carries another certificate under the issuer and number of the enrolled one');
-  const order = Der.sequence_of(signer[3].body).map((a) => hex(a.raw));
-  if (order.some((a, i) => i && order[i - 1] > a)) refuse('the signed attributes are not in DER\'s order');
   const type = cms.attributes.get('1.2.840.113549.1.9.3'), sum = cms.attributes.get('1.2.840.113549.1.9.4');
   if (!type || type.oid() !== '1.2.840.113549.1.7.1') refuse('the content type is not signed');
   if (!sum || !same(sum.is(4).body, await digest(cms.hash, message))) refuse('the signature is over other content');
@@ -92,23 +87,20 @@ async function verify_person_cms(raw, namespace, message, certificate) {
   if (a.hash !== cms.hash || (a.scheme === 'RSA-PSS' && a.salt !== Number(a.hash.slice(4)) / 8)) refuse('the signature\'s algorithm does not fit its digest');
   if (!(await verify_signature(key, a, cms.signature, cms.signed))) refuse('its signature is not good');
   const sha = a.hash.replace('-', '');
-  return { hash: sha.toLowerCase(), carried, algorithm: key.kind === 'EC' ? 'ECDSA-P' + key.curve.slice(2) :
+  return { hash: sha.toLowerCase(), carried: readable(cms.certificates), algorithm: key.kind === 'EC' ? 'ECDSA-P' + key.curve.slice(2) :
     a.scheme === 'RSA-PSS' ? 'RSA-PSS:bits=' + key.bits + ',hash=' + a.hash : 'RSASSA-PKCS1-v1_5-' + sha + ':bits=' + key.bits };
 }
 
 // {signer, wrong: reasons} of somebody's detached CMS over `content`, his certificate inside.
 export async function read_countersignature(bytes, content) {
-  const cms = parse_cms(bytes), data = Der.whole(Der.whole(bytes).items()[1].body).items(), [issuer, serial] = cms.sid.items();
-  const carried = cms.certificates.map(parse_certificate);
-  const mine = carried.filter((c) => same(c.issuer, issuer.raw) && same(c.serial, serial.raw));
+  const cms = parse_cms(bytes), [issuer, serial] = cms.sid.items();
+  const mine = cms.carried.filter((c) => same(c.issuer, issuer.raw) && same(c.serial, serial.raw));
   if (mine.length !== 1) refuse('the signer\'s certificate is not inside, or not once');
-  const signer = mine[0], a = cms.algorithm, k = signer.key;
-  if (data[0].small() !== 1 || data[2].items()[0].oid() !== '1.2.840.113549.1.7.1' || data[1].items(0x31).length !== 1 || hash_of(data[1].items(0x31)[0]) !== cms.hash)
-    refuse('is no detached CMS over data, or its digest algorithms do not agree');
+  const signer = parse_certificate(mine[0].der), a = cms.algorithm, k = signer.key;
   if (a.hash !== cms.hash || (a.scheme === 'RSA-PSS' && a.salt !== Number(a.hash.slice(4)) / 8)) refuse('the signature\'s algorithm does not fit its digest');
   if ((k.kind !== 'EC' && (k.kind !== 'RSA' || k.bits < kLeastRsa)) || (signer.usage && !(signer.usage[1] & 0xc0)))
     refuse('the signer\'s key is not ECDSA or RSA from 3072 bits, or may not sign');
-  return { signer, wrong: await check_cms(cms, content, [signer, ...carried]) };
+  return { signer, wrong: await check_cms(cms, content, [signer, ...cms.carried]) };
 }
 
 // {hash, algorithm, carried}, when `raw` is this person's signature over `message` for `namespace`; refuses otherwise.
@@ -117,5 +109,5 @@ export async function person_signature(raw, namespace, message, key, name) {
   const sig = parse_sshsig(from_utf8(raw));
   if (!same(sig.key.blob, key.blob)) refuse('is made with another key than that of ' + name);
   if (!(await verify_sshsig(sig, namespace, message))) refuse('is no good signature of ' + name);
-  return { hash: sig.hash, algorithm: key.algorithm, carried: [] };
+  return { hash: sig.hash, algorithm: sig.algorithm, carried: [] };
 }

@@ -11,7 +11,7 @@ const kRsa = { '1.2.840.113549.1.1.11': 'SHA-256', '1.2.840.113549.1.1.12': 'SHA
 const kPss = '1.2.840.113549.1.1.10', kMgf1 = '1.2.840.113549.1.1.8', kEd25519 = '1.3.101.112';
 // Extensions that a path may have as critical beside those that are judged; and one that binds, critical or not.
 const kReadOver = ['2.5.29.17', '2.5.29.31', '2.5.29.32'], kNameConstraints = '2.5.29.30';
-const kRsaKey = '1.2.840.113549.1.1.1', kEcKey = '1.2.840.10045.2.1';
+const kMostCertificates = 32, kRsaKey = '1.2.840.113549.1.1.1', kEcKey = '1.2.840.10045.2.1';
 
 // SubjectPublicKeyInfo → {kind, spki, curve?, bits?}.
 export function parse_spki(bytes) {
@@ -41,6 +41,8 @@ export function parse_spki(bytes) {
 export function signature_algorithm(element, hash_named = null) {
   const parts = element.items();
   const oid = parts[0].oid();
+  if ((oid in kEcdsa || oid === kEd25519) && parts.length > 1) refuse('an algorithm with parameters that are not supported');
+  if (oid in kRsa || oid === kRsaKey) plain_or_null(parts);
   if (oid in kEcdsa) return { scheme: 'ECDSA', hash: kEcdsa[oid] };
   if (oid in kRsa) return { scheme: 'RSA-PKCS1', hash: kRsa[oid] };
   if (oid === kRsaKey && hash_named) return { scheme: 'RSA-PKCS1', hash: hash_named };
@@ -60,8 +62,12 @@ export function signature_algorithm(element, hash_named = null) {
   if (!hash || hash !== mgf) refuse('RSA-PSS with SHA-1 or with two hashes');
   return { scheme: 'RSA-PSS', hash, salt };
 }
+function plain_or_null(parts) {
+  if (parts.length > 2 || (parts[1] && (parts[1].tag !== 5 || parts[1].body.length))) refuse('an algorithm with parameters that are not supported');
+}
 export function hash_of(element) {
   const oid = element.items()[0].oid();
+  plain_or_null(element.items());
   return kHashes[oid] ?? refuse('a digest that is not supported (' + oid + ')');
 }
 
@@ -123,12 +129,16 @@ export function parse_certificate(bytes) {
   const issuer = f[at++], validity = f[at++].items(), subject = f[at++], spki = f[at++];
   const out = { der: bytes, tbs: tbs.raw, algorithm, signature: signature.bits(), version, serial: serial.raw, issuer: issuer.raw,
     subject: subject.raw, not_before: validity[0].time(), not_after: validity[1].time(), key: parse_spki(spki.raw), spki: spki.raw,
-    ca: false, usage: null, extended: null, critical: [] };
+    ca: false, usage: null, extended: null, critical: [], unique: false, twice: false };
+  const seen = new Set();
   for (const e of f.slice(at)) {
+    if (e.tag === 0x81 || e.tag === 0x82) out.unique = true;
     if (e.tag !== 0xa3) continue;
     for (const x of Der.whole(e.body).items()) {
       const parts = x.items();
       const oid = parts[0].oid(), critical = parts.length === 3, value = parts[parts.length - 1].is(4).body;
+      out.twice ||= seen.has(oid);
+      seen.add(oid);
       if (oid === '2.5.29.19') {
         const flags = Der.whole(value).items();
         out.ca = flags.length > 0 && flags[0].tag === 1 && flags[0].body[0] === 255;
@@ -142,6 +152,39 @@ export function parse_certificate(bytes) {
     }
   }
   return out;
+}
+
+// Why a certificate whose signature counts is not taken; '' where it is.
+export function form_problem(c) {
+  if (c.version !== 3) return 'it is not of version 3';
+  if (c.unique) return 'it has unique identifiers';
+  if (c.twice) return 'it has an extension twice';
+  try {
+    return signature_algorithm(c.algorithm) ? '' : 'no algorithm';
+  } catch (e) {
+    if (!(e instanceof Refused)) throw e;
+    return e.message;
+  }
+}
+
+// Those that can be part of a path; what cannot be read leads nowhere.
+export function readable(list) {
+  return list.flatMap((der) => {
+    try {
+      return [parse_certificate(der)];
+    } catch (e) {
+      if (!(e instanceof Refused) && !(e instanceof TypeError)) throw e;
+      return [];
+    }
+  });
+}
+
+// Of a certificate that came along, issuer and serial number; nothing else is read, so it may be of any kind.
+function carried_one(element) {
+  const f = element.items()[0].items(), at = f[0]?.tag === 0xa0 ? 1 : 0;
+  if (!f[at + 2]) refuse('CMS: a certificate that is none');
+  f[at + 1].is(0x30);
+  return { der: element.raw, serial: f[at].is(2).raw, issuer: f[at + 2].is(0x30).raw };
 }
 
 export function pem_blocks_of(text) {
@@ -170,14 +213,21 @@ export function parse_cms(bytes) {
   const [type, content] = Der.whole(bytes).items();
   if (type.oid() !== '1.2.840.113549.1.7.2') refuse('CMS: no signed data');
   const f = Der.whole(content.is(0xa0).body).items();
-  if (f[2].items().length !== 1) refuse('CMS: the content is inside');
-  const certificates = f.filter((e) => e.tag === 0xa0).flatMap((e) => Der.sequence_of(e.body)).filter((e) => e.tag === 0x30);
-  const signers = f[f.length - 1].items(0x31);
+  if (f[0].small() !== 1 || f[2].items().length !== 1 || f[2].items()[0].oid() !== '1.2.840.113549.1.7.1') refuse('CMS: not detached, or not over data');
+  let at = 3;
+  const certificates = f[at]?.tag === 0xa0 ? Der.sequence_of(f[at++].body) : [];
+  if (f[at]?.tag === 0xa1) ++at;
+  if (at !== f.length - 1 || certificates.length > kMostCertificates) refuse('CMS: out of form, or more than 32 certificates');
+  const signers = f[at].items(0x31);
   if (signers.length !== 1) refuse('CMS: not one signer');
   const s = signers[0].items();
-  const sid = s[1], hash = hash_of(s[2]);
+  const sid = s[1].is(0x30), hash = hash_of(s[2]), digests = f[1].items(0x31);
+  if (s[0].small() !== 1 || s.length > 7) refuse('CMS: a signer of another version, or out of form');
+  if (digests.length !== 1 || hash_of(digests[0]) !== hash) refuse('CMS: the digest algorithms do not agree');
   const attributes = s[3].is(0xa0);
-  return { certificates: certificates.map((c) => c.raw), hash, algorithm: signature_algorithm(s[4], hash), signature: s[5].is(4).body,
+  const order = Der.sequence_of(attributes.body).map((a) => hex(a.raw));
+  if (order.some((a, i) => i && order[i - 1] > a)) refuse('CMS: the signed attributes are not in DER\'s order');
+  return { certificates: certificates.map((c) => c.raw), carried: certificates.map(carried_one), hash, algorithm: signature_algorithm(s[4], hash), signature: s[5].is(4).body,
     signed: concat(Uint8Array.of(0x31), attributes.raw.subarray(1)), sid, attributes: read_attributes(attributes.body),
     unsigned: s[6] ? read_attributes(s[6].is(0xa1).body) : new Map() };
 }
@@ -186,9 +236,9 @@ export function parse_cms(bytes) {
 export function read_attributes(body) {
   const out = new Map();
   for (const a of Der.sequence_of(body)) {
-    const [name, values] = a.items();
+    const [name, values, ...more] = a.items();
     const oid = name.oid(), all = values.items(0x31);
-    if (out.has(oid) || all.length !== 1) refuse('CMS: an attribute twice');
+    if (out.has(oid) || all.length !== 1 || more.length || out.size === 32) refuse('CMS: an attribute twice, with other than one value, or more than 32');
     out.set(oid, all[0]);
   }
   return out;
@@ -200,6 +250,8 @@ export async function check_cms(cms, content, chain) {
   const out = [];
   const type = cms.attributes.get('1.2.840.113549.1.9.3'), sum = cms.attributes.get('1.2.840.113549.1.9.4');
   const signing = cms.attributes.get('1.2.840.113549.1.9.16.2.47');
+  const form = form_problem(certificate);
+  if (form) out.push('the signer\'s certificate: ' + form);
   if (!type || type.oid() !== '1.2.840.113549.1.7.1') out.push('the content type is not signed');
   if (!sum || !same(sum.is(4).body, await digest(cms.hash, content))) out.push('the signature is over other content');
   if (!signing) out.push('signing-certificate-v2 is missing');

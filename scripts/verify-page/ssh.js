@@ -35,7 +35,8 @@ const kEcdsaOfSsh = {
   'ecdsa-sha2-nistp521': { curve: 'nistp521', name: 'ECDSA-P521', hash: 'SHA-512', size: 66, oid: '06052b81040023' } };
 const bytes_of = (h) => Uint8Array.from(h.match(/../g), (x) => parseInt(x, 16));
 
-// The blob of a public key → {type, blob, key, algorithm: its name for the policy}.
+// The blob of a public key → {type, blob, key, algorithm: its name for the policy, of RSA without the digest, which the signature
+// names}.
 export function parse_key_blob(blob) {
   const w = new Wire(blob), type = w.text();
   if (type === 'ssh-ed25519') {
@@ -57,7 +58,7 @@ export function parse_key_blob(blob) {
     w.end();
     const key = der(0x30, concat(der(2, n), der(2, e)));
     const rsa = parse_spki(der(0x30, concat(der(0x30, bytes_of('06092a864886f70d0101010500')), der(3, concat(Uint8Array.of(0), key)))));
-    return { type, blob, rsa, algorithm: 'RSASSA-PKCS1-v1_5-SHA512:bits=' + rsa.bits };
+    return { type, blob, rsa, algorithm: 'RSASSA-PKCS1-v1_5' };
   }
   return refuse('a key of type ' + JSON.stringify(type) + ' is not supported');
 }
@@ -84,6 +85,8 @@ export function parse_sshsig(text) {
   const key = parse_key_blob(w.string());
   const out = { key, namespace: w.text(), reserved: w.string(), hash: w.text(), signature: w.string() };
   w.end();
+  const rsa_digest = { 'rsa-sha2-256': 'SHA256', 'rsa-sha2-512': 'SHA512' }[new Wire(out.signature).text()];
+  out.algorithm = key.rsa ? key.algorithm + '-' + rsa_digest + ':bits=' + key.rsa.bits : key.algorithm;
   return out;
 }
 
@@ -161,5 +164,5 @@ export function pattern_list_matches(patterns, text) {
 // Whether a line of the reader's stands for that key, for that namespace, at that time (ms).
 export function officer_line_covers(line, key, namespace, time) {
   return same(line.key.blob, key.blob) && (!line.namespaces || pattern_list_matches(line.namespaces, namespace)) &&
-    (line.after === null || time >= line.after) && (line.before === null || time < line.before);
+    (line.after === null || time >= line.after) && (line.before === null || Math.floor(time / 1000) <= Math.floor(line.before / 1000));
 }

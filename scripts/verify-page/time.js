@@ -5,7 +5,7 @@ import { Der } from './der.js';
 import { digest } from './hash.js';
 import { judge_revocation, tells_against } from './chain.js';
 import { name_text } from './names.js';
-import { hash_of, issued_by, parse_certificate, pem_blocks_of, read_attributes, signature_algorithm, verify_signature } from './pki.js';
+import { hash_of, issued_by, parse_certificate, pem_blocks_of, read_attributes, readable, signature_algorithm, verify_signature } from './pki.js';
 
 const kTstInfo = '1.2.840.113549.1.9.16.1.4', kStampUse = '1.3.6.1.5.5.7.3.8';
 const kMinute = 60000;
@@ -57,7 +57,7 @@ export async function check_token(bytes, content) {
   const inner = f[2].items();
   if (inner[0].oid() !== kTstInfo || inner.length !== 2) refuse('is no time-stamp token');
   const info = Der.whole(inner[1].is(0xa0).body).is(4).body, tst = parse_tst_info(info);
-  const pool = f.filter((e) => e.tag === 0xa0).flatMap((e) => Der.sequence_of(e.body)).filter((e) => e.tag === 0x30).map((e) => parse_certificate(e.raw));
+  const pool = readable(f.filter((e) => e.tag === 0xa0).flatMap((e) => Der.sequence_of(e.body)).filter((e) => e.tag === 0x30).map((e) => e.raw));
   const signers = f[f.length - 1].items(0x31);
   if (signers.length !== 1) refuse('CMS: not one signer');
   const s = signers[0].items(), sid = s[1].items();

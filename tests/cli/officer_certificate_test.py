@@ -1,5 +1,6 @@
 """Officers who sign with X.509 certificates and stock openssl, on machines of their own: refused is what is not theirs, and
 two readers say of the bundle what they say of one with SSH keys alone."""
+import datetime
 import json
 import os
 import pathlib
@@ -8,7 +9,7 @@ import shutil
 import sys
 
 try:
-    import cryptography  # noqa: F401
+    from cryptography.hazmat.primitives.asymmetric import ec
 except ImportError:
     # Debian's package belongs to Debian's interpreter.
     if sys.executable == "/usr/bin/python3":
@@ -181,6 +182,44 @@ class OfficerCertificates(certified.World):
                 with self.subTest((name, words)):
                     self.box.kesu("operator", "add", "新人", "--title", "x", "--key-file", cert, "--role", "approver", "--reason", "r", "--by", SECOND,
                                   "--export", self.box.path / "x", code=0 if good else 2)
+
+    def test_what_no_reader_takes_is_not_enrolled(self):
+        key, cert = ec.generate_private_key(ec.SECP384R1()), self.box.path / "odd.pem"
+        now = datetime.datetime.now(datetime.timezone.utc)
+        said = {"version 1": "version 3", "version 2": "version 3", "SHA-1": "signed with an algorithm", "unique identifiers": "unique identifiers",
+                "an extension twice": "extension"}
+        for name, how in (*bad_certificates.ODD_KINDS, ("nothing", {})):
+            data = bad_certificates.raw_certificate(key, now - datetime.timedelta(days=1), now + datetime.timedelta(days=30), **how)
+            cert.write_bytes(bad_certificates.pem(data, "CERTIFICATE"))
+            with self.subTest(name):
+                answer = self.box.kesu("operator", "add", "新人", "--title", "x", "--key-file", cert, "--role", "approver", "--reason", "r", "--by", SECOND,
+                                       "--export", self.box.path / "x", code=2 if how else 0).json
+                if how:
+                    self.assertIn(said[name], json.dumps(answer["error"], ensure_ascii=False))
+
+    def test_odd_certificates_may_come_along(self):
+        """openssl cms -certfile with an authority's old root: whatever kesu takes here, every reader of the bundle takes."""
+        erasure = self.plan("small")["erasure"]
+        self.request(erasure)
+        now, other = datetime.datetime.now(datetime.timezone.utc), ec.generate_private_key(ec.SECP384R1())
+        odd = self.box.path / "odd.pem"
+        odd.write_bytes(b"".join(bad_certificates.pem(bad_certificates.raw_certificate(other, now, now, serial=n, **how), "CERTIFICATE")
+                                 for n, (_, how) in enumerate(bad_certificates.ODD_KINDS, 7)))
+        signature, statement = self.box.path / "odd.sig", self.statement("approve", erasure, APPROVER)
+        place = self.machine(APPROVER)
+        openssl("cms", "-sign", "-binary", "-md", "sha384", "-in", statement, "-signer", place / "cert.pem", "-inkey", place / "key.pem",
+                "-certfile", odd, "-outform", "PEM", "-out", signature)
+        self.act("approve", erasure, APPROVER, "--signature", signature)
+        self.act("approve", erasure, SECOND)
+        self.run_erasure(erasure)
+        bundle = self.box.path / "odd"
+        self.box.kesu("certificate", "bundle", erasure, "-o", bundle)
+        asked = self.box.path / "asked"
+        proposed = self.box.run(harness.program("kesu"), "trust", "propose", bundle, "--json").json["trust"]
+        for anchors, code in (("", 0), (f"officers-ca {place / 'cert.pem'}\n", 0), (f"officers-ca {self.ca.anchor}\n", 7)):
+            asked.write_text(proposed + anchors)
+            first, second = self.both(bundle, trust=asked, code=code)
+            self.assertEqual(first, second)
 
     def test_enrolled_later_and_revoked(self):
         """The approver with a certificate signs that somebody with another one is enrolled, who signs too, approves, is revoked."""

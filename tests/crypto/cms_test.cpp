@@ -201,8 +201,7 @@ TEST(Cms, ASignatureTimestampIsAddedAndLeavesTheSignatureGood) {
   EXPECT_EQ(after.timestamps, std::vector<Bytes>{token});
   EXPECT_EQ(after.signature, before.signature);
   EXPECT_TRUE(openssl_accepts(dir, p384().cert, kContent, stamped));
-  EXPECT_EQ(verify_detached(as_bytes(kContent), add_signature_timestamp(stamped, token)).timestamps.size(),
-            2u);
+  EXPECT_THROW(add_signature_timestamp(stamped, token), Error);  // no attribute twice
   EXPECT_THROW(add_signature_timestamp(der, Bytes{0x30}), Error);
   EXPECT_THROW(add_signature_timestamp(Bytes{0x30, 0x00}, token), Error);
 }

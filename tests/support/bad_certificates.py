@@ -73,11 +73,30 @@ def made(key, start, end, like=None, serial=None, issuer=None, usage=(True, True
             .add_extension(x509.KeyUsage(*usage, False, False, False, False, False, False), True).sign(key, hashes.SHA384()))
 
 
+def raw_certificate(key, start, end, version=3, digest="SHA384", unique=False, twice=False, serial=1001):
+    """DER of a self-signed certificate, also of kinds that no library makes any more."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "raw")]).public_bytes()
+    algorithm = der(0x30, oid({"SHA384": "1.2.840.10045.4.3.3", "SHA1": "1.2.840.10045.4.1"}[digest]))
+    when = b"".join(der(0x17, t.strftime("%y%m%d%H%M%SZ").encode()) for t in (start, end))
+    usage = der(0x30, oid("2.5.29.15"), der(1, b"\xff"), der(4, der(3, b"\x07\x80")))
+    alike = der(0x30, oid("2.5.29.17"), der(4, der(0x30, der(0x82, b"example"))))
+    body = der(0x30, *([der(0xa0, der(2, bytes([version - 1])))] if version > 1 else []), der(2, serial.to_bytes(serial.bit_length() // 8 + 1, "big")), algorithm, name,
+               der(0x30, when), name, key.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo),
+               *([der(0x81, b"\0\1"), der(0x82, b"\0\1")] if unique else []),
+               *([der(0xa3, der(0x30, usage, *(2 * [alike] if twice else [])))] if version == 3 else []))
+    return der(0x30, body, algorithm, der(3, b"\0" + key.sign(body, ec.ECDSA(getattr(hashes, digest)()))))
+
+
+ODD_KINDS = (("version 1", {"version": 1}), ("version 2", {"version": 2}), ("SHA-1", {"digest": "SHA1"}), ("unique identifiers", {"unique": True}),
+             ("an extension twice", {"twice": True}))
+
+
 def attribute(name, *values):
     return der(0x30, oid(name), der(0x31, *values))
 
 
-def odd_cms(key, certificate, content, attributes=None, signers=1, carried=None, ordered=True, serial=None, digest=SHA384):
+def odd_cms(key, certificate, content, attributes=None, signers=1, carried=None, ordered=True, serial=None, digest=SHA384,
+            digests=None, unsigned=b""):
     """Detached CMS with signed attributes of the caller's, as many signers and certificates as he likes."""
     whole = certificate.public_bytes(DER)
     h = hashes.Hash(hashes.SHA384())
@@ -91,10 +110,21 @@ def odd_cms(key, certificate, content, attributes=None, signers=1, carried=None,
     n = serial or certificate.serial_number
     who = der(0x30, certificate.issuer.public_bytes(), der(2, n.to_bytes(n.bit_length() // 8 + 1, "big")))
     one = der(0x30, der(2, b"\x01"), who, digest, der(0xa0, attributes), der(0x30, oid("1.2.840.10045.4.3.3")),
-              der(4, key.sign(der(0x31, attributes), ec.ECDSA(hashes.SHA384()))))
-    inside = b"".join([whole] if carried is None else [c.public_bytes(DER) for c in carried])
-    data = der(0x30, der(2, b"\x01"), der(0x31, digest), der(0x30, DATA), *([der(0xa0, inside)] if inside else []), der(0x31, one * signers))
+              der(4, key.sign(der(0x31, attributes), ec.ECDSA(hashes.SHA384()))), unsigned)
+    inside = b"".join([whole] if carried is None else [c if isinstance(c, bytes) else c.public_bytes(DER) for c in carried])
+    data = der(0x30, der(2, b"\x01"), der(0x31, digest if digests is None else digests), der(0x30, DATA), *([der(0xa0, inside)] if inside else []), der(0x31, one * signers))
     return pem(der(0x30, oid("1.2.840.113549.1.7.2"), der(0xa0, data)))
+
+
+class Raw:
+    """DER in the place of a certificate: libraries refuse to read some."""
+
+    def __init__(self, data):
+        self.data = data
+        self.issuer, self.serial_number = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "raw")]), 1001
+
+    def public_bytes(self, encoding):
+        return self.data if encoding == DER else pem(self.data, "CERTIFICATE")
 
 
 def seconds(header):
@@ -175,6 +205,16 @@ class Cases:
         yield "only a twin came along", self.signed(lambda d: odd_cms(key, own, d, carried=[own_twin])), False
         yield "others came along", self.signed(lambda d: odd_cms(key, own, d, carried=[made(other, start, end) for _ in range(8)])), True
         yield "nine came along", self.signed(lambda d: odd_cms(key, own, d, carried=[made(other, start, end) for _ in range(9)])), False
+        # Of what came along only issuer and serial number are read.
+        for kind, how in ODD_KINDS:
+            odd_one = raw_certificate(other, start, end, **how)
+            yield f"one with {kind} came along", self.signed(lambda d, c=odd_one: odd_cms(key, own, d, carried=[own, c])), True
+            yield f"enrolled: one with {kind}", self.enrolled(Raw(raw_certificate(key, start, end, **how))), False
+        yield "enrolled: a raw one", self.enrolled(Raw(raw_certificate(key, start, end))), True
+        head = der(0x30, der(2, b"\1"), der(0x30), der(0x30))
+        for kind, c, good in (("nothing but number and issuer", der(0x30, head), True), ("no number", der(0x30, der(0x30, der(0x30), der(0x30))), False),
+                              ("nothing in it", der(0x30), False), ("cut off within", der(0x30, head[:-1]), False), ("no X.509 certificate", der(0xa1, head), False)):
+            yield f"one with {kind} came along", self.signed(lambda d, c=c: odd_cms(key, own, d, carried=[own, c])), good
         yield "two signers", self.signed(lambda d: odd_cms(key, own, d, signers=2)), False
         yield "no signer", self.signed(lambda d: odd_cms(key, own, d, signers=0)), False
         ssh = next(k for o, k in i.officers.items() if o == i.by_name[SECOND])
@@ -197,6 +237,16 @@ class Cases:
                 ("another certificate bound", odd(more=[ess(b"\1" * 32)]), False),
                 ("an attribute that nobody knows", odd(more=[attribute("1.2.3.4", der(5))]), True)):
             yield name, self.signed(lambda d, a=attributes: odd_cms(key, own, d, attributes=a)), good
+        one, null = "1.2.840.113549.1.9.6", der(5)
+        for name, attributes, good in (("one of two", [attribute(one, null)] * 2, False), ("one without a value", [attribute(one)], False),
+                                       ("one with two values", [attribute(one, null, null)], False),
+                                       ("two kinds", [attribute(one, null), attribute("1.2.3.4", null)], True)):
+            yield f"unsigned attributes: {name}", self.signed(lambda d, a=attributes: odd_cms(key, own, d, unsigned=der(0xa1, *a))), good
+        for name, more in (("twice", [attribute("1.2.3.4", null)] * 2), ("without a value", [attribute("1.2.3.4")]), ("with two values", [attribute("1.2.3.4", null, null)])):
+            yield f"an unknown signed attribute {name}", self.signed(lambda d, a=odd(more=more): odd_cms(key, own, d, attributes=a)), False
+        sha512 = der(0x30, oid("2.16.840.1.101.3.4.2.3"))
+        for name, digests in (("twice", SHA384 * 2), ("another beside it", SHA384 + sha512), ("none", b""), ("another", sha512)):
+            yield f"digest algorithms: {name}", self.signed(lambda d, s=digests: odd_cms(key, own, d, digests=s)), False
         yield "attributes out of order", self.signed(lambda d: odd_cms(key, own, d, ordered=False)), False
         yield "SHA-1 named", self.signed(lambda d: odd_cms(key, own, d, digest=der(0x30, oid("1.3.14.3.2.26")))), False
         # Another act: the statement says so itself, and the signature over it is good.
