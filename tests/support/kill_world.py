@@ -293,11 +293,13 @@ def disturbed(result):
 
 def token_being_rewritten(result):
     """SoftHSM writes its token's own file anew at each login, not in one step: a neighbour that reads it just then is told
-    of a general error, or of no token. The same command again goes on (exit 5)."""
-    document = result.json if result.code == 5 else {}
+    of a general error, of no token, or of one without a PIN. The same command again goes on."""
+    document = result.json if result.code else {}
     parts = (document.get("failed") or document.get("silent")) if isinstance(document, dict) else None
     if parts:
-        return all(part["code"] == "token-absent" for part in parts)
+        return all(part["code"] in ("token-absent", "pin-missing") for part in parts)
+    if result.code != 5:
+        return False
     error = document.get("error", {}) if isinstance(document, dict) else {}
     return (error.get("code") == "provider-failed" and "C_GetTokenInfo" in error["cause"]) or error.get("code") == "token-absent"
 
