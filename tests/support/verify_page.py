@@ -101,9 +101,10 @@ class Driver:
         self.browser.session = session
         self.browser.run("document.querySelector('#save').click()")
         for _ in range(500):
-            found = list(where.glob("*.report.json"))
-            if found:
-                return json.loads(found[0].read_bytes())
+            # The browser makes an empty file of that name, and puts the whole one in its place.
+            texts = [t for t in (f.read_bytes() for f in where.glob("*.report.json")) if t]
+            if texts:
+                return json.loads(texts[0])
             time.sleep(0.02)
         self.fail("no report was saved")
 
