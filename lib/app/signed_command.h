@@ -47,7 +47,7 @@ class CommandCheck {
  private:
   struct Read {
     std::optional<CommandStatement> statement;
-    std::string signature, why;  // why it is none, or not well signed
+    std::string why;  // why it is none, or not well signed
   };
   const Read& read(const State& state, const std::string& statement, const std::string& signature,
                    const std::string& person);

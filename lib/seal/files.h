@@ -82,7 +82,7 @@ SealedObject seal_file_stream(const SealRequest& request, int source_fd,
 void publish(const std::string& part, const std::string& final_path, bool replace = true);
 // From and to names in one directory.
 void publish(const At& directory, const std::string& part, const std::string& name, bool replace);
-// Writes a slot into a sealed file in place (rewrap_object); not durable. By its descriptor (borrowed, open
+// Writes a slot into a sealed file in place (next_slot); not durable. By its descriptor (borrowed, open
 // for writing): what stands under the file's name may be another object by now. `path` is for errors.
 void write_slot(int fd, const NextSlot& next, const std::string& path);
 void write_slot(const std::string& path, const NextSlot& next);

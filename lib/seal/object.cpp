@@ -177,13 +177,4 @@ NextSlot next_slot(const Region& region, const OpenedKey& opened, const VersionR
   return next;
 }
 
-NextSlot rewrap_object(const SealedInput& in, const UnwrapKey& unwrap, const VersionRef& version,
-                       const WrapKey& wrap) {
-  const Region region = inspect_object(in).region;
-  const OpenedKey opened = unlock(region, unwrap);
-  const ObjectHeader& h = region.header;
-  return next_slot(region, opened, version,
-                   wrap(opened.data_key, wrap_aad(h.vault, h.dataset, h.object, version)));
-}
-
 }  // namespace kesu

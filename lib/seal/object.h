@@ -130,12 +130,8 @@ struct NextSlot {
   Slot slot;
   VersionRef before;  // whose slot opened
 };
-// Opens the data key (errors as open_object; the payload is not read) and wraps it again.
-NextSlot rewrap_object(const SealedInput& in, const UnwrapKey& unwrap, const VersionRef& version,
-                       const WrapKey& wrap);
-
-// The same in steps, for a caller whose calls to the provider wait for nothing else. A data key as a slot's
-// unwrapping gave it, not yet held against the header.
+// Made in steps, so that calls to the provider wait for nothing else: open_key, check_key, the caller's
+// wrapping, next_slot. A data key as a slot's unwrapping gave it, not yet held against the header:
 struct OpenedKey {
   Secret data_key;
   size_t slot = 0;  // which opened

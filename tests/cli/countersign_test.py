@@ -1,21 +1,13 @@
 """`kesu certificate countersign`: an auditor signs certificate.json with openssl on his own machine; three readers show whose it is,
 refuse what is not good, and never think more of the certificate for it."""
-import os
 import pathlib
 import re
 import shutil
 import sys
 
-try:
-    import cryptography  # noqa: F401
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
 import certified
 import chromium
 import countersigned

@@ -1,21 +1,13 @@
 """Notices, superseding records and failure reports, stamped: `kesu verify`, the second reader and the page say the same of
 each, take no bad one, and tell what a newer extract of the ledger shows."""
 import json
-import os
 import pathlib
 import shutil
 import sys
 
-try:
-    import cryptography  # noqa: F401
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
 import bad_notices
 import harness
 import scenario

@@ -2,22 +2,15 @@
 two readers say of the bundle what they say of one with SSH keys alone."""
 import datetime
 import json
-import os
 import pathlib
 import re
 import shutil
 import sys
 
-try:
-    from cryptography.hazmat.primitives.asymmetric import ec
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
+from cryptography.hazmat.primitives.asymmetric import ec
 import bad_certificates
 import certified
 import harness

@@ -113,6 +113,18 @@ class Files(Limits):
         self.assertIsNone(ends["64 seal"])
         self.assertTrue(any(ends.values()))
 
+    def test_many_threads_share_few_open_files(self):
+        """Files under work take what vault and token leave: not all of it, whatever the number of processors."""
+        many = self.box.path / "many"
+        many.mkdir()
+        for i in range(700):
+            (many / str(i)).write_bytes(b"%d" % i)
+        self.box.kesu("seal", "loans-2019", many, "-o", self.out)
+        self.box.kesu("key", "rotate", "loans")
+        self.box.env["KESU_THREADS"] = "16"
+        moved = self.limited("rewrap", "loans-2019", limits=[("nofile", 400)]).expect(0).json
+        self.assertEqual((moved["moved"], moved["failed"], moved["missing"]), (701, [], []))
+
     def test_size_of_a_file(self):
         ends = self.sweep("fsize", (0, 4096, 20_000, 40_000), self.commands())
         self.assertTrue(any(end in ("io-failed", "store-unavailable") for end in ends.values()), ends)

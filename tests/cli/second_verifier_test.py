@@ -9,16 +9,10 @@ import sys
 import warnings
 import zipfile
 
-try:
-    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 import bad_bundles
 import harness
 import reissue

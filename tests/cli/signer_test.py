@@ -1,23 +1,15 @@
 """Certificates under a certification authority: requests, chains, revocation lists; a real openssl authority, two readers."""
 import http.server
 import json
-import os
 import pathlib
 import re
 import shutil
 import sys
 import threading
 
-try:
-    import cryptography  # noqa: F401
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+import debian_python  # noqa: F401
 import harness
 import scenario
 import small_ca

@@ -1,18 +1,10 @@
 """kesu-verify.html with officers who sign with X.509 certificates: what `kesu verify` says; forged signatures are red."""
-import os
 import pathlib
 import shutil
 import sys
 
-try:
-    import cryptography  # noqa: F401
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import debian_python  # noqa: F401
 import bad_certificates
 import certified
 import reissue

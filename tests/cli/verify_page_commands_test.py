@@ -1,18 +1,11 @@
 """kesu-verify.html with signed commands: what `kesu verify` says; forged ones are red, unsigned entries amber."""
-import os
 import pathlib
 import shutil
 import sys
 
-try:
-    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import debian_python  # noqa: F401
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 import bad_commands
 import reissue
 import scenario

@@ -4,22 +4,15 @@ import datetime
 import gzip
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 import sys
 
-try:
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding
-    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import debian_python  # noqa: F401
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 import bad_attests
 import bad_changes
 import bad_holds

@@ -8,15 +8,8 @@ import os
 import pathlib
 import sys
 
-try:
-    import cryptography  # noqa: F401
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import debian_python  # noqa: F401
 import harness
 import harness_kill
 import small_log

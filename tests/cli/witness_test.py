@@ -12,16 +12,9 @@ import stat
 import sys
 import time
 
-try:
-    import cryptography  # noqa: F401
-except ImportError:
-    # Debian's package belongs to Debian's interpreter.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
 import harness
 import scenario
 import small_log

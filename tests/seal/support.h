@@ -207,4 +207,15 @@ class TempDir {
   std::string path_;
 };
 
+// The steps of re-wrapping, one after the other, as app/rewrap_files takes them for many objects.
+inline NextSlot rewrap_object(const SealedInput& in, const UnwrapKey& unwrap, const VersionRef& version,
+                              const WrapKey& wrap) {
+  const Region region = inspect_object(in).region;
+  const OpenedKey opened = open_key(region, unwrap);
+  check_key(region, opened);
+  const ObjectHeader& h = region.header;
+  return next_slot(region, opened, version,
+                   wrap(opened.data_key, wrap_aad(h.vault, h.dataset, h.object, version)));
+}
+
 }  // namespace kesu::test
