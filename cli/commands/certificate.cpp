@@ -2,6 +2,7 @@
 #include "app/certificate.h"
 #include "../context.h"
 #include "app/certificate_render.h"
+#include "app/countersign.h"
 #include "app/notices.h"
 #include "app/renewal.h"
 #include "app/withdraw.h"
@@ -11,11 +12,41 @@
 
 namespace kesu::cli {
 
+std::string carried_text(std::optional<int> carried) {
+  return carried ? "\n  carried       " + std::to_string(*carried) +
+                       (*carried == 1 ? " countersignature" : " countersignatures")
+                 : "";
+}
+
+namespace {
+void show_countersigned(Context& c, const std::string& out, const Countersigned& done) {
+  Json document = Json::object({{"bundle", absolute_path(out)},
+                                {"file", Json()},
+                                {"signer", Json()},
+                                {"certificate", Json()},
+                                {"time", Json()},
+                                {"carried", done.carried ? Json(*done.carried) : Json()}});
+  std::string text = out + carried_text(done.carried) + "\n";
+  for (const CountersignatureResult& row : done.report.countersignatures) {
+    if (row.file != done.path) continue;
+    document.set("file", row.file).set("signer", row.signer).set("certificate", row.certificate);
+    if (row.time) document.set("time", utc_text(row.time->at));
+    text = "Countersigned by " + row.signer + ": " + row.file + " in " + text +
+           (row.time ? "  at            " + local_text(row.time->at) + ", by " + row.time->authority + "\n"
+                     : "  at            not shown: it has no time-stamp (--tsa, --token)\n") +
+           "next   whoever knows that certificate adds to the trust file: countersigner sha256:" +
+           row.certificate + "\n";
+  }
+  c.show(document, text);
+}
+}  // namespace
+
 void setup_certificate(CLI::App& app, Context& c) {
   struct Options {
-    std::string what, out, language, signature;
+    std::string what, out, language;
+    BundleWish wish;
+    CountersignRequest counter;
     std::vector<std::string> languages;
-    bool withdrawn = false;
     VerifyRequest verify;
   };
   auto o = std::make_shared<Options>();
@@ -28,14 +59,19 @@ void setup_certificate(CLI::App& app, Context& c) {
                                         "bundle\n\n  kesu certificate bundle era-7c1e90b4 -o exit-2026.zip");
   cmd->add_option("ERASURE", o->what, "erasure or certificate")->required();
   cmd->add_option("-o,--out", o->out, "a new directory, or a new file whose name ends in .zip")->required();
-  cmd->add_flag("--withdrawn", o->withdrawn, "also one that was withdrawn: its readers see that it was");
+  cmd->add_flag("--withdrawn", o->wish.withdrawn, "also one that was withdrawn: its readers see that it was");
+  cmd->add_option("--countersigned", o->wish.countersigned,
+                  "an older bundle of it: the signatures that others added to that are taken along");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(Access::write);
     std::string erasure = o->what.starts_with("cer-") ? v.find_certificate(o->what).erasure : o->what;
-    std::string id = write_certificate_bundle(v, v.find_erasure(erasure), o->out, o->withdrawn);
-    c.show(Json::object({{"certificate", id}, {"bundle", absolute_path(o->out)}}),
-           "Certificate " + brief(id) + " in " + o->out + "\nnext   kesu verify " + o->out +
-               " --trust FILE; kesu trust propose " + o->out + " prints what to put into it\n");
+    const WrittenBundle done = write_certificate_bundle(v, v.find_erasure(erasure), o->out, o->wish);
+    c.show(Json::object({{"certificate", done.certificate},
+                         {"bundle", absolute_path(o->out)},
+                         {"carried", done.carried ? Json(*done.carried) : Json()}}),
+           "Certificate " + brief(done.certificate) + " in " + o->out + carried_text(done.carried) +
+               "\nnext   kesu verify " + o->out + " --trust FILE; kesu trust propose " + o->out +
+               " prints what to put into it\n");
   });
   cmd = group->add_subcommand(
       "render",
@@ -70,21 +106,21 @@ void setup_certificate(CLI::App& app, Context& c) {
       "-sign -binary "
       "-cades -md sha384 -in exit-2026/certificate.json -signer auditor.pem -inkey KEY -outform DER -out "
       "auditor.p7s\n"
-      "  kesu certificate countersign exit-2026 --signature auditor.p7s -o exit-2026-audited");
-  cmd->add_option("BUNDLE", o->what, "directory or zip file")->required();
-  cmd->add_option("--signature", o->signature, "the signature: CMS, DER or PEM");
-  cmd->add_option("-o,--out", o->out, "a new directory, or a new file whose name ends in .zip")->required();
-  on_run(cmd, [&c, o] {
-    const Countersigned done = countersign_bundle(o->what, o->signature, o->out);
-    const CountersignatureResult& last = done.report.countersignatures.back();
-    c.show(Json::object({{"bundle", absolute_path(o->out)},
-                         {"file", done.path},
-                         {"signer", last.signer},
-                         {"certificate", last.certificate}}),
-           "Countersigned by " + last.signer + ": " + done.path + " in " + o->out +
-               "\nnext   whoever knows that certificate adds to the trust file: countersigner sha256:" +
-               last.certificate + "\n");
-  });
+      "  kesu certificate countersign exit-2026 --signature auditor.p7s --tsa https://tsa.example/tsr "
+      "--tsa-ca "
+      "tsa-root.pem -o exit-2026-audited");
+  cmd->add_option("BUNDLE", o->counter.bundle, "directory or zip file")->required();
+  cmd->add_option("--signature", o->counter.signature, "the signature: CMS, DER or PEM");
+  cmd->add_option("--tsa", o->counter.tsa_url,
+                  "URL of a time-stamp authority (RFC 3161) that says when it was signed");
+  cmd->add_option("--tsa-ca", o->counter.tsa_ca, "with --tsa: the authority's root certificate, PEM");
+  cmd->add_option("--token", o->counter.token,
+                  "its time-stamp, fetched on another machine (docs/verify-by-hand.md)");
+  cmd->add_option("--from", o->counter.from,
+                  "another bundle of the same certificate: its countersignatures are taken along");
+  cmd->add_option("-o,--out", o->counter.out, "a new directory, or a new file whose name ends in .zip")
+      ->required();
+  on_run(cmd, [&c, o] { show_countersigned(c, o->counter.out, countersign_bundle(c.env(), o->counter)); });
   cmd = group->add_subcommand("show", "what a certificate says");
   cmd->add_option("CERTIFICATE", o->what)->required();
   on_run(cmd, [&c, o] {

@@ -86,7 +86,7 @@ void setup_notices(CLI::App& group, Context& c) {
 
 void setup_renew(CLI::App& group, Context& c) {
   struct Options {
-    std::string id, out;
+    std::string id, out, countersigned;
     bool due = false;
   };
   auto o = std::make_shared<Options>();
@@ -99,31 +99,43 @@ void setup_renew(CLI::App& group, Context& c) {
   cmd->add_flag("--due", o->due, "only where something of it ends within half a year; else nothing is done");
   cmd->add_option("-o,--out", o->out,
                   "write its bundle, too: a new directory, or a new file whose name ends in .zip");
+  cmd->add_option("--countersigned", o->countersigned,
+                  "with -o: an older bundle of it, whose countersignatures are taken along");
   on_run(cmd, [&c, o] {
     if (o->id.empty() && !o->due)
       throw Error(Code::usage, "which certificate?")
           .next("kesu certificate renew CERTIFICATE, or --due for all");
     if (o->id.empty() && !o->out.empty())
       throw Error(Code::usage, "-o takes one certificate's bundle").next("name the certificate");
+    if (!o->countersigned.empty() && o->out.empty())
+      throw Error(Code::usage, "--countersigned is for a bundle that is written").next("-o BUNDLE.zip");
     Vault& v = c.open(Access::write);
     const std::vector<RenewOutcome> all =
-        o->id.empty() ? renew_due(v) : std::vector<RenewOutcome>{renew_certificate(v, o->id, o->due, o->out)};
+        o->id.empty()
+            ? renew_due(v)
+            : std::vector<RenewOutcome>{renew_certificate(v, o->id, o->due, o->out, o->countersigned)};
     Json rows((Json::Array()));
     std::string text;
     bool written = false;
+    std::optional<int> carried;
     for (const RenewOutcome& r : all) {
       rows.push(r.to_json());
       const bool renewed = r.outcome == "renewed";
+      carried = r.carried;
       written = written || (renewed && !o->out.empty());
       if (r.outcome == "refused") c.exit = Exit::partial;
       text += brief(r.certificate) + "  " + r.outcome +
               (renewed && r.until ? ", lasts until " + local_text(r.until) : "") +
-              (r.detail.empty() ? "" : ": " + r.detail) + "\n";
+              (r.detail.empty() ? "" : ": " + r.detail) + carried_text(r.carried) + "\n";
       if (renewed && o->out.empty())
-        text += "next   kesu certificate bundle " + brief(r.certificate) +
-                " -o BUNDLE.zip writes its bundle with the renewal\n";
+        text +=
+            "next   kesu certificate bundle " + brief(r.certificate) +
+            " -o BUNDLE.zip writes its bundle with the renewal; --countersigned OLD takes others' signatures "
+            "along\n";
     }
-    c.show(Json::object({{"certificates", rows}, {"bundle", written ? Json(absolute_path(o->out)) : Json()}}),
+    c.show(Json::object({{"certificates", rows},
+                         {"bundle", written ? Json(absolute_path(o->out)) : Json()},
+                         {"carried", carried ? Json(*carried) : Json()}}),
            text.empty() ? "no certificate is due\n" : text);
   });
 }

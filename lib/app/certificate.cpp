@@ -9,6 +9,7 @@
 #include "app/certificate_render.h"
 #include "app/certificate_renew.h"
 #include "app/certificate_time.h"
+#include "app/countersign.h"
 #include "app/settle.h"
 #include "app/signer.h"
 #include "app/vault_source.h"
@@ -19,7 +20,6 @@
 #include "certificate/issue.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
-#include "crypto/person_key.h"
 #include "crypto/x509.h"
 #include "erasure/kill_set.h"
 #include "seal/files.h"
@@ -174,22 +174,26 @@ static std::vector<std::string> living_nodes(Vault& vault, const std::set<std::s
   return living_paths(graph, datasets, vault.now());
 }
 
-std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& where,
-                                     bool withdrawn) {
+WrittenBundle write_certificate_bundle(Vault& vault, ErasureRecord& found, const std::string& where,
+                                       const BundleWish& wish) {
   std::string id = found.id, path = absolute_path(where);
   vault.rebuild();
   settle(vault);
   give_back_memory();
-  if (exists(path))
-    throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR or FILE.zip");
+  refuse_existing(path);
   const ErasureRecord& e = vault.state().erasures.at(id);
   if (!e.finished && e.certificate.empty())
     throw Error(Code::state_refused,
                 "erasure " + id.substr(0, 12) + " is " + e.stage + ": there is nothing to certify yet")
         .next("kesu erase status " + id.substr(0, 12));
-  if (!e.certificate.empty() && !withdrawn)
+  if (!e.certificate.empty() && !wish.withdrawn)
     refuse_withdrawn(vault.state().certificates.at(e.certificate),
                      "--withdrawn writes its bundle all the same; readers see that it was withdrawn");
+  if (e.certificate.empty() && !wish.countersigned.empty())
+    throw Error(Code::usage, "nobody countersigned a certificate that is not issued yet")
+        .next("the same command without --countersigned");
+  const BundleFiles countersigned = read_countersigned(
+      wish.countersigned, e.certificate.empty() ? "" : vault.state().certificates.at(e.certificate).document);
   if (e.certificate.empty()) {
     std::string living;
     for (const std::string& ds : e.datasets)
@@ -206,8 +210,8 @@ std::string write_certificate_bundle(Vault& vault, ErasureRecord& found, const s
   BundleFiles files =
       e.certificate.empty() ? issue(vault, id) : reissue(vault, vault.state().certificates.at(e.certificate));
   const std::string certificate = vault.state().erasures.at(id).certificate;
-  finish_and_write(vault, vault.state().certificates.at(certificate), files, path);
-  return certificate;
+  return {certificate,
+          finish_and_write(vault, vault.state().certificates.at(certificate), files, path, countersigned)};
 }
 
 // Entries behind the certificate about what it is about, the first few.
@@ -257,15 +261,18 @@ static void finish(Vault& vault, const CertificateRecord& certificate, BundleFil
   }
 }
 
-void finish_and_write(Vault& vault, const CertificateRecord& certificate, BundleFiles& files,
-                      const std::string& path) {
+std::optional<int> finish_and_write(Vault& vault, const CertificateRecord& certificate, BundleFiles& files,
+                                    const std::string& path, const BundleFiles& countersigned) {
   SavedCheckpoint b = stamped_checkpoint(vault, files, certificate.newest_entry());
   VaultSource source(vault.store(), b.size);
   add_revocation_lists(vault, files);
   give_back_memory();
   finish(vault, certificate, files, source, b.note);
+  std::optional<int> carried;
+  if (!countersigned.empty()) carried = carry_countersignatures(files, countersigned);
   make_directories(dir_name(path));
   write_bundle(path, files);
+  return carried;
 }
 
 BundleFiles issued_files(Vault& vault, const CertificateRecord& certificate) {
@@ -312,37 +319,6 @@ TrustAnchors read_trust_file(const std::string& named) {
   return parse_trust(to_text(read_file(file, 1 << 20)), [&](const std::string& path) {
     return read_file(path.starts_with("/") ? path : path_join(dir_name(file), path), 1 << 20);
   });
-}
-
-Countersigned countersign_bundle(const std::string& where, const std::string& signature_file,
-                                 const std::string& out) {
-  const std::string path = absolute_path(out);
-  if (exists(path))
-    throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR or FILE.zip");
-  BundleFiles files = open_bundle(where);
-  const auto sound = [&](const std::string& what) {
-    VerifyReport report = verify_bundle(files, {}, {.required_profile = "low"});
-    if (report.verdict != Verdict::invalid) return report;
-    throw Error(Code::bundle_invalid, what)
-        .cause(report.errors.empty() ? "" : report.errors.front().part + ": " + report.errors.front().what)
-        .next("kesu verify " + where);
-  };
-  sound("what is forged or altered is not countersigned");
-  if (signature_file.empty())
-    throw Error(Code::usage, "whose signature? --signature FILE")
-        .next(
-            "where the private key is: openssl cms -sign -binary -cades -md sha384 -in certificate.json "
-            "-signer "
-            "CERTIFICATE.pem -inkey KEY -outform DER -out FILE");
-  const auto cms = cms_in(read_file(signature_file, kMaxCms));
-  if (!cms)
-    throw Error(Code::signature_bad, signature_file + " holds no CMS signature")
-        .next("openssl cms -sign -binary -cades … -outform DER or PEM");
-  const std::string added = add_countersignature(files, *cms);
-  Countersigned done{added, sound("with this signature nobody would accept the bundle")};
-  make_directories(dir_name(path));
-  write_bundle(path, files);
-  return done;
 }
 
 VerifyReport verify_bundle_at(const VerifyRequest& request, Millis now) {

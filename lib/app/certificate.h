@@ -1,5 +1,6 @@
 // Use cases: issue the certificate of an erasure, write its bundle, verify a bundle.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,21 +11,32 @@ namespace kesu {
 
 // Issues the certificate when the erasure has none yet, then writes its bundle to `path`: a directory, or one
 // zip file where it ends in ".zip". Interrupted, the same command goes on: what was signed is kept and never
-// signed twice. One that was withdrawn is written only where `withdrawn` says so, and verifies as such.
-// Returns the certificate's identifier. Errors: state_refused (not destroyed yet; withdrawn),
-// already_exists (something is at `path`), provider errors.
-std::string write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const std::string& path,
-                                     bool withdrawn = false);
+// signed twice. One that was withdrawn is written only where `withdrawn` says so, and verifies as such. The
+// countersignatures of the bundle `countersigned` of the same certificate are taken along: the vault has
+// none. Errors: state_refused (not destroyed yet; withdrawn), already_exists (something is at `path`),
+// bad_input
+// (`countersigned` is of another certificate), provider errors.
+struct BundleWish {
+  bool withdrawn = false;
+  std::string countersigned;
+};
+struct WrittenBundle {
+  std::string certificate;     // identifier
+  std::optional<int> carried;  // how many were taken along, where that was asked for
+};
+WrittenBundle write_certificate_bundle(Vault& vault, ErasureRecord& erasure, const std::string& path,
+                                       const BundleWish& wish = {});
 
 // Before anything is destroyed, at `head`: would the ledger's reader count the request and the approvals, and
 // is every file there that the bundle will carry? Errors: approvals_missing; ledger_damaged, not_found naming
 // the part.
 void rehearse_certificate(Vault& vault, const std::string& erasure, const SavedCheckpoint& head);
 
-// Checkpoint B with its stamp, the signer's lists, the final ledger files; then the bundle at `path`,
-// durable. Errors: conflict, already_exists, and what files throw.
-void finish_and_write(Vault& vault, const CertificateRecord& certificate, BundleFiles& files,
-                      const std::string& path);
+// Checkpoint B with its stamp, the signer's lists, the final ledger files, what others signed in
+// `countersigned` (read_countersigned); then the bundle at `path`, durable. How many were taken along;
+// nothing where `countersigned` is empty. Errors: conflict, already_exists, and what files throw.
+std::optional<int> finish_and_write(Vault& vault, const CertificateRecord& certificate, BundleFiles& files,
+                                    const std::string& path, const BundleFiles& countersigned = {});
 
 // Its bundle's files as they were when it was issued, and its renewals, without the final ledger files.
 // Errors: ledger_damaged.
@@ -45,16 +57,6 @@ DocumentSigner document_signer(Vault& vault);
 
 // certificate.json of an issued certificate.
 Json certificate_document(Vault& vault, const CertificateRecord& certificate);
-
-// Somebody who checked the bundle signs its certificate.json: the bundle with that signature (CMS, DER or
-// PEM) as a file more, at `out`. Needs no vault. Errors: bundle_invalid, signature_bad, already_exists; usage
-// without a signature (next: what to type).
-struct Countersigned {
-  std::string path;  // in the bundle
-  VerifyReport report;
-};
-Countersigned countersign_bundle(const std::string& bundle, const std::string& signature_file,
-                                 const std::string& out);
 
 struct VerifyRequest {
   std::string bundle, trust_file, required_profile = "high";

@@ -4,6 +4,7 @@
 
 #include "app/certificate.h"
 #include "app/certificate_time.h"
+#include "app/countersign.h"
 #include "app/renewal.h"
 #include "app/settle.h"
 #include "app/time_authority.h"
@@ -94,15 +95,15 @@ Json RenewOutcome::to_json() const {
                        {"detail", detail}});
 }
 
-RenewOutcome renew_certificate(Vault& vault, const std::string& certificate, bool due,
-                               const std::string& out) {
+RenewOutcome renew_certificate(Vault& vault, const std::string& certificate, bool due, const std::string& out,
+                               const std::string& countersigned) {
   const std::string id = vault.find_certificate(certificate).id;
   const std::string path = out.empty() ? "" : absolute_path(out);
   vault.rebuild();
   settle(vault);
-  if (!path.empty() && exists(path))
-    throw Error(Code::already_exists, path + " is there already").next("choose another -o DIR or FILE.zip");
+  if (!path.empty()) refuse_existing(path);
   refuse_withdrawn(vault.state().certificates.at(id), "a certificate that was withdrawn is not renewed");
+  const BundleFiles others = read_countersigned(countersigned, vault.state().certificates.at(id).document);
   RenewOutcome done;
   if (const CertificateRecord& c = vault.state().certificates.at(id); unfinished(vault, c)) {
     const auto ends = renew_before(vault, c);
@@ -118,7 +119,7 @@ RenewOutcome renew_certificate(Vault& vault, const std::string& certificate, boo
     return done;
   }
   BundleFiles files = issued_files(vault, record);
-  finish_and_write(vault, record, files, path);
+  done.carried = finish_and_write(vault, record, files, path, others);
   return done;
 }
 

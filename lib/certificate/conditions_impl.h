@@ -34,6 +34,11 @@ void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
                  const std::vector<Bytes>& anchors, const std::vector<Crl>& lists, ReaderEvidence& reader);
 // Whether a good token counts as of its own time: its chain, among `s.others`, and what lists say of it.
 void judge_stamp(StampFacts& s, const std::vector<Bytes>& anchors, const std::vector<Crl>& lists);
+// Whether a good token still stands at `at`: its chain leads to the anchors then, and the policy takes its
+// algorithms in that year; and what is said of one that had to and does not.
+bool stamp_stands(const StampFacts& s, const std::vector<Bytes>& anchors, Millis at);
+constexpr std::string_view kStampEnded =
+    "its authority's certificate or an algorithm has ended, and no renewal covers it until now";
 // After read_stamps: the renewals of `certificate` (docs/spec/certificate.md, "Renewals"), findings for what
 // is wrong in them, and which of them count. `must_last`: the reader's time where it wants every time-stamp
 // to stand until then; those that do not count no more.

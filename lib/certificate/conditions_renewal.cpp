@@ -14,15 +14,6 @@ constexpr size_t kMaxChain = 64;
 
 int year_of(Millis at) { return std::stoi(utc_text(at).substr(0, 4)); }
 
-// Whether the token still stands at `at`: its chain leads to the anchors then, and the policy takes its
-// algorithms in that year.
-bool stands(const StampFacts& s, const std::vector<Bytes>& anchors, Millis at) {
-  std::vector<Bytes> others = s.token.certificates;
-  others.insert(others.end(), s.others.begin(), s.others.end());
-  return verify_chain(s.token.authority->der, others, anchors, at, ChainPurpose::timestamping).ok &&
-         year_of(at) <= last_year_of(s.token);
-}
-
 void lapsed(StampFacts& s, std::string_view why) {
   s.trusted = false;
   s.why = why;
@@ -116,6 +107,13 @@ bool over_signature(const StampFacts& s) {
 }
 }  // namespace
 
+bool stamp_stands(const StampFacts& s, const std::vector<Bytes>& anchors, Millis at) {
+  std::vector<Bytes> others = s.token.certificates;
+  others.insert(others.end(), s.others.begin(), s.others.end());
+  return verify_chain(s.token.authority->der, others, anchors, at, ChainPurpose::timestamping).ok &&
+         year_of(at) <= last_year_of(s.token);
+}
+
 void read_renewals(Dossier& d, const std::string& certificate, const std::vector<Bytes>& anchors,
                    const std::vector<Crl>& lists, std::optional<Millis> must_last, ReaderEvidence& reader) {
   Reading reading{d};
@@ -165,22 +163,21 @@ void read_renewals(Dossier& d, const std::string& certificate, const std::vector
     before = std::max(before, s->token.time - s->token.accuracy);
     if (s->trusted && (!good || !d.headers_complete))
       lapsed(*s, "not all headers of the ledger are there, or something in it is not good");
-    if (s->trusted && std::any_of(front.begin(), front.end(),
-                                  [&](size_t i) { return !stands(d.stamps[i], anchors, s->token.time); }))
+    if (s->trusted && std::any_of(front.begin(), front.end(), [&](size_t i) {
+          return !stamp_stands(d.stamps[i], anchors, s->token.time);
+        }))
       lapsed(*s, "it was made after what it renews had ended");
     d.stamps.push_back(std::move(*s));
     if (d.stamps.back().trusted) front = {d.stamps.size() - 1};
   }
   if (!must_last) return;
   const bool lasts = std::all_of(front.begin(), front.end(),
-                                 [&](size_t i) { return stands(d.stamps[i], anchors, *must_last); });
-  constexpr std::string_view kWhy =
-      "its authority's certificate or an algorithm has ended, and no renewal covers it until now";
+                                 [&](size_t i) { return stamp_stands(d.stamps[i], anchors, *must_last); });
   for (StampFacts& s : d.stamps) {
     if (!s.trusted) continue;
-    if (over_signature(s) && !lasts) lapsed(s, kWhy), reader.signature_stamped = false;
-    if (s.over == Over::checkpoint_b && !stands(s, anchors, *must_last))
-      lapsed(s, kWhy), reader.checkpoint_b_stamped = false;
+    if (over_signature(s) && !lasts) lapsed(s, kStampEnded), reader.signature_stamped = false;
+    if (s.over == Over::checkpoint_b && !stamp_stands(s, anchors, *must_last))
+      lapsed(s, kStampEnded), reader.checkpoint_b_stamped = false;
   }
 }
 

@@ -1,8 +1,12 @@
 #include "certificate/countersign.h"
 
+#include <algorithm>
+
+#include "certificate/conditions_impl.h"
 #include "certificate/dossier_impl.h"
 #include "certificate/verify_impl.h"
 #include "crypto/cms.h"
+#include "crypto/timestamp.h"
 
 namespace kesu {
 
@@ -27,45 +31,176 @@ std::optional<int> countersignature_number(std::string_view path) {
   return std::nullopt;
 }
 
-std::string add_countersignature(BundleFiles& files, ByteView cms) {
+int countersignatures_of(const BundleFiles& files) {
+  return static_cast<int>(std::ranges::count_if(
+      files, [](const auto& file) { return countersignature_number(file.first).has_value(); }));
+}
+
+namespace {
+CmsCheck good_one(ByteView certificate, ByteView cms) {
+  CmsCheck check = checked(certificate, cms);
+  if (check.ok) return check;
+  throw Error(Code::signature_bad, "that is no good signature over certificate.json").cause(check.reason);
+}
+
+// The file of the countersignature that was made with the same certificate; empty: there is none.
+std::string file_of_same(const BundleFiles& files, const CmsCheck& check) {
   const Bytes& certificate = files.at(std::string(bundle::kCertificate));
-  const CmsCheck check = checked(certificate, cms);
-  if (!check.ok)
-    throw Error(Code::signature_bad, "that is no good signature over certificate.json").cause(check.reason);
-  for (int n = kFirst; n <= kLast; ++n) {
-    const auto it = files.find(path_of(n));
-    if (it == files.end()) {
-      files[path_of(n)] = to_bytes(cms);
-      return path_of(n);
-    }
-    const CmsCheck other = checked(certificate, it->second);
-    if (other.signer && other.signer->der == check.signer->der)
-      throw Error(Code::already_exists, check.signer->subject + " has countersigned it already")
-          .tried(path_of(n));
+  for (const auto& [path, content] : files) {
+    if (!countersignature_number(path)) continue;
+    const CmsCheck other = checked(certificate, content);
+    if (other.signer && other.signer->der == check.signer->der) return path;
   }
+  return "";
+}
+
+// An answer's token, or the bytes as they are.
+Bytes token_in(ByteView file) {
+  try {
+    const TimestampAnswer answer = parse_timestamp_answer(file);
+    if (!answer.granted)
+      throw Error(Code::signature_bad, "the time-stamp authority refused").cause(answer.refusal);
+    return answer.token;
+  } catch (const Error& e) {
+    if (e.code() != Code::bad_input) throw;
+    return to_bytes(file);
+  }
+}
+}  // namespace
+
+std::string add_countersignature(BundleFiles& files, ByteView cms) {
+  const CmsCheck check = good_one(files.at(std::string(bundle::kCertificate)), cms);
+  if (const std::string path = file_of_same(files, check); !path.empty())
+    throw Error(Code::already_exists, check.signer->subject + " has countersigned it already").tried(path);
+  for (int n = kFirst; n <= kLast; ++n)
+    if (files.emplace(path_of(n), to_bytes(cms)).second) return path_of(n);
   throw Error(Code::already_exists, "the bundle has 32 countersignatures, as many as one may have");
 }
 
-void read_countersignatures(dossier::Dossier& d, const TrustAnchors& trust, VerifyReport& report) {
+Bytes countersignature_value(ByteView certificate, ByteView cms) {
+  CmsCheck check = good_one(certificate, cms);
+  if (!check.timestamps.empty())
+    throw Error(Code::already_exists, "this signature has a time-stamp already")
+        .next("the same command without --token and --tsa");
+  return std::move(check.signature);
+}
+
+Bytes stamp_countersignature(ByteView certificate, ByteView cms, ByteView file) {
+  const Bytes value = countersignature_value(certificate, cms), token = token_in(file);
+  if (const TimestampCheck check = verify_timestamp(token, {.data = value}); !check.ok)
+    throw Error(Code::signature_bad, "that is no good time-stamp over this signature")
+        .cause(check.reason)
+        .next("docs/verify-by-hand.md has the lines that take the signature's value out and ask for a token");
+  return add_signature_timestamp(cms, token);
+}
+
+int carry_countersignatures(BundleFiles& to, const BundleFiles& from) {
+  const std::string certificate(bundle::kCertificate);
+  const auto old = from.find(certificate);
+  if (old == from.end() || old->second != to.at(certificate))
+    throw Error(Code::bad_input,
+                "that bundle is of another certificate: its certificate.json is not the same")
+        .next("countersignatures stand for the bytes that were signed; who signed others has to sign again");
+  int carried = 0;
+  for (int n = kFirst; n <= kLast; ++n) {
+    const auto it = from.find(path_of(n));
+    if (it == from.end()) continue;
+    if (!file_of_same(to, good_one(old->second, it->second)).empty()) continue;
+    add_countersignature(to, it->second);
+    ++carried;
+  }
+  return carried;
+}
+
+namespace {
+// Its own time-stamp; nothing where there is none, or where it is not good, which is a finding.
+std::optional<dossier::StampFacts> stamp_of(dossier::Dossier& d, const std::string& path,
+                                            const CmsCheck& check, const TrustAnchors& trust,
+                                            const std::vector<Crl>& lists, std::optional<Millis> now) {
+  if (check.timestamps.empty()) return std::nullopt;  // there is one at most: an attribute stands once
+  dossier::StampFacts s{dossier::StampFacts::Over::signature,
+                        path,
+                        verify_timestamp(check.timestamps.front(), {.data = check.signature}),
+                        false,
+                        "",
+                        {},
+                        check.certificates};
+  if (!s.token.ok) {
+    d.findings.bad(path, "its time-stamp: " + s.token.reason);
+    return std::nullopt;
+  }
+  dossier::judge_stamp(s, trust.tsa_cas, lists);
+  if (s.trusted && now && !dossier::stamp_stands(s, trust.tsa_cas, *now)) {
+    s.trusted = false;
+    s.why = dossier::kStampEnded;
+  }
+  return s;
+}
+
+std::string said(const StampResult& t, bool ja) {
+  return local_text(t.at) + (ja ? "、" : ", by ") + plain(t.authority);
+}
+}  // namespace
+
+void read_countersignatures(dossier::Dossier& d, const TrustAnchors& trust, const std::vector<Crl>& lists,
+                            std::optional<Millis> issued, std::optional<Millis> now, VerifyReport& report) {
   const auto certificate = d.file(bundle::kCertificate);
-  int there = 0;
-  for (const auto& [path, content] : *d.files) there += countersignature_number(path).has_value();
+  const int there = countersignatures_of(*d.files);
   for (int n = kFirst; n < kFirst + there; ++n) {
-    const auto file = d.file(path_of(n));
+    const std::string path = path_of(n);
+    const auto file = d.file(path);
     if (!file || !certificate) {
-      d.findings.bad(path_of(n), "is missing: countersignatures are numbered from 2 on without a gap");
+      d.findings.bad(path, "is missing: countersignatures are numbered from 2 on without a gap");
       continue;
     }
     const CmsCheck check = checked(*certificate, *file);
     if (!check.ok) {
-      d.findings.bad(path_of(n), check.reason);
+      d.findings.bad(path, check.reason);
       continue;
     }
-    const Digest32 digest = check.signer->fingerprint();
-    const bool known = std::find(trust.countersigners.begin(), trust.countersigners.end(), digest) !=
-                       trust.countersigners.end();
-    report.countersignatures.push_back({path_of(n), check.signer->subject, hex(digest), known});
+    const std::optional<dossier::StampFacts> stamp = stamp_of(d, path, check, trust, lists, now);
+    if (!stamp && !check.timestamps.empty()) continue;
+    if (stamp && issued && *issued > stamp->token.time + stamp->token.accuracy + dossier::kStampSlack)
+      d.findings.bad(path, "its time-stamp of " + utc_text(stamp->token.time) +
+                               " is older than the certificate, issued " + utc_text(*issued));
+    const Certificate& signer = *check.signer;
+    const Digest32 digest = signer.fingerprint();
+    CountersignatureResult row{
+        path,        signer.subject,
+        hex(digest), std::ranges::find(trust.countersigners, digest) != trust.countersigners.end(),
+        {},          {}};
+    if (stamp) row.time = stamp_result(*stamp, path);
+    // A certificate's end is to the second, and that second is part of it.
+    if (stamp && stamp->trusted)
+      row.valid = signer.not_before <= stamp->token.time && stamp->token.time <= signer.not_after + 999;
+    report.countersignatures.push_back(std::move(row));
   }
+}
+
+Json countersignature_json(const CountersignatureResult& c) {
+  return Json::object({{"file", c.file},
+                       {"signer", c.signer},
+                       {"certificate", c.certificate},
+                       {"known", c.known},
+                       {"time", c.time ? stamp_json(*c.time) : Json()},
+                       {"valid", c.valid ? Json(*c.valid) : Json()}});
+}
+
+std::string countersignature_line(const CountersignatureResult& c, bool ja) {
+  std::string out = plain(c.signer) + ", sha256:" + c.certificate;
+  if (!c.known)
+    out += ja ? "（利用者は特定していない）"
+              : ", not identified: no countersigner line of the trust file names it";
+  if (c.time && c.time->trusted)
+    out += (ja ? "、時刻 " : ", at ") + said(*c.time, ja);
+  else
+    out += ja ? "、時刻は示されていない" : ", time not shown";
+  if (c.time && !c.time->trusted)
+    out += (ja ? "（算入しない：" : " (not counted: ") + said(*c.time, ja) + ": " + plain(c.time->why) +
+           (ja ? "）" : ")");
+  if (c.valid && !*c.valid)
+    out += ja ? "。その証明書はその時点で有効ではなかった" : "; ITS CERTIFICATE WAS NOT VALID THEN";
+  return out;
 }
 
 }  // namespace kesu

@@ -16,4 +16,17 @@ std::optional<int> countersignature_number(std::string_view path);
 // already_exists (that certificate has signed already, or 32 have).
 std::string add_countersignature(BundleFiles& files, ByteView cms);
 
+// The same signature (DER) over `certificate` with `token`, an RFC 3161 TimeStampResp or the token alone, as
+// its signature-time-stamp. Errors: signature_bad where one of the two is not good, or the token is not over
+// this signature; already_exists where there is a time-stamp.
+Bytes stamp_countersignature(ByteView certificate, ByteView cms, ByteView token);
+// What that token has to be over. Errors: as above.
+Bytes countersignature_value(ByteView certificate, ByteView cms);
+
+// How many countersignatures a bundle has; those of `from` into `to`, but the ones of somebody whose is
+// there, and how many that were. Errors: bad_input where certificate.json is not the same; as
+// add_countersignature.
+int countersignatures_of(const BundleFiles& files);
+int carry_countersignatures(BundleFiles& to, const BundleFiles& from);
+
 }  // namespace kesu

@@ -95,19 +95,22 @@ Json revocation_json(const RevocationCheck& check) {
   return Json::object({{"state", revocation_text(check.state)}, {"why", check.why}});
 }
 
+Json stamp_json(const StampResult& s) {
+  return Json::object({{"over", s.over},
+                       {"at", utc_text(s.at)},
+                       {"accuracy_ms", s.accuracy ? Json(s.accuracy) : Json()},
+                       {"authority", s.authority},
+                       {"policy", s.policy},
+                       {"algorithm", s.algorithm},
+                       {"certificate_until", utc_text(s.certificate_until)},
+                       {"trusted", s.trusted},
+                       {"why", s.why},
+                       {"revocation", revocation_json(s.revocation)}});
+}
+
 Json stamps_json(const std::vector<StampResult>& list) {
   Json stamps((Json::Array()));
-  for (const StampResult& s : list)
-    stamps.push(Json::object({{"over", s.over},
-                              {"at", utc_text(s.at)},
-                              {"accuracy_ms", s.accuracy ? Json(s.accuracy) : Json()},
-                              {"authority", s.authority},
-                              {"policy", s.policy},
-                              {"algorithm", s.algorithm},
-                              {"certificate_until", utc_text(s.certificate_until)},
-                              {"trusted", s.trusted},
-                              {"why", s.why},
-                              {"revocation", revocation_json(s.revocation)}}));
+  for (const StampResult& s : list) stamps.push(stamp_json(s));
   return stamps;
 }
 
@@ -165,9 +168,7 @@ Json to_json(const VerifyReport& report) {
                            {"errors", errors}});
   if (report.countersignatures.empty()) return out;
   Json others((Json::Array()));
-  for (const CountersignatureResult& c : report.countersignatures)
-    others.push(Json::object(
-        {{"file", c.file}, {"signer", c.signer}, {"certificate", c.certificate}, {"known", c.known}}));
+  for (const CountersignatureResult& c : report.countersignatures) others.push(countersignature_json(c));
   return out.set("countersignatures", others);
 }
 
@@ -232,11 +233,7 @@ std::string render_report(const VerifyReport& report, bool ja) {
   for (const StampResult& s : report.stamps) out += "    " + stamp_line(s) + "\n";
   if (!report.countersignatures.empty()) out += ja ? "  副署\n" : "  countersigned by\n";
   for (const CountersignatureResult& c : report.countersignatures)
-    out += "    " + plain(c.signer) + ", sha256:" + c.certificate +
-           (c.known ? ""
-            : ja    ? "（利用者は特定していない）"
-                    : ", not identified: no countersigner line of the trust file names it") +
-           "\n";
+    out += "    " + countersignature_line(c, ja) + "\n";
   if (!report.exceptions.empty()) out += ja ? "  例外（記録されたもの）\n" : "  exceptions on record\n";
   for (const DisclosedException& e : report.exceptions) out += "    " + exception_line(e) + "\n";
   if (!report.evidence_chain.empty())

@@ -271,7 +271,10 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
       d.findings.guard("claims", [&] { conditions = dossier::conditions_of(d, reader); });
       check_document(d, stored, conditions, report);
       d.findings.guard("certificate.json", [&] { describe(d, stored, report); });
-      d.findings.guard(std::string(bundle::kCertificate), [&] { read_countersignatures(d, trust, report); });
+      d.findings.guard(std::string(bundle::kCertificate), [&] {
+        read_countersignatures(d, trust, lists, parse_utc(stored.str_or("issued", "")),
+                               trust.renewal_required ? options.now : std::nullopt, report);
+      });
       check_trust(d, trust, lists, report);
       check_profile(d, reader.witnesses, reader.witness_quorum, options, report);
       check_objects(d, options.objects, report);

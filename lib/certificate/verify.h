@@ -69,6 +69,8 @@ struct StampResult {
 struct CountersignatureResult {
   std::string file, signer, certificate;  // subject; SHA-256 of the certificate
   bool known = false;                     // to the reader
+  std::optional<StampResult> time;        // its own token, where it has one
+  std::optional<bool> valid;              // the certificate, at the time of a token that counts
 };
 struct VerifyError {
   std::string part, what;

@@ -161,6 +161,19 @@ std::vector<Crl> revocation_lists(dossier::Dossier& d, const TrustAnchors& trust
   return lists;
 }
 
+StampResult stamp_result(const dossier::StampFacts& s, std::string over) {
+  return {std::move(over),
+          s.token.time,
+          s.token.accuracy,
+          s.token.authority->subject,
+          s.token.policy,
+          s.token.algorithm,
+          s.token.authority->not_after,
+          s.trusted,
+          s.why,
+          s.revocation};
+}
+
 void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& report) {
   report.certificate = certificate.str("id");
   report.organisation = certificate.str("organisation");
@@ -174,9 +187,7 @@ void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& 
   for (const dossier::ExceptionFacts& e : d.exceptions)
     report.exceptions.push_back({e.what, e.subject, e.detail, e.until, e.reason, e.approver, e.seq, e.shown});
   for (const dossier::StampFacts& s : d.stamps)
-    report.stamps.push_back({std::string(stamp_over(s)), s.token.time, s.token.accuracy,
-                             s.token.authority->subject, s.token.policy, s.token.algorithm,
-                             s.token.authority->not_after, s.trusted, s.why, s.revocation});
+    report.stamps.push_back(stamp_result(s, std::string(stamp_over(s))));
   std::set<std::string> used;
   for (const ClaimResult& c : report.claims) {
     used.insert(c.premises.begin(), c.premises.end());

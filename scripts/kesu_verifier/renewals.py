@@ -40,6 +40,15 @@ def year_of(millis):
     return int(utc(millis)[:4])
 
 
+def stands(trust, policy, token, chain, at):
+    """Whether a good token leads to the reader's anchors as of that time, and the policy takes its algorithms then."""
+    try:
+        x509.find_chain(token.signer, [*token.certificates, *chain], trust.tsa_cas, at, x509.TIME_STAMPING)
+    except X509Error:
+        return False
+    return year_of(at) <= last_year(policy, token)
+
+
 class Renewals:
     """Reads renewal/*; adds a row to the stamps for each, and takes rows back where the reader wants all to last."""
 
@@ -62,11 +71,7 @@ class Renewals:
             self._must_last(now)
 
     def stands(self, token, chain, at):
-        try:
-            x509.find_chain(token.signer, [*token.certificates, *chain], self.trust.tsa_cas, at, x509.TIME_STAMPING)
-        except X509Error:
-            return False
-        return year_of(at) <= last_year(self.policy, token)
+        return stands(self.trust, self.policy, token, chain, at)
 
     def _read(self, n, name):
         return self.files.read(f"renewal/{n}.{name}", MAX_FILE)

@@ -3,7 +3,7 @@ import os
 import re
 import time
 
-from . import archive, certificate, cms, crl, persons, x509
+from . import archive, certificate, cms, crl, persons, renewals, stamps, x509
 from .attest import NAMESPACE as ATTEST, Attested
 from .base import Bad, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
 from .bundle import BODIES, HEADERS, MAX_ALL, MAX_FILES, Files, check_manifest, check_names, read_extract, read_ledger
@@ -15,8 +15,6 @@ from .holds import Holds
 from .names import distinguished_name
 from .objects import cover
 from .people import People
-from .renewals import Renewals
-from .stamps import Stamps
 from .trust import LEVELS
 
 P7S, PEM, CRL = "certificate.json.p7s", "trust/signer.pem", "trust/signer.crl"
@@ -122,7 +120,7 @@ class Case:
         self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), self.attested, self.commands, algorithm,
                              self.trust, self.tables)
         self.lists = [*self.trust.signer_crls, *self._own_lists()]
-        self.stamps = Stamps(self.files, self.signed, self.trust, self.lists, self.bad)
+        self.stamps = stamps.Stamps(self.files, self.signed, self.trust, self.lists, self.bad)
         issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
         self.stamps.check_host(issued, self.ledger.graph.last)
         self.guarded("renewal", self._renewals)
@@ -141,8 +139,8 @@ class Case:
         self._shortfalls()
 
     def _renewals(self):
-        renewals = Renewals(self.files, self.ledger, self.stored.get("id"), self.stamps, self.trust, self.tables.policy, self.bad, self.now)
-        self.stamps.renewed = renewals.text()
+        found = renewals.Renewals(self.files, self.ledger, self.stored.get("id"), self.stamps, self.trust, self.tables.policy, self.bad, self.now)
+        self.stamps.renewed = found.text()
 
     def _named_bodies(self):
         """Bodies that every bundle shows of its erasure, whether or not a claim rests on them."""
@@ -234,11 +232,28 @@ class Case:
                 signed = cms.SignedData(self.files.read(path, 1 << 20))
                 signer = signed.verify(content=self.files.read("certificate.json"))
                 persons.check_kind(signed, signer)
+                stamp = self._stamp_of(path, signed)
             except (x509.X509Error, Bad, persons.SshError) as error:
                 self.bad(path, getattr(error, "what", str(error)))
                 continue
+            counts = stamp is not None and stamp["trusted"]
             self.countersignatures.append({"file": path, "signer": distinguished_name(signer.subject), "certificate": signer.digest.hex(),
-                                           "known": signer.digest in self.trust.countersigners})
+                                           "known": signer.digest in self.trust.countersigners, "time": stamp,
+                                           "valid": signer.valid_at(millis_or_none(stamp["at"])) if counts else None})
+
+    def _stamp_of(self, path, signed):
+        """A countersignature's own time-stamp, as a row of `time` has it; None where it has none."""
+        values = signed.unsigned.get(cms.SIGNATURE_TIME_STAMP)
+        if values is None:
+            return None
+        token, chain = stamps.Token(values[0].whole, signed.signature), signed.certificates
+        row = stamps.token_row(path, token, chain, self.trust, self.lists)
+        if row["trusted"] and self.trust.renewal_required and not renewals.stands(self.trust, self.tables.policy, token, chain, self.now):
+            row["trusted"], row["why"] = False, renewals.ENDED
+        issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
+        if issued is not None and issued > token.at + (token.accuracy or 0) + stamps.MINUTE:
+            self.bad(path, f"its time-stamp of {row['at']} is older than the certificate")
+        return row
 
     def _objects(self):
         destroyed = {v for v in self.facts.versions if self.facts.destroyed(v)}

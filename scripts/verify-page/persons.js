@@ -91,7 +91,7 @@ async function verify_person_cms(raw, namespace, message, certificate) {
     a.scheme === 'RSA-PSS' ? 'RSA-PSS:bits=' + key.bits + ',hash=' + a.hash : 'RSASSA-PKCS1-v1_5-' + sha + ':bits=' + key.bits };
 }
 
-// {signer, wrong: reasons} of somebody's detached CMS over `content`, his certificate inside.
+// {cms, signer, wrong: reasons} of somebody's detached CMS over `content`, his certificate inside.
 export async function read_countersignature(bytes, content) {
   const cms = parse_cms(bytes), [issuer, serial] = cms.sid.items();
   const mine = cms.carried.filter((c) => same(c.issuer, issuer.raw) && same(c.serial, serial.raw));
@@ -100,7 +100,7 @@ export async function read_countersignature(bytes, content) {
   if (a.hash !== cms.hash || (a.scheme === 'RSA-PSS' && a.salt !== Number(a.hash.slice(4)) / 8)) refuse('the signature\'s algorithm does not fit its digest');
   if ((k.kind !== 'EC' && (k.kind !== 'RSA' || k.bits < kLeastRsa)) || (signer.usage && !(signer.usage[1] & 0xc0)))
     refuse('the signer\'s key is not ECDSA or RSA from 3072 bits, or may not sign');
-  return { signer, wrong: await check_cms(cms, content, [signer, ...cms.carried]) };
+  return { cms, signer, wrong: await check_cms(cms, content, [signer, ...cms.carried]) };
 }
 
 // {hash, algorithm, carried}, when `raw` is this person's signature over `message` for `namespace`; refuses otherwise.

@@ -11,7 +11,7 @@ import { check_token, stamp_path, token_of_answer, token_row } from './time.js';
 
 const kRenewal = /^renewal\/([1-9][0-9]{0,3})\.(ledger|manifest|manifest\.tsr|tsa\.pem)$/;
 const kRenewalFiles = ['ledger', 'manifest', 'manifest.tsr', 'tsa.pem'];
-const kEnded = 'its authority\'s certificate or an algorithm has ended, and no renewal covers it until now';
+export const kEnded = 'its authority\'s certificate or an algorithm has ended, and no renewal covers it until now';
 const kOverSignature = ['signature', 'certificate.json.p7s'];
 
 // 'must', 'may' or '' : whether renewal n hashes that file.
@@ -33,7 +33,7 @@ function last_year(policy, t) {
   return Math.min(...years.map((y) => y ?? 9999));
 }
 
-async function stands(f, trust, t, time) {
+export async function stands(f, trust, t, time) {
   return (await stamp_path(t.certificate, [...t.pool, ...t.extra], trust.tsa_cas, time)).why === '' && year_of(time) <= last_year(f.policy, t);
 }
 

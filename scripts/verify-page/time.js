@@ -8,7 +8,8 @@ import { name_text } from './names.js';
 import { hash_of, issued_by, parse_certificate, pem_blocks_of, read_attributes, readable, signature_algorithm, verify_signature } from './pki.js';
 
 const kTstInfo = '1.2.840.113549.1.9.16.1.4', kStampUse = '1.3.6.1.5.5.7.3.8';
-const kMinute = 60000;
+const kStampAttribute = '1.2.840.113549.1.9.16.2.14';
+export const kMinute = 60000;
 
 // TimeStampResp → the token's bytes.
 export function token_of_answer(bytes) {
@@ -118,6 +119,16 @@ export async function token_row(over, t, extra, trust, lists) {
     certificate_until: new Date(t.certificate.not_after).toISOString(), trusted: against === '', why: against, revocation };
 }
 
+// The time-stamp that a countersignature has inside, as a row; null where it has none. `lasts`: whether it must and does stand
+// at the reader's own time.
+export async function countersignature_time(cms, part, trust, lists, lasts) {
+  const token = cms.unsigned.get(kStampAttribute);
+  if (!token) return null;
+  const t = { ...(await check_token(token.raw, cms.signature)), extra: readable(cms.certificates) };
+  const row = await token_row(part, t, t.extra, trust, lists), why = row.trusted ? await lasts(t) : row.why;
+  return { row: { ...row, trusted: row.trusted && why === '', why }, t };
+}
+
 // All time-stamps of a bundle: → {rows (of the report), signature: bool, checkpoint: bool, why: [text], second: time in ms or null}.
 export async function read_stamps(f, cms, trust, lists) {
   const { bundle, error } = f, out = { rows: [], signature: false, checkpoint: false, why: [], second: null, tokens: [] };
@@ -147,7 +158,7 @@ export async function read_stamps(f, cms, trust, lists) {
   const later = (part, what, time, t) => {
     if (t && time > t.time + (t.accuracy ?? 0) + kMinute) error(part, what + ' is later than the time-stamp over it');
   };
-  const own = cms?.unsigned.get('1.2.840.113549.1.9.16.2.14'), answer = 'time/certificate.json.p7s.tsr';
+  const own = cms?.unsigned.get(kStampAttribute), answer = 'time/certificate.json.p7s.tsr';
   const extra = await chains('trust/tsa.pem');
   let first = null, second = null;
   if (own) first = await one('certificate.json.p7s', 'signature', async () => own.raw, async () => cms.signature, extra);

@@ -145,7 +145,7 @@ function show_result(data) {
   const own = (x) => x[language];
   if (r.premises.length) parts.push(section(w.premises, bullets(r.premises.map(own))));
   if (r.limits.length) parts.push(section(w.limits, bullets(r.limits.map(own))));
-  if (r.countersignatures) parts.push(section(w.countersigned, bullets(r.countersignatures.map((c) => [c.signer, 'sha256:' + c.certificate, c.known ? w.counter_known : w.counter_unknown].join(' · ')))));
+  if (r.countersignatures) parts.push(section(w.countersigned, bullets(r.countersignatures.map((c) => [c.signer, 'sha256:' + c.certificate, c.known ? w.counter_known : w.counter_unknown, ...countersigned_at(c, w)].join(' · ')))));
   if (v) parts.push(section(w.exceptions, r.exceptions.length ? bullets(r.exceptions.map((x) => [x.what, x.subject, x.detail, x.until ?? '', x.reason, x.approver].filter((t) => t).join(' · '))) : el('p', {}, w.no_entries)));
   if (r.evidence_chain.length) parts.push(section(w.chain, bullets(chain_rows(r.evidence_chain))));
   if (r.time.length) parts.push(stamps_of(r, w));
@@ -165,6 +165,12 @@ function errors_of(r, w) {
 }
 function stamps_of(r, w) {
   return section(w.time, bullets(r.time.map((t) => [t.over, t.at, t.authority, t.algorithm, t.trusted ? w.counts : w.counts_not + (t.why ? ': ' + t.why : '')].join(' · '))));
+}
+// When somebody countersigned, as far as a token that counts says it.
+function countersigned_at(c, w) {
+  const t = c.time, by = t && t.at + ' · ' + t.authority;
+  if (!t || !t.trusted) return t ? [w.counter_no_time, w.counts_not + ': ' + by + (t.why ? ' · ' + t.why : '')] : [w.counter_no_time];
+  return c.valid ? [by] : [by, w.counter_not_valid];
 }
 function revocation_of(r, w) {
   return r.revocation.state === 'not-asked' ? '' : ' · ' + w.revocation[r.revocation.state] + (r.revocation.why ? ' (' + r.revocation.why + ')' : '');

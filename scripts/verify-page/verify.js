@@ -18,8 +18,8 @@ import { name_text } from './names.js';
 import { People } from './people.js';
 import { read_countersignature } from './persons.js';
 import { Policy } from './policy.js';
-import { read_renewals } from './renewals.js';
-import { read_stamps } from './time.js';
+import { kEnded, read_renewals, stands } from './renewals.js';
+import { countersignature_time, kMinute, read_stamps } from './time.js';
 import { self_test, sha256 } from './hash.js';
 
 const kOrderOfVerify = ['absent', 'asserted', 'recorded', 'attested', 'proven'];
@@ -288,10 +288,15 @@ async function read_countersignatures(f, trust, report) {
     const path = 'certificate.json.' + n + '.p7s';
     if (!f.bundle.has(path)) f.error(path, 'is missing: countersignatures are numbered from 2 on without a gap');
     else await guarded(f.error, path, async () => {
-      const { signer, wrong } = await read_countersignature(await f.bundle.bytes(path), await f.bundle.bytes('certificate.json'));
+      const { cms, signer, wrong } = await read_countersignature(await f.bundle.bytes(path), await f.bundle.bytes('certificate.json'));
       for (const what of wrong) f.error(path, what);
+      if (wrong.length) return;
+      const lasts = async (t) => (trust.renewal_required && !(await stands(f, trust, t, Date.now())) ? kEnded : '');
+      const stamp = await countersignature_time(cms, path, trust, f.lists, lasts), t = stamp?.t;
+      if (t && Date.parse(f.certificate.issued) > t.time + (t.accuracy ?? 0) + kMinute) f.error(path, 'its time-stamp is older than the certificate');
       const sum = await fingerprint(signer);
-      if (!wrong.length) rows.push({ file: path, signer: name_text(signer.subject), certificate: sum, known: trust.countersigners.includes(sum) });
+      rows.push({ file: path, signer: name_text(signer.subject), certificate: sum, known: trust.countersigners.includes(sum), time: stamp?.row ?? null,
+        valid: stamp?.row.trusted ? signer.not_before <= t.time && t.time <= signer.not_after + 999 : null });
     });
   }
   if (rows.length) report.countersignatures = rows;

@@ -25,7 +25,7 @@ export const kWords = {
     levels: { proven: 'proven', attested: 'attested', recorded: 'recorded', asserted: 'asserted', absent: 'absent' },
     level_says: 'proven: by computation · attested: signed by somebody else whom you trust · recorded: captured when it happened · asserted: somebody says so · absent: nothing supports it',
     premises: 'Premises: reject one, and claims that rest on it fall', limits: 'What nobody can claim', exceptions: 'Exceptions that were recorded', chain: 'Cryptography under the evidence, weakest first',
-    objects_title: 'Sealed files', time: 'Time-stamps', counts: 'counts', counts_not: 'does not count', countersigned: 'Countersigned by', counter_known: 'you named this certificate', counter_unknown: 'NOT IDENTIFIED: no countersigner line of your trust file', covered: 'covered', 'header-covered': 'only its header is covered', 'not-covered': 'NOT covered', 'cannot-say': 'cannot say', save: 'Save the report (JSON)', print: 'Print', part: 'Part', what: 'What', no_entries: 'none',
+    objects_title: 'Sealed files', time: 'Time-stamps', counts: 'counts', counts_not: 'does not count', countersigned: 'Countersigned by', counter_known: 'you named this certificate', counter_unknown: 'NOT IDENTIFIED: no countersigner line of your trust file', counter_no_time: 'time not shown', counter_not_valid: 'ITS CERTIFICATE WAS NOT VALID THEN', covered: 'covered', 'header-covered': 'only its header is covered', 'not-covered': 'NOT covered', 'cannot-say': 'cannot say', save: 'Save the report (JSON)', print: 'Print', part: 'Part', what: 'What', no_entries: 'none',
     vouch: 'Renderings (PDF, HTML) beside or inside a bundle were not believed: only certificate.json counts, and only as far as the bundle bears it out.', tables: 'Built-in tables' },
   ja: {
     title: '消去証明書の検証', lead: '処理はすべてこのページの中で行われ、外部には何も送信されません。',
@@ -52,6 +52,6 @@ export const kWords = {
     levels: { proven: '証明', attested: '証言', recorded: '記録', asserted: '申告', absent: '根拠なし' },
     level_says: '証明：計算により確かめた · 証言：利用者が信頼する第三者が署名した · 記録：発生時に記録された · 申告：関係者がそう述べている · 根拠なし：裏づけがない',
     premises: '前提：認めない前提があれば、それに依拠する主張は成り立たない', limits: '誰にも主張できないこと', exceptions: '記録された例外', chain: '証拠を支える暗号技術（弱い順）',
-    objects_title: '暗号化ファイル', time: 'タイムスタンプ', counts: '算入', counts_not: '算入しない', countersigned: '副署', counter_known: '指定された証明書', counter_unknown: '特定できない：信頼ファイルに countersigner の行がない', covered: '対象に含まれる', 'header-covered': 'ヘッダーのみ対象', 'not-covered': '対象に含まれない', 'cannot-say': '判定できない', save: '結果を保存（JSON）', print: '印刷', part: '箇所', what: '内容', no_entries: 'なし',
+    objects_title: '暗号化ファイル', time: 'タイムスタンプ', counts: '算入', counts_not: '算入しない', countersigned: '副署', counter_known: '指定された証明書', counter_unknown: '特定できない：信頼ファイルに countersigner の行がない', counter_no_time: '時刻は示されていない', counter_not_valid: 'その証明書はその時点で有効ではなかった', covered: '対象に含まれる', 'header-covered': 'ヘッダーのみ対象', 'not-covered': '対象に含まれない', 'cannot-say': '判定できない', save: '結果を保存（JSON）', print: '印刷', part: '箇所', what: '内容', no_entries: 'なし',
     vouch: '一式の中や隣にある表示用文書（PDF、HTML）は信用していません。効力をもつのは certificate.json だけであり、それも一式が裏づける範囲に限られます。', tables: '組み込みの表' },
 };

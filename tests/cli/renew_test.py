@@ -4,8 +4,10 @@ import pathlib
 import shutil
 import socket
 import sys
+import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import countersigned
 import harness
 import reissue
 import renew_world
@@ -298,7 +300,19 @@ class Command(Reader):
 
         with self.subTest("without --due: anyway, with its bundle"):
             out = self.box.path / "out.zip"
-            self.assertEqual(self.outcome(self.certificate, "-o", out), ["renewed"])
+            # What others signed in an older bundle goes along; one of another certificate is refused before anything is recorded.
+            place, name, older = countersigned.person(self.box.path / "auditor", "Auditor"), "certificate.json.2.p7s", self.box.path / "older"
+            self.box.kesu("certificate", "bundle", self.erasure, "-o", older)
+            (older / name).write_bytes(countersigned.sign(place, (older / "certificate.json").read_bytes()))
+            other = self.box.path / "of-another"
+            shutil.copytree(older, other)
+            (other / "certificate.json").write_bytes(b"{}")
+            before = self.recorded()
+            self.renew(self.certificate, "-o", out, "--countersigned", other, code=2, error="bad-input")
+            self.assertEqual(self.recorded(), before)
+            said = self.renew(self.certificate, "-o", out, "--countersigned", older).json
+            self.assertEqual(([r["outcome"] for r in said["certificates"]], said["carried"]), (["renewed"], 1))
+            self.assertEqual(zipfile.ZipFile(out).read(name), (older / name).read_bytes())
             self.assertEqual(self.levels(self.both(out, self.trust + REQUIRED)), ("proven", "attested"))
             self.renew(self.certificate, "-o", out, code=3, error="already-exists")
 

@@ -26,6 +26,82 @@ def sign(place, content, *words):
     return (place / "signature").read_bytes()
 
 
+def parts(data):
+    """The elements of a DER string as (tag, content, whole)."""
+    out, at = [], 0
+    while at < len(data):
+        size, head = data[at + 1], 2
+        if size & 128:
+            head += size & 127
+            size = int.from_bytes(data[at + 2:at + head], "big")
+        out.append((data[at], data[at + head:at + head + size], data[at:at + head + size]))
+        at += head + size
+    return out
+
+
+def signed_data(cms):
+    """→ (what stands before the SignerInfo in SignedData, the SignerInfo's elements)."""
+    kind, holder = parts(parts(cms)[0][1])
+    all_of_it = parts(parts(holder[1])[0][1])
+    return kind[2], [p[2] for p in all_of_it[:-1]], parts(parts(all_of_it[-1][1])[0][1])
+
+
+def value_of(cms):
+    """The signature's value: what its time-stamp is over."""
+    return [p for p in signed_data(cms)[2] if p[0] == 4][0][1]
+
+
+def with_unsigned(cms, *attributes):
+    kind, before, signer = signed_data(cms)
+    info = reissue.der(0x30, *[p[2] for p in signer if p[0] != 0xa1], reissue.der(0xa1, *attributes))
+    return reissue.der(0x30, kind, reissue.der(0xa0, reissue.der(0x30, *before, reissue.der(0x31, info))))
+
+
+STAMP = "1.2.840.113549.1.9.16.2.14"
+
+
+def token_of(answer):
+    return parts(parts(answer)[0][1])[1][2]
+
+
+def with_token(cms, token):
+    return with_unsigned(cms, attribute(STAMP, token))
+
+
+def stamped_cases(files, auditor, tsa, stranger, earlier):
+    """Countersignatures with time-stamps of a tsa.Tsa, or of a stranger: (name, files, "counts", "not", None where the
+    bundle is invalid, or "alike": as what the readers agree on); `earlier`: the environment of an hour ago."""
+    content, at = files["certificate.json"], "certificate.json.2.p7s"
+    good = sign(auditor, content)
+    value = value_of(good)
+    ask = lambda data=value, mode="good", env=None: token_of(tsa.reply(tsa.query(data), mode, env))
+    case = lambda token: {**files, at: with_token(good, token)}
+    yield "its own time-stamp", case(ask()), "counts"
+    yield "by the name of SHA-1 (ESSCertID)", case(ask(mode="ess-sha1")), "counts"
+    alone = lambda of: token_of(tsa.wrap(tsa.tst_info(tsa.reply(tsa.query(value_of(of)))), chain=False))
+    with_chain = sign(auditor, content, "-cades", "-md", "sha384", "-outform", "DER", "-certfile", str(tsa.intermediate))
+    yield "its chain came along in the countersignature", {**files, at: with_token(with_chain, alone(with_chain))}, "counts"
+    yield "its chain is nowhere", case(alone(good)), "not"
+    yield "by an authority that nobody named", case(token_of(stranger.reply(stranger.query(value)))), "not"
+    yield "an hour before the certificate", case(ask(env=earlier)), None
+    for name, data in (("certificate.json", content), ("the whole file", good), ("other bytes", value + b" "), ("nothing", b"")):
+        yield f"over {name}", case(ask(data)), None
+    yield "of another's signature", case(ask(value_of(sign(auditor, content)))), None
+    yield "not for time-stamping alone", case(token_of(tsa.reply(tsa.query(value), "no-eku"))), None
+    yield "too inaccurate", case(ask(mode="inaccurate")), None
+    yield "signed with SHA-1", case(ask(mode="sha1")), None
+    yield "by a certificate that had ended", case(ask(mode="expired")), None
+    yield "an answer in place of a token", case(tsa.reply(tsa.query(value))), None
+    yield "no token", case(reissue.der(5)), None
+    yield "an empty one", case(reissue.der(0x30)), None
+    yield "two of them", {**files, at: with_unsigned(good, attribute(STAMP, ask()), attribute(STAMP, ask()))}, None
+    yield "two values", {**files, at: with_unsigned(good, attribute(STAMP, ask(), ask()))}, None
+    yield "another attribute beside it", {**files, at: with_unsigned(good, attribute("1.2.3.4", reissue.der(5)), attribute(STAMP, ask()))}, "counts"
+    token = ask()
+    for place in range(0, len(token), max(1, len(token) // 8)):
+        yield f"its byte {place} damaged", case(token[:place] + bytes([token[place] ^ 4]) + token[place + 1:]), "alike"
+
+
 def cases(files, auditor, validator):
     """`auditor`, `validator`: directories of person()."""
     content, at = files["certificate.json"], "certificate.json.2.p7s"

@@ -168,10 +168,11 @@ class Tsa:
         token = self._openssl("ts", "-reply", "-config", "config", "-in", "answer", "-token_out")
         return self._openssl("cms", "-verify", "-noverify", "-inform", "DER", stdin=token)
 
-    def wrap(self, tst_info, cert="tsa", digest="sha256"):
-        """An answer whose token signs these bytes."""
+    def wrap(self, tst_info, cert="tsa", digest="sha256", chain=True):
+        """An answer whose token signs these bytes; without `chain` its authority's issuer does not come along."""
+        along = ["-certfile", "intermediate.pem"] if chain else []
         token = self._openssl("cms", "-sign", "-binary", "-nodetach", "-cades", "-econtent_type", TST_INFO, "-md", digest, "-signer",
-                              f"{cert}.pem", "-inkey", "tsa.key", "-certfile", "intermediate.pem", "-outform", "DER", stdin=tst_info)
+                              f"{cert}.pem", "-inkey", "tsa.key", *along, "-outform", "DER", stdin=tst_info)
         return sequence(GRANTED + token)
 
     def query(self, data, policy=None):
