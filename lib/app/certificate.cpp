@@ -141,8 +141,10 @@ BundleFiles reissue(Vault& vault, const CertificateRecord& record) {
   files[std::string(bundle::kSignature)] = signature;
   restore_signature_stamp(vault, record, files);
   restore_renderings(vault, issued_body(vault, record), files);
+  const Bytes manifest = vault.store().blob(record.manifest);
+  restore_readme(files, manifest);
   seal_manifest(files);
-  if (files.at(std::string(bundle::kManifest)) != vault.store().blob(record.manifest))
+  if (files.at(std::string(bundle::kManifest)) != manifest)
     throw Error(Code::ledger_damaged, "the bundle of " + record.id + " cannot be made again as it was issued")
         .next("kesu ledger verify");
   restore_renewals(vault, record, files);

@@ -41,8 +41,7 @@ void check_words(const CountersignRequest& r) {
 
 // The signature with its token, as far as one is asked for.
 Bytes stamped(Environment& env, const CountersignRequest& r, ByteView certificate, Bytes cms) {
-  if (!r.token.empty())
-    return stamp_countersignature(certificate, cms, read_file(r.token, kMaxTimestamp));
+  if (!r.token.empty()) return stamp_countersignature(certificate, cms, read_file(r.token, kMaxTimestamp));
   if (r.tsa_url.empty()) return cms;
   TimeAuthority authority{.url = r.tsa_url, .anchors = {}, .policy = "", .tls_ca = "", .timeout = kTimeout};
   for (const Certificate& c : Certificate::parse_pem(as_text(read_file(r.tsa_ca, 1 << 20))))

@@ -172,19 +172,8 @@ BundleFiles collect_draft(LedgerSource& source, const IssueRequest& request) {
   std::string signer = Certificate::parse(request.signer_certificate).pem();
   for (const Bytes& issuer : request.signer_chain) signer += Certificate::parse(issuer).pem();
   put_text(files, bundle::kSigner, signer);
-  // Verifications and validations sort behind all other approvals.
-  const auto later = files.lower_bound("approvals/v");
-  const auto attested = files.lower_bound("approvals/key-attest.");
-  const bool more_acts = (later != files.end() && later->first.starts_with("approvals/v")) ||
-                         (attested != files.end() && attested->first.starts_with("approvals/key-attest."));
-  const auto enrolled = files.lower_bound("approvals/certificate.");
-  const bool certificates = enrolled != files.end() && enrolled->first.starts_with("approvals/certificate.");
-  const auto commands = files.lower_bound("approvals/command.");
-  const bool signed_ones = commands != files.end() && commands->first.starts_with("approvals/command.");
   put_text(files, bundle::kReadme,
-           readme_text(request.certificate, plan.str("organisation"), more_acts,
-                       !request.signer_chain.empty(), certificates) +
-               (signed_ones ? readme_commands() : ""));
+           readme_text(readme_facts(files, request.certificate, plan.str("organisation"))));
   return files;
 }
 
@@ -211,6 +200,24 @@ void add_signature(BundleFiles& files, ByteView cms) {
   files[std::string(bundle::kSignature)] = to_bytes(cms);
 }
 
+static void write_readme(BundleFiles& files, int version) {
+  const Json document =
+      parse_canonical_json(as_text(file_of(files, bundle::kCertificate)), "certificate.json");
+  put_text(files, bundle::kReadme,
+           readme_text(readme_facts(files, document.str("id"), document.str("organisation")), version));
+}
+
+void restore_readme(BundleFiles& files, ByteView manifest) {
+  const std::string lines = "\n" + to_text(manifest);
+  for (int version = kReadmeVersion; version > 0; --version) {
+    write_readme(files, version);
+    const std::string line = "\n" + hex(hash(HashAlg::sha512, file_of(files, bundle::kReadme))) + "  " +
+                             std::string(bundle::kReadme) + "\n";
+    if (lines.find(line) != std::string::npos) return;
+  }
+  write_readme(files, kReadmeVersion);
+}
+
 void add_stamp(BundleFiles& files, ByteView answer, std::string_view chain) {
   const Bytes& signature = file_of(files, bundle::kSignature);
   const TimestampAnswer got = parse_timestamp_answer(answer);
@@ -221,7 +228,7 @@ void add_stamp(BundleFiles& files, ByteView answer, std::string_view chain) {
     throw Error(Code::bad_input, "certificate.json.p7s has no time-stamp inside");
   files[std::string(bundle::kSignatureStamp)] = to_bytes(answer);
   put_text(files, bundle::kStampChain, chain);
-  put_text(files, bundle::kReadme, to_text(file_of(files, bundle::kReadme)) + readme_stamps());
+  write_readme(files, kReadmeVersion);
 }
 
 void add_checkpoint_stamp(BundleFiles& files, ByteView answer, std::string_view chain) {

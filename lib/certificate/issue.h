@@ -52,6 +52,9 @@ void add_signature(BundleFiles& files, ByteView cms);
 void add_stamp(BundleFiles& files, ByteView answer, std::string_view chain);
 // After it, with checkpoint B in its place by finish_bundle: the answer over B, and its authority's chain.
 void add_checkpoint_stamp(BundleFiles& files, ByteView answer, std::string_view chain);
+// In a bundle that is made again: README.txt as the program of its time wrote it, the one that its MANIFEST
+// names; as of now where it names another.
+void restore_readme(BundleFiles& files, ByteView manifest);
 // Writes MANIFEST and gives the entry to append: certificate-issued with its SHA-512.
 Event seal_manifest(BundleFiles& files);
 // Replaces the draft's ledger files by those of the ledger with that entry; `checkpoint` is B. What a reader

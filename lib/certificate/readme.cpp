@@ -1,9 +1,14 @@
 // README.txt: the recipe for an auditor who has stock tools only.
 #include "certificate/readme_impl.h"
 
+#include <algorithm>
+
+#include "crypto/x509.h"
+
 namespace kesu {
 
 namespace {
+// Version 1.
 std::string ssh_loop(bool more_acts) {
   return "    for s in " +
          std::string(more_acts ? "approvals/*.opr-*.json"
@@ -27,11 +32,83 @@ std::string certificates_loop() {
          "      else ssh-keygen -Y verify -f approvals/allowed_signers -I \"$o\" -n \"kesu-$a-v1\" -s "
          "\"$s.sig\" < \"$s\"; fi; done\n";
 }
+
+// The time of the entry that names a statement, as ssh-keygen reads it: whoever's time has ended since signed
+// within it.
+std::string time_function() {
+  return "    at() { d=$(sha256sum < \"$1\" | cut -c1-64)\n"
+         "      n=$(sed -En 's/.*\"statement\":\"'\"$d\"'\".*\"seq\":([0-9]+)\\}$/\\1/p' ledger/bodies.jsonl "
+         "| sed -n 1p)\n"
+         "      zcat ledger/headers.gz | sed -En "
+         "\"$((n + 1))\"'s/.*\"time\":\"(....)-(..)-(..)T(..):(..):(..).*/\\1\\2\\3\\4\\5\\6Z/p'; }\n";
+}
+
+std::string verify_by_ssh(bool timed) {
+  return std::string("ssh-keygen -Y verify ") + (timed ? "-O \"verify-time=$(at \"$s\")\" " : "");
+}
+
+// Each statement that `pattern` finds, by the key that `signers` has for whom its file's name says.
+std::string statements_loop(const ReadmeFacts& f, const std::string& pattern, const std::string& signers) {
+  const std::string ssh =
+      verify_by_ssh(f.limited) + "-f " + signers + " -I \"$o\" -n \"kesu-$a-v1\" -s \"$s.sig\" < \"$s\"";
+  std::string out = "    for s in $(ls -d approvals/* | grep -E '/(" + pattern +
+                    ")[.].*json$'); do a=${s#approvals/}; a=${a%%.*}; o=${s%.json}; o=${o##*.}\n";
+  if (!f.certificates) return out + "      " + ssh + "; done\n";
+  return out +
+         "      c=approvals/certificate.$o.pem; if [ -e \"$c\" ]; then grep -Eq \"\\\"(action\\\": "
+         "\\\"$a|type\\\": \\\"kesu-$a-v1)\\\"\" \"$s\" &&\n"
+         "        openssl cms -verify -binary -inform PEM -in \"$s.sig\" -content \"$s\" -nointern -certfile "
+         "\"$c\" -noverify -out /dev/null\n"
+         "      else " +
+         ssh + "; fi; done\n";
+}
+
+std::string statements(const ReadmeFacts& f, int version) {
+  if (version == 1) return f.certificates ? certificates_loop() : ssh_loop(f.more_acts);
+  return (f.limited ? time_function() : "") +
+         statements_loop(f, "request|approve|verify|validate|key-attest", "approvals/allowed_signers");
+}
+
+std::string releases(const ReadmeFacts& f) {
+  return "\nLegal holds were released by those whom approvals/release.* name; allowed_signers lists no such "
+         "signatures, so its\nkeys are taken without what they are listed for:\n\n"
+         "    sed -E 's/ namespaces=\"[^\"]*\"[ ,]/ /' approvals/allowed_signers > ../release_signers\n" +
+         statements_loop(f, "release", "../release_signers");
+}
+
+std::string commands(const ReadmeFacts& f, int version) {
+  const bool timed = version > 1 && f.limited;
+  return "\nEntries name the command that they belong to, signed by who ran it:\n\n"
+         "    for s in approvals/command.*.json; do o=$(sed -n 's/^  \"operator\": \"\\(.*\\)\",$/\\1/p' "
+         "\"$s\")\n      " +
+         verify_by_ssh(timed) +
+         "-f approvals/allowed_signers -I \"$o\" -n kesu-command-v1 -s \"$s.sig\" < \"$s\"; done\n";
+}
+
+bool has(const BundleFiles& files, std::string_view beginning) {
+  const auto it = files.lower_bound(std::string(beginning));
+  return it != files.end() && it->first.starts_with(beginning);
+}
 }  // namespace
 
-std::string readme_text(const std::string& certificate, const std::string& organisation, bool more_acts,
-                        bool under_authority, bool certificates) {
-  return "Erasure certificate " + certificate + " of " + organisation +
+ReadmeFacts readme_facts(const BundleFiles& files, const std::string& certificate,
+                         const std::string& organisation) {
+  const auto text = [&](std::string_view path) { return as_text(files.at(std::string(path))); };
+  return {.certificate = certificate,
+          .organisation = organisation,
+          .under_authority = Certificate::parse_pem(text(bundle::kSigner)).size() > 1,
+          // Verifications and validations sort behind all other approvals.
+          .more_acts = has(files, "approvals/v") || has(files, "approvals/key-attest."),
+          .certificates = has(files, "approvals/certificate."),
+          .commands = has(files, "approvals/command."),
+          .releases = has(files, "approvals/release."),
+          .limited = text(bundle::kAllowedSigners).find("valid-") != std::string_view::npos,
+          .stamped = files.contains(std::string(bundle::kSignatureStamp))};
+}
+
+namespace {
+std::string readme_body(const ReadmeFacts& f, int version) {
+  return "Erasure certificate " + f.certificate + " of " + f.organisation +
          "\n\n"
          "certificate.json is the statement; nothing else in this directory can speak for it. Check it with "
          "kesu:\n\n"
@@ -43,32 +120,24 @@ std::string readme_text(const std::string& certificate, const std::string& organ
          "certificate.json \\\n"
          "        -CAfile " +
          std::string(
-             under_authority
+             f.under_authority
                  ? "ROOT.pem -purpose any -out /dev/null          # the authority that you trust\n"
                    "    openssl verify -CAfile ROOT.pem -untrusted trust/signer.pem trust/signer.pem\n"
                  : "trust/signer.pem -purpose any -out /dev/null\n") +
-         std::string(under_authority
+         std::string(f.under_authority
                          ? "    # where there is trust/signer.crl, add: -CRLfile trust/signer.crl "
                            "-crl_check_all\n"
                          : "") +
          "    openssl x509 -in trust/signer.pem -noout -fingerprint -sha256     # the signer you know?\n"
          "    sha256sum plan.json                                               # \"plan\" in "
          "certificate.json and statements\n" +
-         (certificates ? certificates_loop() : ssh_loop(more_acts)) +
+         statements(f, version) +
          "    (cd evidence && for f in *; do echo \"$f  $f\"; done | sha256sum -c)\n"
          "    zcat ledger/headers.gz | wc -l                                    # the size in "
          "ledger/checkpoint-b\n\n"
          "The keys in trust/ and approvals/allowed_signers are what the issuer offers. They prove something "
          "only when you\n"
          "know from elsewhere that they are the organisation's.\n";
-}
-
-std::string readme_commands() {
-  return "\nEntries name the command that they belong to, signed by who ran it:\n\n"
-         "    for s in approvals/command.*.json; do o=$(sed -n 's/^  \"operator\": \"\\(.*\\)\",$/\\1/p' "
-         "\"$s\")\n"
-         "      ssh-keygen -Y verify -f approvals/allowed_signers -I \"$o\" -n kesu-command-v1 -s \"$s.sig\" "
-         "< \"$s\"; done\n";
 }
 
 std::string readme_stamps() {
@@ -82,6 +151,12 @@ std::string readme_stamps() {
          "    openssl ts -reply -text -in time/certificate.json.p7s.tsr         # when, and by whom\n\n"
          "Once the authority's own certificate has ended, add -attime with the token's time as seconds "
          "since 1970.\n";
+}
+}  // namespace
+
+std::string readme_text(const ReadmeFacts& f, int version) {
+  return readme_body(f, version) + (version > 1 && f.releases ? releases(f) : "") +
+         (f.commands ? commands(f, version) : "") + (f.stamped ? readme_stamps() : "");
 }
 
 }  // namespace kesu

@@ -2,13 +2,28 @@
 #pragma once
 #include <string>
 
+#include "certificate/bundle.h"
+
 namespace kesu {
 
-std::string readme_text(const std::string& certificate, const std::string& organisation, bool more_acts,
-                        bool under_authority, bool certificates);
-// What is added where there are time-stamps.
-std::string readme_stamps();
-// What to add where the bundle has signed commands.
-std::string readme_commands();
+// MANIFEST has its digest, so a bundle that is written again has the text that it was issued with: texts of
+// before stay. 1: until releases of holds had lines of their own, and statements of people whose time has
+// ended were checked as of now.
+inline constexpr int kReadmeVersion = 2;
+
+struct ReadmeFacts {
+  std::string certificate, organisation;
+  bool under_authority = false;  // the signer's certificate is an authority's
+  bool more_acts = false;        // more than requests and approvals
+  bool certificates = false;     // somebody signs with one
+  bool commands = false;         // there are signed commands
+  bool releases = false;         // and releases of holds
+  bool limited = false;          // allowed_signers says from or until when
+  bool stamped = false;
+};
+// As far as files say it, in those of a draft or of a whole bundle.
+ReadmeFacts readme_facts(const BundleFiles& files, const std::string& certificate,
+                         const std::string& organisation);
+std::string readme_text(const ReadmeFacts& facts, int version = kReadmeVersion);
 
 }  // namespace kesu

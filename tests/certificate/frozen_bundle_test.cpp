@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "certificate/issue.h"
 #include "certificate/verify.h"
 #include "seal/files.h"
 
@@ -39,6 +40,22 @@ TEST(FrozenBundle, IsCompleteAndReportsTheSameAsWhenItWasIssued) {
   EXPECT_TRUE(report.exceptions.empty());
   ASSERT_FALSE(report.evidence_chain.empty());
   EXPECT_GE(report.evidence_chain.front().verdict.strength_bits, 128);
+}
+
+// Its README.txt is of an earlier text, which MANIFEST names: a program that writes it again keeps to that.
+TEST(FrozenBundle, WrittenAgainItHasTheReadmeThatItWasIssuedWith) {
+  const BundleFiles good = read_bundle_directory(kDir + "bundle");
+  BundleFiles again = good;
+  again["README.txt"] = {};
+  restore_readme(again, good.at("MANIFEST"));
+  EXPECT_EQ(to_text(again.at("README.txt")), to_text(good.at("README.txt")));
+  restore_readme(again, Bytes{});
+  EXPECT_NE(again.at("README.txt"), good.at("README.txt"));  // as it would be issued now
+  const Bytes now = again.at("README.txt");
+  const std::string line = hex(hash(HashAlg::sha512, now)) + "  README.txt\n";
+  again["README.txt"] = {};
+  restore_readme(again, as_bytes(line));
+  EXPECT_EQ(again.at("README.txt"), now);
 }
 
 TEST(FrozenBundle, IsNotEnoughForTheDefaultBar) {

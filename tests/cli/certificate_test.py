@@ -82,7 +82,7 @@ class Certificate(scenario.World):
         directory, one = self.verify(*LOW), self.elsewhere / "issued.zip"
         one.unlink(missing_ok=True)
         made = self.box.kesu("certificate", "bundle", self.certificate, "-o", one).json
-        self.assertEqual(made, {"certificate": self.certificate, "bundle": str(one)})
+        self.assertEqual(made, {"certificate": self.certificate, "bundle": str(one), "carried": None})
         self.assertEqual(self.verify(*LOW, bundle=one) | {"as_of": 0}, directory | {"as_of": 0})
         self.assertEqual(self.box.kesu("trust", "propose", one).json["trust"], self.trust.read_text())
         before = one.read_bytes()
