@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "app/datasets.h"
+#include "app/hold_evidence.h"
 #include "app/holds.h"
 #include "app/reseal.h"
 #include "app/settle.h"
@@ -83,6 +84,16 @@ void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const
       next += "; or leave it out: --except " + state.datasets.at(hold.subject).name;
     plan.blockers.push_back({hold_text(state, hold), next});
   }
+  // What a reader would say before anything is destroyed is better said before people sign.
+  if (!state.erasures.contains(erasure))
+    for (auto& [id, hold] : state.holds) {
+      if (!hold.released || !under.contains(hold.subject)) continue;
+      if (const std::string why = release_problem(vault, hold); !why.empty())
+        plan.blockers.push_back({"to a reader " + hold_text(state, hold) + " still stands: " + why,
+                                 "bring back what is lost from a backup of the vault, or release it again: "
+                                 "kesu hold release " +
+                                     id.substr(0, 12) + " --reason TEXT --as APPROVER"});
+    }
   for (const Question& q : open_questions(vault)) {
     bool touches = std::find(kill.versions.begin(), kill.versions.end(), q.node) != kill.versions.end();
     for (const std::string& id : datasets)

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/consents.h"
+#include "app/hold_evidence.h"
 #include "app/key_states.h"
 #include "app/rules.h"
 #include "app/settle.h"
@@ -125,9 +126,10 @@ ConsentForm release_form(Vault& vault, const HoldRecord& hold, const std::string
           .issued_of = [](std::string_view text) { return HoldStatement::parse(text).issued; }};
 }
 
-const HoldRecord& in_force(Vault& vault, const std::string& id) {
+// A hold that may be released: it stands, or nobody could be shown who released it.
+const HoldRecord& to_release(Vault& vault, const std::string& id) {
   const HoldRecord& hold = vault.state().holds.at(id);
-  if (hold.released)
+  if (hold.released && release_problem(vault, hold).empty())
     throw Error(Code::state_refused,
                 "hold " + id.substr(0, 12) + " was released " + local_text(hold.released))
         .cause(hold.release_reason)
@@ -175,7 +177,7 @@ std::string export_release(Vault& vault, const std::string& hold, const std::str
                            const OperatorRecord& person, const std::string& file) {
   needs_text(reason, "--reason", "why?");
   needs_enrolled(vault, person, "approver");
-  const ConsentForm form = release_form(vault, in_force(vault, hold), reason);
+  const ConsentForm form = release_form(vault, to_release(vault, hold), reason);
   write_file_durable(file, as_bytes(consent_text(vault, form, person)), 0644);
   return std::string(kHoldNamespace);
 }
@@ -188,7 +190,7 @@ ReleaseCount release_hold(Vault& vault, const std::string& id, const std::string
   settle(vault);
   const OperatorRecord person = vault.find_operator(found_id);
   needs_enrolled(vault, person, "approver");
-  const ConsentForm form = release_form(vault, in_force(vault, id), reason);
+  const ConsentForm form = release_form(vault, to_release(vault, id), reason);
   const std::string text = consent_text(vault, form, person);
   keep_consent(
       vault, form, person, text,
@@ -196,7 +198,7 @@ ReleaseCount release_hold(Vault& vault, const std::string& id, const std::string
   ReleaseCount count;
   const std::string vault_id = vault.state().vault.id;
   vault.decide({id, vault_id}, [&] {
-    const HoldRecord& hold = in_force(vault, id);
+    const HoldRecord& hold = to_release(vault, id);
     const std::vector<Consent> signed_by = consents(vault, form);
     count = {std::ssize(signed_by), rules_in_force(vault.state(), moment_now(vault)).quorum, false};
     if (count.have < count.need) return std::vector<Event>();

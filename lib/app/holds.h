@@ -27,7 +27,9 @@ struct ReleaseCount {
   bool released = false;
 };
 // One approver's consent; with the last that the quorum asks for the hold is released, in one entry with all
-// of them. Errors: not_enrolled, signature_bad, state_refused, already_exists (has signed already), usage.
+// of them. One that was released already may be released again where nobody could be shown any more who did
+// (app/hold_evidence.h). Errors: not_enrolled, signature_bad, state_refused, already_exists (has signed
+// already), usage.
 ReleaseCount release_hold(Vault& vault, const std::string& hold, const std::string& reason,
                           const OperatorRecord& person, const SignatureSource& source);
 

@@ -30,6 +30,17 @@ void put_blob(BundleFiles& files, LedgerSource& source, const std::string& path,
   if (!fresh && it->second != content) return;  // the reader says which entry's file is not there
 }
 
+// What is lost is left out: the reader says so, and what does not hold without it. A later entry may stand in
+// its place.
+void put_if_kept(BundleFiles& files, LedgerSource& source, const std::string& path,
+                 const std::string& digest) {
+  try {
+    put_blob(files, source, path, digest);
+  } catch (const Error& e) {
+    if (e.code() != Code::not_found && e.code() != Code::ledger_damaged) throw;
+  }
+}
+
 void put_named(BundleFiles& files, LedgerSource& source, const Json* digest) {
   if (digest && digest->is_string())
     put_blob(files, source, "evidence/" + digest->as_string(), digest->as_string());
@@ -203,8 +214,8 @@ void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<u
     } else if (h.type == "hold-released") {
       for (const Json& one : body.at("approvals").as_array()) {
         const std::string name = dossier::release_path(seq, one.str("operator"));
-        put_blob(files, source, name, one.str("statement"));
-        put_blob(files, source, name + ".sig", one.str("signature"));
+        put_if_kept(files, source, name, one.str("statement"));
+        put_if_kept(files, source, name + ".sig", one.str("signature"));
       }
     } else if (h.type == "key-attested") {
       attested = true;

@@ -121,9 +121,9 @@ Json collect_files(BundleFiles& files, LedgerSource& source, LedgerReading& ledg
               "nothing is destroyed: to a reader of the certificate a legal hold would stand in the way")
       .cause(which + why)
       .next(
-          "bring back what is missing from a backup of the vault; where a hold was released after the "
-          "request, "
-          "cancel it (kesu erase cancel), then plan, request and approve anew");
+          "bring back what is missing from a backup of the vault, or release the hold again (kesu hold "
+          "release); where it was released after the request, cancel it (kesu erase cancel), then plan, "
+          "request and approve anew");
 }
 
 void rehearse_bundle(LedgerSource& source, const std::string& erasure, const std::string& vkey,
@@ -200,22 +200,25 @@ void add_signature(BundleFiles& files, ByteView cms) {
   files[std::string(bundle::kSignature)] = to_bytes(cms);
 }
 
-static void write_readme(BundleFiles& files, int version) {
+static ReadmeFacts facts_of_whole(const BundleFiles& files) {
   const Json document =
       parse_canonical_json(as_text(file_of(files, bundle::kCertificate)), "certificate.json");
-  put_text(files, bundle::kReadme,
-           readme_text(readme_facts(files, document.str("id"), document.str("organisation")), version));
+  return readme_facts(files, document.str("id"), document.str("organisation"));
 }
 
 void restore_readme(BundleFiles& files, ByteView manifest) {
   const std::string lines = "\n" + to_text(manifest);
-  for (int version = kReadmeVersion; version > 0; --version) {
-    write_readme(files, version);
-    const std::string line = "\n" + hex(hash(HashAlg::sha512, file_of(files, bundle::kReadme))) + "  " +
-                             std::string(bundle::kReadme) + "\n";
-    if (lines.find(line) != std::string::npos) return;
-  }
-  write_readme(files, kReadmeVersion);
+  const ReadmeFacts now = facts_of_whole(files);
+  for (int version = kReadmeVersion; version > 0; --version)
+    for (bool releases : {now.releases, !now.releases}) {  // what is lost since was there then
+      ReadmeFacts then = now;
+      then.releases = releases;
+      const std::string text = readme_text(then, version);
+      const std::string line =
+          "\n" + hex(hash(HashAlg::sha512, as_bytes(text))) + "  " + std::string(bundle::kReadme) + "\n";
+      if (lines.find(line) != std::string::npos) return put_text(files, bundle::kReadme, text);
+    }
+  put_text(files, bundle::kReadme, readme_text(now));
 }
 
 void add_stamp(BundleFiles& files, ByteView answer, std::string_view chain) {
@@ -228,7 +231,7 @@ void add_stamp(BundleFiles& files, ByteView answer, std::string_view chain) {
     throw Error(Code::bad_input, "certificate.json.p7s has no time-stamp inside");
   files[std::string(bundle::kSignatureStamp)] = to_bytes(answer);
   put_text(files, bundle::kStampChain, chain);
-  write_readme(files, kReadmeVersion);
+  put_text(files, bundle::kReadme, readme_text(facts_of_whole(files)));
 }
 
 void add_checkpoint_stamp(BundleFiles& files, ByteView answer, std::string_view chain) {

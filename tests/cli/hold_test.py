@@ -111,6 +111,61 @@ class Hold(scenario.World):
         error = self.place("loans-2019", code=3, error="state-refused")["error"]
         self.assertIn("since", error["cause"])
 
+    def lose(self, altered=False):
+        """What shows who released the newest hold; a backup of the vault would have it."""
+        body = [e for e in self.entries() if e["type"] == "hold-released"][-1]["body"]
+        for approval in body["approvals"]:
+            for name in ("statement", "signature"):
+                path = self.box.vault / "evidence" / approval[name]
+                path.unlink() if not altered else path.write_bytes(path.read_bytes()[:-2])
+        for path in (self.box.vault / "plans").glob("hld-*"):
+            path.unlink()
+
+    def test_a_release_whose_evidence_is_lost_is_made_again(self):
+        hold = self.place("loans-2019")[0]["id"]
+        self.release(hold)
+        erasure = self.approved("loans-2019")
+        self.lose()
+        entries = self.entries()
+        said = self.run_erasure(erasure, code=3, error="held").json["error"]
+        self.assertIn("kesu hold release", said["next"])
+        self.assertIn("is missing", said["cause"])
+        self.assertNotIn("destroy-intended", [e["type"] for e in self.entries()])
+        self.alive()
+        self.box.kesu("erase", "cancel", erasure, "--reason", "to a reader a hold stands")
+        blocker, = self.plan("loans-2019", code=3)["blockers"]
+        self.assertIn("shows 0 of 1 approvers", blocker["what"])
+        self.assertIn(f"kesu hold release {hold[:12]}", blocker["next"])
+        self.release(hold, by=AUDITOR, code=3, error="not-enrolled")
+        self.release(hold, by=SECOND)
+        self.release(hold, by=APPROVER, code=3, error="state-refused")      # one that counts is enough
+        self.lose(altered=True)                                             # an altered one shows as little
+        self.release(hold, by=APPROVER)
+        self.assertEqual([e["type"] for e in self.entries()].count("hold-released"), 3)
+        self.assertEqual(self.box.kesu("hold", "list").json[0]["state"], "released")
+        erasure = self.approved("loans-2019")
+        self.run_erasure(erasure)
+        bundle, trust = self.box.state / "bundle", self.box.path / "trust"
+        self.box.kesu("certificate", "bundle", erasure, "-o", bundle)
+        trust.write_text(self.box.run(harness.program("kesu"), "trust", "propose", bundle, "--json").json["trust"])
+        words = (bundle, "--trust", trust, "--require", "low", "--allow-test-grade", "--json")
+        for command in ((harness.program("kesu"), "verify"), ("/usr/bin/python3", "-B", harness.SOURCE / "scripts" / "verify_certificate.py")):
+            report = self.box.run(*command, *words).json
+            self.assertEqual((report["verdict"], [c["level"] for c in report["claims"] if c["id"] == "authorised"]), ("complete", ["proven"]))
+            self.assertEqual(sorted(e["what"].partition(":")[0] for e in report["errors"] if e["part"].startswith("entry")), ["releases nothing"] * 2)
+        self.assertGreater(len(entries), 0)
+
+    def test_as_many_sign_it_again(self):
+        """The quorum of now, for a release that a smaller one signed and nobody can show."""
+        hold = self.place("loans-2019")[0]["id"]
+        self.release(hold)
+        self.lose()
+        self.box.kesu("vault", "rules", "--quorum", "2", "--reason", "as agreed", *self.signer(APPROVER, "--by"))
+        self.assertEqual(self.release(hold, code=4)["approvals"], {"have": 1, "need": 2})
+        self.assertTrue(self.plan("loans-2019", code=3)["blockers"])
+        self.assertEqual(self.release(hold, by=SECOND)["approvals"], {"have": 2, "need": 2})
+        self.assertEqual(self.plan("loans-2019")["blockers"], [])
+
     def test_a_hold_on_a_key(self):
         self.box.kesu("key", "create", "spare")
         hold, = self.place("spare")

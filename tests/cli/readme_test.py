@@ -37,10 +37,6 @@ class Readme(scenario.World):
             box.kesu("operator", "revoke", name, "--reason", "left", *cls.signer(APPROVER, "--by"))
         box.kesu("certificate", "bundle", cls.erasure, "-o", box.path / "issued")
 
-    @classmethod
-    def signer(cls, name, word="--as"):
-        return (word, *super().signer(name)[1:])
-
     def setUp(self):
         super().setUp()
         if (self.box.path / "issued").is_dir():
@@ -87,12 +83,9 @@ class Readme(scenario.World):
         self.box.kesu("verify", self.bundle, "--trust", trust, *LOW, vault=False)
         self.box.run("/usr/bin/python3", "-B", harness.SOURCE / "scripts" / "verify_certificate.py", self.bundle, "--trust", trust, *LOW)
         again = self.box.path / "again"
-        self.box.kesu("certificate", "bundle", self.erasure, "-o", again, *self.operator())
+        self.box.kesu("certificate", "bundle", self.erasure, "-o", again)
         for name in ("MANIFEST", "README.txt"):
             self.assertEqual((again / name).read_bytes(), (self.bundle / name).read_bytes())
-
-    def operator(self):
-        return ()
 
 
 if __name__ == "__main__":

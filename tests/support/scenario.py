@@ -82,8 +82,8 @@ class World(harness.TestCase):
         return next(cls.box.officer(key) for n, _, _, key in cls.officers if n == name)
 
     @classmethod
-    def signer(cls, name):
-        return ("--as", name, "--key", cls.key_of(name).private)
+    def signer(cls, name, word="--as"):
+        return (word, name, "--key", cls.key_of(name).private)
 
     # The daily path.
 
