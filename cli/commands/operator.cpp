@@ -1,5 +1,6 @@
 // kesu operator list, review, add, grant, withdraw, renew, revoke, sign, changes; kesu vault rules
 #include "../context.h"
+#include "anchor_options.h"
 #include "app/key_states.h"
 #include "app/people_review.h"
 #include "app/rules_change.h"
@@ -11,6 +12,7 @@ struct Options {
   Newcomer newcomer;
   std::string person, role, until, reason, by, change, key, signature, export_to, profile;
   std::string signed_commands;
+  AnchorOrder anchors;
   int64_t quorum = 0, waiting = -1;
 };
 using Shared = std::shared_ptr<Options>;
@@ -136,11 +138,19 @@ void setup_review(CLI::App& group, Context& c) {
   });
 }
 
+// By name and whole: who signs a change compares them.
+std::string anchor_rows(const Anchors& anchors) {
+  std::string out;
+  for (const std::string& line : anchor_lines(anchors, {})) out += line + "\n";
+  return out;
+}
+
 void setup_vault_rules(CLI::App& group, Context& c) {
   auto o = std::make_shared<Options>();
   CLI::App* cmd = group.add_subcommand(
       "rules",
-      "show quorum, waiting period, profile and whether commands are signed; with options change them, by "
+      "show quorum, waiting period, profile, whether commands are signed, and whose time-stamps and "
+      "cosignatures count; with options change them, by "
       "approvers' signatures\n\n  kesu "
       "vault rules --quorum 2 --reason \"four eyes\" --by \"Hanako Sato\" --key ~/.ssh/id_ed25519");
   cmd->add_option("--quorum", o->quorum, "approvals that an erasure takes")->check(CLI::PositiveNumber);
@@ -150,20 +160,26 @@ void setup_vault_rules(CLI::App& group, Context& c) {
   cmd->add_option("--signed-commands", o->signed_commands,
                   "on: each command that writes is signed by who runs it; off")
       ->check(CLI::IsMember({"on", "off"}));
+  anchor_options(cmd, std::shared_ptr<AnchorOrder>(o, &o->anchors));
+  cmd->add_flag("--any-time-authority", o->anchors.any_time, "name no time-stamp authority any more");
+  cmd->add_flag("--any-witness", o->anchors.any_witness, "name no witness any more");
   cmd->add_option("--reason", o->reason, "why; it is part of what is signed");
   cmd->add_option("--by", o->by, "the approver who signs; others follow with kesu operator sign");
   signing_options(cmd, o);
   on_run(cmd, [&c, o] {
-    if (!o->quorum && o->waiting < 0 && o->profile.empty() && o->signed_commands.empty()) {
+    if (!o->quorum && o->waiting < 0 && o->profile.empty() && o->signed_commands.empty() &&
+        o->anchors.empty()) {
       Vault& v = c.open(Access::read);
       const Rules now = rules_in_force(v.state(), moment_now(v));
       return c.show(Json::object({{"quorum", now.quorum},
                                   {"waiting_seconds", now.waiting_seconds},
                                   {"profile", now.profile},
-                                  {"signed_commands", now.signed_commands}}),
+                                  {"signed_commands", now.signed_commands},
+                                  {"anchors", now.anchors.empty() ? Json() : now.anchors.to_json()}}),
                     "quorum " + std::to_string(now.quorum) + ", waiting period " +
                         std::to_string(now.waiting_seconds) + " s, profile " + now.profile + ", commands " +
-                        (now.signed_commands ? "signed by their operators" : "not signed") + "\n");
+                        (now.signed_commands ? "signed by their operators" : "not signed") + "\n" +
+                        anchor_rows(now.anchors));
     }
     if (o->by.empty() || o->reason.empty())
       throw Error(Code::usage, "who changes the rules, and why?").next("--by APPROVER --reason TEXT");
@@ -173,6 +189,7 @@ void setup_vault_rules(CLI::App& group, Context& c) {
     if (o->quorum) order.quorum = o->quorum;
     if (o->waiting >= 0) order.waiting_seconds = o->waiting;
     if (!o->signed_commands.empty()) order.signed_commands = o->signed_commands == "on";
+    order.anchors = o->anchors;
     const std::string by = v.find_operator(o->by).id;
     sign(c, v, *o, propose_change(v, rules_change(v, order), o->reason), by);
   });

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "../context.h"
+#include "anchor_options.h"
 #include "app/init.h"
 #include "base/files.h"
 
@@ -13,6 +14,7 @@ struct InitOptions {
               provider_name, passphrase_source;
   int64_t quorum = 1;
   bool signed_commands = false;
+  AnchorOrder anchors;
   std::vector<std::string> signatures, officers;
 };
 
@@ -34,7 +36,7 @@ void draft(Context& c, const InitOptions& o) {
   std::vector<OfficerDraft> officers;
   for (const std::string& text : o.officers) officers.push_back(officer_of(text));
   Genesis g = draft_genesis(o.organisation, o.origin, o.profile, o.quorum, o.signed_commands, officers,
-                            c.env().random);
+                            c.env().random, ordered_anchors({}, o.anchors));
   write_file_durable(o.draft, as_bytes(g.text()), 0644, false);
   std::string text =
       "Genesis statement " + o.draft + ", vault " + g.vault.str() + "\nEach officer reads and signs it:\n";
@@ -111,6 +113,7 @@ void setup_vault(CLI::App& app, Context& c) {
   cmd->add_option(
       "--officer", o->officers,
       "\"NAME;TITLE;ROLES;FILE\": an SSH public key or a certificate (PEM); repeated (with --draft)");
+  anchor_options(cmd, std::shared_ptr<AnchorOrder>(o, &o->anchors));  // with --draft
   on_run(cmd, [&c, o] { init(c, *o); });
 }
 

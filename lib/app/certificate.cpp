@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "app/anchors.h"
 #include "app/certificate_render.h"
 #include "app/certificate_renew.h"
 #include "app/certificate_time.h"
@@ -104,7 +105,7 @@ BundleFiles issue(Vault& vault, const std::string& erasure) {
   const Bytes& document = files.at(std::string(bundle::kCertificate));
   add_signature(files,
                 build_detached_cades(document, signer.leaf, signer.issuers, issued, signer_of(vault, key)));
-  const Stamped stamped = stamp_signature(vault, files, issued);
+  const Stamped stamped = stamp_signature(vault, files, issued, anchors_at_request(vault, erasure));
   for (std::string_view part : {bundle::kCertificate, bundle::kSignature})
     vault.store().put_blob(files.at(std::string(part)));
   Json renderings = add_renderings(vault, std::move(drawn), files);

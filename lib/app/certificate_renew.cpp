@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/anchors.h"
 #include "app/certificate.h"
 #include "app/certificate_time.h"
 #include "app/countersign.h"
@@ -19,7 +20,7 @@ namespace {
 std::string day(Millis at) { return local_text(at).substr(0, 10); }
 
 std::vector<TimeAuthority> needed_authorities(Vault& vault) {
-  std::vector<TimeAuthority> out = time_authorities(vault.directory());
+  std::vector<TimeAuthority> out = authorities_of_rules(vault, anchors_now(vault));
   if (out.empty())
     throw Error(Code::state_refused,
                 "a renewal is a time-stamp, and kesu.toml names no authority to ask for one")

@@ -1,4 +1,5 @@
 #include "app/certificate_time.h"
+#include "app/anchors.h"
 #include "app/rules.h"
 
 #include <algorithm>
@@ -34,6 +35,14 @@ bool is_stamp_of(Vault& vault, const std::string& answer, std::string_view note)
       .ok;
 }
 
+// The same, under an authority that the rules name.
+bool is_stamp_under(Vault& vault, const std::string& answer, const std::string& chain, std::string_view note,
+                    const Anchors& anchors) {
+  const TimestampCheck check =
+      verify_timestamp(parse_timestamp_answer(vault.store().blob(answer)).token, {.data = as_bytes(note)});
+  return check.ok && is_of_rules(check, as_text(vault.store().blob(chain)), anchors);
+}
+
 // The note of that size that the kept answer is the stamp of: a size may have several, with cosignatures and
 // without.
 std::string stamped_note(Vault& vault, uint64_t size, const std::string& answer) {
@@ -43,7 +52,8 @@ std::string stamped_note(Vault& vault, uint64_t size, const std::string& answer)
 }
 
 // The stamp that was kept of this checkpoint, into the bundle.
-bool restore_checkpoint_stamp(Vault& vault, const SavedCheckpoint& b, BundleFiles& files) {
+bool restore_checkpoint_stamp(Vault& vault, const SavedCheckpoint& b, const Anchors& anchors,
+                              BundleFiles& files) {
   bool found = false;
   vault.store().read(
       b.size, vault.state().size,
@@ -51,7 +61,8 @@ bool restore_checkpoint_stamp(Vault& vault, const SavedCheckpoint& b, BundleFile
         const Json& body = e.entry.body;
         if (body.is_null() || body.str_or("what", "") != kCheckpointToken) return true;
         const std::string answer = body.str("document");
-        found = static_cast<uint64_t>(body.num("size")) == b.size && is_stamp_of(vault, answer, b.note);
+        found = static_cast<uint64_t>(body.num("size")) == b.size &&
+                is_stamp_under(vault, answer, body.str("authority"), b.note, anchors);
         if (found)
           add_checkpoint_stamp(files, vault.store().blob(answer),
                                as_text(vault.store().blob(body.str("authority"))));
@@ -59,6 +70,28 @@ bool restore_checkpoint_stamp(Vault& vault, const SavedCheckpoint& b, BundleFile
       },
       [](const Header& h) { return h.type == "document-attached"; });
   return found;
+}
+
+// After the rules changed: the newest kept stamp under those of before, where its checkpoint still says all
+// about the certificate.
+std::optional<SavedCheckpoint> older_stamped(Vault& vault, const CertificateRecord& certificate,
+                                             const Anchors& anchors, BundleFiles& files) {
+  std::vector<uint64_t> sizes;
+  vault.store().read(
+      certificate.newest_entry(), vault.state().size,
+      [&](const StoredEntry& e) {
+        const Json& body = e.entry.body;
+        if (!body.is_null() && body.str_or("what", "") == kCheckpointToken)
+          sizes.push_back(static_cast<uint64_t>(body.num("size")));
+        return true;
+      },
+      [](const Header& h) { return h.type == "document-attached"; });
+  for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
+    if (*size <= certificate.newest_entry() || !says_all(vault, certificate, *size)) continue;
+    for (const SavedCheckpoint& c : vault.store().checkpoints())
+      if (c.size == *size && restore_checkpoint_stamp(vault, c, anchors, files)) return c;
+  }
+  return std::nullopt;
 }
 
 // The stamp, and the entry that names it; under a checkpoint at once, so that nothing is left open.
@@ -83,9 +116,10 @@ bool profile_asks_for_stamps(Vault& vault) {
   return profile && profile->timestamp;
 }
 
-std::optional<SignatureStamps> fetch_signature_stamps(Vault& vault, ByteView document, ByteView signature,
-                                                      Millis issued, const std::string& what, bool must) {
-  const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
+std::optional<SignatureStamps> fetch_signature_stamps(Vault& vault, const Anchors& anchors, ByteView document,
+                                                      ByteView signature, Millis issued,
+                                                      const std::string& what, bool must) {
+  const std::vector<TimeAuthority> authorities = authorities_of_rules(vault, anchors);
   if (authorities.empty()) return std::nullopt;
   try {
     const Stamp inside = fetch_stamp(vault, authorities, verify_detached(document, signature).signature,
@@ -101,11 +135,11 @@ std::optional<SignatureStamps> fetch_signature_stamps(Vault& vault, ByteView doc
   }
 }
 
-Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued) {
+Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued, const Anchors& anchors) {
   if (time_authorities(vault.directory()).empty()) return Stamped::not_asked;
   Bytes& signature = files.at(std::string(bundle::kSignature));
-  auto stamps = fetch_signature_stamps(vault, files.at(std::string(bundle::kCertificate)), signature, issued,
-                                       "certificate", profile_asks_for_stamps(vault));
+  auto stamps = fetch_signature_stamps(vault, anchors, files.at(std::string(bundle::kCertificate)), signature,
+                                       issued, "certificate", profile_asks_for_stamps(vault));
   if (!stamps) return Stamped::none;
   signature = std::move(stamps->signature);
   add_stamp(files, stamps->answer, stamps->chain);
@@ -123,23 +157,28 @@ void restore_signature_stamp(Vault& vault, const CertificateRecord& certificate,
 SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t covers) {
   const VaultRecord& v = vault.state().vault;
   std::optional<SavedCheckpoint> cosigned = cosigned_checkpoint(vault, covers);
-  if (cosigned && restore_checkpoint_stamp(vault, *cosigned, files)) return *cosigned;
+  const CertificateRecord* certificate = certificate_at(vault.state(), covers);
+  const Anchors anchors = certificate ? anchors_of_stamp(vault, *certificate) : anchors_now(vault);
+  if (cosigned && restore_checkpoint_stamp(vault, *cosigned, anchors, files)) return *cosigned;
   if (!cosigned && v.stamped_size > covers && only_stamps_since(vault, v.stamped_size))
-    if (std::string note = stamped_note(vault, v.stamped_size, v.stamp); !note.empty()) {
+    if (std::string note = stamped_note(vault, v.stamped_size, v.stamp);
+        !note.empty() && is_stamp_under(vault, v.stamp, v.stamp_chain, note, anchors)) {
       add_checkpoint_stamp(files, vault.store().blob(v.stamp), as_text(vault.store().blob(v.stamp_chain)));
       return {v.stamped_size, note};
     }
   const SavedCheckpoint b = cosigned ? *cosigned : vault.checkpoint();
-  const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
-  if (authorities.empty()) return b;
   try {
+    const std::vector<TimeAuthority> authorities = authorities_of_rules(vault, anchors);
+    if (authorities.empty()) return b;
     const Stamp stamp =
         fetch_stamp(vault, authorities, as_bytes(b.note), vault.state().time, "the ledger's checkpoint");
     const std::string chain = chain_pem({stamp.chain});
     add_checkpoint_stamp(files, stamp.answer, chain);
     if (!vault.state().vault.closed) keep(vault, b.size, stamp, chain);
   } catch (const Error& e) {
-    if (!no_stamp(e)) throw;
+    if (!no_stamp(e) && e.code() != Code::policy_refused) throw;
+    if (certificate && !cosigned && e.code() == Code::policy_refused)
+      if (const auto older = older_stamped(vault, *certificate, anchors, files)) return *older;
     vault.env().notice("the checkpoint that covers the certificate has no time-stamp yet: " + why_of(e) +
                        "; the next kesu certificate bundle of it fetches one");
   }

@@ -1,5 +1,6 @@
 // kesu doctor, others' words: do the time authorities of kesu.toml answer, do their answers count, is this
 // clock theirs; are there as many witnesses as the profile asks for?
+#include "app/anchors.h"
 #include "app/clock_watch.h"
 #include "app/doctor.h"
 #include "app/rules.h"
@@ -45,26 +46,34 @@ std::vector<Check> examine_time(Vault& vault, bool offline) {
                          " asks for time-stamps, and kesu.toml names no authority: "
                          "certificates of this vault cannot reach it",
                      "add [[time.authority]] with url and ca to kesu.toml"});
-    for (const TimeAuthority& a : authorities)
+    const Anchors bound = anchors_now(vault);
+    for (TimeAuthority a : authorities) {
+      a.anchors = bound.allowed(a.anchors);
+      if (a.anchors.empty()) continue;  // anchor_checks names it
       out.push_back(offline ? Check{"time-authority " + a.url, ok, "not asked (--offline)", ""}
                             : ask(vault.env(), a));
+    }
   } catch (const Error& e) {
     out.push_back(
         {"time-authorities", fail, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.next()});
   }
   try {
     const auto named = static_cast<int64_t>(configured_witnesses(vault.directory()).size());
-    const int64_t wanted = witnesses_wanted(vault, static_cast<size_t>(named));
+    const int64_t wanted = witnesses_wanted(vault, anchors_now(vault), static_cast<size_t>(named));
     const std::string count =
         std::to_string(named) + (named == 1 ? " witness" : " witnesses") + " in kesu.toml";
     if (named < wanted)
       out.push_back({"witnesses", warn,
-                     count + ", and the profile asks for the cosignatures of " + std::to_string(wanted),
+                     count + ", and profile or rules ask for the cosignatures of " + std::to_string(wanted),
                      "add [[witness]] with the vkey of one (docs/witness.md) to kesu.toml"});
     else if (named > 0)
       out.push_back({"witnesses", ok, count, ""});
   } catch (const Error& e) {
     out.push_back({"witnesses", fail, e.message(), e.next()});
+  }
+  try {
+    for (Check& c : anchor_checks(vault)) out.push_back(std::move(c));
+  } catch (const Error&) {  // said above
   }
   return out;
 }

@@ -17,7 +17,7 @@ constexpr Millis kFindingShown = 30 * 86'400'000LL;
 
 struct Due {
   // originator-period, recipient-period, no-active-version, pre-activation, wrap-quota, rewrap, reseal, copy,
-  // inspection, erasure, certificate, exception, finding, enrolment, rules
+  // inspection, erasure, certificate, exception, finding, enrolment, rules, anchors
   std::string what;
   std::string node;      // what it is about
   std::string name;      // the same, for people: "loans.1"

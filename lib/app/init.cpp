@@ -139,13 +139,14 @@ void append_genesis(Environment& env, Store& store, const SignedGenesis& g,
                             {"statement", statement},
                             {"signatures", signatures}})};
   if (asks_for_signatures(g.genesis)) events[0].body.set("signed_commands", true);
+  if (!g.genesis.anchors.empty()) events[0].body.set("anchors", g.genesis.anchors.to_json());
   store.append(std::move(events), {{g.genesis.vault.str(), 0}});
 }
 }  // namespace
 
 Genesis draft_genesis(const std::string& organisation, const std::string& origin, const std::string& profile,
                       int64_t quorum, bool signed_commands, const std::vector<OfficerDraft>& officers,
-                      Random& random) {
+                      Random& random, const Anchors& anchors) {
   Genesis g{random.id<VaultId>(), organisation, origin, profile, quorum, 0, false, {}};
   for (const OfficerDraft& d : officers) {
     const Bytes file = read_file(d.key_file, 65536);
@@ -158,6 +159,7 @@ Genesis draft_genesis(const std::string& organisation, const std::string& origin
     g.officers.push_back(std::move(o));
   }
   g.signed_commands = signed_commands || rules_of(profile).signed_commands;
+  g.anchors = anchors;
   return Genesis::parse(g.text());  // throws where it is not complete
 }
 

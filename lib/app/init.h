@@ -15,7 +15,7 @@ struct OfficerDraft {
 // The statement to be signed, with a fresh vault identifier. Errors: bad_input.
 Genesis draft_genesis(const std::string& organisation, const std::string& origin, const std::string& profile,
                       int64_t quorum, bool signed_commands, const std::vector<OfficerDraft>& officers,
-                      Random& random);
+                      Random& random, const Anchors& anchors = {});
 
 // Where keys lie when nobody says otherwise: a keystore file in the vault's directory.
 constexpr std::string_view kDefaultProvider = "soft:./keystore";

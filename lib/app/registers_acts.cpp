@@ -22,6 +22,7 @@ Json row(const VaultRecord& v) {
                            {"stamp", v.stamp},
                            {"stamp_chain", v.stamp_chain}});
   if (v.signed_commands) out.set("signed_commands", true);  // rows of vaults without it are those of before
+  if (!v.anchors.empty()) out.set("anchors", v.anchors.to_json());
   return out;
 }
 void read(const Json& j, VaultRecord& v) {
@@ -43,6 +44,7 @@ void read(const Json& j, VaultRecord& v) {
        static_cast<uint64_t>(j.num("stamped_size")),
        j.str("stamp"),
        j.str("stamp_chain")};
+  if (const Json* bound = j.find("anchors")) v.anchors = Anchors::from_json(*bound, "register");
 }
 
 Json row(const OperatorRecord& o) {

@@ -20,8 +20,8 @@ Moment moment_of(const State& state, const std::string& erasure, const Moment& n
 }
 
 Rules rules_in_force(const State& state, const Moment& at) {
-  Rules out{state.vault.profile, state.vault.quorum, state.vault.waiting_seconds,
-            state.vault.signed_commands};
+  Rules out{state.vault.profile, state.vault.quorum, state.vault.waiting_seconds, state.vault.signed_commands,
+            state.vault.anchors};
   for (const auto& [seq, c] : state.changes)
     if (c.change.what == RuleChange::What::rules && counts(c, at)) out = c.change.rules;
   return out;
@@ -90,6 +90,18 @@ int64_t living_approvals(const State& state, const ErasureRecord& erasure) {
 
 bool is_pending(const ChangeRecord& change, Millis now) { return !change.dead && change.effective > now; }
 
+std::string anchors_text(const Anchors& anchors) {
+  std::string out;
+  for (const TimeAnchor& t : anchors.time_authorities)
+    out += (out.empty() ? ", time-stamps only under " : "; ") + t.name;
+  std::string witnesses;
+  for (const std::string& vkey : anchors.witnesses)
+    witnesses += (witnesses.empty() ? "" : ", ") + vkey.substr(0, vkey.find('+'));
+  if (!witnesses.empty())
+    out += ", cosignatures of " + std::to_string(anchors.witness_quorum) + " of the witnesses " + witnesses;
+  return out;
+}
+
 std::string change_text(const RuleChange& c) {
   const std::string until = c.terms.until ? ", enrolment until " + local_text(c.terms.until) : "";
   switch (c.what) {
@@ -104,7 +116,8 @@ std::string change_text(const RuleChange& c) {
   }
   return "sets quorum " + std::to_string(c.rules.quorum) + ", waiting period " +
          std::to_string(c.rules.waiting_seconds) + " s, profile " + c.rules.profile + ", commands " +
-         (c.rules.signed_commands ? "signed by their operators" : "not signed");
+         (c.rules.signed_commands ? "signed by their operators" : "not signed") +
+         anchors_text(c.rules.anchors);
 }
 
 }  // namespace kesu

@@ -42,6 +42,8 @@ int64_t living_approvals(const State& state, const ErasureRecord& erasure);
 
 // A change that was recorded and has not taken effect.
 bool is_pending(const ChangeRecord& change, Millis now);
+// ", time-stamps only under …, cosignatures of 1 of the witnesses …"; empty where nothing is bound.
+std::string anchors_text(const Anchors& anchors);
 // "grants …": one line for people.
 std::string change_text(const RuleChange& change);
 

@@ -362,6 +362,7 @@ RuleChange rules_change(Vault& vault, const RulesOrder& order) {
   if (order.quorum) c.rules.quorum = *order.quorum;
   if (order.waiting_seconds) c.rules.waiting_seconds = *order.waiting_seconds;
   if (order.signed_commands) c.rules.signed_commands = *order.signed_commands;
+  c.rules.anchors = ordered_anchors(c.rules.anchors, order.anchors);
   refuse_change(vault, c);
   return c;
 }

@@ -28,10 +28,22 @@ RuleChange grant_change(Vault& vault, const OperatorRecord& person, const std::s
 RuleChange withdraw_change(Vault& vault, const OperatorRecord& person, const std::string& role);
 RuleChange renew_change(Vault& vault, const OperatorRecord& person, Millis until);
 RuleChange revoke_change(Vault& vault, const OperatorRecord& person);
+// What is named takes the place of all of its kind (docs/spec/erasure.md, "Anchors").
+struct AnchorOrder {
+  std::vector<std::string> time_files;  // PEM: certificates under which time-stamps count
+  std::vector<std::string> witnesses;   // vkeys
+  std::optional<int64_t> witness_quorum = std::nullopt;
+  bool any_time = false, any_witness = false;  // bound no more
+
+  bool empty() const;
+};
+// `from` as the order changes it. Errors: usage, bad_input (a file, a vkey), and those of files.
+Anchors ordered_anchors(const Anchors& from, const AnchorOrder& order);
 struct RulesOrder {
   std::optional<int64_t> quorum, waiting_seconds;
   std::string profile;  // empty: as it is
   std::optional<bool> signed_commands = std::nullopt;
+  AnchorOrder anchors = {};
 };
 RuleChange rules_change(Vault& vault, const RulesOrder& order);
 

@@ -33,6 +33,7 @@ struct VaultRecord {
   // The newest checkpoint that has a time-stamp: its size (0: none has), and the blobs of answer and chain.
   uint64_t stamped_size = 0;
   std::string stamp, stamp_chain;
+  Anchors anchors = {};  // of the genesis statement
 };
 
 struct OperatorRecord {

@@ -43,6 +43,7 @@ void State::evolve_vault(const Header& h, const Json& body) {
     vault.quorum = body.num("quorum");
     vault.waiting_seconds = body.num("waiting_seconds");
     vault.signed_commands = body.flag("signed_commands");
+    if (const Json* bound = body.find("anchors")) vault.anchors = Anchors::from_json(*bound, "genesis");
     touch("vault", vault.id);
   } else if (h.type == "operator-enrolled") {
     OperatorRecord o;

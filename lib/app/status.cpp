@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "app/actor.h"
+#include "app/anchors.h"
 #include "app/clock_watch.h"
 #include "app/holds.h"
 #include "app/key_states.h"
@@ -127,6 +128,7 @@ StatusReport vault_status(Vault& vault, bool check) {
     if (!hold.released) holds.push(hold_json(s, hold));
   out.due = due_list(s, vault.now());
   add_witness_due(vault, out.due);
+  add_anchor_due(vault, out.due);
   add_signer_due(vault, out.due);
   add_renewal_due(vault, out.due);
   add_review_due(vault, out.due);  // people-review

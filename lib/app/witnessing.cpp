@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "app/anchors.h"
 #include "app/rules.h"
 #include "base/files.h"
 #include "certificate/claims.h"
@@ -82,10 +83,21 @@ std::set<std::string> nodes_about(const State& state, const CertificateRecord& c
   return out;
 }
 
-const CertificateRecord* certificate_at(const State& state, uint64_t seq) {
-  for (auto& [id, c] : state.certificates)
-    if (c.newest_entry() == seq) return &c;
-  return nullptr;
+// What only witnesses outside of the rules signed is refused by name.
+void refuse_unbound(const std::vector<NoteSignature>& lines, const std::vector<NoteKey>& keys,
+                    const std::vector<NoteKey>& configured) {
+  auto of = [&](const NoteKey& k) {
+    return std::any_of(lines.begin(), lines.end(),
+                       [&](const NoteSignature& s) { return k.id() == s.id && k.name == s.name; });
+  };
+  if (std::any_of(keys.begin(), keys.end(), of)) return;
+  for (const NoteKey& k : configured)
+    if (of(k))
+      throw Error(Code::policy_refused, "witness " + k.name + " is not one of this vault's rules")
+          .cause("kesu.toml names it, and the rules name others: its cosignature would count for nothing")
+          .next(
+              "kesu vault rules shows whom; kesu vault rules --witness VKEY has them name it, which "
+              "approvers sign");
 }
 
 // Lines of an answer, or those of a whole note.
@@ -94,6 +106,25 @@ std::vector<NoteSignature> lines_of(const std::string& text) {
   return Note::parse(text).signatures;
 }
 }  // namespace
+
+const CertificateRecord* certificate_at(const State& state, uint64_t seq) {
+  for (auto& [id, c] : state.certificates)
+    if (c.newest_entry() == seq) return &c;
+  return nullptr;
+}
+
+bool says_all(Vault& vault, const CertificateRecord& certificate, uint64_t size) {
+  const std::set<std::string> about = nodes_about(vault.state(), certificate);
+  bool stale = false;
+  vault.store().read(
+      size, vault.state().size,
+      [&](const StoredEntry& e) {
+        stale = matters(e.entry.header, about, vault.state().vault.id);
+        return !stale;
+      },
+      [](const Header&) { return false; });
+  return !stale;
+}
 
 std::vector<NoteKey> configured_witnesses(const std::string& directory) {
   const std::string path = path_join(directory, "kesu.toml");
@@ -130,13 +161,15 @@ std::vector<NoteKey> configured_witnesses(const std::string& directory) {
   return out;
 }
 
-int64_t witnesses_wanted(Vault& vault, size_t configured) {
+int64_t witnesses_wanted(Vault& vault, const Anchors& anchors, size_t configured) {
   const Profile* profile = find_profile(rules_in_force(vault.state(), moment_now(vault)).profile);
-  return std::max<int64_t>(profile ? profile->witness_quorum : 0, configured ? 1 : 0);
+  return std::max<int64_t>(
+      {profile ? profile->witness_quorum : 0, anchors.witness_quorum, configured ? 1 : 0});
 }
 
 ExportedCheckpoint export_checkpoint(Vault& vault, const std::string& file, std::optional<uint64_t> since) {
-  const std::vector<NoteKey> keys = configured_witnesses(vault.directory());
+  const std::vector<NoteKey> keys =
+      witnesses_of_rules(configured_witnesses(vault.directory()), anchors_now(vault));
   if (exists(file)) throw Error(Code::already_exists, file + " is there already").next("choose another FILE");
   const SavedCheckpoint head = vault.checkpoint();
   ExportedCheckpoint out{.checkpoint = head, .since = since ? *since : seen_by_all(vault, keys)};
@@ -153,11 +186,13 @@ ExportedCheckpoint export_checkpoint(Vault& vault, const std::string& file, std:
 }
 
 Attached attach_cosignatures(Vault& vault, const std::string& file) {
-  const std::vector<NoteKey> keys = configured_witnesses(vault.directory());
-  if (keys.empty())
+  const std::vector<NoteKey> configured = configured_witnesses(vault.directory());
+  if (configured.empty())
     throw Error(Code::state_refused, "kesu.toml names no witness: nobody's cosignature would count")
         .next("add [[witness]] with the vkey that the witness told you by another way than this file");
+  const std::vector<NoteKey> keys = witnesses_kept(vault, configured);
   std::vector<NoteSignature> lines = lines_of(to_text(read_file(file, kMaxNote)));
+  refuse_unbound(lines, keys, configured);
   std::erase_if(lines, [&](const NoteSignature& s) {
     return std::none_of(keys.begin(), keys.end(),
                         [&](const NoteKey& k) { return k.id() == s.id && k.name == s.name; });
@@ -202,16 +237,18 @@ Attached attach_cosignatures(Vault& vault, const std::string& file) {
   out.checkpoint.note = merged.str();
   for (auto& [i, time] : cosigners(merged, keys))
     out.witnesses.push_back({keys[i].name, static_cast<Millis>(time) * 1000});
-  out.wanted = witnesses_wanted(vault, keys.size());
+  out.wanted = witnesses_wanted(vault, anchors_now(vault), keys.size());
   vault.store().save_checkpoint(out.checkpoint);
   return out;
 }
 
 std::optional<SavedCheckpoint> cosigned_checkpoint(Vault& vault, uint64_t covers) {
-  const std::vector<NoteKey> keys = configured_witnesses(vault.directory());
   const CertificateRecord* certificate = certificate_at(vault.state(), covers);
-  if (keys.empty() || !certificate) return std::nullopt;
-  const auto wanted = static_cast<size_t>(witnesses_wanted(vault, keys.size()));
+  if (!certificate) return std::nullopt;
+  const Anchors anchors = anchors_at_request(vault, certificate->erasure);
+  const std::vector<NoteKey> keys = witnesses_of_rules(configured_witnesses(vault.directory()), anchors);
+  if (keys.empty()) return std::nullopt;
+  const auto wanted = static_cast<size_t>(witnesses_wanted(vault, anchors, keys.size()));
   // By how many of those wanted, then the newest, then how many.
   std::optional<SavedCheckpoint> best;
   std::tuple<size_t, uint64_t, size_t> rank{};
@@ -222,16 +259,7 @@ std::optional<SavedCheckpoint> cosigned_checkpoint(Vault& vault, uint64_t covers
     if (n > 0 && here > rank) best = c, rank = here;
   }
   if (!best) return std::nullopt;
-  const std::set<std::string> about = nodes_about(vault.state(), *certificate);
-  bool stale = false;
-  vault.store().read(
-      best->size, vault.state().size,
-      [&](const StoredEntry& e) {
-        stale = matters(e.entry.header, about, vault.state().vault.id);
-        return !stale;
-      },
-      [](const Header&) { return false; });
-  if (!stale) return best;
+  if (says_all(vault, *certificate, best->size)) return best;
   vault.env().notice(
       "entries since the cosigned checkpoint are about this certificate: the bundle has a newer "
       "one, which the witnesses have not seen");
@@ -248,27 +276,30 @@ void add_witness_due(Vault& vault, std::vector<Due>& due) {
     if (e.code() != Code::bad_input) throw;
     trouble = e.message();
   }
-  const int64_t wanted = witnesses_wanted(vault, keys.size());
-  if (wanted == 0 || state.certificates.empty()) return;
-  std::vector<std::pair<uint64_t, int64_t>> cosigned;  // size, by how many
+  if (state.certificates.empty()) return;
+  std::vector<std::pair<uint64_t, Note>> cosigned;
   if (!keys.empty())
     for (const SavedCheckpoint& c : vault.store().checkpoints())
-      if (has_cosignatures(c.note))
-        cosigned.emplace_back(c.size, static_cast<int64_t>(cosigners(Note::parse(c.note), keys).size()));
+      if (has_cosignatures(c.note)) cosigned.emplace_back(c.size, Note::parse(c.note));
   for (auto& [id, c] : state.certificates) {
     if (c.state != "issued") continue;
+    const Anchors anchors = anchors_at_request(vault, c.erasure);
+    const std::vector<NoteKey> counted = witnesses_of_rules(keys, anchors);
+    const int64_t wanted = witnesses_wanted(vault, anchors, counted.size());
     int64_t have = 0;
-    for (auto& [size, n] : cosigned)
-      if (size > c.newest_entry()) have = std::max(have, n);
+    for (auto& [size, note] : cosigned)
+      if (size > c.newest_entry())
+        have = std::max(have, static_cast<int64_t>(cosigners(note, counted).size()));
     if (have >= wanted) continue;
     due.push_back(
         {"certificate", id, id.substr(0, 12), c.issued, false,
          "has " + std::to_string(have) + " of " + std::to_string(wanted) +
              " witness signatures on the checkpoint that covers it" +
-             (!trouble.empty() ? "; " + trouble
-              : keys.empty()   ? "; kesu.toml names no witness"
-                               : ""),
-         keys.empty()
+             (!trouble.empty()  ? "; " + trouble
+              : keys.empty()    ? "; kesu.toml names no witness"
+              : counted.empty() ? "; kesu.toml names none of those of the rules"
+                                : ""),
+         counted.empty()
              ? "add [[witness]] with its vkey to kesu.toml, then kesu ledger checkpoint --export FILE"
              : "kesu ledger checkpoint --export FILE; the witness's answer: kesu ledger "
                "checkpoint --attach FILE; then kesu certificate bundle " +

@@ -8,14 +8,15 @@
 #include "app/due.h"
 #include "app/vault.h"
 #include "crypto/note.h"
+#include "erasure/anchors.h"
 
 namespace kesu {
 
 // [[witness]] of kesu.toml, in the file's order. Errors: bad_input naming kesu.toml and the table.
 std::vector<NoteKey> configured_witnesses(const std::string& vault_directory);
-// How many cosignatures the checkpoint of a certificate wants: the profile's witness_quorum; at least one
-// where kesu.toml names a witness.
-int64_t witnesses_wanted(Vault& vault, size_t configured);
+// How many cosignatures the checkpoint of a certificate wants: the profile's witness_quorum, or that of
+// `anchors` (app/anchors.h); at least one where kesu.toml names a witness.
+int64_t witnesses_wanted(Vault& vault, const Anchors& anchors, size_t configured);
 
 struct ExportedCheckpoint {
   SavedCheckpoint checkpoint;
@@ -37,9 +38,14 @@ struct Attached {
   int64_t wanted = 0;
 };
 // Keeps the cosignatures of a witness's answer, or of a whole note. Errors: state_refused (kesu.toml names no
-// witness), bad_input, signature_bad (a line of a known witness fits no checkpoint of this vault; or there is
-// none of a known one): nothing is kept then.
+// witness), policy_refused (the rules name others), bad_input, signature_bad (a line of a known witness fits
+// no checkpoint of this vault; or there is none of a known one): nothing is kept then.
 Attached attach_cosignatures(Vault& vault, const std::string& file);
+
+// The certificate whose newest entry this is; null: none.
+const CertificateRecord* certificate_at(const State& state, uint64_t seq);
+// Whether a checkpoint of that size still says all about the certificate that its readers have to learn.
+bool says_all(Vault& vault, const CertificateRecord& certificate, uint64_t size);
 
 // The checkpoint B, with cosignatures, of a bundle whose entry `covers` is certificate-issued; none: no
 // witness has signed one that still says all about it.

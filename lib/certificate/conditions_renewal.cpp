@@ -170,6 +170,17 @@ void read_renewals(Dossier& d, const std::string& certificate, const std::vector
     d.stamps.push_back(std::move(*s));
     if (d.stamps.back().trusted) front = {d.stamps.size() - 1};
   }
+  // Renewed years later, perhaps when the authorities of the rules are no more: the ledger up to A is under
+  // the tokens over the signature, and who saw what came since is the reader's own question.
+  if (reader.signature_stamped && std::any_of(d.stamps.begin(), d.stamps.end(), [](const StampFacts& s) {
+        return s.over == Over::renewal && s.trusted;
+      }))
+    for (StampFacts& s : d.stamps) {
+      if (s.over != Over::checkpoint_b || s.of_rules) continue;
+      s.why.clear();
+      judge_stamp(s, anchors, lists);
+      reader.checkpoint_b_stamped |= s.trusted;
+    }
   if (!must_last) return;
   const bool lasts = std::all_of(front.begin(), front.end(),
                                  [&](size_t i) { return stamp_stands(d.stamps[i], anchors, *must_last); });

@@ -2,12 +2,25 @@
 #include <algorithm>
 
 #include "certificate/conditions_impl.h"
+#include "certificate/rules_impl.h"
 
 namespace kesu::dossier {
 
 namespace {
 using Over = StampFacts::Over;
 constexpr size_t kMaxInside = 8, kMaxChain = 64;
+
+// What the rules bind counts besides the reader's anchors, and never in their place.
+constexpr std::string_view kNotOfRules =
+    "not of the rules: those in force at the request name other time-stamp authorities";
+
+bool of_rules(const StampFacts& s, const Anchors& bound, const std::vector<Bytes>& anchors) {
+  if (bound.time_authorities.empty()) return true;
+  std::vector<Bytes> known = s.token.certificates;
+  known.insert(known.end(), s.others.begin(), s.others.end());
+  known.insert(known.end(), anchors.begin(), anchors.end());
+  return timestamp_chain(s.token, s.others, bound.allowed(known)).ok;
+}
 
 // The certificates that a file offers for chains; a file that is no list of them is a finding.
 std::vector<Bytes> chain_in(Dossier& d, std::string_view path, std::string_view stamp) {
@@ -27,6 +40,7 @@ struct Reading {
   const std::vector<Bytes>& anchors;
   const std::vector<Bytes>& others;
   const std::vector<Crl>& lists;
+  const Anchors& bound;
 
   void token(Over over, std::string_view part, ByteView token, ByteView data) {
     StampFacts s{over, std::string(part), verify_timestamp(token, {.data = data}), false, "", {}, others};
@@ -34,7 +48,11 @@ struct Reading {
       d.findings.bad(s.part, (over == Over::signature ? "its time-stamp: " : "") + s.token.reason);
       return;
     }
-    judge_stamp(s, anchors, lists);
+    s.of_rules = of_rules(s, bound, anchors);
+    if (s.of_rules)
+      judge_stamp(s, anchors, lists);
+    else
+      s.why = kNotOfRules;
     d.stamps.push_back(std::move(s));
   }
 
@@ -77,7 +95,8 @@ void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
   std::vector<Bytes> others = chain_in(d, bundle::kStampChain, bundle::kSignatureStamp);
   for (Bytes& c : chain_in(d, bundle::kCheckpointStampChain, bundle::kCheckpointStamp))
     others.push_back(std::move(c));
-  Reading reading{d, anchors, others, lists};
+  const Anchors bound = rules_at(d, moment_of_request(d)).anchors;
+  Reading reading{d, anchors, others, lists, bound};
   if (cms.timestamps.size() > kMaxInside)
     d.findings.bad(std::string(bundle::kSignature), "holds more than 8 time-stamps");
   else

@@ -212,6 +212,7 @@ struct StampFacts {
   std::string why;  // else why not
   RevocationCheck revocation;
   std::vector<Bytes> others = {};  // certificates for its chain, beside its own
+  bool of_rules = true;            // under an authority that the rules at the request name, if any
 };
 
 struct Dossier {

@@ -117,6 +117,9 @@ void read_genesis(Dossier& d) {
   if (g.quorum != body->num("quorum")) d.findings.bad(part, "quorum is not that of the ledger");
   if (g.waiting_seconds > body->num("waiting_seconds"))
     d.findings.bad(part, "waiting_seconds is above that of the ledger");
+  const Json* bound = body->find("anchors");
+  if ((bound ? bound->canonical() : "") != (g.anchors.empty() ? "" : g.anchors.to_json().canonical()))
+    d.findings.bad(part, "anchors are not those of the ledger");
 
   const Json::Array& signatures = body->at("signatures").as_array();
   d.officers_known = signatures.size() == g.officers.size();

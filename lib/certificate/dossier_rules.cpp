@@ -278,7 +278,7 @@ Rules rules_at(const Dossier& d, const Moment& at) {
   if (d.genesis) {
     out = {d.genesis->profile, d.genesis->quorum,
            std::max(d.genesis->waiting_seconds, d.genesis_body.num_or("waiting_seconds", 0)),
-           d.genesis->signed_commands || d.genesis_body.flag("signed_commands")};
+           d.genesis->signed_commands || d.genesis_body.flag("signed_commands"), d.genesis->anchors};
   }
   for (const ChangeFacts& c : d.changes)
     if (c.change.what == What::rules && in_force(c, at)) out = c.change.rules;

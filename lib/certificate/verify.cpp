@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "certificate/document_impl.h"
+#include "certificate/rules_impl.h"
 #include "certificate/verify_impl.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
@@ -222,12 +223,24 @@ void check_extract(Dossier& d, const Json& stored, const BundleFiles& extract, V
         std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) { return m.id == id; });
 }
 
+// Of the reader's witnesses, and where the rules bind some, of these: none counts before so many of these
+// signed as the rules ask for, whoever of them the reader knows.
 int64_t count_witnesses(const Dossier& d, const TrustAnchors& trust) {
-  int64_t out = 0;
-  std::set<std::string> counted;  // by key: one witness under two names is one
+  const Anchors bound = dossier::rules_at(d, dossier::moment_of_request(d)).anchors;
+  auto signed_by = [&](const NoteKey& key) {
+    return d.note_b && verify_note(*d.note_b, key) == NoteVerdict::good;
+  };
+  int64_t out = 0, of_rules = 0;
+  std::set<Bytes> named, counted;  // by key: one witness under two names is one
+  for (const std::string& vkey : bound.witnesses) {
+    const NoteKey key = NoteKey::parse(vkey);
+    of_rules += signed_by(key);
+    named.insert(key.key.spki());
+  }
+  if (of_rules < bound.witness_quorum) return 0;
   for (const NoteKey& key : trust.witnesses)
-    if (d.note_b && verify_note(*d.note_b, key) == NoteVerdict::good &&
-        counted.insert(hex(key.key.spki())).second)
+    if ((named.empty() || named.contains(key.key.spki())) && signed_by(key) &&
+        counted.insert(key.key.spki()).second)
       ++out;
   return out;
 }

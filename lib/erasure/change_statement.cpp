@@ -68,6 +68,7 @@ Json rules_json(const Rules& r) {
   Json out =
       Json::object({{"profile", r.profile}, {"quorum", r.quorum}, {"waiting_seconds", r.waiting_seconds}});
   if (r.signed_commands) out.set("signed_commands", true);  // else it is not there: the form of before
+  if (!r.anchors.empty()) out.set("anchors", r.anchors.to_json());
   return out;
 }
 
@@ -79,6 +80,7 @@ Rules rules_of(const Json& doc) {
     if (*on != Json(true)) refuse("\"signed_commands\" is not true");
     r.signed_commands = true;
   }
+  if (const Json* bound = doc.find("anchors")) r.anchors = Anchors::from_json(*bound, kWhat);
   return r;
 }
 
@@ -127,7 +129,7 @@ RuleChange RuleChange::from_json(const Json& doc) {
   if (word == std::end(kWords)) refuse("unknown change \"" + doc.str("what") + "\"");
   c.what = static_cast<What>(word - std::begin(kWords));
   if (c.what == What::rules) {
-    only(doc, {"what", "profile", "quorum", "waiting_seconds", "signed_commands"});
+    only(doc, {"what", "profile", "quorum", "waiting_seconds", "signed_commands", "anchors"});
     c.rules = rules_of(doc);
     return c;
   }
@@ -172,6 +174,8 @@ std::vector<std::string> ChangeStatement::summary() const {
       out = {"Sets " + rules_text(change.rules) +
                  (from.signed_commands && !change.rules.signed_commands ? ", commands no longer signed" : ""),
              "Until now: " + rules_text(from)};
+      for (std::string& line : anchor_lines(change.rules.anchors, from.anchors))
+        out.push_back(std::move(line));
       break;
   }
   out.push_back("Takes effect " + std::to_string(from.waiting_seconds) +

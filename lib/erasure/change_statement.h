@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/json.h"
+#include "erasure/anchors.h"
 
 namespace kesu {
 
@@ -24,6 +25,7 @@ struct Rules {
   std::string profile;
   int64_t quorum = 1, waiting_seconds = 0;
   bool signed_commands = false;  // each command that writes is signed by who runs it
+  Anchors anchors = {};          // by whose time-stamps and cosignatures; empty: whose the reader takes
   bool operator==(const Rules&) const = default;
 };
 

@@ -139,6 +139,7 @@ std::string Genesis::text() const {
                            {"vault", vault.str()}});
   if (waiting_seconds) doc.set("waiting_seconds", waiting_seconds);
   if (signed_commands) doc.set("signed_commands", true);
+  if (!anchors.empty()) doc.set("anchors", anchors.to_json());
   return doc.pretty();
 }
 
@@ -154,6 +155,7 @@ Genesis Genesis::parse(std::string_view text) {
   g.quorum = doc.num("quorum");
   g.waiting_seconds = doc.num_or("waiting_seconds", 0);
   g.signed_commands = doc.flag("signed_commands");
+  if (const Json* bound = doc.find("anchors")) g.anchors = Anchors::from_json(*bound, "genesis statement");
   if (g.waiting_seconds < 0)
     throw Error(Code::bad_input, "genesis statement: \"waiting_seconds\" is negative");
   if (g.organisation.empty()) throw Error(Code::bad_input, "genesis statement: \"organisation\" is empty");

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/json.h"
+#include "erasure/anchors.h"
 
 namespace kesu {
 
@@ -53,6 +54,7 @@ struct Genesis {
   int64_t waiting_seconds = 0;
   bool signed_commands = false;
   std::vector<GenesisOfficer> officers;
+  Anchors anchors = {};  // docs/spec/erasure.md, "Anchors"
 
   std::string text() const;
   // Strict as above, and complete: at least one operator, at least `quorum` approvers, distinct names and

@@ -17,7 +17,7 @@ using sqlite::Statement;
 
 namespace {
 
-constexpr int64_t kRegistersVersion = 8;
+constexpr int64_t kRegistersVersion = 9;
 constexpr const char* kSchema =
     "CREATE TABLE standing(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, root TEXT NOT "
     "NULL);"

@@ -1,5 +1,6 @@
 # From facts to conditions, and from conditions to claims (docs/spec/certificate.md, "From evidence to level").
 from . import residue
+from .anchors import MEMBER, witnesses_of_rules
 from .base import counted, is_kind, maybe
 from .facts import DESTROYED
 from .notes import NoteError
@@ -17,6 +18,7 @@ class Claims:
         self.holds, self.attested, self.commands = holds, attested, commands
         self.ledger, self.trust, self.signer_algorithm = facts.ledger, trust, signer_algorithm
         self.conditions, self.details, self.rests, self.limits = set(), {}, {}, []
+        self.bound = people.in_force().get(MEMBER)
         if self.ledger.complete:
             self.conditions.add("headers-complete")
         for part in (self._scope, self._history, self._brackets, self._algorithms, self._origin, self._compromise,
@@ -406,9 +408,11 @@ class Claims:
         self.say("residue", "; ".join(words), rests)
 
     def witnesses(self):
-        """How many different witnesses of the reader signed checkpoint B."""
-        found = set()
+        """How many different witnesses of the reader signed checkpoint B: of those that the rules at the request name, where they do."""
+        found, named = set(), witnesses_of_rules(self.bound, self.ledger.note_b)
         for key in self.trust.witnesses:
+            if named is not None and key.key not in named:
+                continue
             try:
                 if self.ledger.note_b.signed_by(key):
                     found.add(key.key)  # one witness under two names is one

@@ -2,8 +2,8 @@
 import base64
 import re
 
-from . import persons, rules, ssh
-from .base import (Bad, counted, is_id, is_kind, millis_or_none, parse_json, readable_json, sha256_hex)
+from . import anchors, persons, rules, ssh
+from .base import (Bad, canonical_json, counted, is_id, is_kind, millis_or_none, parse_json, readable_json, sha256_hex)
 
 GENESIS = "approvals/genesis.json"
 ROLE_OF = {"request": "operator", "approve": "approver", "verify": "verifier", "validate": "validator"}
@@ -54,13 +54,15 @@ def _plain(text):
 
 def read_genesis(files):
     """The statement, its bytes, and its officers (not yet checked against anything)."""
-    data, value = read_document(files, GENESIS, _GENESIS, ("waiting_seconds", "signed_commands"))
+    data, value = read_document(files, GENESIS, _GENESIS, ("waiting_seconds", "signed_commands", anchors.MEMBER))
     if value["type"] != "kesu-genesis-v1" or not is_id(value["vault"], "vlt"):
         raise Bad(GENESIS, "is no genesis statement")
     if value["quorum"] < 1 or not is_kind(value.get("waiting_seconds", 0), "number") or value.get("waiting_seconds", 0) < 0:
         raise Bad(GENESIS, "its quorum or waiting period is not possible")
     if value.get("signed_commands", True) is not True:
         raise Bad(GENESIS, "signed_commands is not true")
+    if anchors.MEMBER in value:
+        anchors.check(value[anchors.MEMBER], GENESIS)
     if not value["officers"] or not all(_plain(value[n]) and value[n] for n in ("organisation", "origin")):
         raise Bad(GENESIS, "has no officers, or a text with a control character")
     officers, seen = [], set()
@@ -123,6 +125,8 @@ class People:
         for name in ("organisation", "profile"):
             if body is not None and body.get(name) != self.genesis[name]:
                 self.bad(GENESIS, f"{name} is not that of the ledger's first entry")
+        if body is not None and canonical_json([body.get(anchors.MEMBER, 0)]) != canonical_json([self.genesis.get(anchors.MEMBER, 0)]):
+            self.bad(GENESIS, "anchors are not those of the ledger's first entry")
         self._enrolled()
         self._genesis_signatures(data, body)
         self.rules = rules.Rules(self.files, self.ledger, self.genesis, self.by_operator, self._newcomer, self.bad, self.note)

@@ -67,6 +67,8 @@ class Renewals:
             last = max(last, len(self.entries))
         for n in range(1, min(last, MAX_RENEWALS) + 1):
             self._one(n)
+        if self.last:
+            stamps.renewed_by_reader()
         if trust.renewal_required:
             self._must_last(now)
 

@@ -1,7 +1,7 @@
 # People and rules after genesis: the rules-changed entries below checkpoint A, followed over all headers (docs/spec/erasure.md).
 import re
 
-from . import persons, ssh
+from . import anchors, persons, ssh
 from .base import Bad, canonical_json, is_id, is_kind, millis_or_none, parse_json, readable_json, sha256_hex
 
 ROLES = ("operator", "approver", "verifier", "validator", "auditor")
@@ -66,7 +66,7 @@ class Terms:
 
 
 def _rules_of(r):
-    return {name: r[name] for name in (*_RULES, SIGNED) if name in r}
+    return {name: r[name] for name in (*_RULES, SIGNED, anchors.MEMBER) if name in r}
 
 
 def _rules_text(r):
@@ -90,6 +90,7 @@ def _summary(change, terms, before):
     else:
         off = ", commands no longer signed" if before.get(SIGNED) and not change.get(SIGNED) else ""
         out = [f"Sets {_rules_text(change)}{off}", f"Until now: {_rules_text(before)}"]
+        out += anchors.lines(change.get(anchors.MEMBER), before.get(anchors.MEMBER))
     return out + [f"Takes effect {before['waiting_seconds']} s after it is recorded; "
                   "erasures requested before then keep what was in force"]
 
@@ -115,7 +116,8 @@ class Rules:
         waiting = first.get("waiting_seconds") if is_kind(first.get("waiting_seconds"), "number") else 0
         self.first = {"profile": genesis["profile"], "quorum": genesis["quorum"],
                       "waiting_seconds": max(genesis.get("waiting_seconds", 0), waiting),
-                      **({SIGNED: True} if genesis.get(SIGNED) is True or first.get(SIGNED) is True else {})}
+                      **({SIGNED: True} if genesis.get(SIGNED) is True or first.get(SIGNED) is True else {}),
+                      **({anchors.MEMBER: genesis[anchors.MEMBER]} if anchors.MEMBER in genesis else {})}
         self._follow()
 
     # What was in force.
@@ -232,12 +234,14 @@ class Rules:
         what = change.get("what")
         if what not in _CHANGE if isinstance(what, str) else True:
             raise Bad(part, "its change is of no known kind")
-        said = lambda r: {n: v for n, v in r.items() if n != SIGNED}  # noqa: E731
+        said = lambda r: {n: v for n, v in r.items() if n not in (SIGNED, anchors.MEMBER)}  # noqa: E731
         _members(said(change) if what == "rules" else change, _CHANGE[what], ("until",) if what in ("enrol", "roles") else (), part)
         _members(said(before), {**_RULES, "since": "number"}, (), part)
         if any(r.get(SIGNED, True) is not True for r in (change, before)):
             raise Bad(part, "signed_commands is not true")
         for rules in [before] + ([change] if what == "rules" else []):
+            if anchors.MEMBER in rules:
+                anchors.check(rules[anchors.MEMBER], part)
             if rules["quorum"] < 1 or rules["waiting_seconds"] < 0 or rules.get("since", 0) < 0:
                 raise Bad(part, "a quorum or waiting period in it is not possible")
         if what != "rules" and not is_id(change["operator"], "opr"):

@@ -1,7 +1,7 @@
 # Time-stamps: RFC 3161 answers and tokens over the signature, its file and checkpoint B (docs/spec/certificate.md).
 import hashlib
 
-from . import cms, crl, der, x509
+from . import anchors, cms, crl, der, x509
 from .base import Bad
 from .names import distinguished_name, utc
 from .x509 import X509Error
@@ -118,8 +118,9 @@ def token_row(over, token, chain, trust, lists):
 class Stamps:
     """The time-stamps of a bundle. `bad(part, what)` takes what is not good; `lists`: revocation lists."""
 
-    def __init__(self, files, signed, trust, lists, bad):
+    def __init__(self, files, signed, trust, lists, bad, bound=None):
         self.files, self.trust, self.lists, self.bad, self.rows = files, trust, lists, bad, []
+        self.bound, self.unbound = bound, set()           # anchors of the rules; what is not of them
         self.tokens, self.chains, self.trusted, self.renewed = {}, {}, set(), ""
         signed_chain = self._chain(CHAIN, (TSR,))
         inside = signed.unsigned.get(cms.SIGNATURE_TIME_STAMP) if signed is not None else None
@@ -159,8 +160,19 @@ class Stamps:
             return
         self.tokens[over], self.chains[over] = token, chain
         self.rows.append(token_row(over, token, chain, self.trust, self.lists))
+        if not anchors.stamp_of_rules(self.bound, token, [*chain, *self.trust.tsa_cas]):
+            self.unbound.add(over)
+            self.rows[-1].update(trusted=False, why=anchors.NOT_OF_RULES, revocation={"state": "not-asked", "why": ""})
         if self.rows[-1]["trusted"]:
             self.trusted.add(over)
+
+    def renewed_by_reader(self):
+        """Once a renewal counts, who stamped checkpoint B is the reader's question alone."""
+        over = "ledger/checkpoint-b"
+        if over in self.unbound and {"signature", P7S} <= self.trusted:
+            row = token_row(over, self.tokens[over], self.chains[over], self.trust, self.lists)
+            self.rows[[r["over"] for r in self.rows].index(over)] = row
+            self.trusted |= {over} if row["trusted"] else set()
 
     def check_host(self, issued, last_entry):
         """Host times that are later than an authority's: the host's clock was ahead."""

@@ -120,7 +120,7 @@ class Case:
         self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), self.attested, self.commands, algorithm,
                              self.trust, self.tables)
         self.lists = [*self.trust.signer_crls, *self._own_lists()]
-        self.stamps = stamps.Stamps(self.files, self.signed, self.trust, self.lists, self.bad)
+        self.stamps = stamps.Stamps(self.files, self.signed, self.trust, self.lists, self.bad, self.claims.bound)
         issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
         self.stamps.check_host(issued, self.ledger.graph.last)
         self.guarded("renewal", self._renewals)

@@ -1,4 +1,5 @@
 // Which conditions of docs/spec/certificate.md hold, and what each claim says besides its level.
+import { witnesses_of_rules } from './anchors.js';
 import { hex } from './bytes.js';
 import { count, label_of, key_id } from './facts.js';
 import { equal } from './json.js';
@@ -280,7 +281,8 @@ async function logged(c, trust, stamps) {
   const { f } = c;
   const seen = new Set();
   // By key: one witness under two names is one.
-  for (const w of trust.witnesses) if (await note_cosigned_by(f.checkpoints.b, w)) seen.add(hex(w.key));
+  const named = await witnesses_of_rules(c.people.in_force()?.anchors, f.checkpoints.b);
+  for (const w of trust.witnesses) if ((!named || named.has(hex(w.key))) && (await note_cosigned_by(f.checkpoints.b, w))) seen.add(hex(w.key));
   c.witnesses = seen.size;
   hold(c, 'checkpoint-b-witnessed', seen.size >= (trust.quorum ?? 1));
   hold(c, 'signature-stamped', stamps.signature);

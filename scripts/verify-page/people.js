@@ -1,4 +1,5 @@
 // Who signed what: the genesis statement and its officers, the request and the approvals (docs/spec/erasure.md).
+import { check_anchors, kAnchors } from './anchors.js';
 import { from_utf8, hex, same, Refused, refuse } from './bytes.js';
 import { sha256 } from './hash.js';
 import { equal, is_object, is_time, list_of, members, parse_json, text_of } from './json.js';
@@ -28,7 +29,9 @@ export class People {
     const raw = await f.bundle.bytes(path);
     try {
       const g = parse_json(raw, true);
-      members(g, ['officers', 'organisation', 'origin', 'profile', 'quorum', 'type', 'vault'], ['waiting_seconds', 'signed_commands']);
+      members(g, ['officers', 'organisation', 'origin', 'profile', 'quorum', 'type', 'vault'], ['waiting_seconds', 'signed_commands', kAnchors]);
+      if (Object.hasOwn(g, kAnchors)) check_anchors(g[kAnchors]);
+      if (Object.hasOwn(g, kAnchors) !== Object.hasOwn(body, kAnchors) || !equal(g[kAnchors] ?? null, body[kAnchors] ?? null)) refuse('anchors are not those of entry 0');
       if (Object.hasOwn(g, 'signed_commands') && g.signed_commands !== true) refuse('signed_commands is not true');
       if (g.type !== 'kesu-genesis-v1' || g.vault !== f.vault) refuse('is not the genesis statement of this vault');
       const sum = hex(sha256(raw));

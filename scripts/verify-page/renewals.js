@@ -146,6 +146,15 @@ export async function read_renewals(f, stamps, trust, lists, now) {
     front = [t];
     stamps.renewed = t;
   }
+  // Once a renewal counts, who stamped checkpoint B is the reader's question alone.
+  const over = 'ledger/checkpoint-b';
+  if (stamps.renewed && stamps.unbound && stamps.signature) {
+    const row = await token_row(over, stamps.unbound, stamps.unbound.extra, trust, lists);
+    stamps.why = stamps.why.filter((w) => !w.startsWith('the time-stamp over ' + over + ' '));
+    if (row.trusted) Object.assign(stamps, { checkpoint: true, third: stamps.unbound });
+    else stamps.why.push('the time-stamp over ' + over + ' is of ' + row.authority + ' and does not count: ' + row.why);
+    rows[rows.indexOf(row_of(over))] = row;
+  }
   if (!trust.renewal_required) return;
   const lost = new Set();
   for (const one of front) if (!(await stands(f, trust, one, now))) kOverSignature.forEach((over) => lost.add(over));

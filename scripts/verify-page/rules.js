@@ -1,4 +1,5 @@
 // People and rules after genesis: the rules-changed entries below checkpoint A, followed over all headers (docs/spec/erasure.md).
+import { anchor_lines, check_anchors, kAnchors } from './anchors.js';
 import { hex, same, Refused, refuse } from './bytes.js';
 import { sha256 } from './hash.js';
 import { equal, is_object, is_time, members, parse_json } from './json.js';
@@ -21,6 +22,7 @@ function plain(o, ...names) {
 function check_rules(o) {
   plain(o, 'profile');
   if (Object.hasOwn(o, kSignedRule) && o[kSignedRule] !== true) refuse(kSignedRule + ' is not true');
+  if (Object.hasOwn(o, kAnchors)) check_anchors(o[kAnchors]);
   if (!Number.isSafeInteger(o.quorum) || o.quorum < 1 || !Number.isSafeInteger(o.waiting_seconds) || o.waiting_seconds < 0) refuse('its quorum or waiting period is not possible');
 }
 function check_end(until) {
@@ -41,7 +43,7 @@ function terms_of(change) {
 }
 const roles_text = (terms) => [...terms.roles].map(([r, until]) => r + (until ? ' until ' + until : '')).join(', ');
 const rules_text = (r) => 'quorum ' + r.quorum + ', waiting period ' + r.waiting_seconds + ' s, profile ' + r.profile + (r[kSignedRule] ? ', commands signed by their operators' : '');
-const members_of_rules = (r) => Object.fromEntries([...kRules, kSignedRule].filter((n) => Object.hasOwn(r, n)).map((n) => [n, r[n]]));
+const members_of_rules = (r) => Object.fromEntries([...kRules, kSignedRule, kAnchors].filter((n) => Object.hasOwn(r, n)).map((n) => [n, r[n]]));
 
 function summary_of(change, terms, from) {
   if (change.what === 'revoke')
@@ -54,7 +56,7 @@ function summary_of(change, terms, from) {
   } else if (change.what === 'roles') {
     out.push('Gives ' + change.name + ' these roles and no others: ' + roles_text(terms), end || 'The enrolment has no end');
   } else {
-    out.push('Sets ' + rules_text(change) + (from[kSignedRule] && !change[kSignedRule] ? ', commands no longer signed' : ''), 'Until now: ' + rules_text(from));
+    out.push('Sets ' + rules_text(change) + (from[kSignedRule] && !change[kSignedRule] ? ', commands no longer signed' : ''), 'Until now: ' + rules_text(from), ...anchor_lines(change[kAnchors], from[kAnchors]));
   }
   return [...out, 'Takes effect ' + from.waiting_seconds + ' s after it is recorded; erasures requested before then keep what was in force'];
 }
@@ -70,7 +72,8 @@ export class Rules {
     this.revoked = new Map();
     this.seen = new Set();
     this.first = { profile: genesis.profile, quorum: genesis.quorum, waiting_seconds: Math.max(genesis.waiting_seconds ?? 0, genesis_body.waiting_seconds ?? 0),
-      ...(genesis[kSignedRule] === true || genesis_body[kSignedRule] === true ? { [kSignedRule]: true } : {}) };
+      ...(genesis[kSignedRule] === true || genesis_body[kSignedRule] === true ? { [kSignedRule]: true } : {}),
+      ...(Object.hasOwn(genesis, kAnchors) ? { [kAnchors]: genesis[kAnchors] } : {}) };
   }
   in_force(seq, at) {
     return this.changes.filter((c) => c.counts && c.seq < seq && c.effective <= at);
@@ -160,8 +163,8 @@ export class Rules {
     plain(s, 'reason');
     const change = s.change, from = s.from;
     if (!is_object(change) || !Object.hasOwn(kChangeMembers, change.what)) refuse('its change is of no known kind');
-    members(change, kChangeMembers[change.what], change.what === 'enrol' || change.what === 'roles' ? ['until'] : change.what === 'rules' ? [kSignedRule] : []);
-    members(from, [...kRules, 'since'], [kSignedRule]);
+    members(change, kChangeMembers[change.what], change.what === 'enrol' || change.what === 'roles' ? ['until'] : change.what === 'rules' ? [kSignedRule, kAnchors] : []);
+    members(from, [...kRules, 'since'], [kSignedRule, kAnchors]);
     check_rules(from);
     if (!Number.isSafeInteger(from.since) || from.since < 0) refuse('since is no number of an entry');
     if (change.what === 'rules') check_rules(change);

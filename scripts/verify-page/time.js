@@ -1,8 +1,8 @@
 // RFC 3161 time-stamps: answers, tokens, and the chains that lead to the reader's anchors (docs/spec/certificate.md,
 // "Time-stamps").
-import { concat, refuse, Refused, same } from './bytes.js';
+import { concat, hex, refuse, Refused, same } from './bytes.js';
 import { Der } from './der.js';
-import { digest } from './hash.js';
+import { digest, sha256 } from './hash.js';
 import { judge_revocation, tells_against } from './chain.js';
 import { name_text } from './names.js';
 import { hash_of, issued_by, parse_certificate, pem_blocks_of, read_attributes, readable, signature_algorithm, verify_signature } from './pki.js';
@@ -10,6 +10,7 @@ import { hash_of, issued_by, parse_certificate, pem_blocks_of, read_attributes, 
 const kTstInfo = '1.2.840.113549.1.9.16.1.4', kStampUse = '1.3.6.1.5.5.7.3.8';
 const kStampAttribute = '1.2.840.113549.1.9.16.2.14';
 export const kMinute = 60000;
+const kNotOfRules = 'not of the rules: those in force at the request name other time-stamp authorities';
 
 // TimeStampResp → the token's bytes.
 export function token_of_answer(bytes) {
@@ -110,6 +111,14 @@ export async function stamp_path(certificate, pool, anchors, time) {
   return path ? { why: '', path } : { why: 'its chain does not lead to a tsa-ca of the trust file as of its time', path: [] };
 }
 
+// Whether a good token leads, as of its own time, to a certificate that the anchors name; `known`: where that may be found.
+async function stamp_of_rules(bound, t, known) {
+  const named = (bound?.time_authorities ?? []).map((x) => x.sha256);
+  if (!named.length) return true;
+  const pool = [...t.pool, ...known], anchors = [t.certificate, ...pool].filter((c) => named.includes(hex(sha256(c.der))));
+  return anchors.length > 0 && (await stamp_path(t.certificate, pool, anchors, t.time)).why === '';
+}
+
 // What a report says of a good token. A revocation counts whenever it was: who has an authority's key dates tokens as he likes.
 export async function token_row(over, t, extra, trust, lists) {
   const { why, path } = await stamp_path(t.certificate, [...t.pool, ...extra], trust.tsa_cas, t.time);
@@ -129,9 +138,9 @@ export async function countersignature_time(cms, part, trust, lists, lasts) {
   return { row: { ...row, trusted: row.trusted && why === '', why }, t };
 }
 
-// All time-stamps of a bundle: → {rows (of the report), signature: bool, checkpoint: bool, why: [text], second: time in ms or null}.
-export async function read_stamps(f, cms, trust, lists) {
-  const { bundle, error } = f, out = { rows: [], signature: false, checkpoint: false, why: [], second: null, tokens: [] };
+// All time-stamps of a bundle; `bound`: anchors of the rules. → {rows (of the report), signature: bool, checkpoint: bool, why: [text], second: time in ms or null}.
+export async function read_stamps(f, cms, trust, lists, bound) {
+  const { bundle, error } = f, out = { rows: [], signature: false, checkpoint: false, why: [], second: null, tokens: [], unbound: null };
   const chains = async (path) => {
     if (!bundle.has(path)) return [];
     try {
@@ -144,7 +153,9 @@ export async function read_stamps(f, cms, trust, lists) {
   const one = async (part, over, token, content, extra) => {
     try {
       const t = await check_token(await token(), await content());
-      const row = await token_row(over, t, extra, trust, lists);
+      const row = await token_row(over, t, extra, trust, lists), of_rules = await stamp_of_rules(bound, t, [...extra, ...trust.tsa_cas]);
+      if (!of_rules) Object.assign(row, { trusted: false, why: kNotOfRules, revocation: { state: 'not-asked', why: '' } });
+      if (!of_rules && over === 'ledger/checkpoint-b') out.unbound = t;
       out.rows.push(row);
       if (!row.trusted) out.why.push('the time-stamp over ' + over + ' is of ' + row.authority + ' and does not count: ' + row.why);
       t.extra = extra;

@@ -38,6 +38,22 @@ def rules_text(r):
     return f"quorum {r['quorum']}, waiting period {r['waiting_seconds']} s, profile {r['profile']}"
 
 
+def anchor_lines(to, before):
+    """Of well-formed anchors; whatever else a forger puts there has the lines of none."""
+    try:
+        under = lambda a: [f"under {t['name']}, sha256:{t['sha256']}" for t in (a or {}).get("time_authorities", [])]  # noqa: E731
+        of = lambda a: list((a or {}).get("witnesses", []))  # noqa: E731
+        out = [f"Time-stamps count only {t}" for t in under(to)]
+        out += ["Time-stamps count under any authority from then on"] if under(before) and not out else []
+        out += [f"Cosignatures count only of {w}" for w in of(to)]
+        out += [f"At least {to['witness_quorum']} of these witnesses must sign"] if of(to) else (
+            ["Cosignatures count of any witness from then on"] if of(before) else [])
+        out += [f"Until now: time-stamps {t}" for t in under(before)] + [f"Until now: cosignatures of {w}" for w in of(before)]
+        return out + ([f"Until now: at least {before['witness_quorum']} of these witnesses"] if of(before) else [])
+    except (AttributeError, KeyError, TypeError):
+        return []
+
+
 def summary(change, before):
     end = [f"The enrolment ends {change['until']}"] if "until" in change else []
     if change["what"] == "revoke":
@@ -47,7 +63,8 @@ def summary(change, before):
                                f"With the key {change['fingerprint']}", *end],
              "roles": lambda: [f"Gives {change['name']} these roles and no others: {roles_text(change)}",
                                *(end or ["The enrolment has no end"])],
-             "rules": lambda: [f"Sets {rules_text(change)}", f"Until now: {rules_text(before)}"]}[change["what"]]()
+             "rules": lambda: [f"Sets {rules_text(change)}", f"Until now: {rules_text(before)}",
+                               *anchor_lines(change.get("anchors"), before.get("anchors"))]}[change["what"]]()
     return lines + [f"Takes effect {before['waiting_seconds']} s after it is recorded; erasures requested before then keep what was in force"]
 
 

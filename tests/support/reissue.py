@@ -103,6 +103,8 @@ def cms(key, certificate, content, name_certificate=True, embed=False, unsigned=
     signature = key.sign(der(0x31, attributes), ec.ECDSA(hashes.SHA384()))
     serial = certificate.serial_number
     who = der(0x30, certificate.issuer.public_bytes(), der(2, serial.to_bytes(serial.bit_length() // 8 + 1, "big")))
+    if callable(unsigned):                                # of the signature: a time-stamp over it
+        unsigned = unsigned(signature)
     signer = der(0x30, der(2, b"\x01"), who, SHA384, der(0xa0, attributes), der(0x30, oid("1.2.840.10045.4.3.3")),
                  der(4, signature), unsigned)
     inside = der(0x30, DATA, der(0xa0, der(4, content)) if embed else b"")

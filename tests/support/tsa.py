@@ -7,6 +7,7 @@ HTTP server, and the ways in which one can be wrong.
 
 Nothing but the standard library and openssl(1).
 """
+import hashlib
 import http.server
 import pathlib
 import ssl
@@ -167,6 +168,21 @@ class Tsa:
         (self.dir / "answer").write_bytes(answer)
         token = self._openssl("ts", "-reply", "-config", "config", "-in", "answer", "-token_out")
         return self._openssl("cms", "-verify", "-noverify", "-inform", "DER", stdin=token)
+
+    def stamp(self, data):
+        """An honest answer over these bytes, and the token in it."""
+        answer = self.reply(self.query(data))
+        (self.dir / "answer").write_bytes(answer)
+        return answer, self._openssl("ts", "-reply", "-config", "config", "-in", "answer", "-token_out")
+
+    @property
+    def chain(self):
+        """PEM, from the signer up to the root."""
+        return b"".join((self.dir / f"{name}.pem").read_bytes() for name in ("tsa", "intermediate", "root"))
+
+    def digest(self, name="root"):
+        """SHA-256 of a certificate's DER, in hex."""
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert((self.dir / f"{name}.pem").read_text())).hexdigest()
 
     def wrap(self, tst_info, cert="tsa", digest="sha256", chain=True):
         """An answer whose token signs these bytes; without `chain` its authority's issuer does not come along."""

@@ -1,0 +1,70 @@
+"""Trust anchors of the rules, to three readers: what is not of the rules supports nothing, and what was forged is invalid."""
+import pathlib
+import shutil
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+import bad_anchors
+import harness
+import reissue
+import scenario
+import tsa
+import verify_page
+from kesu_verifier import trust as trust_file
+from kesu_verifier import verify as second
+
+LOW = ("--require", "low", "--allow-test-grade")
+NOT_OF_RULES = "not of the rules: those in force at the request name other time-stamp authorities"
+
+
+class AnchorsReaders(verify_page.Driver, scenario.World):
+    @classmethod
+    def prepare(cls):
+        cls.bank, cls.rogue = tsa.Tsa(cls.box.path / "bank", "Bank"), tsa.Tsa(cls.box.path / "rogue", "Rogue")
+        cls.seal("loans-2019", {"a": b"one", "b": b"two"})
+        case = cls("setUp")
+        erasure = case.approved("loans-2019")
+        case.run_erasure(erasure)
+        cls.issue(erasure)
+        cls.open_page()
+
+    def officers_by_operator(self):
+        lines = (self.bundle / "approvals" / "allowed_signers").read_text().splitlines()
+        return {line.split()[0]: load_ssh_private_key(self.box.officer(key).private.read_bytes(), None)
+                for line, (*_, key) in zip(lines, self.officers)}
+
+    def levels(self, report):
+        return tuple(next(c["level"] for c in report["claims"] if c["id"] == name) for name in ("dated", "logged"))
+
+    def test_they_agree(self):
+        issuer = reissue.Issuer(reissue.read(self.bundle), self.officers_by_operator())
+        tables, where = trust_file.Tables(), self.elsewhere / "case"
+        path = self.elsewhere / "trust"
+        for case in bad_anchors.cases(issuer, issuer.trust(self.trust), self.bank, self.rogue):
+            with self.subTest(case.name):
+                shutil.rmtree(where, ignore_errors=True)
+                reissue.write(case.files, where)
+                path.write_text(case.trust)
+                result = self.box.run(harness.program("kesu"), "verify", where, "--trust", path, *LOW, "--json", code=(0, 6))
+                kesu = result.json
+                python = second.verify(dict(case.files), trust_file.read_trust(str(path)), tables, require="low", allow_test_grade=True)
+                names = [line.split()[1] for line in case.trust.splitlines() if line.startswith("tsa-ca ")]
+                page = self.check(where, trust=case.trust + "".join(pathlib.Path(n).read_text() for n in names))
+                self.assertEqual([r["verdict"] for r in (kesu, python, page)], ["complete" if case.expect else "invalid"] * 3,
+                                 (case.name, kesu["errors"], python["errors"], page["errors"]))
+                if not case.expect:
+                    continue
+                self.assertEqual([self.levels(kesu), self.levels(python), (page["levels"]["dated"], page["levels"]["logged"])], [case.expect] * 3)
+                self.assertEqual([(t["over"], t["trusted"], t["revocation"]) for t in python["time"]],
+                                 [(t["over"], t["trusted"], t["revocation"]) for t in kesu["time"]])
+                saved = self.saved()
+                told = [[t["over"] for t in r["time"] if t["why"] == NOT_OF_RULES] for r in (kesu, python, saved)]
+                self.assertEqual(told, [told[0]] * 3)
+                self.assertEqual(bool(told[0]), "of another" in case.name or case.name in ("all of others", "taken off after the request"))
+
+
+if __name__ == "__main__":
+    scenario.main()

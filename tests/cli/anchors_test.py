@@ -1,0 +1,265 @@
+"""Trust anchors bound by the quorum: kesu.toml says where to reach authorities and witnesses, and no longer whose word counts."""
+import json
+import pathlib
+import shutil
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
+import scenario
+import tsa
+from kesu_verifier import trust as trust_file
+from kesu_verifier import verify as second
+from scenario import APPROVER, SECOND
+from witness_test import Desk
+
+LOW = ("--require", "low", "--allow-test-grade")
+
+
+class World(Desk, scenario.World):
+    @classmethod
+    def prepare(cls):
+        box = cls.box
+        cls.bank, cls.rogue = tsa.Tsa(box.path / "bank", "Bank"), tsa.Tsa(box.path / "rogue", "Rogue")
+        cls.servers = {t: tsa._Serving(t) for t in (cls.bank, cls.rogue)}
+        for server in cls.servers.values():
+            cls.addClassCleanup(server.close)
+        case = cls("setUp")
+        cls.witness, cls.vkey = case.make_witness("witness.example/bank", "w1")
+        cls.other, cls.other_vkey = case.make_witness("witness.example/other", "w2")
+        cls.seal("loans-2019", {"a": b"one", "b": b"two"})
+        cls.more()
+
+    @classmethod
+    def more(cls):
+        pass
+
+    def setUp(self):
+        super().setUp()
+        self.bundle, self.trust = self.box.path / "bundle", self.box.path / "trust"
+        shutil.rmtree(self.bundle, ignore_errors=True)
+
+    def configure(self, *authorities, witnesses=(), ca=None):
+        path = self.box.vault / "kesu.toml"
+        text = path.read_text().partition("[[time.authority]]")[0].partition("[[witness]]")[0]
+        text += "".join(f'[[time.authority]]\nurl = "{self.servers[t].url}"\nca = "{ca or t.root}"\n' for t in authorities)
+        path.write_text(text + "".join(f'[[witness]]\nvkey = "{v}"\n' for v in witnesses))
+
+    def rules(self, *words, by=APPROVER, **options):
+        return self.box.kesu("vault", "rules", *words, "--reason", "as agreed", "--by", by, "--key", self.key_of(by).private, **options).json
+
+    def bind(self):
+        return self.rules("--time-authority", self.bank.root, "--witness", self.vkey)
+
+    def done(self):
+        erasure = self.approved("loans-2019")
+        self.run_erasure(erasure)
+        return erasure
+
+    def issue(self, erasure, **options):
+        shutil.rmtree(self.bundle, ignore_errors=True)
+        return self.box.kesu("certificate", "bundle", erasure, "-o", self.bundle, **options)
+
+    def cosigned(self, directory, **options):
+        """Checkpoint → that witness → back."""
+        request, answer = self.box.path / "to-witness", self.box.path / "answer"
+        for path in (request, answer):
+            path.unlink(missing_ok=True)
+        self.box.kesu("ledger", "checkpoint", "--export", request, "--since", "0")
+        first = () if (directory / "logs").exists() else ("--first", self.box.kesu("ledger", "checkpoint").json["vkey"])
+        self.box.kesu("ledger", "cosign", request, "--witness", directory, *first, "-o", answer, vault=False)
+        return self.box.kesu("ledger", "checkpoint", "--attach", answer, **options)
+
+    def read(self, **options):
+        """(dated, logged) of two readers who trust everybody; and kesu's report."""
+        if "trust" not in options:
+            proposed = self.box.kesu("trust", "propose", self.bundle, vault=False).json["trust"]
+            self.trust.write_text(proposed + f"tsa-ca {self.bank.root}\ntsa-ca {self.rogue.root}\nwitness {self.vkey}\nwitness {self.other_vkey}\n")
+        report = self.box.kesu("verify", self.bundle, "--trust", self.trust, *LOW, vault=False).json
+        mine = second.verify(str(self.bundle), trust_file.read_trust(str(self.trust)), trust_file.Tables(), require="low", allow_test_grade=True)
+        levels = [tuple(next(c["level"] for c in r["claims"] if c["id"] == name) for name in ("dated", "logged")) for r in (report, mine)]
+        self.assertEqual(levels[0], levels[1])
+        rows = [[{k: v for k, v in t.items() if k != "why"} for t in r["time"]] for r in (report, mine)]
+        self.assertEqual(*rows)
+        return levels[0], report
+
+    def until(self, what):
+        for _ in range(100):
+            if what():
+                return
+            time.sleep(0.1)
+        self.fail("it never came")
+
+    def due(self):
+        return [d for d in self.box.kesu("status").json["due"] if d["what"] == "anchors"]
+
+
+class Bound(World):
+    def test_a_change_says_what_it_binds(self):
+        self.assertIsNone(self.box.kesu("vault", "rules").json["anchors"])
+        said = self.bind()
+        authority = {"name": "CN=Bank Root,O=Bank", "sha256": self.bank.digest()}
+        self.assertEqual(said["summary"], [
+            "Sets quorum 1, waiting period 0 s, profile low", "Until now: quorum 1, waiting period 0 s, profile low",
+            f"Time-stamps count only under CN=Bank Root,O=Bank, sha256:{self.bank.digest()}", f"Cosignatures count only of {self.vkey}",
+            "At least 1 of these witnesses must sign",
+            "Takes effect 0 s after it is recorded; erasures requested before then keep what was in force"])
+        want = {"time_authorities": [authority], "witness_quorum": 1, "witnesses": [self.vkey]}
+        self.assertEqual(self.box.kesu("vault", "rules").json["anchors"], want)
+        self.assertIn("Time-stamps count only under CN=Bank Root", self.box.text("vault", "rules").stdout)
+        self.assertIn("time-stamps only under CN=Bank Root", self.box.text("operator", "changes").stdout)
+        self.box.kesu("vault", "rules", "--time-authority", self.bank.root, "--reason", "x", "--by", APPROVER, code=3, error="state-refused")
+        two = self.rules("--witness", self.other_vkey, "--witness", self.vkey, "--witness-quorum", "2")
+        self.assertIn("Until now: at least 1 of these witnesses", two["summary"])
+        self.assertEqual(self.box.kesu("vault", "rules").json["anchors"],
+                         {**want, "witness_quorum": 2, "witnesses": sorted((self.vkey, self.other_vkey))})
+        # Other rules are changed without touching them; the registers made anew say the same.
+        self.rules("--waiting", "60")
+        kept = self.box.kesu("vault", "rules").json
+        (self.box.vault / "registers.db").unlink()
+        self.assertEqual(self.box.kesu("vault", "rules").json, kept)
+        self.assertEqual(kept["anchors"]["witness_quorum"], 2)
+        self.box.kesu("ledger", "verify")
+
+    def test_taken_off(self):
+        self.bind()
+        said = self.rules("--any-time-authority")
+        self.assertIn("Time-stamps count under any authority from then on", said["summary"])
+        self.assertEqual(sorted(self.box.kesu("vault", "rules").json["anchors"]), ["witness_quorum", "witnesses"])
+        self.assertIn("Cosignatures count of any witness from then on", self.rules("--any-witness")["summary"])
+        self.assertIsNone(self.box.kesu("vault", "rules").json["anchors"])
+
+    def test_what_is_no_anchor(self):
+        log = self.box.kesu("ledger", "checkpoint").json["vkey"]
+        empty = self.box.path / "empty.pem"
+        empty.write_text("no certificate\n")
+        for words, code, error in ((("--witness", log), 2, "bad-input"), (("--witness", "x"), 2, "bad-input"), (("--time-authority", empty), 2, "bad-input"),
+                                   (("--witness", self.vkey, "--witness-quorum", "2"), 2, "bad-input"), (("--witness-quorum", "1"), 2, "usage"),
+                                   (("--any-witness", "--witness", self.vkey), 2, "usage"), (("--witness", self.vkey, "--witness", self.vkey), 2, "bad-input")):
+            with self.subTest(words):
+                self.rules(*words, code=code, error=error)
+        self.assertIsNone(self.box.kesu("vault", "rules").json["anchors"])
+
+    def test_an_operator_edits_kesu_toml(self):
+        self.bind()
+        self.configure(self.bank, witnesses=[self.vkey])
+        self.assertEqual(self.due(), [])
+        erasure = self.done()
+        self.configure(self.rogue, witnesses=[self.other_vkey])
+        asked = self.rogue.asked
+        error = self.issue(erasure, code=3, error="policy-refused").json["error"]
+        self.assertIn(self.servers[self.rogue].url, error["tried"])
+        self.assertIn("Bank Root", error["cause"])
+        self.assertIn("kesu vault rules --time-authority", error["next"])
+        self.assertEqual((self.rogue.asked, "certificate-issued" in [e["type"] for e in self.entries()]), (asked, False))
+        with self.subTest("doctor and status say so"):
+            details = [d["name"] for d in self.due()]
+            self.assertEqual(sorted(details), sorted([f"time-authority {self.servers[self.rogue].url}", "time-authorities", "witness witness.example/other", "witnesses"]))
+            checks = self.box.kesu("doctor", code=1).json["checks"]
+            bad = {c["check"]: c for c in checks if c["result"] == "fail"}
+            self.assertIn("not one of this vault's rules", bad[f"time-authority {self.servers[self.rogue].url}"]["detail"])
+            self.assertIn("kesu vault rules --witness", bad["witness witness.example/other"]["next"])
+            self.assertEqual(self.rogue.asked, asked)
+        with self.subTest("a witness of his own"):
+            error = self.cosigned(self.other, code=3, error="policy-refused").json["error"]
+            self.assertIn("witness.example/other", error["message"])
+        with self.subTest("the authority of the rules is asked besides, and alone"):
+            self.configure(self.rogue, self.bank, witnesses=[self.vkey])
+            notices = self.issue(erasure).stderr
+            self.assertIn(self.servers[self.rogue].url, notices)
+            self.assertEqual(self.rogue.asked, asked)
+            self.assertEqual(self.read()[0], ("attested", "proven"))
+        with self.subTest("B alone: the bundle is written, and its other stamp is not taken"):
+            self.cosigned(self.witness)
+            self.assertEqual(self.issue(erasure).code, 0)
+            self.assertEqual(self.read()[0], ("attested", "proven"))
+            self.configure(self.rogue, witnesses=[self.vkey])
+            self.box.kesu("operator", "review")
+            self.issue(erasure)
+            self.assertEqual(self.rogue.asked, asked)
+
+    def test_a_change_serves_no_erasure_requested_before(self):
+        self.rules("--waiting", "2")
+        self.bind()
+        self.configure(self.bank)
+        erasure = self.plan("loans-2019")["erasure"]     # the change has not taken effect: nothing is bound
+        self.assertIsNone(self.box.kesu("vault", "rules").json["anchors"])
+        self.request(erasure)
+        self.assertEqual(self.approve(erasure)["stage"], "approved")
+        self.until(lambda: self.box.kesu("vault", "rules").json["anchors"])
+        self.until(lambda: "error" not in self.run_erasure(erasure, code=None).json)
+        self.configure(self.rogue)
+        self.issue(erasure)                              # as nothing was bound when it was asked for
+        levels, report = self.read()
+        self.assertEqual(levels, ("attested", "proven"))
+        self.assertEqual({t["authority"] for t in report["time"]}, {"CN=Rogue Time,O=Rogue"})
+
+    def test_changed_meanwhile_and_after(self):
+        self.bind()
+        self.configure(self.bank, witnesses=[self.vkey])
+        erasure = self.done()
+        self.rules("--time-authority", self.rogue.root, "--witness", self.other_vkey)
+        self.configure(self.rogue, witnesses=[self.other_vkey])
+        self.issue(erasure, code=3, error="policy-refused")
+        self.configure(self.bank, self.rogue, witnesses=[self.vkey, self.other_vkey])
+        self.issue(erasure)
+        levels, report = self.read()
+        self.assertEqual((levels, {t["authority"] for t in report["time"]}), (("attested", "proven"), {"CN=Bank Time,O=Bank"}))
+        with self.subTest("cosignatures: both are kept, only those of the request count"):
+            self.cosigned(self.other)
+            self.assertIn("0 of 1", str(self.box.kesu("status").json["due"]))
+            self.cosigned(self.witness)
+            self.assertNotIn("of 1 witness", str(self.box.kesu("status").json["due"]))
+        with self.subTest("the authority is gone: the stamp that was kept serves"):
+            self.configure(self.rogue, witnesses=[])
+            self.box.kesu("vault", "contact", "--place", "Tokyo")
+            self.issue(erasure)
+            self.assertEqual(self.read()[0], ("attested", "proven"))
+        with self.subTest("renewed under the authority of now"):
+            self.box.kesu("certificate", "renew", json.loads((self.bundle / "certificate.json").read_text())["id"])
+            self.issue(erasure)
+            levels, report = self.read()
+            self.assertEqual({t["over"]: t["authority"] for t in report["time"]}["ledger/checkpoint-b"], "CN=Rogue Time,O=Rogue")
+            self.assertEqual((levels, [t["trusted"] for t in report["time"]]), (("attested", "proven"), [True] * 4))
+            # Without the renewal's authority that checkpoint is stamped by nobody whom the rules name.
+            self.trust.write_text(self.trust.read_text().replace(f"tsa-ca {self.rogue.root}\n", ""))
+            self.assertEqual(self.read(trust=True)[0], ("attested", "asserted"))
+
+
+class Genesis(World):
+    """Bound by the genesis statement."""
+
+    @classmethod
+    def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
+        cls.early = tsa.Tsa(cls.box.path / "early", "Early")
+        return super().write_genesis(path, officers, quorum, sign, (*words, "--time-authority", cls.early.root))
+
+    def test_from_the_first_entry_on(self):
+        self.assertEqual([t["name"] for t in self.box.kesu("vault", "rules").json["anchors"]["time_authorities"]], ["CN=Early Root,O=Early"])
+        self.assertEqual(self.entries()[0]["body"]["anchors"], json.loads(self.genesis.read_text())["anchors"])
+        self.configure(self.bank)
+        erasure = self.done()
+        self.issue(erasure, code=3, error="policy-refused")
+        with self.subTest("by the old quorum"):
+            self.rules("--time-authority", self.bank.root, by=SECOND)
+            self.issue(erasure, code=3, error="policy-refused")
+        with tsa._Serving(self.early) as url:
+            self.servers[self.early] = type("Server", (), {"url": url})
+            self.configure(self.early)
+            self.issue(erasure)
+        proposed = self.box.kesu("trust", "propose", self.bundle, vault=False).json["trust"]
+        self.trust.write_text(proposed + f"tsa-ca {self.early.root}\n")
+        self.assertEqual(self.read(trust=True)[0], ("attested", "proven"))
+        with self.subTest("a stamp over B by another"):
+            note = (self.bundle / "ledger" / "checkpoint-b").read_bytes()
+            (self.bundle / "time" / "checkpoint-b.tsr").write_bytes(self.bank.stamp(note)[0])
+            (self.bundle / "time" / "checkpoint-b.pem").write_bytes(self.bank.chain)
+            self.trust.write_text(self.trust.read_text() + f"tsa-ca {self.bank.root}\n")
+            levels, report = self.read(trust=True)
+            self.assertEqual((levels, report["time"][2]["why"][:16]), (("attested", "asserted"), "not of the rules"))
+
+
+if __name__ == "__main__":
+    scenario.main()

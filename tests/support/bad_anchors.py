@@ -1,0 +1,151 @@
+"""Bundles whose rules bind trust anchors, honest and forged, by an issuer who holds every key but those of the officers.
+
+    for case in bad_anchors.cases(issuer, trust, bank, rogue): ...     # .name .files .trust .expect
+
+`expect`: (level of dated, level of logged), or None: invalid. `bank` and `rogue` are time-stamp authorities (tsa.Tsa). The reader's
+trust file names both, and both witnesses: what does not count does so by the rules alone. Written from docs/spec alone.
+"""
+import base64
+import collections
+import hashlib
+import time
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+import bad_changes
+import reissue
+
+Case = collections.namedtuple("Case", "name files trust expect")
+STAMP = "1.2.840.113549.1.9.16.2.14"
+TSR, CHAIN = "time/certificate.json.p7s.tsr", "trust/tsa.pem"
+
+
+class Witness:
+    def __init__(self, name):
+        self.name, self.key = name, ed25519.Ed25519PrivateKey.generate()
+        public = b"\x04" + self.key.public_key().public_bytes(*reissue.RAW)
+        self.id = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
+        self.vkey = f"{name}+{self.id.hex()}+{base64.b64encode(public).decode()}"
+
+    def line(self, note):
+        """A cosignature of a note (C2SP tlog-cosignature)."""
+        text, at = note.decode().rpartition("\n\n")[0] + "\n", int(time.time())
+        value = at.to_bytes(8, "big") + self.key.sign(f"cosignature/v1\ntime {at}\n{text}".encode())
+        return f"\u2014 {self.name} {base64.b64encode(self.id + value).decode()}\n".encode()
+
+
+class Maker:
+    """A forger's bundles, with tokens of the authorities that it is told."""
+
+    def __init__(self, issuer, trust, bank, rogue):
+        self.issuer, self.forger, self.bank, self.rogue = issuer, bad_changes.Forger(issuer), bank, rogue
+        self.w1, self.w2 = Witness("witness.example/w1"), Witness("witness.example/w2")
+        self.trust = trust + f"tsa-ca {bank.root}\ntsa-ca {rogue.root}\nwitness {self.w1.vkey}\nwitness {self.w2.vkey}\n"
+
+    def anchors(self, time=None, witnesses=None, quorum=1):
+        out = {"time_authorities": sorted(({"name": f"CN={n}", "sha256": t.digest(n)} for t, n in time), key=lambda t: t["sha256"])} if time else {}
+        return out | ({"witnesses": sorted(w.vkey for w in witnesses), "witness_quorum": quorum} if witnesses else {})
+
+    def rules(self, anchors, **more):
+        change = {"what": "rules", "profile": "low", "quorum": 1, "waiting_seconds": 0} | ({"anchors": anchors} if anchors is not None else {})
+        return {"change": change, "signers": [self.forger.approver], **more}
+
+    def bundle(self, steps, inside=None, beside=None, over_b=None, cosigned=(), edit_files=None):
+        issuer, own = self.issuer, type(self.issuer).issue
+
+        def sign(data):
+            token = (lambda value: reissue.der(0xa1, reissue.der(0x30, reissue.oid(STAMP), reissue.der(0x31, inside.stamp(value)[1])))) if inside else b""
+            return reissue.cms(issuer.certificate_key, issuer.certificate, data, unsigned=token)
+
+        def stamps(files):
+            if beside:
+                files[TSR] = beside.stamp(files["certificate.json.p7s"])[0]
+            if inside or beside:
+                files[CHAIN] = b"".join(t.chain for t in {id(t): t for t in (inside, beside) if t}.values())
+        issuer.issue = lambda edit=None, edit_certificate=None, edit_files=None: own(
+            issuer, edit, edit_certificate, lambda f: (stamps(f), edit_files and edit_files(f)), sign)
+        try:
+            files = self.forger.bundle(steps, None, edit_files)
+        finally:
+            del issuer.issue
+        note = files["ledger/checkpoint-b"]
+        files["ledger/checkpoint-b"] = note = note + b"".join(w.line(note) for w in cosigned)
+        if over_b:
+            files["time/checkpoint-b.tsr"], files["time/checkpoint-b.pem"] = over_b.stamp(note)[0], over_b.chain
+        return files
+
+
+def honest(m):
+    """(name, steps, tokens and cosignatures, dated, logged)."""
+    bank, rogue, w1, w2 = m.bank, m.rogue, m.w1, m.w2
+    time_of = lambda n="root": m.anchors(time=[(bank, n)])  # noqa: E731
+    whole = m.anchors(time=[(bank, "root")], witnesses=[w1])
+    stamped = lambda t: {"inside": t, "beside": t, "over_b": t}  # noqa: E731
+    yield "nothing bound", [], {**stamped(rogue), "cosigned": [w2]}, "attested", "proven"
+    yield "all of the rules", [m.rules(whole)], {**stamped(bank), "cosigned": [w1]}, "attested", "proven"
+    yield "all of others", [m.rules(whole)], {**stamped(rogue), "cosigned": [w2]}, "absent", "asserted"
+    yield "the token inside of another", [m.rules(whole)], {**stamped(bank), "inside": rogue}, "absent", "proven"
+    yield "the token beside of another", [m.rules(whole)], {**stamped(bank), "beside": rogue}, "absent", "proven"
+    yield "the token over B of another", [m.rules(whole)], {**stamped(bank), "over_b": rogue}, "attested", "asserted"
+    yield "the token over B of another, a witness of the rules", [m.rules(whole)], {**stamped(bank), "over_b": rogue, "cosigned": [w1]}, "attested", "attested"
+    for n in ("intermediate", "tsa"):
+        yield f"bound by the {n} certificate", [m.rules(time_of(n))], stamped(bank), "attested", "proven"
+    yield "one of two is bound", [m.rules(m.anchors(time=[(bank, "root"), (rogue, "intermediate")]))], stamped(rogue), "attested", "proven"
+    yield "only witnesses bound", [m.rules(m.anchors(witnesses=[w1]))], {"inside": rogue, "beside": rogue, "cosigned": [w2]}, "attested", "asserted"
+    yield "two witnesses, one signed", [m.rules(m.anchors(witnesses=[w1, w2], quorum=2))], {"cosigned": [w1]}, "absent", "asserted"
+    yield "two witnesses, both signed", [m.rules(m.anchors(witnesses=[w1, w2], quorum=2))], {"cosigned": [w1, w2]}, "absent", "attested"
+    late = {"before": "erasure-approved"}
+    yield "bound after the request", [m.rules(whole, **late)], {**stamped(rogue), "cosigned": [w2]}, "attested", "proven"
+    off = {"from": {"anchors": whole}}
+    yield "taken off before the request", [m.rules(whole), m.rules(None, **off)], {**stamped(rogue), "cosigned": [w2]}, "attested", "proven"
+    yield "taken off after the request", [m.rules(whole), m.rules(None, **late, **off)], {**stamped(rogue), "cosigned": [w2]}, "absent", "asserted"
+
+
+def forged(m):
+    """(name, steps, edit_files): invalid."""
+    w1, w2, good = m.w1, m.w2, m.anchors(time=[(m.bank, "root")], witnesses=[m.w1])
+    authority = good["time_authorities"][0]
+    low = Witness("witness.example/w1")
+    low.id = b"\x00" * 4
+    wrong = {"empty": {}, "no object": [], "null": None, "a member more": {**good, "note": "x"}, "no authorities": {"time_authorities": []},
+             "no quorum": {"witnesses": [w1.vkey]}, "a quorum alone": {"witness_quorum": 1}, "a quorum of none": {**good, "witness_quorum": 0},
+             "a quorum above": {**good, "witness_quorum": 2}, "a quorum that is true": {**good, "witness_quorum": True},
+             "twice": {"time_authorities": [authority] * 2}, "not in order": {"witnesses": sorted((w1.vkey, w2.vkey), reverse=True), "witness_quorum": 1},
+             "too many": {"time_authorities": [{"name": "x", "sha256": f"{n:064x}"} for n in range(17)]},
+             "a digest in capitals": {"time_authorities": [{**authority, "sha256": "AB" * 32}]}, "half a digest": {"time_authorities": [{**authority, "sha256": "ab" * 16}]},
+             "no name": {"time_authorities": [{**authority, "name": ""}]}, "a long name": {"time_authorities": [{**authority, "name": "x" * 257}]},
+             "a name of two lines": {"time_authorities": [{**authority, "name": "x\ny"}]}, "a log's key": {"witnesses": [m.issuer.vkey], "witness_quorum": 1},
+             "a key id of another": {"witnesses": [w1.vkey.replace(w1.id.hex(), "00000000")], "witness_quorum": 1},
+             "one key under two names": {"witnesses": sorted((w1.vkey, renamed(w1))), "witness_quorum": 1}}
+    for name, anchors in wrong.items():
+        yield f"anchors: {name}", [{**m.rules(None), "change": {**m.rules(None)["change"], "anchors": anchors}}], None
+    yield "the anchors in `from` left out", [m.rules(good), m.rules(None)], None
+    yield "anchors left out in the entry", [m.rules(good, body=lambda b: {**b, "change": {k: v for k, v in b["change"].items() if k != "anchors"}})], None
+    other = m.anchors(time=[(m.rogue, "root")])
+    yield "other anchors in the entry", [m.rules(good, body=lambda b: {**b, "change": {**b["change"], "anchors": other}})], None
+    yield "the summary without them", [m.rules(good, statement=lambda s: {**s, "summary": [line for line in s["summary"] if "count only" not in line]})], None
+
+    def edited(files, done):
+        path = f"approvals/change.{done[0][0]}.json"
+        files[path] = files[path].replace(authority["sha256"].encode(), m.rogue.digest().encode())
+    yield "the statement edited after it was signed", [m.rules(good)], edited
+    yield "signed by nobody who may", [m.rules(good, signers=[m.forger.auditor])], None
+
+
+def renamed(w):
+    public = base64.b64decode(w.vkey.split("+", 2)[2])
+    name = "witness.example/other"
+    return f"{name}+{hashlib.sha256(name.encode() + chr(10).encode() + public).hexdigest()[:8]}+{base64.b64encode(public).decode()}"
+
+
+def cases(issuer, trust, bank, rogue):
+    m = Maker(issuer, trust, bank, rogue)
+    for name, steps, parts, dated, logged in honest(m):
+        yield Case(name, m.bundle(steps, **parts), m.trust, (dated, logged))
+    both = m.bundle([m.rules(m.anchors(time=[(bank, "root")], witnesses=[m.w1, m.w2], quorum=2))], bank, bank, bank, [m.w1, m.w2])
+    yield Case("the reader knows no authority of the rules", both, m.trust.replace(f"tsa-ca {bank.root}\n", ""), ("absent", "attested"))
+    alone = m.trust.replace(f"witness {m.w2.vkey}\n", "").replace(f"tsa-ca {bank.root}\n", "")
+    yield Case("the reader knows one of two witnesses", both, alone, ("absent", "attested"))
+    yield Case("the reader asks for more witnesses", both, alone + "quorum 2\n", ("absent", "asserted"))
+    for name, steps, edit in forged(m):
+        yield Case(name, m.bundle(steps, edit_files=edit), m.trust, None)
