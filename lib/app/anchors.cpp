@@ -25,8 +25,8 @@ std::string names(const std::vector<TimeAnchor>& anchors) {
 std::string others_text(const TimeAuthority& a) {
   std::string held;
   for (const Bytes& der : a.anchors)
-    held += (held.empty() ? "" : "; ") + Certificate::parse(der).subject + " (sha256:" +
-            hex(sha256(der)).substr(0, 16) + "…)";
+    held += (held.empty() ? "" : "; ") + Certificate::parse(der).subject +
+            " (sha256:" + hex(sha256(der)).substr(0, 16) + "…)";
   return a.url + ", whose ca holds " + held;
 }
 
@@ -84,7 +84,8 @@ std::vector<TimeAuthority> authorities_of_rules(Vault& vault, const Anchors& anc
       vault.env().notice("not asked, since the rules name other time-stamp authorities: " + others_text(a));
       continue;
     }
-    throw Error(Code::policy_refused, "the time-stamp authority of kesu.toml is not one of this vault's rules")
+    throw Error(Code::policy_refused,
+                "the time-stamp authority of kesu.toml is not one of this vault's rules")
         .tried(others_text(a))
         .cause("the rules name " + names(anchors.time_authorities))
         .next(kToStamps);
@@ -127,9 +128,10 @@ std::vector<Check> anchor_checks(Vault& vault) {
   if (!now.time_authorities.empty()) {
     const std::vector<TimeAuthority> configured = time_authorities(vault.directory());
     for (const TimeAuthority& a : choose(configured, now).others)
-      out.push_back({"time-authority " + a.url, CheckResult::fail,
-                     "not one of this vault's rules: its ca is not what they name; its time-stamps do not count",
-                     kToStamps});
+      out.push_back(
+          {"time-authority " + a.url, CheckResult::fail,
+           "not one of this vault's rules: its ca is not what they name; its time-stamps do not count",
+           kToStamps});
     for (const TimeAnchor& t : unreached(configured, now))
       out.push_back({"time-authorities", CheckResult::warn,
                      "the rules name " + t.name + " (sha256:" + t.sha256 +

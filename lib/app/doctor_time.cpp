@@ -58,10 +58,12 @@ std::vector<Check> examine_time(Vault& vault, bool offline) {
         {"time-authorities", fail, e.message() + (e.cause().empty() ? "" : ": " + e.cause()), e.next()});
   }
   try {
-    const auto named = static_cast<int64_t>(configured_witnesses(vault.directory()).size());
-    const int64_t wanted = witnesses_wanted(vault, anchors_now(vault), static_cast<size_t>(named));
-    const std::string count =
-        std::to_string(named) + (named == 1 ? " witness" : " witnesses") + " in kesu.toml";
+    const Anchors bound = anchors_now(vault);
+    const auto named =
+        static_cast<int64_t>(witnesses_of_rules(configured_witnesses(vault.directory()), bound).size());
+    const int64_t wanted = witnesses_wanted(vault, bound, static_cast<size_t>(named));
+    const std::string count = std::to_string(named) + (named == 1 ? " witness" : " witnesses") +
+                              " in kesu.toml" + (bound.witnesses.empty() ? "" : " that the rules name");
     if (named < wanted)
       out.push_back({"witnesses", warn,
                      count + ", and profile or rules ask for the cosignatures of " + std::to_string(wanted),

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "certificate/rules_impl.h"
 #include "certificate/verify_impl.h"
 #include "crypto/x509.h"
 #include "erasure/change_statement.h"
@@ -270,8 +271,13 @@ std::string propose_trust(const BundleFiles& files) {
   // put anybody there.
   std::map<std::string, std::string> doubts;  // by the statement's path; empty: it counts
   try {
-    for (const dossier::ChangeFacts& c : dossier::read_dossier(files).changes)
-      doubts[c.part] = c.counts ? "" : c.why;
+    const dossier::Dossier d = dossier::read_dossier(files);
+    for (const dossier::ChangeFacts& c : d.changes) doubts[c.part] = c.counts ? "" : c.why;
+    const Anchors bound = dossier::rules_at(d, dossier::moment_of_request(d)).anchors;
+    for (const std::string& line : anchor_lines(bound, {}))
+      out += "# by the rules of the erasure, besides your own trust: " + plain(line) + "\n";
+    for (const std::string& vkey : bound.witnesses)
+      out += "# if you know this witness, add a line: witness " + plain(vkey) + "\n";
   } catch (const Error&) {  // whatever is wrong with the bundle, kesu verify tells
   }
   for (const auto& [path, content] : files) {

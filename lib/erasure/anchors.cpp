@@ -122,8 +122,7 @@ std::vector<std::string> anchor_lines(const Anchors& to, const Anchors& from) {
     out.push_back("At least " + std::to_string(to.witness_quorum) + " of these witnesses must sign");
   else if (!from.witnesses.empty())
     out.emplace_back("Cosignatures count of any witness from then on");
-  for (const TimeAnchor& t : from.time_authorities)
-    out.push_back("Until now: time-stamps under " + under(t));
+  for (const TimeAnchor& t : from.time_authorities) out.push_back("Until now: time-stamps under " + under(t));
   for (const std::string& w : from.witnesses) out.push_back("Until now: cosignatures of " + w);
   if (!from.witnesses.empty())
     out.push_back("Until now: at least " + std::to_string(from.witness_quorum) + " of these witnesses");

@@ -27,8 +27,8 @@ class World(Desk, scenario.World):
         for server in cls.servers.values():
             cls.addClassCleanup(server.close)
         case = cls("setUp")
-        cls.witness, cls.vkey = case.make_witness("witness.example/bank", "w1")
-        cls.other, cls.other_vkey = case.make_witness("witness.example/other", "w2")
+        cls.witness, cls.vkey = case.make_witness("witness.example/bank", "state/w1")
+        cls.other, cls.other_vkey = case.make_witness("witness.example/other", "state/w2")
         cls.seal("loans-2019", {"a": b"one", "b": b"two"})
         cls.more()
 
@@ -76,6 +76,7 @@ class World(Desk, scenario.World):
         """(dated, logged) of two readers who trust everybody; and kesu's report."""
         if "trust" not in options:
             proposed = self.box.kesu("trust", "propose", self.bundle, vault=False).json["trust"]
+            self.proposed = proposed
             self.trust.write_text(proposed + f"tsa-ca {self.bank.root}\ntsa-ca {self.rogue.root}\nwitness {self.vkey}\nwitness {self.other_vkey}\n")
         report = self.box.kesu("verify", self.bundle, "--trust", self.trust, *LOW, vault=False).json
         mine = second.verify(str(self.bundle), trust_file.read_trust(str(self.trust)), trust_file.Tables(), require="low", allow_test_grade=True)
@@ -157,7 +158,7 @@ class Bound(World):
         with self.subTest("doctor and status say so"):
             details = [d["name"] for d in self.due()]
             self.assertEqual(sorted(details), sorted([f"time-authority {self.servers[self.rogue].url}", "time-authorities", "witness witness.example/other", "witnesses"]))
-            checks = self.box.kesu("doctor", code=1).json["checks"]
+            checks = self.box.kesu("doctor", code=8).json["checks"]
             bad = {c["check"]: c for c in checks if c["result"] == "fail"}
             self.assertIn("not one of this vault's rules", bad[f"time-authority {self.servers[self.rogue].url}"]["detail"])
             self.assertIn("kesu vault rules --witness", bad["witness witness.example/other"]["next"])
@@ -171,6 +172,8 @@ class Bound(World):
             self.assertIn(self.servers[self.rogue].url, notices)
             self.assertEqual(self.rogue.asked, asked)
             self.assertEqual(self.read()[0], ("attested", "proven"))
+            self.assertIn(f"# if you know this witness, add a line: witness {self.vkey}\n", self.proposed)
+            self.assertIn("# by the rules of the erasure, besides your own trust: Time-stamps count only under CN=Bank Root", self.proposed)
         with self.subTest("B alone: the bundle is written, and its other stamp is not taken"):
             self.cosigned(self.witness)
             self.assertEqual(self.issue(erasure).code, 0)

@@ -278,7 +278,7 @@ class Changes(People):
     def test_the_quorum_raised_and_lowered(self):
         old = self.approved("loans-2019")
         self.change("vault", "rules", "--quorum", "2")
-        self.assertEqual(self.box.kesu("vault", "rules").json, {"quorum": 2, "waiting_seconds": 0, "profile": "low", "signed_commands": False})
+        self.assertEqual(self.box.kesu("vault", "rules").json, {"quorum": 2, "waiting_seconds": 0, "profile": "low", "signed_commands": False, "anchors": None})
         self.assertEqual(self.box.kesu("erase", "status", old).json["approvals"]["need"], 1)
         self.box.kesu("erase", "cancel", old, "--reason", "anew")
         erasure = self.requested()

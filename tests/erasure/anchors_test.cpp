@@ -48,7 +48,8 @@ TEST(Anchors, OneFormOnly) {
       Anchors::from_json(a.to_json(), "the rules");
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), Code::bad_input);
-      EXPECT_TRUE(e.message().starts_with("the rules: anchors: ") || e.message().find("key") != std::string::npos);
+      EXPECT_TRUE(e.message().starts_with("the rules: anchors: ") ||
+                  e.message().find("key") != std::string::npos);
       return true;
     }
     return false;
