@@ -333,7 +333,7 @@ TEST_F(StoreBasics, RegistersThatCannotBeReadAreTold) {
   tamper("PRAGMA user_version = 3", "registers.db");
   EXPECT_FALSE(store->more_registers("batch", "", [](std::string_view, std::string_view) {}));
   EXPECT_TRUE(store->registers_finding());
-  tamper("PRAGMA user_version = 8; UPDATE standing SET size = 2", "registers.db");
+  tamper("PRAGMA user_version = 9; UPDATE standing SET size = 2", "registers.db");
   EXPECT_FALSE(store->more_registers("batch", "", [](std::string_view, std::string_view) {}));
   EXPECT_FALSE(store->registers_finding()) << "another process saved: that is nothing wrong";
   write_file_durable(file, as_bytes("rubbish of some length, which is no database at all"));
