@@ -1,5 +1,5 @@
 // kesu-probe: one request on standard input, one answer on standard output (docs/spec/provider-port.md,
-// "Probe"). With the argument `prove` it opens wraps again for another process of kesu ("Proofs of wraps").
+// "Probe"). With the argument `prove` or `rewrap` it works for another process of kesu ("Processes beside").
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,6 +13,7 @@
 #include "hsm/register.h"
 #include "provider/probe.h"
 #include "provider/prover.h"
+#include "seal/rewrapper.h"
 
 namespace {
 
@@ -54,12 +55,12 @@ std::string host_name() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
-int prove() {
+int work_beside(void (*serve)(kesu::ProviderFactory&, int)) {
   // Ctrl-C at the terminal is the parent's affair; when that ends, so does this: by itself, for a login that
   // is cut off may cost a software token its file.
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_IGN);
   auto factory = kesu::provider_factory();
-  kesu::serve_proofs(*factory, 0);
+  serve(*factory, 0);
   return 0;
 }
 
@@ -67,7 +68,9 @@ int prove() {
 
 int main(int argc, char** argv) {
   kesu::harden_process();
-  if (argc == 2 && std::string_view(argv[1]) == "prove") return prove();
+  const std::string_view mode = argc == 2 ? argv[1] : "";
+  if (mode == "prove") return work_beside(kesu::serve_proofs);
+  if (mode == "rewrap") return work_beside(kesu::serve_rewraps);
   // A module that prints must not spoil the answer: its standard output is our standard error.
   kesu::Fd answer_fd(::dup(1));
   ::dup2(2, 1);

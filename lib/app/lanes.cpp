@@ -64,24 +64,63 @@ void Lanes::allow_all(const DatasetRecord& dataset, ProcessFor why) {
   }
 }
 
-void Lanes::expect(const VersionRecord& version, int64_t wraps) {
+Lanes::Place* Lanes::worth_a_process(const VersionRef& version, int64_t count) {
   const int64_t from = prover_from();
-  auto it = versions_.find(version.version());
-  if (it == versions_.end() || it->second.refusal || from == 0 || wraps < from) return;
+  auto it = versions_.find(version);
+  if (it == versions_.end() || it->second.refusal || from == 0 || count < from) return nullptr;
   Place& p = *it->second.place;
-  // Lanes that have sessions of their own prove as fast as another process could.
-  if (p.prover || !p.others.empty() || p.shared->scales()) return;
+  // Lanes that have sessions of their own do as much as other processes could.
+  return p.others.empty() && !p.shared->scales() ? &p : nullptr;
+}
+
+Rewrapper::Versions Lanes::versions_at(const Place& place) const {
+  Rewrapper::Versions out;
+  for (auto& [id, allowed] : versions_)
+    if (allowed.place == &place && !allowed.refusal) out.emplace_back(id, allowed.ref);
+  return out;
+}
+
+void Lanes::expect(const VersionRecord& version, int64_t wraps) {
+  Place* p = worth_a_process(version.version(), wraps);
+  if (!p || p->prover) return;
   std::vector<KeyRef> refs;
   std::map<VersionRef, size_t> there;
-  for (auto& [id, allowed] : versions_)
-    if (allowed.place == &p && !allowed.refusal) {
-      there.emplace(id, refs.size());
-      refs.push_back(allowed.ref);
-    }
-  p.prover = Prover::start(vault_.env().probe_program,
-                           vault_.provider_uri(vault_.state().providers.at(version.provider)),
-                           p.shared->identity(), refs);
-  if (p.prover) p.proven_there = std::move(there);
+  for (auto& [id, ref] : versions_at(*p)) {
+    there.emplace(id, refs.size());
+    refs.push_back(ref);
+  }
+  p->prover = Prover::start(vault_.env().probe_program,
+                            vault_.provider_uri(vault_.state().providers.at(version.provider)),
+                            p->shared->identity(), refs);
+  if (p->prover) p->proven_there = std::move(there);
+}
+
+void Lanes::expect_moves(const VersionRecord& version, int64_t wraps, unsigned processes) {
+  Place* p = worth_a_process(version.version(), wraps);
+  if (!p) return;
+  const Rewrapper::Versions versions = versions_at(*p);
+  for (auto& [id, ref] : versions) p->moved_there.insert(id);
+  moves_to_ = version.version();
+  for (size_t i = 0; i < std::min<size_t>(processes, lanes_.size()); ++i) {
+    // One after the other: were the PIN wrong by now, that would be one attempt.
+    lanes_[i].mover = Rewrapper::start(vault_.env().probe_program,
+                                       vault_.provider_uri(vault_.state().providers.at(version.provider)),
+                                       p->shared->identity(), versions, version.version());
+    if (!lanes_[i].mover) return;
+  }
+}
+
+Rewrapper* Lanes::beside(unsigned lane, const Region& region) {
+  Rewrapper* mover = lanes_[lane].mover.get();
+  if (!mover || mover->dead()) return nullptr;
+  const auto known = [this](const VersionRef& version) {
+    const auto it = versions_.find(version);
+    return it != versions_.end() && !it->second.refusal && it->second.place->moved_there.contains(version);
+  };
+  if (!known(moves_to_)) return nullptr;
+  for (const Slot* slot : region.usable())
+    if (!known(slot->version)) return nullptr;
+  return mover;
 }
 
 const Lanes::Allowed& Lanes::allowed(const VersionRef& version) const {
@@ -115,43 +154,23 @@ WrappedKey Lanes::wrap(unsigned lane, const VersionRef& version, const Secret& k
   return wrap_checked(t.provider, a.ref, key, aad, what);
 }
 
-const size_t* Lanes::proven_beside(const Allowed& a, const VersionRef& version) const {
-  if (!a.place->prover) return nullptr;
-  auto there = a.place->proven_there.find(version);
-  return there == a.place->proven_there.end() ? nullptr : &there->second;
-}
-
 WrappedKey Lanes::wrap_later(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                              const std::string& what) {
-  WrappedKey wrapped = wrap_unproven(lane, version, key, aad, what);
-  prove_later(lane, version, wrapped, key, aad, what);
-  return wrapped;
-}
-
-WrappedKey Lanes::wrap_unproven(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
-                                const std::string& what) {
   const Allowed& a = allowed(version);
-  if (!proven_beside(a, version)) return wrap(lane, version, key, aad, what);
-  Turn t = turn(lane, a);
-  return t.provider.wrap(a.ref, key, aad);
-}
-
-void Lanes::prove_later(unsigned lane, const VersionRef& version, const WrappedKey& wrapped,
-                        const Secret& key, ByteView aad, const std::string& what) {
-  const Allowed& a = allowed(version);
-  const size_t* there = proven_beside(a, version);
-  if (!there) return;  // it was proven when it was wrapped
-  Prover& prover = *a.place->prover;
-  WrapClaim claim{wrapped, to_bytes(aad), hmac_sha256(prover.tag_key(), key.reveal()), what};
+  const Place& place = *a.place;
+  const auto there = place.proven_there.find(version);
+  if (!place.prover || there == place.proven_there.end()) return wrap(lane, version, key, aad, what);
+  WrappedKey wrapped;
+  {
+    Turn t = turn(lane, a);
+    wrapped = t.provider.wrap(a.ref, key, aad);
+  }
+  WrapClaim claim{wrapped, to_bytes(aad), hmac_sha256(place.prover->tag_key(), key.reveal()), what};
   Pending& p = lanes_[lane].pending.emplace_back();
   p.version = &a;
   p.claim.wrap = std::move(claim);
-  prover.submit(*there, p.claim);
-}
-
-void Lanes::hand_over(unsigned lane) {
-  const Lane& l = lanes_[lane];
-  if (!l.pending.empty()) l.pending.back().version->place->prover->hand_over();
+  place.prover->submit(there->second, p.claim);
+  return wrapped;
 }
 
 void Lanes::confirm(unsigned lane) {

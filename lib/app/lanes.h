@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "app/vault.h"
 #include "provider/prover.h"
 #include "seal/object.h"
+#include "seal/rewrapper.h"
 
 namespace kesu {
 
@@ -35,6 +37,14 @@ class Lanes {
   // and proves wraps there while the lanes go on. KESU_PROVER says from how many; 0: never. Errors:
   // pin_wrong, when that login spent an attempt.
   void expect(const VersionRecord& version, int64_t wraps);
+  // The same for objects that are to be carried over to `version`: each lane from 0 on gets a process of its
+  // own that does so, up to `processes`. Errors: as expect().
+  void expect_moves(const VersionRecord& version, int64_t wraps, unsigned processes);
+  // That process of this lane, where it may open all that the region's slots name; else null: the caller
+  // unwraps and wraps. From the lane's thread.
+  Rewrapper* beside(unsigned lane, const Region& region);
+  // The same whatever it may open, and dead or alive; null: the lane has none.
+  Rewrapper* beside(unsigned lane) { return lanes_[lane].mover.get(); }
 
   // From lane `lane`'s thread. Returns a wrap that is proven to open. Errors: object_absent for a version
   // that was not allowed, those of refuse_to_process, wrap_checked and Vault::provider.
@@ -44,15 +54,6 @@ class Lanes {
   // confirm() of the same lane returned: it may be proven elsewhere meanwhile. `what` is named if it fails.
   WrappedKey wrap_later(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
                         const std::string& what);
-  // Its two parts, for a caller that holds the turn (Stay) for the first only: what is wrapped counts for
-  // nothing until prove_later() of it, and confirm() after that. Where no other process proves wraps, the
-  // first proves it, before the provider is asked for anything else.
-  WrappedKey wrap_unproven(unsigned lane, const VersionRef& version, const Secret& key, ByteView aad,
-                           const std::string& what);
-  void prove_later(unsigned lane, const VersionRef& version, const WrappedKey& wrapped, const Secret& key,
-                   ByteView aad, const std::string& what);
-  // What was put to be proven is begun with, so that a later confirm() need not wait for it.
-  void hand_over(unsigned lane);
   // From lane `lane`'s thread, or the vault's while no lane runs: returns when every wrap_later() of the lane
   // since its last confirm() is proven. For groups of some dozens up to a thousand: a call for each wrap
   // would wait for each. Errors: as wrap(), for the first that does not open; what was wrapped before that
@@ -90,6 +91,7 @@ class Lanes {
     std::optional<Error> refusal;  // of Vault::provider
     std::unique_ptr<Prover> prover;
     std::map<VersionRef, size_t> proven_there;  // versions whose wraps it proves
+    std::set<VersionRef> moved_there;           // what the lanes' processes may open
   };
   struct Allowed {
     KeyRef ref;
@@ -102,6 +104,7 @@ class Lanes {
   };
   struct Lane {
     std::deque<Pending> pending;
+    std::unique_ptr<Rewrapper> mover;
     Place* stays = nullptr;  // whose turn it keeps
     size_t good = 0;
   };
@@ -113,14 +116,17 @@ class Lanes {
 
   Place& place(const std::string& provider);
   const Allowed& allowed(const VersionRef& version) const;
-  // Its position at the prover; null: wraps under it are proven here.
-  const size_t* proven_beside(const Allowed& allowed, const VersionRef& version) const;
+  // The place at which another process pays, for `count` wraps under this version; null: nowhere.
+  Place* worth_a_process(const VersionRef& version, int64_t count);
+  // Every version that may be used at that place.
+  Rewrapper::Versions versions_at(const Place& place) const;
   Turn turn(unsigned lane, const Allowed& version) const;
 
   Vault& vault_;
   std::vector<Lane> lanes_;
   std::map<std::string, std::unique_ptr<Place>> places_;
   std::map<VersionRef, Allowed> versions_;
+  VersionRef moves_to_;  // of the lanes' processes
 };
 
 }  // namespace kesu

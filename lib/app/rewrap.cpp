@@ -107,12 +107,15 @@ class Mover {
     return out;
   }
 
+  // More than these wait for the disk.
+  static constexpr unsigned kProcesses = 4;
+
   void open_lanes(const VersionRecord& to) {
     task_ = {vault_.id(), *DatasetId::parse(order_.dataset), to_, order_.from, !order_.paths.empty()};
     const unsigned threads = processors();
     lanes_.emplace(vault_, threads + 1);  // one for this thread, which looks while others move
     allow();
-    lanes_->expect(to, total_);
+    lanes_->expect_moves(to, total_, std::min(threads, kProcesses));
     files_.emplace(task_, *lanes_, threads);
   }
   // What the ledger says now of the versions that the lanes use.

@@ -15,9 +15,9 @@
 namespace kesu {
 
 namespace {
-// Objects whose slots a thread prepares before it asks for the proofs of their wraps: so many files are open
-// in it, and as many whose proofs it awaits.
-constexpr size_t kGroup = 32;
+// Objects that a thread reads before the first of them is carried over: so many files are open in it, and as
+// many that are carried over meanwhile.
+constexpr size_t kGroup = Rewrapper::kOpen / 2;
 // Less than this a thread does alone, in order.
 constexpr size_t kFew = 2 * kGroup;
 
@@ -111,12 +111,15 @@ struct RewrapFiles::Ready {
   const Region* region;
   RewrapCandidate* candidate;
   RewrapCandidate::File* file;
+  bool beside = false;  // a process of ours carries it over
   OpenedKey opened{};
-  WrappedKey wrapped{};
-  NextSlot next{};
+  Rewrapper::Written slot{};
   bool out = false;  // what it failed with stands in the candidate
 
-  void failed(const Error& e) const { candidate->failed.push_back({file->path, text_of(e), e.code()}); }
+  void failed(const Error& e) {
+    candidate->failed.push_back({file->path, text_of(e), e.code()});
+    out = true;
+  }
 };
 
 RewrapFiles::RewrapFiles(const RewrapTask& task, Lanes& lanes, unsigned threads)
@@ -124,7 +127,7 @@ RewrapFiles::RewrapFiles(const RewrapTask& task, Lanes& lanes, unsigned threads)
       lanes_(lanes),
       threads_(threads),
       group_(group_of(threads)),
-      proving_(threads),
+      moving_(threads),
       nearby_(threads + 1) {}
 RewrapFiles::~RewrapFiles() = default;
 
@@ -146,13 +149,12 @@ void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,
     ends = std::current_exception();
   }
   for (unsigned lane = 0; lane < threads.size(); ++lane)
-    if (const auto last = write(lane, durable)) ends = last;
+    if (const auto last = finish(lane, durable)) ends = last;
   if (ends) std::rethrow_exception(ends);
   check_interrupted();
 }
 
-// Reads, opens, wraps; has the wraps proven while the next group is read, opened and wrapped, and writes then
-// what was proven. The token's turn is kept for its own work alone: other threads do the rest meanwhile.
+// Reads a group and has it carried over while the one before is written and the next one is read.
 void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidate> group, Durable& durable) {
   std::vector<std::pair<RewrapCandidate*, RewrapCandidate::File*>> files;
   for (RewrapCandidate& c : group)
@@ -169,50 +171,23 @@ void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidat
       } catch (const Error& e) {
         const bool full = errno == EMFILE;
         if (full && !ready.empty()) break;  // those that are open make room first
-        if (full && !proving_[lane].empty()) {
-          ends = write(lane, durable);
+        if (full && !moving_[lane].empty()) {
+          ends = finish(lane, durable);
           --at;
           continue;
         }
         c->failed.push_back({f->path, text_of(e), e.code()});
       }
     }
-    const auto each = [&](const std::function<void(Ready&)>& step) {
-      for (Ready& r : ready) {
-        if (r.out || ends || crew.stopped()) continue;
-        try {
-          step(r);
-        } catch (const Error& e) {
-          if (ends_all(e))
-            ends = std::current_exception();
-          else
-            r.failed(e), r.out = true;
-        }
-      }
-    };
-    const auto at_the_token = [&](const std::function<void(Ready&)>& step) {
-      try {
-        const Lanes::Stay stay(lanes_, lane, task_.to);
-        each(step);
-      } catch (const Error&) {
-        ends = std::current_exception();
-      }
-    };
-    at_the_token([&](Ready& r) {
-      r.opened =
-          open_key(*r.region, [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(lane, slot, aad); });
-    });
-    each([](Ready& r) { check_key(*r.region, r.opened); });
-    at_the_token([&](Ready& r) {
-      r.wrapped = lanes_.wrap_unproven(lane, task_.to, r.opened.data_key, aad_of(r), r.file->path);
-    });
-    std::erase_if(ready, [](const Ready& r) { return r.out || r.wrapped.blob.empty(); });
-    // A proof that fails says more than what the provider answered to whatever came next.
-    if (const auto before = write(lane, durable)) {
-      ends = before;
-    } else if (const auto now = prove(lane, std::move(ready)); now && !ends) {
-      ends = now;
+    for (Ready& r : ready) {
+      Rewrapper* beside = lanes_.beside(lane, *r.region);
+      if (!beside) continue;
+      beside->submit(r.file->bytes);
+      r.beside = true;
     }
+    if (Rewrapper* beside = lanes_.beside(lane)) beside->hand_over();
+    std::swap(ready, moving_[lane]);
+    if (const auto before = finish(lane, std::move(ready), durable)) ends = before;
   }
   if (ends) std::rethrow_exception(ends);
 }
@@ -239,43 +214,65 @@ std::optional<RewrapFiles::Ready> RewrapFiles::read(unsigned lane, RewrapCandida
   return Ready{std::move(fd), st.st_dev, &f.region, &c, &f};
 }
 
-Bytes RewrapFiles::aad_of(const Ready& r) const {
-  return wrap_aad(task_.vault, task_.dataset, r.candidate->object, task_.to);
-}
-
-// What was wrapped is written by the lane's next write(), where it is proven by then. Returns what kept the
-// rest from being asked for.
-std::exception_ptr RewrapFiles::prove(unsigned lane, std::vector<Ready> wrapped) {
-  std::vector<Ready>& proving = proving_[lane];
-  proving = std::move(wrapped);
-  for (size_t i = 0; i < proving.size(); ++i) {
-    Ready& r = proving[i];
-    try {
-      lanes_.prove_later(lane, task_.to, r.wrapped, r.opened.data_key, aad_of(r), r.file->path);
-    } catch (const Error&) {
-      proving.resize(i);
-      return std::current_exception();
-    }
-    r.next = next_slot(*r.region, r.opened, task_.to, std::move(r.wrapped));
-    r.opened.data_key = Secret();
-  }
-  lanes_.hand_over(lane);
-  return nullptr;
-}
-
-std::exception_ptr RewrapFiles::write(unsigned lane, Durable& durable) {
-  const std::vector<Ready> ready = std::exchange(proving_[lane], {});
-  size_t proven = ready.size();
+// What no process beside carried over: here, every wrap proven. The token's turn is kept for its own work
+// alone: other threads do the rest meanwhile. Returns what ended it.
+std::exception_ptr RewrapFiles::carry_over(unsigned lane, std::span<Ready> some) {
   std::exception_ptr ends;
-  try {
-    lanes_.confirm(lane);
-  } catch (const Error&) {
-    proven = std::min(proven, lanes_.good(lane));
-    ends = std::current_exception();
-  }
-  for (const Ready& r : std::span(ready).first(proven)) {
+  const auto each = [&](const std::function<void(Ready&)>& step) {
+    for (Ready& r : some) {
+      if (r.out || !r.slot.slot.empty() || ends) continue;
+      try {
+        step(r);
+      } catch (const Error& e) {
+        if (ends_all(e))
+          ends = std::current_exception();
+        else
+          r.failed(e);
+      }
+    }
+  };
+  const auto at_the_token = [&](const std::function<void(Ready&)>& step) {
     try {
-      write_slot(r.fd.get(), r.next, r.file->path);
+      const Lanes::Stay stay(lanes_, lane, task_.to);
+      each(step);
+    } catch (const Error&) {
+      ends = std::current_exception();
+    }
+  };
+  at_the_token([&](Ready& r) {
+    r.opened =
+        open_key(*r.region, [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(lane, slot, aad); });
+  });
+  each([](Ready& r) { check_key(*r.region, r.opened); });
+  at_the_token([&](Ready& r) {
+    const NextSlot next = next_slot(
+        *r.region, r.opened, task_.to,
+        lanes_.wrap(lane, task_.to, r.opened.data_key,
+                    wrap_aad(task_.vault, task_.dataset, r.candidate->object, task_.to), r.file->path));
+    r.slot = {next.offset, to_bytes(slot_bytes(next.slot))};
+    r.opened.data_key = Secret();
+  });
+  return ends;
+}
+
+std::exception_ptr RewrapFiles::finish(unsigned lane, Durable& durable) {
+  return finish(lane, std::exchange(moving_[lane], {}), durable);
+}
+
+// Awaits what is carried over beside, does the rest here, and writes.
+std::exception_ptr RewrapFiles::finish(unsigned lane, std::vector<Ready> group, Durable& durable) {
+  bool all = true;
+  for (Ready& r : group) {
+    if (r.beside)
+      if (auto slot = lanes_.beside(lane)->take()) r.slot = std::move(*slot);
+    all &= !r.slot.slot.empty();
+  }
+  std::exception_ptr ends;
+  if (!all) ends = carry_over(lane, group);
+  for (Ready& r : group) {
+    if (r.slot.slot.empty()) continue;
+    try {
+      write_slot(r.fd.get(), r.slot.offset, r.slot.slot, r.file->path);
       durable.wrote(r.fd.get(), r.device, r.file->path);
       r.file->moved = true;
     } catch (const Error& e) {

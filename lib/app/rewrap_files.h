@@ -82,16 +82,16 @@ class RewrapFiles {
   std::string opens_under(unsigned lane, const std::string& path);
   void move_group(Crew& crew, unsigned lane, std::span<RewrapCandidate> group, Durable& durable);
   std::optional<Ready> read(unsigned lane, RewrapCandidate& candidate, RewrapCandidate::File& file);
-  Bytes aad_of(const Ready& ready) const;
-  std::exception_ptr prove(unsigned lane, std::vector<Ready> wrapped);
-  std::exception_ptr write(unsigned lane, Durable& durable);
+  std::exception_ptr carry_over(unsigned lane, std::span<Ready> some);
+  std::exception_ptr finish(unsigned lane, Durable& durable);
+  std::exception_ptr finish(unsigned lane, std::vector<Ready> group, Durable& durable);
 
   const RewrapTask& task_;
   Lanes& lanes_;
   unsigned threads_;
-  size_t group_;                             // objects that a thread has under work
-  std::vector<std::vector<Ready>> proving_;  // of each lane, what is written next
-  std::vector<OpenNearby> nearby_;           // of each lane
+  size_t group_;                            // objects that a thread has under work
+  std::vector<std::vector<Ready>> moving_;  // of each lane, what is written next
+  std::vector<OpenNearby> nearby_;          // of each lane
 };
 
 }  // namespace kesu

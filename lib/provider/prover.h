@@ -2,8 +2,6 @@
 // a time in a process do two in two. It logs in for itself, is told HMACs of data keys and never a key, and
 // answers yes, or nothing that counts: what it does not affirm is proven here (wrap_checked.h).
 #pragma once
-#include <sys/types.h>
-
 #include <atomic>
 #include <deque>
 #include <memory>
@@ -11,22 +9,17 @@
 #include <string>
 #include <vector>
 
-#include "base/files.h"
+#include "provider/login_process.h"
 #include "provider/wrap_checked.h"
 
 namespace kesu {
 
 class Prover {
  public:
-  // Can a second process log in there: is the secret of the login to be read once more, without asking?
-  static bool possible(const std::string& uri);
   // Starts `program` (kesu-probe) in its proving mode for these keys; returns when it is logged in. nullptr
   // where it does not come to that. Errors: pin_wrong, for then it spent an attempt.
   static std::unique_ptr<Prover> start(const std::string& program, const std::string& uri,
                                        const ProviderIdentity& identity, const std::vector<KeyRef>& keys);
-  ~Prover();  // ends the process, and with it its login, before it returns
-  Prover(const Prover&) = delete;
-  Prover& operator=(const Prover&) = delete;
 
   enum class Verdict { open, proven, none };  // none: it did not say so, whatever the reason
   // One wrap under way; it lies still until wait() returned for it.
@@ -36,31 +29,23 @@ class Prover {
   };
 
   const Secret& tag_key() const { return tag_key_; }
-  pid_t process() const { return pid_; }
+  pid_t process() const { return process_->pid(); }
   // From any thread. `key`: position among the keys at start. Never throws for the process's sake.
   void submit(size_t key, Claim& claim);
-  // From any thread: sends what was submitted and is still collected.
-  void hand_over();
   // From any thread: until there is a verdict.
   void wait(Claim& claim);
 
  private:
   Prover() = default;
-  bool begin(const std::string& uri, const ProviderIdentity& identity, const std::vector<KeyRef>& keys);
-  void send(ByteView bytes);
-  void flush();
+  void flush();         // under send_
   void take_answers();  // under reading_; what there is
-  void give_up();
 
-  pid_t pid_ = -1;
-  Fd socket_;
+  std::unique_ptr<LoginProcess> process_;
   Secret tag_key_;
   // Order: send_, reading_, answers_. reading_: whoever takes answers from the socket.
   std::mutex send_, reading_, answers_;
   Bytes out_;                   // under send_
   std::deque<Claim*> waiting_;  // under answers_: submitted, in order
-  std::atomic<bool> dead_{false};
-  bool logged_in_ = false;  // killed before, inside the login, it might leave a token cut short
 };
 
 // The other side: `kesu-probe prove`, over the socket at `fd`, until it is closed.

@@ -164,14 +164,14 @@ void publish(const At& directory, const std::string& part, const std::string& na
     throw file_error(errno, "rename into place", shown);
 }
 
-void write_slot(int fd, const NextSlot& next, const std::string& path) {
-  write_at(fd, next.offset, slot_bytes(next.slot), path);
+void write_slot(int fd, uint64_t offset, ByteView slot, const std::string& path) {
+  write_at(fd, offset, slot, path);
 }
 
 void write_slot(const std::string& path, const NextSlot& next) {
   Fd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.ok()) throw file_error(errno, "open", path);
-  write_slot(fd.get(), next, path);
+  write_slot(fd.get(), next.offset, slot_bytes(next.slot), path);
   fd.close();
 }
 

@@ -84,7 +84,7 @@ void publish(const std::string& part, const std::string& final_path, bool replac
 void publish(const At& directory, const std::string& part, const std::string& name, bool replace);
 // Writes a slot into a sealed file in place (next_slot); not durable. By its descriptor (borrowed, open
 // for writing): what stands under the file's name may be another object by now. `path` is for errors.
-void write_slot(int fd, const NextSlot& next, const std::string& path);
+void write_slot(int fd, uint64_t offset, ByteView slot, const std::string& path);
 void write_slot(const std::string& path, const NextSlot& next);
 
 // `name` itself when it stays below the directory it is joined to: not empty, not absolute, no component

@@ -180,10 +180,10 @@ TEST_P(Proofs, OfAnotherPlaceOrWithoutASecretToReadAgainDoNotBegin) {
   other.serial += "0";
   EXPECT_EQ(Prover::start(kProbe, uri_, other, {ref}), nullptr);
   EXPECT_EQ(Prover::start("/nonexistent/kesu-probe", uri_, provider->identity(), {ref}), nullptr);
-  EXPECT_FALSE(Prover::possible("pkcs11:token=t1?pin-source=prompt&module-path=/m"));
-  EXPECT_FALSE(Prover::possible("pkcs11:token=t1?pin-source=fd:7&module-path=/m"));
-  EXPECT_FALSE(Prover::possible("soft:/k?passphrase-source=prompt"));
-  EXPECT_TRUE(Prover::possible("pkcs11:token=t1?pin-source=env:PIN&module-path=/m"));
+  EXPECT_FALSE(LoginProcess::possible("pkcs11:token=t1?pin-source=prompt&module-path=/m"));
+  EXPECT_FALSE(LoginProcess::possible("pkcs11:token=t1?pin-source=fd:7&module-path=/m"));
+  EXPECT_FALSE(LoginProcess::possible("soft:/k?passphrase-source=prompt"));
+  EXPECT_TRUE(LoginProcess::possible("pkcs11:token=t1?pin-source=env:PIN&module-path=/m"));
 }
 
 TEST_P(Proofs, AProcessThatDiedSaysNothing) {
