@@ -136,6 +136,7 @@ void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,
   Crew threads = crew(work.size());
   const size_t groups = (work.size() + group_ - 1) / group_;
   for (unsigned lane = 0; lane < threads.size(); ++lane) nearby_[lane] = {};
+  ended_ = false;
   std::mutex one;
   std::exception_ptr ends;
   try {
@@ -149,7 +150,7 @@ void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,
     ends = std::current_exception();
   }
   for (unsigned lane = 0; lane < threads.size(); ++lane)
-    if (const auto last = finish(lane, durable)) ends = last;
+    if (const auto last = finish(lane, durable); last && !ends) ends = last;
   if (ends) std::rethrow_exception(ends);
   check_interrupted();
 }
@@ -161,7 +162,7 @@ void RewrapFiles::move_group(Crew& crew, unsigned lane, std::span<RewrapCandidat
     for (RewrapCandidate::File& f : c.files)
       if (task_.is_to_move(f.newest)) files.emplace_back(&c, &f);
   std::exception_ptr ends;
-  for (size_t at = 0; at < files.size() && !ends && !crew.stopped();) {
+  for (size_t at = 0; at < files.size() && !ends && !ended_ && !crew.stopped();) {
     std::vector<Ready> ready;
     ready.reserve(group_);
     for (; at < files.size() && ready.size() < group_ && !ends; ++at) {
@@ -220,12 +221,12 @@ std::exception_ptr RewrapFiles::carry_over(unsigned lane, std::span<Ready> some)
   std::exception_ptr ends;
   const auto each = [&](const std::function<void(Ready&)>& step) {
     for (Ready& r : some) {
-      if (r.out || !r.slot.slot.empty() || ends) continue;
+      if (r.out || !r.slot.slot.empty() || ended_ || interrupted()) continue;
       try {
         step(r);
       } catch (const Error& e) {
-        if (ends_all(e))
-          ends = std::current_exception();
+        if (ends_all(e))  // while the turn is held: what the provider says to the next one explains less
+          ended_ = true, ends = std::current_exception();
         else
           r.failed(e);
       }
@@ -236,7 +237,7 @@ std::exception_ptr RewrapFiles::carry_over(unsigned lane, std::span<Ready> some)
       const Lanes::Stay stay(lanes_, lane, task_.to);
       each(step);
     } catch (const Error&) {
-      ends = std::current_exception();
+      ended_ = true, ends = std::current_exception();
     }
   };
   at_the_token([&](Ready& r) {
@@ -277,6 +278,7 @@ std::exception_ptr RewrapFiles::finish(unsigned lane, std::vector<Ready> group, 
       r.file->moved = true;
     } catch (const Error& e) {
       if (ends_all(e)) {
+        ended_ = true;
         if (!ends) ends = std::current_exception();
         break;
       }

@@ -2,6 +2,7 @@
 // (docs/spec/rewrap.md). They see no vault: what it has to say stands in the task, providers are used by
 // lanes.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -89,6 +90,7 @@ class RewrapFiles {
   const RewrapTask& task_;
   Lanes& lanes_;
   unsigned threads_;
+  std::atomic<bool> ended_{false};          // a provider or disk is at fault: nothing more is carried over
   size_t group_;                            // objects that a thread has under work
   std::vector<std::vector<Ready>> moving_;  // of each lane, what is written next
   std::vector<OpenNearby> nearby_;          // of each lane

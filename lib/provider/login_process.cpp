@@ -18,7 +18,7 @@
 namespace kesu {
 
 namespace {
-constexpr int kPatience = 60'000;    // milliseconds without an answer, after which it counts as dead
+constexpr int kPatience = 60'000;  // milliseconds without an answer, after which it counts as dead
 constexpr int kLoginPatience = 30'000;
 constexpr int kEnd = 5'000;  // milliseconds that it gets to end by itself
 constexpr int kSlice = 100;  // milliseconds between looks for Ctrl-C
@@ -186,7 +186,7 @@ size_t LoginProcess::receive(std::span<uint8_t> out) {
 }
 
 namespace {
-constexpr size_t kMost = 16u << 20;      // of a request
+constexpr size_t kMost = 16u << 20;     // of a request
 constexpr size_t kAnswers = 16u << 10;  // bytes that wait no longer for others
 
 bool read_all(int fd, std::span<uint8_t> out) {

@@ -21,7 +21,8 @@ using Keys = std::map<VersionRef, KeyRef>;
 
 const KeyRef& key_of(const Keys& keys, const VersionRef& version) {
   const auto it = keys.find(version);
-  if (it == keys.end()) throw Error(Code::object_absent, "key version " + version.brief() + " is not known here");
+  if (it == keys.end())
+    throw Error(Code::object_absent, "key version " + version.brief() + " is not known here");
   return it->second;
 }
 
@@ -36,8 +37,8 @@ void carry_over(Provider& provider, const Keys& keys, const VersionRef& to, Byte
     const ObjectHeader& h = region.header;
     const Bytes aad = wrap_aad(h.vault, h.dataset, h.object, to);
     answer[0] = kFailed;
-    const NextSlot next = next_slot(region, opened, to,
-                                    wrap_checked(provider, key_of(keys, to), opened.data_key, aad, "an object"));
+    const NextSlot next = next_slot(
+        region, opened, to, wrap_checked(provider, key_of(keys, to), opened.data_key, aad, "an object"));
     const auto slot = slot_bytes(next.slot);
     answer[1] = static_cast<uint8_t>(next.index);
     std::memcpy(answer + 2, slot.data(), slot.size());
@@ -54,8 +55,8 @@ std::unique_ptr<Rewrapper> Rewrapper::start(const std::string& program, const st
   for (auto& [version, ref] : versions)
     refs.push(Json::object({{"version", version.str()}, {"ref", ref.to_json()}}));
   std::unique_ptr<Rewrapper> made(new Rewrapper);
-  made->process_ = LoginProcess::start(program, "rewrap", uri, identity,
-                                       Json::object({{"keys", refs}, {"to", to.str()}}));
+  made->process_ =
+      LoginProcess::start(program, "rewrap", uri, identity, Json::object({{"keys", refs}, {"to", to.str()}}));
   return made->process_ ? std::move(made) : nullptr;
 }
 

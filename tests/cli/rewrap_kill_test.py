@@ -72,10 +72,11 @@ class Rewrap(kill_world.World):
         chance = random.Random(int(os.environ.get("KESU_SEED", "20191121")))
         waits = [chance.uniform(0, whole) for _ in range(INSTANTS)][index::count]
         killed = between = cut = 0
-        for wait in waits:
+        for i, wait in enumerate(waits):
             self.restore_around_out()
-            process = subprocess.Popen(self.box.kesu_command(*self.command), env=self.box.env, cwd=self.box.path,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            # In turn with and without processes that carry objects over; those end by themselves.
+            process = subprocess.Popen(self.box.kesu_command(*self.command), env={**self.box.env, "KESU_PROVER": str(i % 2)},
+                                       cwd=self.box.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(wait)
             killed += process.poll() is None
             process.kill()

@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import scenario
 import shim_world
+import slots
 
 
 class Shim(shim_world.ShimWorld):
@@ -73,6 +74,25 @@ class Shim(shim_world.ShimWorld):
                 self.assertGreaterEqual(self.counted("C_GetAttributeValue"), number)
                 self.everywhere().unlink()
                 self.assertEqual(self.box.kesu("status").json["questions"], [])
+
+    def test_rewraps_that_never_happened(self):
+        """The token says that it encrypted, and did not: no slot rests on that, whoever asked it."""
+        self.seal_all()
+        self.box.kesu("key", "rotate", "loans")
+        self.box.snapshot("rotated")
+        self.addCleanup(lambda: self.everywhere().unlink(missing_ok=True))
+        for beside in ("0", "1"):
+            with self.subTest(beside=beside):
+                self.box.restore("rotated")
+                self.script("C_Encrypt 20+ return CKR_OK", probe=True)
+                refused = self.box.kesu("rewrap", "loans-2019", env={"KESU_PROVER": beside}, code=5, error="provider-failed").json["error"]
+                self.assertRegex(refused["message"], r"\.kesu")
+                self.everywhere().unlink()
+                moved = slots.by_version(self.out)[self.version_of("loans", 2)]
+                self.assertTrue(0 < moved < 20, moved)
+                self.assertEqual(self.box.kesu("rewrap", "loans-2019").json["moved"], 51 - moved)
+                self.box.kesu("key", "destroy", "loans", "--version", "1", "-y")
+                self.assertEqual(self.opened(self.out), self.expected)
 
     # PINs.
 

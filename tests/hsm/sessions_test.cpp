@@ -6,7 +6,7 @@
 #include <set>
 #include <thread>
 
-#include "contract.h"
+#include "beside.h"
 #include "crypto/mac.h"
 #include "provider/prover.h"
 #include "shim_fixture.h"
@@ -15,26 +15,6 @@ namespace kesu::test {
 namespace {
 
 constexpr std::string_view kAad = "the slot";
-const std::string kProbe = std::string(KESU_BIN) + "/kesu-probe";
-
-const ContractProvider kPlaces[] = {
-    {"SoftHsm2",
-     [](const std::string& dir) {
-       return "pkcs11:token=t1?module-path=" + std::string(kModule) + "&pin-source=file:" + dir + "/pin";
-     }},
-    {"Shim",
-     [](const std::string& dir) {
-       return "pkcs11:token=t1?module-path=" + std::string(KESU_P11_SHIM) + "&pin-source=file:" + dir +
-              "/pin";
-     }},
-    {"Soft",
-     [](const std::string& dir) {
-       write_file_durable(dir + "/passphrase", as_bytes("correct horse battery staple 4711\n"), 0600);
-       std::string uri = "soft:" + dir + "/keystore?passphrase-source=file:" + dir + "/passphrase";
-       provider_factory()->open(uri + "&create=yes");
-       return uri;
-     }},
-};
 using Sessions = Contract;
 INSTANTIATE_TEST_SUITE_P(Every, Sessions, testing::ValuesIn(kPlaces),
                          [](const auto& row) { return row.param.name; });
