@@ -23,8 +23,7 @@ class Carried : public Contract {
     MemorySink sink;
     seal_object(
         request_for(random, versions_[0]), memory_source(pattern(1000)), sink.sink(),
-        [&](const Secret& key, ByteView aad) { return provider_->wrap(refs_[0], key, aad); },
-        random);
+        [&](const Secret& key, ByteView aad) { return provider_->wrap(refs_[0], key, aad); }, random);
     return std::move(sink.data);
   }
   std::unique_ptr<Rewrapper> start(const std::string& program = kProbe) {
@@ -34,10 +33,11 @@ class Carried : public Contract {
   static ByteView region(const Bytes& sealed) { return ByteView(sealed).first(kRegionBytes); }
   // What is in it, by the second version's key alone.
   Bytes opened_by_second(ByteView sealed) {
-    return open_bytes(sealed, [&](const Slot& slot, ByteView aad) {
-             if (slot.version != versions_[1]) throw Error(Code::object_absent, "it is gone");
-             return provider_->unwrap(refs_[1], slot.wrapped, aad);
-           })
+    return open_bytes(sealed,
+                      [&](const Slot& slot, ByteView aad) {
+                        if (slot.version != versions_[1]) throw Error(Code::object_absent, "it is gone");
+                        return provider_->unwrap(refs_[1], slot.wrapped, aad);
+                      })
         .plain;
   }
   static void write(Bytes& sealed, const Rewrapper::Written& w) {
