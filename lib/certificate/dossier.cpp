@@ -1,5 +1,6 @@
 // The reader's order of work, and what all its parts use.
 #include <algorithm>
+#include <utility>
 
 #include "certificate/dossier_impl.h"
 #include "crypto/hash.h"
@@ -11,8 +12,15 @@ constexpr size_t kMaxFindings = 200;  // more would not tell more
 }
 
 void Findings::add(Finding f) {
+  f.hard = f.hard && !weakly_;
   hard_ = hard_ || f.hard;
   if (all_.size() < kMaxFindings) all_.push_back(std::move(f));
+}
+
+void Findings::weakly(const std::function<void()>& check) {
+  const bool before = std::exchange(weakly_, true);
+  check();
+  weakly_ = before;
 }
 
 bool Findings::guard(const std::string& part, const std::function<void()>& check) {

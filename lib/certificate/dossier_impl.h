@@ -43,9 +43,12 @@ class Findings {
   const std::vector<Finding>& all() const { return all_; }
   // Runs `check`; what it throws becomes a finding about `part`. False when it threw.
   bool guard(const std::string& part, const std::function<void()>& check);
+  // What is found in `check` is weak, whatever it is.
+  void weakly(const std::function<void()>& check);
 
  private:
   void add(Finding f);
+  bool weakly_ = false;
   std::vector<Finding> all_;
   bool hard_ = false;
 };

@@ -89,7 +89,14 @@ void check_providers(Dossier& d) {
 void check_copies(Dossier& d) {
   std::set<std::string> named;
   for (const Json& item : d.plan.at("copies").as_array()) named.insert(item.str("id"));
-  if (named != std::set<std::string>(d.kill.copies.begin(), d.kill.copies.end()))
+  // One that was registered after the certificate can be in neither.
+  std::map<std::string, uint64_t> since;
+  for (const Header& h : d.headers)
+    if (h.type == "copy-registered" && !h.nodes.empty()) since.emplace(h.nodes.front().id, h.seq);
+  std::set<std::string> then;
+  for (const std::string& id : d.kill.copies)
+    if (!since.contains(id) || since[id] < d.a.size) then.insert(id);
+  if (named != then)
     d.findings.bad(std::string(bundle::kPlan),
                    "copies: are not those from which the data was ever reachable");
 }

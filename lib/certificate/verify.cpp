@@ -86,17 +86,7 @@ void check_claims(Dossier& d, const Json& stored, const Json& computed) {
   }
 }
 
-void check_document(Dossier& d, const Json& stored, const std::set<std::string>& conditions,
-                    VerifyReport& report) {
-  Json computed;
-  bool made = d.findings.guard("certificate.json", [&] {
-    auto issued = parse_utc(stored.str("issued"));
-    if (!issued) throw Error(Code::bad_input, "issued: is no time");
-    if (stored.str("program").empty()) throw Error(Code::bad_input, "program: is empty");
-    computed = dossier::make_document(d, {stored.str("id"), stored.str("program"), *issued}, conditions);
-    if (*issued < d.last_done_at) throw Error(Code::bad_input, "issued: is before the destruction");
-  });
-  if (!made) return;
+void compare_document(Dossier& d, const Json& stored, const Json& computed) {
   d.findings.guard("certificate.json", [&] {
     check_claims(d, stored.at("claims"), computed.at("claims"));
     Json is = stored, should = computed;
@@ -123,6 +113,22 @@ void check_document(Dossier& d, const Json& stored, const std::set<std::string>&
     if (stored.at("policy").size() != 2 || stored.at("policy").str("edition").empty())
       d.findings.bad("certificate.json", "policy is malformed");
   });
+}
+
+void check_document(Dossier& d, const Json& stored, const std::set<std::string>& conditions, bool withdrawn,
+                    VerifyReport& report) {
+  Json computed;
+  bool made = d.findings.guard("certificate.json", [&] {
+    auto issued = parse_utc(stored.str("issued"));
+    if (!issued) throw Error(Code::bad_input, "issued: is no time");
+    if (stored.str("program").empty()) throw Error(Code::bad_input, "program: is empty");
+    computed = dossier::make_document(d, {stored.str("id"), stored.str("program"), *issued}, conditions);
+    if (*issued < d.last_done_at) throw Error(Code::bad_input, "issued: is before the destruction");
+  });
+  if (!made) return;
+  // What came to be known since may be that it is not so: it was withdrawn for that, and is genuine.
+  const auto compare = [&] { compare_document(d, stored, computed); };
+  withdrawn ? d.findings.weakly(compare) : compare();
   report.claims.clear();
   const Profile& bar = *find_profile(report.required_profile);
   const auto& definitions = claim_definitions();
@@ -269,6 +275,7 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
     if (!stored.is_null() && !d.plan.is_null() && !d.headers.empty()) {
       const CmsCheck cms = check_signature(d, stored);
       d.findings.guard(std::string(bundle::kHeaders), [&] { check_entry(d, stored, report); });
+      const bool withdrawn = report.withdrawn;  // by the bundle's own ledger
       if (options.extract)
         d.findings.guard("--ledger", [&] { check_extract(d, stored, *options.extract, report); });
       const std::vector<Crl> lists = revocation_lists(d, trust);
@@ -282,7 +289,7 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
       });
       std::set<std::string> conditions;
       d.findings.guard("claims", [&] { conditions = dossier::conditions_of(d, reader); });
-      check_document(d, stored, conditions, report);
+      check_document(d, stored, conditions, withdrawn, report);
       d.findings.guard("certificate.json", [&] { describe(d, stored, report); });
       d.findings.guard(std::string(bundle::kCertificate), [&] {
         read_countersignatures(d, trust, lists, parse_utc(stored.str_or("issued", "")),

@@ -191,12 +191,12 @@ def expected(case, stored):
     return out
 
 
-def compare(case, stored):
+def compare(case, stored, bad):
     """Says every member of the certificate that is not what the bundle gives."""
-    bad, wanted = case.bad, expected(case, stored)
+    wanted = expected(case, stored)
     if stored.get("type") != wanted["type"]:
-        bad(PART, f"type: {str(stored.get('type'))[:60]}")
-    other_policy = _policy(case, stored)
+        case.bad(PART, f"type: {str(stored.get('type'))[:60]}")
+    other_policy = _policy(case, stored, bad)
     members = {*wanted, *OWN_WORD, "tables", "policy", "claims", "premises"}
     for name in sorted(set(stored) - members):
         bad(PART, f"{name[:60]} is no member of a certificate")
@@ -204,7 +204,7 @@ def compare(case, stored):
         bad(PART, f"{name} is missing")
     if not is_id(stored.get("id"), "cer") or not is_kind(stored.get("issued"), "time") or not is_kind(
             stored.get("program"), "text"):
-        bad(PART, "id, issued or program is malformed")
+        case.bad(PART, "id, issued or program is malformed")
     versions = maybe(stored, "tables", "object") or {}
     for name, own in case.tables.versions.items():
         if not is_kind(versions.get(name), "number") or not 1 <= versions[name] <= own:
@@ -221,7 +221,7 @@ def compare(case, stored):
         where = first_difference(stored[name], value, name)
         if where:
             bad(PART, f"{where} is not what the bundle gives")
-    _claims(case, stored, other_policy)
+    _claims(case, stored, other_policy, bad)
 
 
 def _without_verdicts(chain):
@@ -230,18 +230,18 @@ def _without_verdicts(chain):
     return sorted((str(link.get("part")), str(link.get("algorithm")), str(link.get("purpose"))) for link in chain)
 
 
-def _policy(case, stored):
+def _policy(case, stored, bad):
     """Whether the certificate was judged by another policy than the reader's."""
     policy = maybe(stored, "policy", "object") or {}
     if set(policy) != {"edition", "digest"} or not is_kind(policy.get("edition"), "text"):
-        case.bad(PART, "policy is malformed")
+        bad(PART, "policy is malformed")
     if policy.get("digest") != case.facts.plan.get("policy_digest"):
-        case.bad(PART, "policy.digest is not the plan's")
+        bad(PART, "policy.digest is not the plan's")
     return policy.get("digest") != case.tables.policy.digest
 
 
-def _claims(case, stored, other_policy):
-    bad, table = case.bad, case.tables.claims["claims"]
+def _claims(case, stored, other_policy, bad):
+    table = case.tables.claims["claims"]
     said = stored.get("claims")
     if not is_kind(said, "objects") or len(said) != len(table):
         bad(PART, "claims are not those of the table")

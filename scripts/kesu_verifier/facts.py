@@ -219,7 +219,11 @@ class Facts:
         for v in self.order:
             if v not in planned:
                 self.bad(PLAN, f"order: {v} is not among key_versions")
-        if {c["id"] for c in p["copies"]} != set(self.copies):
+        # One that was registered after the certificate can be in neither.
+        since = {}
+        for header in self.ledger.of_type("copy-registered"):
+            since.setdefault(header.nodes[0]["id"], header.seq)
+        if {c["id"] for c in p["copies"]} != {c for c in self.copies if c not in since or since[c] < self.ledger.a.size}:
             self.bad(PLAN, "copies: are not those from which the data was ever reachable")
         self._plan_providers()
 

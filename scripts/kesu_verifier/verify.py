@@ -132,7 +132,8 @@ class Case:
         self._extract()
         self.results = self.claims.results()
         self.chain = certificate.evidence_chain(self.claims, self.signed, self.tables.policy)
-        certificate.compare(self, self.stored)
+        # What came to be known since may be that it is not so: it was withdrawn for that, and is genuine.
+        certificate.compare(self, self.stored, self.note if self._withdrawn_by(self.ledger) else self.bad)
         self.guarded("certificate.json", self._countersigned)
         self._known(people)
         self._objects()
@@ -265,8 +266,10 @@ class Case:
 
     @property
     def withdrawn(self):
-        return bool(self.ledger and self.stored) and any(
-            ledger is not None and ledger.graph.state(self.stored.get("id")) == "withdrawn" for ledger in (self.ledger, self.newer))
+        return bool(self.ledger and self.stored) and any(self._withdrawn_by(ledger) for ledger in (self.ledger, self.newer))
+
+    def _withdrawn_by(self, ledger):
+        return ledger is not None and ledger.graph.state(self.stored.get("id")) == "withdrawn"
 
     @property
     def test_grade(self):

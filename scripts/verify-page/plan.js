@@ -52,6 +52,6 @@ export function check_plan(f, people) {
       no('providers: ' + q.id + ' is not as the ledger shows it');
   }
   for (const id of new Set(f.by_run.map((v) => f.version.get(v).provider))) if (!p.providers.some((q) => q.id === id)) no('providers: ' + id + ' is not in the plan');
-  const before = f.copies.filter((id) => (f.graph.node(id).entries[0]?.seq ?? 0) < p.ledger.size);
+  const before = f.copies.filter((id) => (f.graph.node(id).entries[0]?.seq ?? 0) < f.checkpoints.a.size);
   if (!equal(p.copies.map((x) => x.id).sort(), before)) no('copies: are not those of the ledger');
 }

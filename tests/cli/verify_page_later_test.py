@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import scenario
 import verify_page
+from scenario import APPROVER
 from certificate_facts_test import VALIDATOR, VERIFIER
 
 
@@ -41,6 +42,29 @@ class VerifyPageLater(verify_page.Driver, scenario.World):
         verifier, validator = (next(p["operator"] for p in document["people"] if p["action"] == a) for a in ("verify", "validate"))
         shutil.copy(self.bundle / "approvals" / f"validate.{validator}.json.sig", self.bundle / "approvals" / f"verify.{verifier}.json.sig")
         self.red(f"approvals/verify.{verifier}.json")
+
+    def test_withdrawn_since_it_came_untrue(self):
+        box, certificate = self.box, json.loads((self.bundle / "certificate.json").read_text())
+        box.kesu("key", "compromise", "loans", "--version", "1", "--reason", "a thief had it", "-y")
+        box.kesu("copy", "add", "loans.1", "--kind", "backup", "--place", "tape 7", "--custodian", "Ito")
+        box.kesu("certificate", "withdraw", certificate["id"], "--reason", "a copy turned up", *self.signer(APPROVER, "--by"))
+        anew = self.elsewhere / "withdrawn"
+        box.kesu("certificate", "bundle", certificate["erasure"], "-o", anew, "--withdrawn")
+        said, kesu = self.check(anew), self.kesu_verify(anew, self.trust, "--require", "low", "--allow-test-grade")
+        self.assertEqual((said["verdict"], kesu["verdict"], kesu["withdrawn"]), ("incomplete", "incomplete", True))
+        self.assertIn("WITHDRAWN", said["text"])
+        page = self.saved()
+        for name in ("verdict", "withdrawn", "shortfalls"):
+            self.assertEqual(sorted(page[name]) if name == "shortfalls" else page[name], sorted(kesu[name]) if name == "shortfalls" else kesu[name])
+        levels = lambda r: {c["id"]: c["level"] for c in r["claims"]}
+        self.assertEqual(levels(page), levels(kesu))
+        self.assertEqual({e["part"] for e in page["errors"]}, {"certificate.json"})
+        for report in (page, kesu):
+            self.assertTrue(any("uncompromised says proven" in e["what"] for e in report["errors"]), report["errors"])
+        # Nothing else is forgiven.
+        path = anew / "README.txt"
+        path.write_bytes(path.read_bytes() + b" ")
+        self.red("MANIFEST", anew)
 
 
 if __name__ == "__main__":

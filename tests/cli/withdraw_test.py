@@ -75,9 +75,32 @@ class Record(Issued):
         self.box.kesu("certificate", "bundle", self.erasure, "-o", self.box.state / "ended", code=1, error="conflict")
         self.withdraw(APPROVER, code=4)
         self.withdraw(SECOND)
-        said = self.box.kesu("certificate", "bundle", self.erasure, "-o", self.box.state / "w", "--withdrawn", code=1,
-                             error="conflict").json["error"]
-        self.assertIn("ledger extract", said["next"])
+        anew = self.box.state / "w"
+        self.box.kesu("certificate", "bundle", self.erasure, "-o", anew, code=3, error="state-refused")
+        self.box.kesu("certificate", "bundle", self.erasure, "-o", anew, "--withdrawn")
+        report = self.both(anew, code=7)
+        self.assertEqual((report["verdict"], report["withdrawn"], {e["part"] for e in report["errors"]}), ("incomplete", True, {"certificate.json"}))
+        self.assertIn("the certificate was withdrawn", report["shortfalls"])
+        self.assertIn("copies", " ".join(e["what"] for e in report["errors"]))
+        self.assertEqual((anew / "certificate.json").read_bytes(), (self.bundle / "certificate.json").read_bytes())
+        said = self.box.run(harness.program("kesu"), "verify", anew, "--trust", self.trust, *LOW, code=7).stdout
+        self.assertIn("WITHDRAWN", said)
+        # Altered, it is what an altered one is.
+        (anew / "README.txt").write_bytes(b"read me")
+        self.both(anew, code=6)
+
+    def test_a_key_that_was_known_to_somebody(self):
+        self.box.kesu("key", "compromise", "loans", "--version", "1", "--reason", "a thief had it", "-y")
+        anew = self.box.state / "w"
+        said = self.box.kesu("certificate", "bundle", self.erasure, "-o", anew, code=1, error="conflict").json["error"]
+        self.assertIn("certificate withdraw", said["next"])
+        self.withdraw(APPROVER, code=4)
+        self.withdraw(SECOND)
+        self.box.kesu("certificate", "bundle", self.erasure, "-o", anew, "--withdrawn")
+        report = self.both(anew, code=7)
+        levels = {c["id"]: c["level"] for c in report["claims"]}
+        self.assertEqual((report["withdrawn"], levels["uncompromised"]), (True, "absent"))
+        self.assertIn("claims: uncompromised says proven, the bundle gives absent", [e["what"] for e in report["errors"]])
         path, _ = self.extract()
         self.assertTrue(self.both(self.bundle, "--ledger", path, code=7)["withdrawn"])
 
