@@ -183,6 +183,19 @@ class Bound(World):
             self.issue(erasure)
             self.assertEqual(self.rogue.asked, asked)
 
+    def test_a_notice_does_not_wait_for_it(self):
+        self.bind()
+        self.configure(self.rogue)
+        erasure, notice = self.approved("loans-2019"), self.box.path / "notice"
+        asked = self.rogue.asked
+        said = self.box.kesu("certificate", "notice", erasure, "-o", notice)
+        self.assertIn("the document has no time-stamp", said.stderr)
+        self.assertEqual((self.rogue.asked, (notice / "notice.json.p7s.tsr").exists()), (asked, False))
+        shutil.rmtree(notice)
+        self.configure(self.bank)
+        self.box.kesu("certificate", "notice", erasure, "-o", notice)
+        self.assertTrue((notice / "notice.json.p7s.tsr").exists())
+
     def test_a_change_serves_no_erasure_requested_before(self):
         self.rules("--waiting", "2")
         self.bind()
@@ -221,7 +234,12 @@ class Bound(World):
             self.issue(erasure)
             self.assertEqual(self.read()[0], ("attested", "proven"))
         with self.subTest("renewed under the authority of now"):
-            self.box.kesu("certificate", "renew", json.loads((self.bundle / "certificate.json").read_text())["id"])
+            self.configure(self.bank)
+            number = json.loads((self.bundle / "certificate.json").read_text())["id"]
+            error = self.box.kesu("certificate", "renew", number, code=3, error="policy-refused").json["error"]
+            self.assertIn("Rogue Root", error["cause"])
+            self.configure(self.rogue)
+            self.box.kesu("certificate", "renew", number)
             self.issue(erasure)
             levels, report = self.read()
             self.assertEqual({t["over"]: t["authority"] for t in report["time"]}["ledger/checkpoint-b"], "CN=Rogue Time,O=Rogue")

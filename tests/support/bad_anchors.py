@@ -8,6 +8,7 @@ trust file names both, and both witnesses: what does not count does so by the ru
 import base64
 import collections
 import hashlib
+import json
 import time
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -50,7 +51,23 @@ class Maker:
         change = {"what": "rules", "profile": "low", "quorum": 1, "waiting_seconds": 0} | ({"anchors": anchors} if anchors is not None else {})
         return {"change": change, "signers": [self.forger.approver], **more}
 
-    def bundle(self, steps, inside=None, beside=None, over_b=None, cosigned=(), edit_files=None):
+    def genesis(self, anchors, said=True):
+        """An edit: the genesis statement with these anchors, signed by every officer; entry 0 says the same, or what `said` lists."""
+        def edit(p):
+            entry, data = p.entries[0], p.files["approvals/genesis.json"]
+            if anchors is not None:
+                data = p.files["approvals/genesis.json"] = reissue.readable({**json.loads(data), "anchors": anchors})
+            entry.header["nodes"] = [{**entry.header["nodes"][0], "d": reissue.sha(data)}]
+            for s in entry.body["signatures"]:
+                path = f"approvals/genesis.{s['operator']}.sig"
+                p.files[path] = reissue.ssh_sign(self.issuer.officers[s["operator"]], data, "kesu-genesis-v1")
+                s["signature"] = reissue.sha(p.files[path])
+            entry.body["statement"] = reissue.sha(data)
+            for value in [anchors] if said is True else said:
+                entry.body["anchors"] = value
+        return edit
+
+    def bundle(self, steps, inside=None, beside=None, over_b=None, cosigned=(), edit_files=None, first=None):
         issuer, own = self.issuer, type(self.issuer).issue
 
         def sign(data):
@@ -63,7 +80,7 @@ class Maker:
             if inside or beside:
                 files[CHAIN] = b"".join(t.chain for t in {id(t): t for t in (inside, beside) if t}.values())
         issuer.issue = lambda edit=None, edit_certificate=None, edit_files=None: own(
-            issuer, edit, edit_certificate, lambda f: (stamps(f), edit_files and edit_files(f)), sign)
+            issuer, lambda p: (first and first(p), edit and edit(p)), edit_certificate, lambda f: (stamps(f), edit_files and edit_files(f)), sign)
         try:
             files = self.forger.bundle(steps, None, edit_files)
         finally:
@@ -94,6 +111,9 @@ def honest(m):
     yield "only witnesses bound", [m.rules(m.anchors(witnesses=[w1]))], {"inside": rogue, "beside": rogue, "cosigned": [w2]}, "attested", "asserted"
     yield "two witnesses, one signed", [m.rules(m.anchors(witnesses=[w1, w2], quorum=2))], {"cosigned": [w1]}, "absent", "asserted"
     yield "two witnesses, both signed", [m.rules(m.anchors(witnesses=[w1, w2], quorum=2))], {"cosigned": [w1, w2]}, "absent", "attested"
+    genesis = {"first": m.genesis(whole)}
+    yield "all of the rules of genesis", [], {**stamped(bank), "cosigned": [w1], **genesis}, "attested", "proven"
+    yield "all of another than genesis says", [], {**stamped(rogue), "cosigned": [w2], **genesis}, "absent", "asserted"
     late = {"before": "erasure-approved"}
     yield "bound after the request", [m.rules(whole, **late)], {**stamped(rogue), "cosigned": [w2]}, "attested", "proven"
     off = {"from": {"anchors": whole}}
@@ -132,6 +152,22 @@ def forged(m):
     yield "signed by nobody who may", [m.rules(good, signers=[m.forger.auditor])], None
 
 
+def forged_genesis(m):
+    """(name, edit): invalid."""
+    good = m.anchors(time=[(m.bank, "root")], witnesses=[m.w1])
+    yield "anchors in entry 0 alone", m.genesis(None, [good])
+    yield "anchors in the genesis statement alone", m.genesis(good, [])
+    yield "other anchors in entry 0", m.genesis(good, [m.anchors(time=[(m.rogue, "root")])])
+    yield "a quorum in entry 0 that is true", m.genesis(good, [{**good, "witness_quorum": True}])
+    yield "no anchors in entry 0, as null", m.genesis(None, [None])
+    yield "anchors of genesis that bind nothing", m.genesis({}, [{}])
+
+    def closed(p):
+        m.genesis(good)(p)
+        p.entries[0].body, p.entries[0].digest = None, "11" * 32
+    yield "entry 0 is not opened", closed
+
+
 def renamed(w):
     public = base64.b64decode(w.vkey.split("+", 2)[2])
     name = "witness.example/other"
@@ -149,3 +185,5 @@ def cases(issuer, trust, bank, rogue):
     yield Case("the reader asks for more witnesses", both, alone + "quorum 2\n", ("absent", "asserted"))
     for name, steps, edit in forged(m):
         yield Case(name, m.bundle(steps, edit_files=edit), m.trust, None)
+    for name, edit in forged_genesis(m):
+        yield Case(name, m.bundle([], first=edit), m.trust, None)
