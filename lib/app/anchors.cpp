@@ -56,7 +56,7 @@ std::vector<TimeAnchor> unreached(const std::vector<TimeAuthority>& configured, 
 }
 
 bool has(const std::vector<NoteKey>& keys, const NoteKey& key) {
-  return std::any_of(keys.begin(), keys.end(), [&](const NoteKey& k) { return k.key == key.key; });
+  return std::any_of(keys.begin(), keys.end(), [&](const NoteKey& k) { return k.vkey() == key.vkey(); });
 }
 
 std::vector<NoteKey> bound_keys(const Anchors& anchors) {
@@ -109,6 +109,10 @@ std::vector<NoteKey> witnesses_of_rules(const std::vector<NoteKey>& keys, const 
   std::copy_if(keys.begin(), keys.end(), std::back_inserter(out),
                [&](const NoteKey& k) { return has(bound, k); });
   return out;
+}
+
+std::vector<NoteKey> witnesses_counted(const std::vector<NoteKey>& configured, const Anchors& anchors) {
+  return anchors.witnesses.empty() ? configured : bound_keys(anchors);
 }
 
 std::vector<NoteKey> witnesses_kept(Vault& vault, const std::vector<NoteKey>& keys) {

@@ -28,6 +28,9 @@ bool is_of_rules(const TimestampCheck& token, std::string_view chain, const Anch
 
 // Of `keys` those that `anchors` bind; all where they bind none.
 std::vector<NoteKey> witnesses_of_rules(const std::vector<NoteKey>& keys, const Anchors& anchors);
+// Whose cosignatures count: of those that `anchors` bind, whether or not kesu.toml still names them; else of
+// kesu.toml's.
+std::vector<NoteKey> witnesses_counted(const std::vector<NoteKey>& configured, const Anchors& anchors);
 // Whose cosignatures the vault keeps: those of the rules in force, and of an erasure's that binds others.
 std::vector<NoteKey> witnesses_kept(Vault& vault, const std::vector<NoteKey>& keys);
 

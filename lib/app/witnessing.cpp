@@ -246,7 +246,7 @@ std::optional<SavedCheckpoint> cosigned_checkpoint(Vault& vault, uint64_t covers
   const CertificateRecord* certificate = certificate_at(vault.state(), covers);
   if (!certificate) return std::nullopt;
   const Anchors anchors = anchors_at_request(vault, certificate->erasure);
-  const std::vector<NoteKey> keys = witnesses_of_rules(configured_witnesses(vault.directory()), anchors);
+  const std::vector<NoteKey> keys = witnesses_counted(configured_witnesses(vault.directory()), anchors);
   if (keys.empty()) return std::nullopt;
   const auto wanted = static_cast<size_t>(witnesses_wanted(vault, anchors, keys.size()));
   // By how many of those wanted, then the newest, then how many.
@@ -278,13 +278,13 @@ void add_witness_due(Vault& vault, std::vector<Due>& due) {
   }
   if (state.certificates.empty()) return;
   std::vector<std::pair<uint64_t, Note>> cosigned;
-  if (!keys.empty())
-    for (const SavedCheckpoint& c : vault.store().checkpoints())
-      if (has_cosignatures(c.note)) cosigned.emplace_back(c.size, Note::parse(c.note));
+  for (const SavedCheckpoint& c : vault.store().checkpoints())
+    if (has_cosignatures(c.note)) cosigned.emplace_back(c.size, Note::parse(c.note));
   for (auto& [id, c] : state.certificates) {
     if (c.state != "issued") continue;
     const Anchors anchors = anchors_at_request(vault, c.erasure);
-    const std::vector<NoteKey> counted = witnesses_of_rules(keys, anchors);
+    const std::vector<NoteKey> counted = witnesses_counted(keys, anchors);
+    const bool reached = !witnesses_of_rules(keys, anchors).empty();
     const int64_t wanted = witnesses_wanted(vault, anchors, counted.size());
     int64_t have = 0;
     for (auto& [size, note] : cosigned)
@@ -295,15 +295,14 @@ void add_witness_due(Vault& vault, std::vector<Due>& due) {
         {"certificate", id, id.substr(0, 12), c.issued, false,
          "has " + std::to_string(have) + " of " + std::to_string(wanted) +
              " witness signatures on the checkpoint that covers it" +
-             (!trouble.empty()  ? "; " + trouble
-              : keys.empty()    ? "; kesu.toml names no witness"
-              : counted.empty() ? "; kesu.toml names none of those of the rules"
-                                : ""),
-         counted.empty()
-             ? "add [[witness]] with its vkey to kesu.toml, then kesu ledger checkpoint --export FILE"
-             : "kesu ledger checkpoint --export FILE; the witness's answer: kesu ledger "
-               "checkpoint --attach FILE; then kesu certificate bundle " +
-                   c.erasure.substr(0, 12) + " -o DIR"});
+             (!trouble.empty() ? "; " + trouble
+              : keys.empty()   ? "; kesu.toml names no witness"
+              : !reached       ? "; kesu.toml names none of those of the rules"
+                               : ""),
+         !reached ? "add [[witness]] with its vkey to kesu.toml, then kesu ledger checkpoint --export FILE"
+                  : "kesu ledger checkpoint --export FILE; the witness's answer: kesu ledger "
+                    "checkpoint --attach FILE; then kesu certificate bundle " +
+                        c.erasure.substr(0, 12) + " -o DIR"});
   }
 }
 

@@ -228,11 +228,13 @@ class Bound(World):
             self.assertIn("0 of 1", str(self.box.kesu("status").json["due"]))
             self.cosigned(self.witness)
             self.assertNotIn("of 1 witness", str(self.box.kesu("status").json["due"]))
-        with self.subTest("the authority is gone: the stamp that was kept serves"):
+            self.issue(erasure)
+        with self.subTest("authority and witness are gone: what was kept of them serves"):
             self.configure(self.rogue, witnesses=[])
             self.box.kesu("vault", "contact", "--place", "Tokyo")
             self.issue(erasure)
             self.assertEqual(self.read()[0], ("attested", "proven"))
+            self.assertIn(f"\u2014 {self.vkey.partition('+')[0]} ", (self.bundle / "ledger" / "checkpoint-b").read_text())
         with self.subTest("renewed under the authority of now"):
             self.configure(self.bank)
             number = json.loads((self.bundle / "certificate.json").read_text())["id"]
@@ -273,6 +275,11 @@ class Genesis(World):
         proposed = self.box.kesu("trust", "propose", self.bundle, vault=False).json["trust"]
         self.trust.write_text(proposed + f"tsa-ca {self.early.root}\n")
         self.assertEqual(self.read(trust=True)[0], ("attested", "proven"))
+        with self.subTest("its authority is gone: the stamp that was kept serves"):
+            self.configure(self.bank)
+            self.box.kesu("vault", "contact", "--place", "Tokyo")
+            self.issue(erasure)
+            self.assertEqual(self.read(trust=True)[0], ("attested", "proven"))
         with self.subTest("a stamp over B by another"):
             note = (self.bundle / "ledger" / "checkpoint-b").read_bytes()
             (self.bundle / "time" / "checkpoint-b.tsr").write_bytes(self.bank.stamp(note)[0])

@@ -183,6 +183,9 @@ def cases(issuer, trust, bank, rogue):
     alone = m.trust.replace(f"witness {m.w2.vkey}\n", "").replace(f"tsa-ca {bank.root}\n", "")
     yield Case("the reader knows one of two witnesses", both, alone, ("absent", "attested"))
     yield Case("the reader asks for more witnesses", both, alone + "quorum 2\n", ("absent", "asserted"))
+    one = m.bundle([m.rules(m.anchors(witnesses=[m.w1]))], cosigned=[m.w1, m.w2])
+    yield Case("the reader knows only a witness that is not of the rules", one, m.trust.replace(f"witness {m.w1.vkey}\n", ""), ("absent", "asserted"))
+    yield Case("the reader knows both", one, m.trust, ("absent", "attested"))
     for name, steps, edit in forged(m):
         yield Case(name, m.bundle(steps, edit_files=edit), m.trust, None)
     for name, edit in forged_genesis(m):
