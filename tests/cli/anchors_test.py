@@ -229,6 +229,11 @@ class Bound(World):
             self.cosigned(self.witness)
             self.assertNotIn("of 1 witness", str(self.box.kesu("status").json["due"]))
             self.issue(erasure)
+        with self.subTest("the witness is gone: its cosignature was kept"):
+            self.configure(self.bank, witnesses=[])
+            self.box.kesu("vault", "contact", "--place", "Osaka")
+            self.issue(erasure)
+            self.assertIn(f"\u2014 {self.vkey.partition('+')[0]} ", (self.bundle / "ledger" / "checkpoint-b").read_text())
         with self.subTest("authority and witness are gone: what was kept of them serves"):
             self.configure(self.rogue, witnesses=[])
             self.box.kesu("vault", "contact", "--place", "Tokyo")
