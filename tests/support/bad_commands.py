@@ -36,6 +36,14 @@ def cases(files, trust, keys):
 
     def told(**members):
         return entry("seal-done", lambda b: {**b, "command": {**b["command"], **members}})
+    def by_approver(p):
+        """He signs, in a role that he has, what takes an operator."""
+        run = p.find("seal-done").body["command"]
+        for e in p.entries:
+            if e.body and e.body.get("command") == run:
+                e.body = {**e.body, "command": {**run, "operator": approver}}
+        says(operator=approver, name="佐藤 花子", role="approver", summary=None)(p)
+        p.on_command = lambda s, edit=p.on_command: {**(t := edit(s)), "summary": t["summary"] or ["Runs kesu seal as approver", s["summary"][1]]}
     without = entry("seal-done", lambda b: {k: v for k, v in b.items() if k != "command"})
     nobody = "0" * 64
     for what, edit, certificate, code in (
@@ -43,6 +51,7 @@ def cases(files, trust, keys):
             ("a role that he has not", only("seal", lambda s: {**s, "role": "auditor", "summary": ["Runs kesu seal as auditor", s["summary"][1]]}), lowered, 7),
             ("an approver's command in another role",
              only("seal", lambda s: {**s, "role": "approver", "summary": ["Runs kesu seal as approver", s["summary"][1]]}), lowered, 7),
+            ("by an approver, in that role", by_approver, lowered, 7),
             ("signed long before", says(issued="2020-01-01T00:00:00.000Z"), lowered, 7), ("signed in time to come", says(issued="2099-01-01T00:00:00.000Z"), lowered, 7),
             ("another key", command(key=keys[1]), None, 6), ("another namespace", command(space="kesu-approve-v1"), None, 6),
             ("another vault", says(vault="vlt-" + "0" * 32), None, 6), ("another name", says(name="x"), None, 6), ("another organisation", says(organisation="Other Bank"), None, 6),
