@@ -40,10 +40,15 @@ SealSource source_of(const std::string& top, const TreeFile& file) {
 
 std::string place_of(const SealTarget& t, const SealSource& s, const ObjectId& object) {
   if (t.out == "-") return "";
-  if (t.opaque) return path_join(t.out, hex(object.bytes()) + ".kesu");
-  return path_join(
-      t.out, (s.is_manifest() ? path_join(s.file.name, kManifestName) + hex(object.bytes()) : s.file.name) +
-                 ".kesu");
+  constexpr std::string_view kEnding = ".kesu";
+  std::string out;
+  out.reserve(t.out.size() + s.file.name.size() + 64);
+  out = t.out;
+  if (out.back() != '/') out += '/';
+  if (t.opaque) return out.append(hex(object.bytes())).append(kEnding);
+  out += s.file.name;
+  if (s.is_manifest()) out.append("/").append(kManifestName).append(hex(object.bytes()));
+  return out.append(kEnding);
 }
 
 Error sealed_over(const std::string& place) {
@@ -211,12 +216,13 @@ At FileSealer::place_for(const SealSource& s, const std::string& place, SealedPa
   if (part.over && !target_.replace) throw sealed_over(place);
   // And only what the inventory has there.
   if (part.over && part.over != s.over) throw sealed_meanwhile(place);
-  return {directory, dir_name(place)};
+  return {directory, dir_name(place), nameless_ && !part.over};
 }
 
 void FileSealer::describe(const SealSource& s, const std::string& place, SealedFile&& sealed,
                           SealedPart& out) {
   out.part = sealed.part;
+  out.file = std::move(sealed.file);
   SegmentObject& o = out.object;
   o.object = sealed.object.header.object;
   o.leaf = sealed.object.leaf;
@@ -294,9 +300,14 @@ SealedPart FileSealer::seal(const SealSource& s, int fd, const ObjectId& object,
   return out;
 }
 
-void FileSealer::publish(const SealedPart& part) {
-  if (part.part.empty()) return;
+void FileSealer::publish(SealedPart& part) {
   const std::string& place = part.object.place;
+  if (const Fd file = std::move(part.file); file.ok()) {
+    std::string leaf;
+    const int directory = directory_of(place, leaf);
+    return kesu::publish({directory, dir_name(place)}, file, part.object.object, leaf);
+  }
+  if (part.part.empty()) return;
   bool ours = true;  // what bears the part's name
   try {
     std::string leaf;
@@ -331,7 +342,8 @@ void FileSealer::publish(const SealedPart& part) {
   }
 }
 
-void FileSealer::discard(const SealedPart& part) noexcept {
+void FileSealer::discard(SealedPart& part) noexcept {
+  part.file = Fd();
   try {
     std::string leaf;
     if (!part.part.empty()) ::unlinkat(directory_of(part.object.place, leaf), part.part.c_str(), 0);

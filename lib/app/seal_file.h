@@ -68,7 +68,8 @@ bool equals_source(const std::string& place, const Source& source, uint64_t size
 // An object that is whole under a name that nobody looks for, until it is published.
 struct SealedPart {
   SegmentObject object;          // supersedes left open
-  std::string part;              // name in its directory; empty: it went to standard output
+  std::string part;              // name in its directory; empty: nameless, or it went to standard output
+  Fd file;                       // the nameless one
   std::optional<ObjectId> over;  // the older object that stands at its place
   int64_t sealed_bytes = 0;
   double total_seconds = 0, binding_seconds = 0, print_seconds = 0;
@@ -92,9 +93,12 @@ class FileSealer {
                   const ObjectId& object, const VersionRef& version, Crew& crew);
   // A part that was sealed, to be read again.
   Fd open_part(const SealedPart& part);
+  // Whether parts of files need not bear names (seal/files.h): each keeps a descriptor open until it is
+  // published.
+  void nameless(bool may) { nameless_ = may; }
   // Gives it its final name; not durable yet. Errors: already_exists, io_failed: then it is discarded.
-  void publish(const SealedPart& part);
-  void discard(const SealedPart& part) noexcept;
+  void publish(SealedPart& part);
+  void discard(SealedPart& part) noexcept;
 
   // The directory that it seals to, whatever stands at its path now; none: standard output.
   const PlaceMark& place() const { return mark_; }
@@ -111,6 +115,7 @@ class FileSealer {
   Random& random_;
   Progress& progress_;
   const Secret* fingerprint_key_ = nullptr;
+  bool nameless_ = false;
   std::optional<Below> below_;
   std::string directory_;  // known to lie on the file system of `out`
   PlaceId out_;

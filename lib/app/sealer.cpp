@@ -47,6 +47,7 @@ Sealer::Sealer(Vault& vault, const SealTarget& target, SealResult& result, Progr
 
 Sealer::~Sealer() {
   if (running_.thread.joinable()) running_.thread.join();
+  if (syncing_.thread.joinable()) syncing_.thread.join();
 }
 
 void Sealer::end() {

@@ -1,7 +1,7 @@
 // Batches of files into a dataset: intended, sealed by all processors, made durable, recorded. For lib/app
 // itself; the use case stands in sealing.h.
 #pragma once
-#include <chrono>
+#include <atomic>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -63,6 +63,11 @@ class Sealer {
     bool done = false;  // under its final name
     std::optional<Error> failure;
   };
+  // What a lane sealed and does not publish yet, in order, and how many files failed meanwhile.
+  struct LaneWork {
+    std::vector<Item*> parts;
+    size_t failed = 0;
+  };
   // A batch between its two entries. `key`: the dataset key that its names are sealed under.
   struct Running {
     BatchId batch;
@@ -71,8 +76,14 @@ class Sealer {
     std::shared_ptr<const Secret> key;
     std::string key_id;
     std::exception_ptr ends;  // what ended it early
-    std::chrono::steady_clock::time_point began;
     std::thread thread;
+  };
+  // Batches that are made durable in a thread of their own, while others are sealed.
+  struct Syncing {
+    std::vector<Running> batches;
+    std::thread thread;
+    int error = 0;                   // errno of what did not go
+    std::atomic<bool> over = false;  // to be recorded
   };
   DatasetRecord& dataset();
   bool same_manifest(const SealSource& source);
@@ -83,15 +94,23 @@ class Sealer {
   void take_fingerprints();
   Json keep_prints(const Running& batch, const SegmentHeader& header);
   void begin();
-  size_t begin_batch(std::vector<Item> items);
+  void begin_batch(std::vector<Item>& items);
   std::exception_ptr wait();
   [[noreturn]] void finish_and_throw(const std::exception_ptr& ends);
-  void intend(const BatchId& batch, std::vector<Item>& items);
+  void intend(const BatchId& batch, std::vector<Item>& items, std::vector<Item>& taken);
+  bool intend_meanwhile(const BatchId& batch, std::vector<Item>& items, std::vector<Item>& taken);
+  bool key_serves();
+  Event intended(const BatchId& batch, const std::vector<Item>& items, size_t& count);
+  static void take_first(std::vector<Item>& items, size_t count, std::vector<Item>& taken);
   void seal_items(std::vector<Item>& items, const VersionRef& version);
-  void check_parts(const std::vector<Item*>& large, std::vector<std::vector<Item*>>& by_lane);
+  void prove_lane(unsigned lane, LaneWork& work);
+  void publish_lane(unsigned lane, LaneWork& work);
+  void check_parts(const std::vector<Item*>& large, std::vector<LaneWork>& by_lane);
   void check_part(Item& item, unsigned worker, Crew& crew);
   void seal_item(Item& item, const VersionRef& version, unsigned worker, Crew& crew,
-                 std::vector<std::vector<Item*>>& by_lane);
+                 std::vector<LaneWork>& by_lane);
+  void start_sync();
+  void end_sync();
   void finish();
   void record(Running& batch);
 
@@ -111,6 +130,7 @@ class Sealer {
   uint64_t batch_bytes_ = 0;
   Running running_;
   std::vector<Running> sealed_;  // under their final names, not known to be durable
+  Syncing syncing_;
   VersionRef version_;
   KeyRef ref_;
   Provider* provider_ = nullptr;

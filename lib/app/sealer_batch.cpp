@@ -1,8 +1,11 @@
 // Sealing: one batch between its two entries, while the one before is recorded.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
+#include <mutex>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -18,18 +21,51 @@ namespace kesu {
 namespace {
 // From here on all processors work at one file; below, each has its own.
 constexpr uint64_t kLarge = 8u << 20;
-// So many batches share one sync, unless the first of them began so long ago.
-constexpr size_t kTogether = 8;
-constexpr std::chrono::seconds kAtTheLatest(1);
+// So many batches wait at most for the sync that is under way; then sealing waits for it, too.
+constexpr size_t kWaiting = 4;
+// From so many small files in a batch on, names for their parts cost more than they are worth. A worker keeps
+// so many parts open at most.
+constexpr size_t kNameless = 64, kGroup = 256;
+
+// Parts that a worker keeps open before it gives them their names: none where that is too few to be worth it.
+size_t parts_together(unsigned workers) {
+  constexpr size_t kOthers = 256, kLeast = 16;  // what else is open in this process
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= kOthers) return 0;
+  const size_t each = (limit.rlim_cur - kOthers) / 2 / workers;
+  return each < kLeast ? 0 : std::min(each, kGroup);
+}
+
+// [0, count) in a stretch for each worker: files that follow one another lie in one directory, where the
+// kernel makes only one at a time. Who is done with his own helps with the longest of the others, from its
+// end.
+class Shares {
+ public:
+  Shares(size_t count, unsigned workers) {
+    for (unsigned w = 0; w < workers; ++w) left_.emplace_back(count * w / workers, count * (w + 1) / workers);
+  }
+  bool next(unsigned worker, size_t& i) {
+    const std::lock_guard lock(mutex_);
+    if (auto& [from, to] = left_[worker]; from < to) {
+      i = from++;
+      return true;
+    }
+    auto& [from, to] = *std::ranges::max_element(left_, {}, [](auto& s) { return s.second - s.first; });
+    if (from == to) return false;
+    i = --to;
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::pair<size_t, size_t>> left_;
+};
 }  // namespace
 
 void Sealer::begin() {
   std::vector<Item> items = std::exchange(batch_, {});
   batch_bytes_ = 0;
-  while (!items.empty()) {
-    const size_t taken = begin_batch(items);
-    items.erase(items.begin(), items.begin() + static_cast<ptrdiff_t>(taken));
-  }
+  while (!items.empty()) begin_batch(items);
 }
 
 // The active version, and a dataset key under it for the names; made when this version has none yet.
@@ -83,18 +119,23 @@ void Sealer::take_fingerprints() {
   for (auto& w : workers_) w->fingerprint_with(&prints_->key);
 }
 
-// Begins to seal as many of them as the key version may still wrap, one at least; returns how many. Meanwhile
-// the batches before are made durable and recorded, when there are enough of them.
-size_t Sealer::begin_batch(std::vector<Item> items) {
-  if (const std::exception_ptr ends = wait()) finish_and_throw(ends);
-  holder_.keep();
+// Begins to seal as many of them as the key version may still wrap, one at least, and takes those away.
+// Meanwhile the batches before are made durable and recorded.
+void Sealer::begin_batch(std::vector<Item>& items) {
   Running now;
   now.batch = vault_.env().random.id<BatchId>();
+  const bool intended = intend_meanwhile(now.batch, items, now.items);
+  if (const std::exception_ptr ends = wait()) {
+    if (intended) sealed_.push_back(std::move(now));  // none of it: the entry says so
+    finish_and_throw(ends);
+  }
   try {
-    for (int tries = 0;; ++tries) {
+    holder_.keep();
+    for (int tries = 0; !intended; ++tries) {
       try {
         take_fingerprints();
-        intend(now.batch, items);
+        now.batch = vault_.env().random.id<BatchId>();
+        intend(now.batch, items, now.items);
         break;
       } catch (const Error& e) {
         // Nothing was begun: another process rotated the key or made the dataset key.
@@ -102,18 +143,16 @@ size_t Sealer::begin_batch(std::vector<Item> items) {
       }
     }
   } catch (const Error&) {
+    if (intended) sealed_.push_back(std::move(now));
     finish_and_throw(std::current_exception());
   }
   const VersionRecord& version = *vault_.state().version(version_.str());
   lanes_->allow(version, ProcessFor::opening);
-  lanes_->expect(version, static_cast<int64_t>(items.size()));
+  lanes_->expect(version, static_cast<int64_t>(now.items.size()));
   now.version = version_;
   now.key = key_;
   now.key_id = key_id_;
-  now.items = std::move(items);
-  now.began = std::chrono::steady_clock::now();
   running_ = std::move(now);
-  const size_t taken = running_.items.size();
   const auto work = [this] {
     try {
       seal_items(running_.items, running_.version);
@@ -126,10 +165,9 @@ size_t Sealer::begin_batch(std::vector<Item> items) {
   } catch (const std::system_error&) {  // no thread to be had: one after the other, then
     work();
   }
-  if (sealed_.size() >= kTogether ||
-      (!sealed_.empty() && std::chrono::steady_clock::now() - sealed_.front().began >= kAtTheLatest))
-    finish();
-  return taken;
+  // One sync after the other, each for what was sealed during the one before.
+  if (syncing_.over || sealed_.size() >= kWaiting) end_sync();
+  start_sync();
 }
 
 // Until the batch under work is sealed, where there is one; what ended it early, if anything. After it no
@@ -157,52 +195,112 @@ void Sealer::finish_and_throw(const std::exception_ptr& ends) {
   std::rethrow_exception(ends);
 }
 
-// The entry before the batch: under which version and dataset key, and how many the quota allows.
-void Sealer::intend(const BatchId& batch, std::vector<Item>& items) {
+// The entry before the batch: under which version and dataset key, and how many the quota allows. Those are
+// taken from `items`.
+void Sealer::intend(const BatchId& batch, std::vector<Item>& items, std::vector<Item>& taken) {
   prepare();
   if (key_id_.empty()) make_dataset_key();
   std::string version = version_.str(), key_id = key_id_;
+  size_t count = 0;
   vault_.decide({dataset_, version, vault_.state().vault.id}, [&] {
     prepare();
     if (version_.str() != version || key_id_ != key_id)
       throw Error(Code::conflict, "the key was rotated meanwhile").next("run the same command again");
-    if (target_.replace) refuse_held_dataset(vault_, dataset_);
-    // The entry is what takes the wraps from the version's quota, before the first is made.
-    auto left = static_cast<uint64_t>(vault_.state().version(version)->wraps_left());
-    if (left < items.size()) items.erase(items.begin() + static_cast<ptrdiff_t>(left), items.end());
-    Json objects(Json::Array{});
-    for (const Item& i : items) objects.push(hex(i.object.bytes()));
-    Json body = intended_body(target_.out, workers_.front()->place(), objects, version, key_id);
-    if (origin_) {
-      std::vector<const SealSource*> sources;
-      for (const Item& i : items) sources.push_back(&i.source);
-      origin_->intended(sources, body);
-    }
-    return std::vector<Event>{
-        {.type = "seal-intended",
-         .nodes =
-             {{.id = batch.str(), .is = "intended", .of = dataset_, .n = static_cast<int64_t>(items.size())}},
-         .edges = {{version, batch.str()}},
-         .body = std::move(body)}};
+    return std::vector<Event>{intended(batch, items, count)};
   });
+  take_first(items, count, taken);
 }
 
-// Whole parts first; then, when the wraps of all of them are proven, final names.
+// The same while the batch before is sealed, so that the disk is not waited for between the two. False,
+// and nothing was written: that batch is to be waited for first. The provider is with the lanes: what served
+// that batch must still serve.
+bool Sealer::intend_meanwhile(const BatchId& batch, std::vector<Item>& items, std::vector<Item>& taken) {
+  if (!running_.thread.joinable() || origin_) return false;
+  size_t count = 0;
+  try {
+    vault_.decide({dataset_, version_.str(), vault_.state().vault.id}, [&] {
+      return key_serves() ? std::vector<Event>{intended(batch, items, count)} : std::vector<Event>();
+    });
+  } catch (const Error&) {  // comes again, or not
+    return false;
+  }
+  take_first(items, count, taken);
+  return count > 0;
+}
+
+// Whether version and dataset key are those of the batch before.
+bool Sealer::key_serves() {
+  const DatasetRecord& d = dataset();
+  const VersionRecord& active = protecting_version(vault_, d);
+  if (active.version() != version_ || key_id_.empty() || (d.settings.flag("fingerprints") && !prints_))
+    return false;
+  const auto key = std::find_if(d.keys.begin(), d.keys.end(), [&](const DatasetKeyRecord& k) {
+    return k.version == active.id && !k.rewrapped;
+  });
+  return key != d.keys.end() && key->id == key_id_;
+}
+
+// For the first of `items`; `count`: how many.
+Event Sealer::intended(const BatchId& batch, const std::vector<Item>& items, size_t& count) {
+  if (target_.replace) refuse_held_dataset(vault_, dataset_);
+  // The entry is what takes the wraps from the version's quota, before the first is made.
+  const std::string version = version_.str();
+  count = std::min(items.size(), static_cast<size_t>(vault_.state().version(version)->wraps_left()));
+  Json objects(Json::Array{});
+  for (size_t i = 0; i < count; ++i) objects.push(hex(items[i].object.bytes()));
+  Json body = intended_body(target_.out, workers_.front()->place(), objects, version, key_id_);
+  if (origin_) {
+    std::vector<const SealSource*> sources;
+    for (size_t i = 0; i < count; ++i) sources.push_back(&items[i].source);
+    origin_->intended(sources, body);
+  }
+  return {.type = "seal-intended",
+          .nodes = {{.id = batch.str(), .is = "intended", .of = dataset_, .n = static_cast<int64_t>(count)}},
+          .edges = {{version, batch.str()}},
+          .body = std::move(body)};
+}
+
+void Sealer::take_first(std::vector<Item>& items, size_t count, std::vector<Item>& taken) {
+  if (count == items.size()) {
+    taken = std::exchange(items, {});
+    return;
+  }
+  const auto end = items.begin() + static_cast<ptrdiff_t>(count);
+  taken.assign(std::make_move_iterator(items.begin()), std::make_move_iterator(end));
+  items.erase(items.begin(), end);
+}
+
+// Whole parts first; final names only for those whose wraps are proven. Many small files get theirs group by
+// group, so that their parts need no names; what comes from another dataset all at once, after it was
+// checked.
 void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
   std::vector<Item*> small, large;
   for (Item& i : items)
     ((i.source.file.inode || i.source.from) && i.source.file.size < kLarge ? small : large).push_back(&i);
-  std::vector<std::vector<Item*>> by_lane(crew_.size());
-  for (auto& lane : by_lane) lane.reserve(items.size());  // what has its part is listed, whatever comes
+  std::vector<LaneWork> by_lane(crew_.size());
+  for (LaneWork& lane : by_lane)
+    lane.parts.reserve(items.size());  // what has its part is listed, whatever comes
+  const size_t group = origin_ || small.size() < kNameless ? 0 : parts_together(crew_.size());
   std::exception_ptr ends;
+  std::mutex noting;
   const auto note = [&] {
+    const std::lock_guard lock(noting);
     if (!ends) ends = std::current_exception();
   };
   try {
-    crew_.each(small.size(), [&](unsigned worker, size_t i) {
+    Shares shares(small.size(), crew_.size());
+    crew_.run([&](unsigned worker) {
       Crew alone(1);
-      seal_item(*small[i], version, worker, alone, by_lane);
+      workers_[worker]->nameless(group > 0);
+      for (size_t i; !crew_.stopped() && shares.next(worker, i);) {
+        seal_item(*small[i], version, worker, alone, by_lane);
+        if (group && by_lane[worker].parts.size() == group) {
+          prove_lane(worker, by_lane[worker]);
+          publish_lane(worker, by_lane[worker]);
+        }
+      }
     });
+    workers_.front()->nameless(false);
     for (Item* i : large) {
       check_interrupted();
       seal_item(*i, version, 0, crew_, by_lane);
@@ -212,16 +310,10 @@ void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
     note();
   }
   for (unsigned lane = 0; lane < by_lane.size(); ++lane) {
-    size_t good = by_lane[lane].size();
     try {
-      lanes_->confirm(lane);
+      prove_lane(lane, by_lane[lane]);
     } catch (...) {
       note();
-      good = lanes_->good(lane);
-    }
-    for (size_t i = good; i < by_lane[lane].size(); ++i) {
-      workers_[lane]->discard(*by_lane[lane][i]->part);
-      by_lane[lane][i]->part.reset();
     }
   }
   if (origin_) {
@@ -232,31 +324,53 @@ void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
     }
     if (ends)  // which of them were looked at is not told apart
       for (unsigned lane = 0; lane < by_lane.size(); ++lane)
-        for (Item* i : by_lane[lane])
-          if (i->part) workers_[lane]->discard(*std::exchange(i->part, std::nullopt));
+        for (Item* i : by_lane[lane].parts)
+          if (i->part) {
+            workers_[lane]->discard(*i->part);
+            i->part.reset();
+          }
   }
-  crew_.run([&](unsigned worker) {
-    for (Item* i : by_lane[worker]) {
-      if (!i->part) continue;
-      try {
-        workers_[worker]->publish(*i->part);
-        i->done = true;
-      } catch (const Error& e) {
-        i->failure = e;
-      }
-    }
-  });
+  crew_.run([&](unsigned worker) { publish_lane(worker, by_lane[worker]); });
   for (Item& i : items)
     if (!ends && i.failure && ends_all(*i.failure)) ends = std::make_exception_ptr(*i.failure);
   if (ends) std::rethrow_exception(ends);
 }
 
+// Of what the lane sealed since the last time. What is not known to be proven is discarded before it throws.
+void Sealer::prove_lane(unsigned lane, LaneWork& work) {
+  try {
+    lanes_->confirm(lane);
+  } catch (...) {
+    // Files that failed may have had their wraps, too, which are counted with the others.
+    const size_t good = lanes_->good(lane);
+    for (size_t i = good - std::min(good, work.failed); i < work.parts.size(); ++i) {
+      workers_[lane]->discard(*work.parts[i]->part);
+      work.parts[i]->part.reset();
+    }
+    throw;
+  }
+  work.failed = 0;
+}
+
+void Sealer::publish_lane(unsigned lane, LaneWork& work) {
+  for (Item* i : work.parts) {
+    if (!i->part) continue;
+    try {
+      workers_[lane]->publish(*i->part);
+      i->done = true;
+    } catch (const Error& e) {
+      i->failure = e;
+    }
+  }
+  work.parts.clear();
+}
+
 // What comes from another dataset counts when its new object was opened to its end.
-void Sealer::check_parts(const std::vector<Item*>& large, std::vector<std::vector<Item*>>& by_lane) {
+void Sealer::check_parts(const std::vector<Item*>& large, std::vector<LaneWork>& by_lane) {
   const std::set<const Item*> shared(large.begin(), large.end());
   crew_.run([&](unsigned worker) {
     Crew alone(1);
-    for (Item* i : by_lane[worker]) {
+    for (Item* i : by_lane[worker].parts) {
       if (!i->part || shared.contains(i)) continue;
       if (crew_.stopped()) throw Error(Code::interrupted, "checking what was sealed was interrupted");
       check_part(*i, worker, alone);
@@ -273,12 +387,13 @@ void Sealer::check_part(Item& item, unsigned worker, Crew& crew) {
   } catch (const Error& e) {
     if (ends_all(e)) throw;
     item.failure = e;
-    workers_[worker]->discard(*std::exchange(item.part, std::nullopt));
+    workers_[worker]->discard(*item.part);
+    item.part.reset();
   }
 }
 
 void Sealer::seal_item(Item& item, const VersionRef& version, unsigned worker, Crew& crew,
-                       std::vector<std::vector<Item*>>& by_lane) {
+                       std::vector<LaneWork>& by_lane) {
   try {
     if (item.source.from) {
       origin_->read(item.source, worker, crew, [&](const Metadata& metadata, const Source& bytes) {
@@ -288,26 +403,57 @@ void Sealer::seal_item(Item& item, const VersionRef& version, unsigned worker, C
       const Fd fd = item.source.manifest ? Fd() : open_(item.source, worker);
       item.part = workers_[worker]->seal(item.source, fd.get(), item.object, version, crew);
     }
-    by_lane[worker].push_back(&item);
+    by_lane[worker].parts.push_back(&item);
   } catch (const Error& e) {
-    if (item.part) workers_[worker]->discard(*std::exchange(item.part, std::nullopt));
+    ++by_lane[worker].failed;
+    if (item.part) {
+      workers_[worker]->discard(*item.part);
+      item.part.reset();
+    }
     if (ends_all(e)) throw;
     item.failure = e;
   }
   ++progress_.files;
 }
 
-// Durable first, then said: one sync for all of them, then each one's segment and entry.
-void Sealer::finish() {
-  std::vector<Running> batches = std::exchange(sealed_, {});
-  const auto has_objects = [](const Running& b) {
-    return std::any_of(b.items.begin(), b.items.end(), [](const Item& i) { return i.done; });
+// Begins to make durable what was sealed, unless that is under way for others. Nothing is said of it before
+// end_sync().
+void Sealer::start_sync() {
+  if (!syncing_.batches.empty() || sealed_.empty()) return;
+  syncing_.batches = std::exchange(sealed_, {});
+  syncing_.error = 0;
+  syncing_.over = false;
+  const auto sync = [this] {
+    const auto has_objects = [](const Running& b) {
+      return std::any_of(b.items.begin(), b.items.end(), [](const Item& i) { return i.done; });
+    };
+    if (target_.out != "-" && std::any_of(syncing_.batches.begin(), syncing_.batches.end(), has_objects)) {
+      const Fd out(::open(target_.out.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!out.ok() || ::syncfs(out.get()) != 0) syncing_.error = errno;
+    }
+    syncing_.over = true;
   };
-  if (target_.out != "-" && std::any_of(batches.begin(), batches.end(), has_objects)) {
-    const Fd out(::open(target_.out.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!out.ok() || ::syncfs(out.get()) != 0) throw file_error(errno, "make durable", target_.out);
+  try {
+    syncing_.thread = std::thread(sync);
+  } catch (const std::system_error&) {  // no thread to be had
+    sync();
   }
+}
+
+// Durable first, then said: one sync for all of them, then each one's segment and entry.
+void Sealer::end_sync() {
+  if (syncing_.thread.joinable()) syncing_.thread.join();
+  std::vector<Running> batches = std::exchange(syncing_.batches, {});
+  syncing_.over = false;
+  if (syncing_.error) throw file_error(std::exchange(syncing_.error, 0), "make durable", target_.out);
   for (Running& b : batches) record(b);
+}
+
+// All that is sealed.
+void Sealer::finish() {
+  end_sync();
+  start_sync();
+  end_sync();
 }
 
 // Durable before the entry that names them; null: none were taken.

@@ -91,8 +91,16 @@ std::optional<Bytes> unbase64(std::string_view text) {
   return out;
 }
 
+namespace {
+// Most of what is written has some hundred bytes: room for those at once.
+Bytes& with_room(Bytes& out) {
+  if (out.capacity() == 0) out.reserve(256);
+  return out;
+}
+}  // namespace
+
 ByteWriter& ByteWriter::u8(uint8_t v) {
-  out_.push_back(v);
+  with_room(out_).push_back(v);
   return *this;
 }
 ByteWriter& ByteWriter::u16(uint16_t v) {
@@ -105,7 +113,7 @@ ByteWriter& ByteWriter::u64(uint64_t v) {
   return u32(static_cast<uint32_t>(v >> 32)).u32(static_cast<uint32_t>(v));
 }
 ByteWriter& ByteWriter::raw(ByteView v) {
-  out_.insert(out_.end(), v.begin(), v.end());
+  with_room(out_).insert(out_.end(), v.begin(), v.end());
   return *this;
 }
 ByteWriter& ByteWriter::zeros(size_t count) {

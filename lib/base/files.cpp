@@ -237,7 +237,9 @@ std::vector<std::string> list_directory(int fd, const std::string& path) {
 
 std::string path_join(std::string_view dir, std::string_view name) {
   if (dir.empty()) return std::string(name);
-  std::string out(dir);
+  std::string out;
+  out.reserve(dir.size() + 1 + name.size());
+  out += dir;
   if (out.back() != '/') out.push_back('/');
   return out += name;
 }

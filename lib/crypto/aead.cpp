@@ -47,15 +47,13 @@ const EVP_CIPHER* fetched_cipher(AeadAlg alg) {
 class OpensslEngine final : public Aead::Engine {
  public:
   OpensslEngine(AeadAlg alg, std::span<const uint8_t> key)
-      : seal_(check(EVP_CIPHER_CTX_new(), "making a cipher context")),
-        open_(check(EVP_CIPHER_CTX_new(), "making a cipher context")) {
-    const EVP_CIPHER* cipher = fetched_cipher(alg);
-    check(EVP_EncryptInit_ex2(seal_.get(), cipher, key.data(), nullptr, nullptr), "setting a content key");
-    check(EVP_DecryptInit_ex2(open_.get(), cipher, key.data(), nullptr, nullptr), "setting a content key");
+      : ctx_(check(EVP_CIPHER_CTX_new(), "making a cipher context")) {
+    check(EVP_EncryptInit_ex2(ctx_.get(), fetched_cipher(alg), key.data(), nullptr, nullptr),
+          "setting a content key");
   }
 
   void seal(AeadNonce nonce, ByteView aad, ByteView plain, uint8_t* out) override {
-    EVP_CIPHER_CTX* ctx = seal_.get();
+    EVP_CIPHER_CTX* ctx = ctx_.get();
     check(EVP_EncryptInit_ex2(ctx, nullptr, nullptr, nonce.data(), nullptr), "setting a nonce");
     feed(ctx, nullptr, aad);
     feed(ctx, out, plain);
@@ -66,7 +64,7 @@ class OpensslEngine final : public Aead::Engine {
   }
 
   bool open(AeadNonce nonce, ByteView aad, ByteView cipher, const uint8_t* tag, uint8_t* out) override {
-    EVP_CIPHER_CTX* ctx = open_.get();
+    EVP_CIPHER_CTX* ctx = ctx_.get();
     uint8_t expected[kAeadTag];
     std::copy_n(tag, kAeadTag, expected);
     check(EVP_DecryptInit_ex2(ctx, nullptr, nullptr, nonce.data(), nullptr), "setting a nonce");
@@ -94,7 +92,7 @@ class OpensslEngine final : public Aead::Engine {
     }
   }
 
-  CipherCtx seal_, open_;
+  CipherCtx ctx_;  // both ways: each message says which, and the key stays
 };
 }  // namespace
 

@@ -241,17 +241,6 @@ SealedObject seal_by_position(const SealJob& job, int source, const Temporary& p
   return out;
 }
 
-Temporary create_part(const At& directory, const ObjectId& object, std::string& part) {
-  const std::string shown = part_path(directory.path, object);
-  const int at = directory.fd < 0 ? AT_FDCWD : directory.fd;
-  part = directory.fd < 0 ? shown : base_name(shown);
-  Fd fd(::openat(at, part.c_str(), kCreate, 0600));
-  if (!fd.ok()) {
-    if (errno == EEXIST) throw there_already(shown);
-    throw file_error(errno, "create", shown);
-  }
-  return Temporary(at, part, shown, std::move(fd));
-}
 }  // namespace
 
 SealedObject seal_file_stream(const SealRequest& request, int source_fd,
@@ -296,6 +285,7 @@ SealedFile seal_file_to(const SealRequest& request, int source_fd, const At& dir
     out.source.size = out.object.plain_bytes;
   }
   part.keep();
+  if (out.part.empty()) out.file = part.take();
   return out;
 }
 
@@ -310,6 +300,7 @@ SealedFile seal_source_to(const SealRequest& request, const Source& source, cons
   out.source.mode = request.metadata.mode;
   out.source.mtime = request.metadata.mtime;
   part.keep();
+  if (out.part.empty()) out.file = part.take();
   return out;
 }
 

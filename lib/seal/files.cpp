@@ -164,6 +164,46 @@ void publish(const At& directory, const std::string& part, const std::string& na
     throw file_error(errno, "rename into place", shown);
 }
 
+Temporary create_part(const At& directory, const ObjectId& object, std::string& part) {
+  const std::string shown = part_path(directory.path, object);
+  const int at = directory.fd < 0 ? AT_FDCWD : directory.fd;
+  if (directory.nameless && directory.fd >= 0) {
+    Fd fd(::openat(at, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
+    part.clear();
+    if (fd.ok()) return Temporary(at, "", shown, std::move(fd));
+    // A file system that has none, or what a named one will say.
+  }
+  part = directory.fd < 0 ? shown : base_name(shown);
+  Fd fd(::openat(at, part.c_str(), kCreate, 0600));
+  if (!fd.ok()) {
+    if (errno == EEXIST) throw there_already(shown);
+    throw file_error(errno, "create", shown);
+  }
+  return Temporary(at, part, shown, std::move(fd));
+}
+
+void publish(const At& directory, const Fd& part, const ObjectId& object, const std::string& name) {
+  const std::string self = "/proc/self/fd/" + std::to_string(part.get()),
+                    shown = path_join(directory.path, name);
+  if (::linkat(AT_FDCWD, self.c_str(), directory.fd, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return;
+  if (errno == EEXIST) throw there_already(shown);
+  // No /proc, or somebody forbids it.
+  const SealedInput in = file_input(part.get());
+  std::string copied;
+  Temporary copy = create_part({directory.fd, directory.path}, object, copied);
+  Bytes piece(64 * 1024);
+  // From the end: a part file has no header before all else is in it.
+  for (uint64_t left = in.size; left > 0;) {
+    const uint64_t at = (left - 1) / piece.size() * piece.size();
+    const auto bytes = std::span(piece).first(static_cast<size_t>(left - at));
+    in.read(at, bytes);
+    write_at(copy.fd(), at, bytes, copy.path());
+    left = at;
+  }
+  rename_new(directory.fd, copied, name, shown);
+  copy.keep();
+}
+
 void write_slot(int fd, uint64_t offset, ByteView slot, const std::string& path) {
   write_at(fd, offset, slot, path);
 }

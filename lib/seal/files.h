@@ -52,12 +52,14 @@ std::string opening_path(const std::string& directory, const ObjectId& object);
 struct At {
   int fd = -1;
   std::string path;
+  bool nameless = false;  // a part need not bear a name: it is gone with its descriptor until it is published
 };
 
 struct SealedFile {
   SealedObject object;
   FileFacts source;  // as sealed
   std::string part;  // its name in the directory, or path; whole, not durable, not under its final name
+  Fd file;           // a nameless part; `part` is empty then
 };
 // Seals `source_fd` (borrowed) into a part file in `directory`, created 0600, never through a link. Kind and
 // name come from request.metadata; mode, mtime and size from the source (a pipe's size is left out). The
@@ -80,6 +82,9 @@ SealedObject seal_file_stream(const SealRequest& request, int source_fd,
 // Gives a whole file its final name. An existing one is replaced, or, without `replace`, Error
 // already_exists.
 void publish(const std::string& part, const std::string& final_path, bool replace = true);
+// A nameless part of `object`; where the system gives it no name a copy gets one. Never over another file:
+// Error already_exists.
+void publish(const At& directory, const Fd& part, const ObjectId& object, const std::string& name);
 // From and to names in one directory.
 void publish(const At& directory, const std::string& part, const std::string& name, bool replace);
 // Writes a slot into a sealed file in place (next_slot); not durable. By its descriptor (borrowed, open

@@ -16,4 +16,7 @@ constexpr int kCreate = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 
 Error there_already(const std::string& path);
 
+// A part file of `object`; `part`: its name in the directory, or path, "" for a nameless one.
+Temporary create_part(const At& directory, const ObjectId& object, std::string& part);
+
 }  // namespace kesu

@@ -111,12 +111,13 @@ SealJob begin_seal(const SealRequest& request, const WrapKey& wrap, Random& rand
   if (parse_object_header(h.bytes()) != h) throw Error(Code::bad_input, "no object can be sealed so");
 
   job.data_key = random.secret(kDataKeyBytes);
-  h.commitment = commitment_of(h, job.data_key);
+  HmacSha256 hmac = header_hmac(job.data_key);
+  h.commitment = commitment_of(h, job.data_key, hmac);
   Slot slot;
   slot.generation = 1;
   slot.version = request.version;
   slot.wrapped = wrap(job.data_key, wrap_aad(h.vault, h.dataset, h.object, slot.version));
-  slot.hmac = slot_hmac(h.object, slot, job.data_key);
+  slot.hmac = slot_hmac(h.object, slot, hmac);
   job.region = region_bytes(h, slot);
   job.record0 =
       Aead(h.algorithm, content_key(job.data_key, h.algorithm)).seal(metadata_nonce(), {}, metadata);

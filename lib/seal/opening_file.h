@@ -9,7 +9,7 @@
 
 namespace kesu {
 
-// A file under a temporary name; unlinked unless it was kept.
+// A file under a temporary name, or under none; unlinked unless it was kept.
 class Temporary {
  public:
   Temporary(std::string path, Fd fd) : Temporary(AT_FDCWD, path, path, std::move(fd)) {}
@@ -18,11 +18,12 @@ class Temporary {
       : directory_(directory), name_(std::move(name)), path_(std::move(path)), fd_(std::move(fd)) {}
   Temporary(Temporary&&) = default;
   ~Temporary() {
-    if (fd_.ok() && !kept_) ::unlinkat(directory_, name_.c_str(), 0);
+    if (fd_.ok() && !kept_ && !name_.empty()) ::unlinkat(directory_, name_.c_str(), 0);
   }
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }
   void keep() { kept_ = true; }
+  Fd take() { return std::move(fd_); }
 
  private:
   int directory_;
