@@ -32,6 +32,7 @@ std::vector<Check> examine_machine(Environment& env, const DoctorOrder& order);
 std::vector<Check> examine_vault(Environment& env, const std::string& directory, bool offline);
 std::vector<Check> examine_time(Vault& vault, bool offline);
 Check examine_tombstones(Vault& vault);
+std::vector<Check> examine_commands(Vault& vault, bool offline);
 
 // The files that a provider's URI names: `sources` of PINs and passphrases, `modules`. Percent-decoded.
 struct UriFiles {

@@ -246,6 +246,11 @@ std::vector<Check> examine_vault(Environment& env, const std::string& directory,
     out.push_back(questions(vault));
     out.push_back(clock_history(vault));
     out.push_back(examine_tombstones(vault));
+    try {
+      for (Check& c : examine_commands(vault, offline)) out.push_back(std::move(c));
+    } catch (const Error& e) {
+      out.push_back({"commands-named", fail, said(e), "kesu ledger verify"});
+    }
     for (auto& [id, p] : s.providers) {
       if (p.state != "open") continue;
       provider_files(vault, p, out);

@@ -132,18 +132,27 @@ SignedCommand sign_statement(const CommandStatement& s, const std::string& key_f
   return out;
 }
 
-SignedCommand sign_command(Vault& vault, const CommandOrder& order) {
-  const OperatorRecord person = person_of(vault, order);
+WhoSigns who_signs(Vault& vault, const CommandOrder& order) {
+  const OperatorRecord& person = person_of(vault, order);
   if (PersonKey::parse_line(person.public_key).certificate) throw certificate_signs_none(person.name);
   const State& state = vault.state();
   const Moment now = moment_now(vault);
-  CommandStatement s;
-  s.role = role_to_sign(order.command, roles_now(state, person, now));
-  if (s.role.empty())
+  std::string role = role_to_sign(order.command, roles_now(state, person, now));
+  if (role.empty())
     throw Error(Code::not_enrolled, person.name + " cannot sign kesu " + order.command)
         .cause(role_problem(state, person, any_role_signs(order.command) ? "" : "operator", now,
                             now.time + kMinute))
         .next("somebody with the role operator has to run it: kesu operator list");
+  return {person.id, std::move(role)};
+}
+
+SignedCommand sign_command(Vault& vault, const CommandOrder& order) {
+  const State& state = vault.state();
+  const Moment now = moment_now(vault);
+  CommandStatement s;
+  WhoSigns who = who_signs(vault, order);
+  const OperatorRecord person = state.operators.at(who.person);
+  s.role = std::move(who.role);
   s.vault = vault.id();
   s.organisation = state.vault.organisation;
   s.operator_id = *OperatorId::parse(person.id);

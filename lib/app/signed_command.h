@@ -21,6 +21,13 @@ bool commands_are_signed(const State& state, const Moment& now);
 // revoked, without the role), signature_bad (another person's key).
 SignedCommand sign_command(Vault& vault, const CommandOrder& order);
 
+// Who would sign that command, and in which role; nothing is signed. Errors: as sign_command, but for those
+// of signing.
+struct WhoSigns {
+  std::string person, role;  // identifier; operator, or the first that serves
+};
+WhoSigns who_signs(Vault& vault, const CommandOrder& order);
+
 // Why this person cannot answer for entries appended now; "" when he can, and for the next minute.
 std::string command_problem(const State& state, const SignedCommand& made, const Moment& now);
 // Too old, or from a time that a clock which was set back takes for the future: another one is signed.

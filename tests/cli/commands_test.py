@@ -1,11 +1,13 @@
 """Signed commands: where the rules ask for it, who runs a command that writes signs it before anything is done, every entry names
 that statement, and all readers of a bundle hold the entries against it."""
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import sqlite3
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -43,6 +45,58 @@ class Signing(scenario.World):
 
     def as_(self, name):
         return {"KESU_OPERATOR": "", "KESU_OPERATOR_KEY": str(self.key_of(name).private)}
+
+
+class Doctor(Signing):
+    """Whether whoever asks could sign: kesu doctor says so before a command is refused."""
+    def said(self, result, *words, env=NOBODY, name="signed-commands", **options):
+        report = self.box.kesu("doctor", *words, env=env, code=8 if result == "fail" else 0, **options).json["checks"]
+        check = next(c for c in report if c["check"] == name)
+        self.assertEqual(check["result"], result, check)
+        return check
+
+    def test_who_could_sign(self):
+        before = {p.name: p.read_bytes() for p in self.box.vault.rglob("*") if p.is_file() and not p.name.startswith("ledger.db")}
+        self.assertIn("--operator-key", self.said("warn")["next"])
+        self.assertIn(f"{OPERATOR} can sign as operator, with ", self.said("ok", env=self.as_(OPERATOR))["detail"])
+        self.assertIn("only what that role does", self.said("warn", env=self.as_(APPROVER))["detail"])
+        self.said("fail", env={**NOBODY, "KESU_OPERATOR_KEY": str(self.box.path / "none")})
+        stranger = self.box.officer("stranger").private
+        self.assertIn("nobody's", self.said("fail", env={**NOBODY, "KESU_OPERATOR_KEY": str(stranger)})["detail"])
+        # A key beside which somebody else's public half lies signs for nobody.
+        liar = self.box.path / "liar"
+        liar.write_bytes(stranger.read_bytes())
+        liar.chmod(0o600)
+        liar.with_name("liar.pub").write_bytes(self.key_of(OPERATOR).public.read_bytes())
+        self.assertIn("match", self.said("fail", env={**NOBODY, "KESU_OPERATOR_KEY": str(liar)})["detail"])
+        self.assertIn("not tried", self.said("ok", "--offline", env=self.as_(OPERATOR))["detail"])
+        self.assertIn("no agent", self.said("fail", env={**NOBODY, "KESU_OPERATOR": OPERATOR, "SSH_AUTH_SOCK": ""})["detail"])
+        self.said("ok", name="commands-named")
+        after = {p.name: p.read_bytes() for p in self.box.vault.rglob("*") if p.is_file() and not p.name.startswith("ledger.db")}
+        self.assertEqual(after, before)                     # it changes nothing
+
+    def test_an_entry_that_names_none(self):
+        """Written past the program, by whoever has the files: the body without the member."""
+        last = next(e["seq"] for e in self.entries() if e["type"] == "dataset-added")
+        with contextlib.closing(sqlite3.connect(self.box.vault / "ledger.db", isolation_level=None)) as db:
+            header, salt, body = db.execute("SELECT header, salt, json_remove(body, '$.command') FROM entries WHERE seq = ?", (last,)).fetchone()
+            leaf = hashlib.sha256(b"\0" + header.encode() + hashlib.sha256(salt + body.encode()).digest()).digest()
+            db.execute("UPDATE entries SET body = ?, leaf = ? WHERE seq = ?", (body, leaf, last))
+        check = self.said("fail", name="commands-named")
+        self.assertIn(f"1 entry names no signed command, which the rules asked for, the first: entry {last}", check["detail"])
+        self.assertIn("kesu ledger verify", check["next"])
+
+    def test_an_agent(self):
+        agent = self.box.path / "agent"
+        said = self.box.run("ssh-agent", "-a", agent).stdout
+        pid = int(re.search(r"SSH_AGENT_PID=(\d+)", said)[1])
+        self.addCleanup(os.kill, pid, 15)
+        env = {**NOBODY, "KESU_OPERATOR": OPERATOR, "SSH_AUTH_SOCK": str(agent)}
+        self.assertIn("holds no keys", self.said("fail", env=env)["detail"])
+        self.box.run("ssh-add", "-q", self.key_of(APPROVER).private, env=env)
+        self.assertIn("holds other keys", self.said("fail", env=env)["detail"])
+        self.box.run("ssh-add", "-q", self.key_of(OPERATOR).private, env=env)
+        self.assertIn("with the key that the agent holds", self.said("ok", env=env)["detail"])
 
 
 class Vault(Signing):

@@ -35,11 +35,12 @@ class Doctor(scenario.World):
         self.assertEqual([c for c in checks.values() if c["result"] == "fail"], [])
         for name in ("program", "probe", "ssh-keygen", "memory-lock", "core-dumps", "temporary-files", "clock", "time-zone",
                      "policy", "vault-file-system", "vault", "vault-modes", "database", "registers", "checkpoint",
-                     "leftovers", "questions", "clock-history", "pin-source hsm1", "module hsm1", "provider hsm1",
+                     "leftovers", "questions", "clock-history", "signed-commands", "commands-named", "pin-source hsm1", "module hsm1", "provider hsm1",
                      "control-key hsm1"):
             self.assertIn(name, checks)
         self.assertIn("OpenSSH", checks["ssh-keygen"]["detail"])
         self.assertEqual(checks["control-key hsm1"]["detail"], "opens its canary")
+        self.assertIn("ask for none", checks["signed-commands"]["detail"])
         self.assertEqual([f for f in files() if f not in before], [])
         text = self.box.text("doctor").stdout
         self.assertRegex(text.splitlines()[-1], r"^\d+ checks, 0 failed, \d+ with a warning$")
