@@ -195,8 +195,9 @@ WrittenBundle write_certificate_bundle(Vault& vault, ErasureRecord& found, const
   if (e.certificate.empty() && !wish.countersigned.empty())
     throw Error(Code::usage, "nobody countersigned a certificate that is not issued yet")
         .next("the same command without --countersigned");
-  const BundleFiles countersigned = read_countersigned(
-      wish.countersigned, e.certificate.empty() ? "" : vault.state().certificates.at(e.certificate).document);
+  const BundleFiles countersigned =
+      read_countersigned(vault.env(), wish.countersigned,
+                         e.certificate.empty() ? "" : vault.state().certificates.at(e.certificate).document);
   if (e.certificate.empty()) {
     std::string living;
     for (const std::string& ds : e.datasets)
@@ -269,10 +270,11 @@ std::optional<int> finish_and_write(Vault& vault, const CertificateRecord& certi
   SavedCheckpoint b = stamped_checkpoint(vault, files, certificate.newest_entry());
   VaultSource source(vault.store(), b.size);
   add_revocation_lists(vault, files);
-  give_back_memory();
-  finish(vault, certificate, files, source, b.note);
+  // Before the bundle is read as others read it: what came along is read with it.
   std::optional<int> carried;
   if (!countersigned.empty()) carried = carry_countersignatures(files, countersigned);
+  give_back_memory();
+  finish(vault, certificate, files, source, b.note);
   make_directories(dir_name(path));
   write_bundle(path, files);
   return carried;

@@ -104,7 +104,8 @@ RenewOutcome renew_certificate(Vault& vault, const std::string& certificate, boo
   settle(vault);
   if (!path.empty()) refuse_existing(path);
   refuse_withdrawn(vault.state().certificates.at(id), "a certificate that was withdrawn is not renewed");
-  const BundleFiles others = read_countersigned(countersigned, vault.state().certificates.at(id).document);
+  const BundleFiles others =
+      read_countersigned(vault.env(), countersigned, vault.state().certificates.at(id).document);
   RenewOutcome done;
   if (const CertificateRecord& c = vault.state().certificates.at(id); unfinished(vault, c)) {
     const auto ends = renew_before(vault, c);

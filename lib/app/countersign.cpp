@@ -58,7 +58,10 @@ Countersigned countersign_bundle(Environment& env, const CountersignRequest& req
   BundleFiles files = open_bundle(request.bundle);
   sound(files, request.bundle, "what is forged or altered is not countersigned");
   Countersigned done{};
-  if (!request.from.empty()) done.carried = carry_countersignatures(files, open_bundle(request.from));
+  if (!request.from.empty())
+    done.carried = carry_countersignatures(
+        files,
+        read_countersigned(env, request.from, hex(sha256(files.at(std::string(bundle::kCertificate))))));
   if (!request.signature.empty()) {
     const auto cms = cms_in(read_file(request.signature, kMaxCms));
     if (!cms)
@@ -73,7 +76,7 @@ Countersigned countersign_bundle(Environment& env, const CountersignRequest& req
   return done;
 }
 
-BundleFiles read_countersigned(const std::string& path, const std::string& document) {
+BundleFiles read_countersigned(Environment& env, const std::string& path, const std::string& document) {
   BundleFiles out;
   if (path.empty()) return out;
   for (auto& [name, content] : open_bundle(path))
@@ -81,7 +84,18 @@ BundleFiles read_countersigned(const std::string& path, const std::string& docum
   const auto it = out.find(std::string(bundle::kCertificate));
   if (it == out.end() || hex(sha256(it->second)) != document)
     throw Error(Code::bad_input, path + " is of another certificate: its certificate.json is not the same")
-        .next("--countersigned takes an older bundle of this certificate");
+        .next(
+            "countersignatures stand for the bytes that were signed: name an older bundle of this "
+            "certificate; who signed another has to sign again");
+  try {
+    check_countersignatures(out);
+  } catch (Error& e) {
+    throw e.tried(path);
+  }
+  if (const std::string missing = missing_countersignature(out); !missing.empty())
+    env.notice(path + " has no " + missing +
+               ", but later ones: somebody's signature was taken out of it; the others are taken along, "
+               "numbered anew");
   return out;
 }
 

@@ -28,9 +28,10 @@ struct Countersigned {
 // to type).
 Countersigned countersign_bundle(Environment& env, const CountersignRequest& request);
 
-// certificate.json and the countersignatures of the bundle there, none where `path` is empty. Errors:
-// bundle_invalid; bad_input where `document` (SHA-256, hex) is not its certificate.json.
-BundleFiles read_countersigned(const std::string& path, const std::string& document);
+// certificate.json and the countersignatures of the bundle there, each one that a reader takes; none where
+// `path` is empty. A notice says where their numbers have a gap. Errors: bundle_invalid; bad_input where
+// `document` (SHA-256, hex) is not its certificate.json; signature_bad.
+BundleFiles read_countersigned(Environment& env, const std::string& path, const std::string& document);
 
 // Error already_exists where something is at `path`; it says when that has countersignatures to take along.
 void refuse_existing(const std::string& path);

@@ -94,6 +94,48 @@ Bytes stamp_countersignature(ByteView certificate, ByteView cms, ByteView file) 
   return add_signature_timestamp(cms, token);
 }
 
+namespace {
+// Why a time-stamp of this time is too old for what was issued then; empty: it is not.
+std::string older_problem(const TimestampCheck& token, std::optional<Millis> issued) {
+  if (!issued || *issued <= token.time + token.accuracy + dossier::kStampSlack) return "";
+  return "its time-stamp of " + utc_text(token.time) + " is older than the certificate, issued " +
+         utc_text(*issued);
+}
+
+// Why a reader would not take this countersignature; empty: he would.
+std::string problem_of(ByteView certificate, ByteView cms) {
+  const CmsCheck check = checked(certificate, cms);
+  if (!check.ok) return check.reason;
+  if (check.timestamps.empty()) return "";
+  const TimestampCheck token = verify_timestamp(check.timestamps.front(), {.data = check.signature});
+  if (!token.ok) return "its time-stamp: " + token.reason;
+  return older_problem(token,
+                       parse_utc(parse_json(as_text(certificate), "certificate.json").str_or("issued", "")));
+}
+}  // namespace
+
+void check_countersignatures(const BundleFiles& files) {
+  const Bytes& certificate = files.at(std::string(bundle::kCertificate));
+  for (int n = kFirst; n <= kLast; ++n) {
+    const auto it = files.find(path_of(n));
+    if (it == files.end()) continue;
+    const std::string why = problem_of(certificate, it->second);
+    if (why.empty()) continue;
+    throw Error(Code::signature_bad, it->first + " is no good countersignature of this certificate")
+        .cause(why)
+        .next(
+            "ask whoever signed it for his file, as it was when he made it, or to sign again; or take "
+            "along those of another bundle, or none");
+  }
+}
+
+std::string missing_countersignature(const BundleFiles& files) {
+  const int there = countersignatures_of(files);
+  for (int n = kFirst; n < kFirst + there; ++n)
+    if (!files.contains(path_of(n))) return path_of(n);
+  return "";
+}
+
 int carry_countersignatures(BundleFiles& to, const BundleFiles& from) {
   const std::string certificate(bundle::kCertificate);
   const auto old = from.find(certificate);
@@ -101,6 +143,7 @@ int carry_countersignatures(BundleFiles& to, const BundleFiles& from) {
     throw Error(Code::bad_input,
                 "that bundle is of another certificate: its certificate.json is not the same")
         .next("countersignatures stand for the bytes that were signed; who signed others has to sign again");
+  check_countersignatures(from);
   int carried = 0;
   for (int n = kFirst; n <= kLast; ++n) {
     const auto it = from.find(path_of(n));
@@ -160,9 +203,8 @@ void read_countersignatures(dossier::Dossier& d, const TrustAnchors& trust, cons
     }
     const std::optional<dossier::StampFacts> stamp = stamp_of(d, path, check, trust, lists, now);
     if (!stamp && !check.timestamps.empty()) continue;
-    if (stamp && issued && *issued > stamp->token.time + stamp->token.accuracy + dossier::kStampSlack)
-      d.findings.bad(path, "its time-stamp of " + utc_text(stamp->token.time) +
-                               " is older than the certificate, issued " + utc_text(*issued));
+    if (const std::string why = stamp ? older_problem(stamp->token, issued) : ""; !why.empty())
+      d.findings.bad(path, why);
     const Certificate& signer = *check.signer;
     const Digest32 digest = signer.fingerprint();
     CountersignatureResult row{

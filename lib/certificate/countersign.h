@@ -23,9 +23,15 @@ Bytes stamp_countersignature(ByteView certificate, ByteView cms, ByteView token)
 // What that token has to be over. Errors: as above.
 Bytes countersignature_value(ByteView certificate, ByteView cms);
 
+// Whether a reader takes each countersignature there, with its time-stamp. Errors: signature_bad, which names
+// the file.
+void check_countersignatures(const BundleFiles& files);
+// The first number that is missing below those that are there, as a path; empty: there is no gap.
+std::string missing_countersignature(const BundleFiles& files);
+
 // How many countersignatures a bundle has; those of `from` into `to`, but the ones of somebody whose is
 // there, and how many that were. Errors: bad_input where certificate.json is not the same; as
-// add_countersignature.
+// add_countersignature and check_countersignatures, and then nothing was taken.
 int countersignatures_of(const BundleFiles& files);
 int carry_countersignatures(BundleFiles& to, const BundleFiles& from);
 

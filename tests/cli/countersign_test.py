@@ -276,6 +276,42 @@ class Countersign(verify_page.Driver, scenario.World):
             self.box.kesu("certificate", "bundle", erasure, "--countersigned", other, "-o", self.box.path / "no", code=6, error="signature-bad")
             self.assertFalse((self.box.path / "no").exists())
 
+    def test_only_good_ones_are_taken_along(self):
+        """A bundle that nobody would accept is not written, and no renewal is recorded for its sake."""
+        erasure, certificate = (self.box.kesu("certificate", "list").json[0][k] for k in ("erasure", "id"))
+        files = reissue.read(self.elsewhere / "issued")
+        bad = ("an hour before the certificate", "over other bytes", "no token", "too inaccurate")
+        cases = {name: case for name, case, _ in countersigned.stamped_cases(files, self.auditor, self.tsa, self.stranger, self.an_hour_ago())
+                 if name in (*bad, "its own time-stamp", "by an authority that nobody named")}
+        entries = len(self.entries())
+        for name, case in cases.items():
+            with self.subTest(name):
+                old, new = self.box.path / "of-old", self.box.path / "of-new"
+                for path in (old, new):
+                    shutil.rmtree(path, ignore_errors=True)
+                reissue.write(case, old)
+                if name not in bad:
+                    self.assertEqual(self.box.kesu("certificate", "bundle", erasure, "--countersigned", old, "-o", new).json["carried"], 1)
+                    self.assertEqual(len(self.kesu_verify(new, self.anchored(), *LOW)["countersignatures"]), 1)
+                    continue
+                for done in (self.box.kesu("certificate", "bundle", erasure, "--countersigned", old, "-o", new, code=6, error="signature-bad"),
+                             self.box.kesu("certificate", "renew", certificate, "--countersigned", old, "-o", new, code=6, error="signature-bad"),
+                             self.countersign(self.bundle, "--from", old, "-o", new, code=6, error="signature-bad")):
+                    error = done.json["error"]
+                    self.assertTrue(error["message"].startswith("certificate.json.2.p7s is no good"), error)
+                    self.assertEqual(error["tried"], str(old))
+                    self.assertIn("its time-stamp", error["cause"])
+                self.assertFalse(new.exists())
+        self.assertEqual(len(cases), 6)
+        self.assertEqual(len(self.entries()), entries)
+        with self.subTest("a number is missing"):
+            old, new = self.box.path / "gap", self.box.path / "no-gap"
+            reissue.write({**files, "certificate.json.3.p7s": countersigned.sign(self.auditor, files["certificate.json"])}, old)
+            done = self.box.kesu("certificate", "bundle", erasure, "--countersigned", old, "-o", new)
+            self.assertEqual(done.json["carried"], 1)
+            self.assertIn("has no certificate.json.2.p7s", done.stderr)
+            self.assertTrue((new / "certificate.json.2.p7s").exists())
+
     def test_what_is_refused(self):
         content = (self.bundle / "certificate.json").read_bytes()
         file = self.box.path / "signature"
