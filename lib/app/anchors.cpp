@@ -78,6 +78,12 @@ Anchors anchors_of_stamp(Vault& vault, const CertificateRecord& certificate) {
 
 std::vector<TimeAuthority> authorities_of_rules(Vault& vault, const Anchors& anchors) {
   const std::vector<TimeAuthority> configured = time_authorities(vault.directory());
+  if (configured.empty() && !anchors.time_authorities.empty())
+    throw Error(
+        Code::policy_refused,
+        "kesu.toml names no time-stamp authority, and this vault's rules bind whose time-stamps count")
+        .cause("the rules name " + names(anchors.time_authorities))
+        .next(kToStamps);
   Choice c = choose(configured, anchors);
   for (const TimeAuthority& a : c.others) {
     if (!c.good.empty()) {
@@ -131,13 +137,15 @@ std::vector<Check> anchor_checks(Vault& vault) {
   const Anchors now = anchors_now(vault);
   if (!now.time_authorities.empty()) {
     const std::vector<TimeAuthority> configured = time_authorities(vault.directory());
-    for (const TimeAuthority& a : choose(configured, now).others)
+    const Choice choice = choose(configured, now);
+    for (const TimeAuthority& a : choice.others)
       out.push_back(
           {"time-authority " + a.url, CheckResult::fail,
            "not one of this vault's rules: its ca is not what they name; its time-stamps do not count",
            kToStamps});
     for (const TimeAnchor& t : unreached(configured, now))
-      out.push_back({"time-authorities", CheckResult::warn,
+      // With none of them left there is no certificate and no renewal.
+      out.push_back({"time-authorities", choice.good.empty() ? CheckResult::fail : CheckResult::warn,
                      "the rules name " + t.name + " (sha256:" + t.sha256 +
                          "), and no [[time.authority]] of kesu.toml has it in its ca",
                      "add [[time.authority]] with url and ca to kesu.toml"});

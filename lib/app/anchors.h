@@ -20,8 +20,8 @@ Anchors anchors_at_request(Vault& vault, const std::string& erasure);
 Anchors anchors_of_stamp(Vault& vault, const CertificateRecord& certificate);
 
 // The time authorities of kesu.toml whose `ca` holds a certificate that `anchors` bind, each with these
-// alone; a notice names the others. Empty: kesu.toml names none. Errors: policy_refused (it names some, none
-// of them of the rules), and those of time_authorities.
+// alone; a notice names the others. Empty: `anchors` bind none, and kesu.toml names none. Errors:
+// policy_refused (they bind some, and kesu.toml names none of these), and those of time_authorities.
 std::vector<TimeAuthority> authorities_of_rules(Vault& vault, const Anchors& anchors);
 // Whether a kept token, good in itself, leads to what `anchors` bind over the certificates of its chain file.
 bool is_of_rules(const TimestampCheck& token, std::string_view chain, const Anchors& anchors);

@@ -29,15 +29,24 @@ bool only_stamps_since(Vault& vault, uint64_t from) {
   return only;
 }
 
+// What was kept is still there. What is lost is no stamp, and another one is fetched; what is altered says
+// so.
+bool is_there(Vault& vault, std::initializer_list<std::string> kept) {
+  return std::all_of(kept.begin(), kept.end(),
+                     [&](const std::string& d) { return vault.store().has_blob(d); });
+}
+
 // Whether a kept answer is the stamp of these bytes.
 bool is_stamp_of(Vault& vault, const std::string& answer, std::string_view note) {
-  return verify_timestamp(parse_timestamp_answer(vault.store().blob(answer)).token, {.data = as_bytes(note)})
-      .ok;
+  return is_there(vault, {answer}) &&
+         verify_timestamp(parse_timestamp_answer(vault.store().blob(answer)).token, {.data = as_bytes(note)})
+             .ok;
 }
 
 // The same, under an authority that the rules name.
 bool is_stamp_under(Vault& vault, const std::string& answer, const std::string& chain, std::string_view note,
                     const Anchors& anchors) {
+  if (!is_there(vault, {answer, chain})) return false;
   const TimestampCheck check =
       verify_timestamp(parse_timestamp_answer(vault.store().blob(answer)).token, {.data = as_bytes(note)});
   return check.ok && is_of_rules(check, as_text(vault.store().blob(chain)), anchors);
@@ -136,7 +145,8 @@ std::optional<SignatureStamps> fetch_signature_stamps(Vault& vault, const Anchor
 }
 
 Stamped stamp_signature(Vault& vault, BundleFiles& files, Millis issued, const Anchors& anchors) {
-  if (time_authorities(vault.directory()).empty()) return Stamped::not_asked;
+  if (anchors.time_authorities.empty() && time_authorities(vault.directory()).empty())
+    return Stamped::not_asked;
   Bytes& signature = files.at(std::string(bundle::kSignature));
   auto stamps = fetch_signature_stamps(vault, anchors, files.at(std::string(bundle::kCertificate)), signature,
                                        issued, "certificate", profile_asks_for_stamps(vault));

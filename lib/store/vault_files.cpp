@@ -50,7 +50,15 @@ std::string VaultFiles::put_blob(ByteView content) const {
 }
 
 Bytes VaultFiles::blob(std::string_view digest) const {
-  Bytes content = read_file(blob_path(digest));
+  Bytes content;
+  try {
+    content = read_file(blob_path(digest));
+  } catch (Error& e) {
+    if (e.code() != Code::not_found) throw;
+    throw e.next(
+        "bring the file back from a backup of the vault, or from a bundle that has it (named there "
+        "otherwise: by its SHA-256 here)");
+  }
   if (hex(sha256(content)) != digest)
     throw Error(Code::ledger_damaged, "evidence " + std::string(digest) + " is altered")
         .cause("its bytes have another SHA-256")

@@ -155,6 +155,15 @@ class Bound(World):
         self.assertIn("Bank Root", error["cause"])
         self.assertIn("kesu vault rules --time-authority", error["next"])
         self.assertEqual((self.rogue.asked, "certificate-issued" in [e["type"] for e in self.entries()]), (asked, False))
+        with self.subTest("or takes it out: no certificate without a time-stamp, in silence"):
+            self.configure(witnesses=[self.vkey])
+            error = self.issue(erasure, code=3, error="policy-refused").json["error"]
+            self.assertIn("names no time-stamp authority", error["message"])
+            self.assertIn("Bank Root", error["cause"])
+            checks = self.box.kesu("doctor", code=8).json["checks"]
+            self.assertEqual([c["result"] for c in checks if c["check"] == "time-authorities"], ["fail"])
+            self.assertNotIn("certificate-issued", [e["type"] for e in self.entries()])
+            self.configure(self.rogue, witnesses=[self.other_vkey])
         with self.subTest("doctor and status say so"):
             details = [d["name"] for d in self.due()]
             self.assertEqual(sorted(details), sorted([f"time-authority {self.servers[self.rogue].url}", "time-authorities", "witness witness.example/other", "witnesses"]))
@@ -192,9 +201,32 @@ class Bound(World):
         self.assertIn("the document has no time-stamp", said.stderr)
         self.assertEqual((self.rogue.asked, (notice / "notice.json.p7s.tsr").exists()), (asked, False))
         shutil.rmtree(notice)
+        self.configure()
+        self.assertIn("names no time-stamp authority", self.box.kesu("certificate", "notice", erasure, "-o", notice).stderr)
+        shutil.rmtree(notice)
         self.configure(self.bank)
         self.box.kesu("certificate", "notice", erasure, "-o", notice)
         self.assertTrue((notice / "notice.json.p7s.tsr").exists())
+
+    def test_a_lost_stamp_of_the_checkpoint_is_fetched_anew(self):
+        self.bind()
+        self.configure(self.bank)
+        erasure = self.done()
+        self.issue(erasure)
+        stamps = lambda: [e["body"] for e in self.entries() if e["type"] == "document-attached" and e["body"]["what"] == "checkpoint-token"]
+        for n in (1, 2):
+            self.assertEqual(len(stamps()), n)
+            (self.box.vault / "evidence" / stamps()[-1]["document"]).unlink()
+            self.assertEqual(self.issue(erasure).code, 0)
+            self.assertEqual(self.read()[0], ("attested", "proven"))
+        with self.subTest("one that was altered is not passed over"):
+            kept = self.box.vault / "evidence" / stamps()[-1]["document"]
+            kept.write_bytes(kept.read_bytes() + b"x")
+            self.issue(erasure, code=6, error="ledger-damaged")
+        with self.subTest("what the certificate needs itself: lost, and what to do"):
+            kept.unlink()
+            (self.box.vault / "evidence" / stamps()[-1]["authority"]).unlink()      # the chain of the signature's stamp, too
+            self.assertIn("from a backup", self.issue(erasure, code=2, error="not-found").json["error"]["next"])
 
     def test_a_change_serves_no_erasure_requested_before(self):
         self.rules("--waiting", "2")
