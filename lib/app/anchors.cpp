@@ -73,7 +73,10 @@ Anchors anchors_at_request(Vault& vault, const std::string& erasure) {
 }
 
 Anchors anchors_of_stamp(Vault& vault, const CertificateRecord& certificate) {
-  return certificate.renewals.empty() ? anchors_at_request(vault, certificate.erasure) : anchors_now(vault);
+  Anchors then = anchors_at_request(vault, certificate.erasure);
+  if (certificate.renewals.empty() || !choose(time_authorities(vault.directory()), then).good.empty())
+    return then;
+  return anchors_now(vault);
 }
 
 std::vector<TimeAuthority> authorities_of_rules(Vault& vault, const Anchors& anchors) {

@@ -34,6 +34,9 @@ void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
                  const std::vector<Bytes>& anchors, const std::vector<Crl>& lists, ReaderEvidence& reader);
 // Whether a good token counts as of its own time: its chain, among `s.others`, and what lists say of it.
 void judge_stamp(StampFacts& s, const std::vector<Bytes>& anchors, const std::vector<Crl>& lists);
+// Whether a good token leads, as of `at`, to a certificate that the rules bind, or these bind none; from its
+// own certificates, `s.others` and the reader's `anchors`.
+bool stamp_of_rules(const StampFacts& s, const Anchors& bound, const std::vector<Bytes>& anchors, Millis at);
 // Whether a good token still stands at `at`: its chain leads to the anchors then, and the policy takes its
 // algorithms in that year; and what is said of one that had to and does not.
 bool stamp_stands(const StampFacts& s, const std::vector<Bytes>& anchors, Millis at);

@@ -3,6 +3,7 @@
 
 #include "certificate/conditions_impl.h"
 #include "certificate/renewal_impl.h"
+#include "certificate/rules_impl.h"
 #include "crypto/hash.h"
 
 namespace kesu::dossier {
@@ -105,6 +106,30 @@ struct Reading {
 bool over_signature(const StampFacts& s) {
   return s.over == Over::signature || s.over == Over::signature_file;
 }
+
+// Renewed years later, perhaps when the authorities of the rules are no more, and then only: the ledger up to
+// A is under the tokens over the signature, and who saw what came since is the reader's own question. While
+// they could be asked, a renewal by another frees nothing: who holds the ledger's key records one when he
+// likes.
+void free_checkpoint(Dossier& d, const std::vector<Bytes>& anchors, const std::vector<Crl>& lists,
+                     ReaderEvidence& reader) {
+  const Anchors bound = rules_at(d, moment_of_request(d)).anchors;
+  const StampFacts* last = nullptr;
+  for (const StampFacts& s : d.stamps)
+    if (s.over == Over::renewal && s.trusted) last = &s;
+  if (!last) return;
+  const bool renewed_by_rules = stamp_of_rules(*last, bound, anchors, last->token.time);
+  for (StampFacts& b : d.stamps) {
+    if (b.over != Over::checkpoint_b || b.of_rules) continue;
+    const bool bound_yet = std::any_of(d.stamps.begin(), d.stamps.end(), [&](const StampFacts& s) {
+      return over_signature(s) && stamp_of_rules(s, bound, anchors, b.token.time);
+    });
+    if (bound_yet && !renewed_by_rules) continue;
+    b.why.clear();
+    judge_stamp(b, anchors, lists);
+    reader.checkpoint_b_stamped |= b.trusted;
+  }
+}
 }  // namespace
 
 bool stamp_stands(const StampFacts& s, const std::vector<Bytes>& anchors, Millis at) {
@@ -170,17 +195,7 @@ void read_renewals(Dossier& d, const std::string& certificate, const std::vector
     d.stamps.push_back(std::move(*s));
     if (d.stamps.back().trusted) front = {d.stamps.size() - 1};
   }
-  // Renewed years later, perhaps when the authorities of the rules are no more: the ledger up to A is under
-  // the tokens over the signature, and who saw what came since is the reader's own question.
-  if (reader.signature_stamped && std::any_of(d.stamps.begin(), d.stamps.end(), [](const StampFacts& s) {
-        return s.over == Over::renewal && s.trusted;
-      }))
-    for (StampFacts& s : d.stamps) {
-      if (s.over != Over::checkpoint_b || s.of_rules) continue;
-      s.why.clear();
-      judge_stamp(s, anchors, lists);
-      reader.checkpoint_b_stamped |= s.trusted;
-    }
+  if (reader.signature_stamped) free_checkpoint(d, anchors, lists, reader);
   if (!must_last) return;
   const bool lasts = std::all_of(front.begin(), front.end(),
                                  [&](size_t i) { return stamp_stands(d.stamps[i], anchors, *must_last); });

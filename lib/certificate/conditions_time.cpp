@@ -14,14 +14,6 @@ constexpr size_t kMaxInside = 8, kMaxChain = 64;
 constexpr std::string_view kNotOfRules =
     "not of the rules: those in force at the request name other time-stamp authorities";
 
-bool of_rules(const StampFacts& s, const Anchors& bound, const std::vector<Bytes>& anchors) {
-  if (bound.time_authorities.empty()) return true;
-  std::vector<Bytes> known = s.token.certificates;
-  known.insert(known.end(), s.others.begin(), s.others.end());
-  known.insert(known.end(), anchors.begin(), anchors.end());
-  return timestamp_chain(s.token, s.others, bound.allowed(known)).ok;
-}
-
 // The certificates that a file offers for chains; a file that is no list of them is a finding.
 std::vector<Bytes> chain_in(Dossier& d, std::string_view path, std::string_view stamp) {
   std::vector<Bytes> out;
@@ -38,17 +30,18 @@ std::vector<Bytes> chain_in(Dossier& d, std::string_view path, std::string_view 
 struct Reading {
   Dossier& d;
   const std::vector<Bytes>& anchors;
-  const std::vector<Bytes>& others;
   const std::vector<Crl>& lists;
   const Anchors& bound;
 
-  void token(Over over, std::string_view part, ByteView token, ByteView data) {
+  // `others`: of its own chain file, and of no other: those beside checkpoint B are not in MANIFEST.
+  void token(Over over, std::string_view part, ByteView token, ByteView data,
+             const std::vector<Bytes>& others) {
     StampFacts s{over, std::string(part), verify_timestamp(token, {.data = data}), false, "", {}, others};
     if (!s.token.ok) {
       d.findings.bad(s.part, (over == Over::signature ? "its time-stamp: " : "") + s.token.reason);
       return;
     }
-    s.of_rules = of_rules(s, bound, anchors);
+    s.of_rules = stamp_of_rules(s, bound, anchors, s.token.time);
     if (s.of_rules)
       judge_stamp(s, anchors, lists);
     else
@@ -56,13 +49,13 @@ struct Reading {
     d.stamps.push_back(std::move(s));
   }
 
-  void file(Over over, std::string_view part, std::string_view of) {
+  void file(Over over, std::string_view part, std::string_view of, const std::vector<Bytes>& others) {
     auto answer = d.file(part), data = d.file(of);
     if (!answer || !data) return;
     d.findings.guard(std::string(part), [&] {
       const TimestampAnswer a = parse_timestamp_answer(*answer);
       if (!a.granted) throw Error(Code::bad_input, "holds a refusal: " + a.refusal);
-      token(over, part, a.token, *data);
+      token(over, part, a.token, *data, others);
     });
   }
 };
@@ -76,6 +69,16 @@ bool trusted(const Dossier& d, Over over) {
                      [&](const StampFacts& s) { return s.over == over && s.trusted; });
 }
 }  // namespace
+
+bool stamp_of_rules(const StampFacts& s, const Anchors& bound, const std::vector<Bytes>& anchors, Millis at) {
+  if (bound.time_authorities.empty()) return true;
+  std::vector<Bytes> others = s.token.certificates;
+  others.insert(others.end(), s.others.begin(), s.others.end());
+  std::vector<Bytes> known = others;
+  known.insert(known.end(), anchors.begin(), anchors.end());
+  return verify_chain(s.token.authority->der, others, bound.allowed(known), at, ChainPurpose::timestamping)
+      .ok;
+}
 
 void judge_stamp(StampFacts& s, const std::vector<Bytes>& anchors, const std::vector<Crl>& lists) {
   const ChainCheck chain = timestamp_chain(s.token, s.others, anchors);
@@ -92,18 +95,17 @@ void judge_stamp(StampFacts& s, const std::vector<Bytes>& anchors, const std::ve
 
 void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
                  const std::vector<Bytes>& anchors, const std::vector<Crl>& lists, ReaderEvidence& reader) {
-  std::vector<Bytes> others = chain_in(d, bundle::kStampChain, bundle::kSignatureStamp);
-  for (Bytes& c : chain_in(d, bundle::kCheckpointStampChain, bundle::kCheckpointStamp))
-    others.push_back(std::move(c));
+  const std::vector<Bytes> others = chain_in(d, bundle::kStampChain, bundle::kSignatureStamp);
+  const std::vector<Bytes> others_b = chain_in(d, bundle::kCheckpointStampChain, bundle::kCheckpointStamp);
   const Anchors bound = rules_at(d, moment_of_request(d)).anchors;
-  Reading reading{d, anchors, others, lists, bound};
+  Reading reading{d, anchors, lists, bound};
   if (cms.timestamps.size() > kMaxInside)
     d.findings.bad(std::string(bundle::kSignature), "holds more than 8 time-stamps");
   else
     for (const Bytes& token : cms.timestamps)
-      reading.token(Over::signature, bundle::kSignature, token, cms.signature);
-  reading.file(Over::signature_file, bundle::kSignatureStamp, bundle::kSignature);
-  reading.file(Over::checkpoint_b, bundle::kCheckpointStamp, bundle::kCheckpointB);
+      reading.token(Over::signature, bundle::kSignature, token, cms.signature, others);
+  reading.file(Over::signature_file, bundle::kSignatureStamp, bundle::kSignature, others);
+  reading.file(Over::checkpoint_b, bundle::kCheckpointStamp, bundle::kCheckpointB, others_b);
 
   // An honest host may be a little ahead; one that is further ahead than that wrote times that were not.
   for (const StampFacts& s : d.stamps) {

@@ -58,14 +58,14 @@ def lines(to, before):
     return out + ([f"Until now: at least {before['witness_quorum']} of these witnesses"] if before.get("witnesses") else [])
 
 
-def stamp_of_rules(bound, token, known):
-    """Whether a good token leads, as of its own time, to a certificate that the anchors name; `known`: where that may be found."""
+def stamp_of_rules(bound, token, known, at):
+    """Whether a good token leads, as of that time, to a certificate that the anchors name; `known`: where that may be found."""
     named = {t["sha256"] for t in (bound or {}).get("time_authorities", [])}
     if not named:
         return True
     try:
         pool = [*token.certificates, *known]
-        x509.find_chain(token.signer, pool, [c for c in [token.signer, *pool] if c.digest.hex() in named], token.at, x509.TIME_STAMPING)
+        x509.find_chain(token.signer, pool, [c for c in [token.signer, *pool] if c.digest.hex() in named], at, x509.TIME_STAMPING)
     except X509Error:
         return False
     return True

@@ -68,7 +68,7 @@ class Renewals:
         for n in range(1, min(last, MAX_RENEWALS) + 1):
             self._one(n)
         if self.last:
-            stamps.renewed_by_reader()
+            stamps.renewed_by(*self.front[0])
         if trust.renewal_required:
             self._must_last(now)
 

@@ -160,16 +160,24 @@ class Stamps:
             return
         self.tokens[over], self.chains[over] = token, chain
         self.rows.append(token_row(over, token, chain, self.trust, self.lists))
-        if not anchors.stamp_of_rules(self.bound, token, [*chain, *self.trust.tsa_cas]):
+        if not self._of_rules(token, chain, token.at):
             self.unbound.add(over)
             self.rows[-1].update(trusted=False, why=anchors.NOT_OF_RULES, revocation={"state": "not-asked", "why": ""})
         if self.rows[-1]["trusted"]:
             self.trusted.add(over)
 
-    def renewed_by_reader(self):
-        """Once a renewal counts, who stamped checkpoint B is the reader's question alone."""
+    def _of_rules(self, token, chain, at):
+        return anchors.stamp_of_rules(self.bound, token, [*chain, *self.trust.tsa_cas], at)
+
+    def renewed_by(self, token, chain):
+        """Once a renewal counts, this the last, who stamped checkpoint B may be the reader's question alone: when the certificates
+        that bind the tokens over the signature are over, or the renewal leads to a bound one."""
         over = "ledger/checkpoint-b"
         if over in self.unbound and {"signature", P7S} <= self.trusted:
+            at = self.tokens[over].at
+            bound_yet = any(self._of_rules(self.tokens[o], self.chains[o], at) for o in ("signature", P7S))
+            if bound_yet and not self._of_rules(token, chain, token.at):
+                return
             row = token_row(over, self.tokens[over], self.chains[over], self.trust, self.lists)
             self.rows[[r["over"] for r in self.rows].index(over)] = row
             self.trusted |= {over} if row["trusted"] else set()

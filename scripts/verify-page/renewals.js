@@ -7,7 +7,7 @@ import { is_object } from './json.js';
 import { outside_manifest } from './bundle.js';
 import { parse_certificate, pem_blocks_of } from './pki.js';
 import { Sha512 } from './sha512.js';
-import { check_token, stamp_path, token_of_answer, token_row } from './time.js';
+import { check_token, stamp_of_rules, stamp_path, token_of_answer, token_row } from './time.js';
 
 const kRenewal = /^renewal\/([1-9][0-9]{0,3})\.(ledger|manifest|manifest\.tsr|tsa\.pem)$/;
 const kRenewalFiles = ['ledger', 'manifest', 'manifest.tsr', 'tsa.pem'];
@@ -96,7 +96,7 @@ async function check_renewal_ledger(f, n, issued, entry) {
 }
 
 // Adds a row to the stamps for each renewal; where the reader wants all to last, takes back those that do not.
-export async function read_renewals(f, stamps, trust, lists, now) {
+export async function read_renewals(f, stamps, trust, lists, bound, now) {
   const { bundle, error } = f, id = f.certificate.id;
   const entries = f.graph.about(id, 'certificate-renewed'), issued = f.graph.about(id, 'certificate-issued').pop()?.seq ?? 0;
   const guarded = async (part, call) => {
@@ -146,9 +146,13 @@ export async function read_renewals(f, stamps, trust, lists, now) {
     front = [t];
     stamps.renewed = t;
   }
-  // Once a renewal counts, who stamped checkpoint B is the reader's question alone.
-  const over = 'ledger/checkpoint-b';
-  if (stamps.renewed && stamps.unbound && stamps.signature) {
+  // Once a renewal counts, who stamped checkpoint B may be the reader's question alone: when the certificates that bind the
+  // tokens over the signature are over, or the renewal leads to a bound one.
+  const over = 'ledger/checkpoint-b', leads = (t, time) => stamp_of_rules(bound, t, [...t.extra, ...trust.tsa_cas], time);
+  let freed = stamps.renewed && stamps.unbound && stamps.signature;
+  if (freed && !(await leads(stamps.renewed, stamps.renewed.time)))
+    for (const [, t] of of_signature) if (await leads(t, stamps.unbound.time)) freed = false;
+  if (freed) {
     const row = await token_row(over, stamps.unbound, stamps.unbound.extra, trust, lists);
     stamps.why = stamps.why.filter((w) => !w.startsWith('the time-stamp over ' + over + ' '));
     if (row.trusted) Object.assign(stamps, { checkpoint: true, third: stamps.unbound });

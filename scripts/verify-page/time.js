@@ -111,12 +111,12 @@ export async function stamp_path(certificate, pool, anchors, time) {
   return path ? { why: '', path } : { why: 'its chain does not lead to a tsa-ca of the trust file as of its time', path: [] };
 }
 
-// Whether a good token leads, as of its own time, to a certificate that the anchors name; `known`: where that may be found.
-async function stamp_of_rules(bound, t, known) {
+// Whether a good token leads, as of that time, to a certificate that the anchors name; `known`: where that may be found.
+export async function stamp_of_rules(bound, t, known, time) {
   const named = (bound?.time_authorities ?? []).map((x) => x.sha256);
   if (!named.length) return true;
   const pool = [...t.pool, ...known], anchors = [t.certificate, ...pool].filter((c) => named.includes(hex(sha256(c.der))));
-  return anchors.length > 0 && (await stamp_path(t.certificate, pool, anchors, t.time)).why === '';
+  return anchors.length > 0 && (await stamp_path(t.certificate, pool, anchors, time)).why === '';
 }
 
 // What a report says of a good token. A revocation counts whenever it was: who has an authority's key dates tokens as he likes.
@@ -153,7 +153,7 @@ export async function read_stamps(f, cms, trust, lists, bound) {
   const one = async (part, over, token, content, extra) => {
     try {
       const t = await check_token(await token(), await content());
-      const row = await token_row(over, t, extra, trust, lists), of_rules = await stamp_of_rules(bound, t, [...extra, ...trust.tsa_cas]);
+      const row = await token_row(over, t, extra, trust, lists), of_rules = await stamp_of_rules(bound, t, [...extra, ...trust.tsa_cas], t.time);
       if (!of_rules) Object.assign(row, { trusted: false, why: kNotOfRules, revocation: { state: 'not-asked', why: '' } });
       if (!of_rules && over === 'ledger/checkpoint-b') out.unbound = t;
       out.rows.push(row);

@@ -139,8 +139,9 @@ async function judge(f, input, tables, report, progress) {
   const verified = f.graph.about(f.era, 'erasure-verified').pop();
   const again = verified ? await inspect(f, verified) : null;
   f.lists = [...input.trust.signer_crls, ...(await own_lists(f))];
-  const stamps = await read_stamps(f, signer.cms, input.trust, f.lists, people.in_force()?.anchors);
-  await read_renewals(f, stamps, input.trust, f.lists, Date.now());
+  const bound = people.in_force()?.anchors;
+  const stamps = await read_stamps(f, signer.cms, input.trust, f.lists, bound);
+  await read_renewals(f, stamps, input.trust, f.lists, bound, Date.now());
   const found = await find_conditions(f, people, inspection, input.trust, signer.names, stamps, again);
   f.stamps = stamps;
   report.time = stamps.rows;

@@ -282,10 +282,19 @@ class Bound(World):
             self.issue(erasure)
             levels, report = self.read()
             self.assertEqual({t["over"]: t["authority"] for t in report["time"]}["ledger/checkpoint-b"], "CN=Rogue Time,O=Rogue")
+            # The authority of the request could still be asked: another's renewal does not stand in for it.
+            self.assertEqual((levels, {t["over"]: t["trusted"] for t in report["time"]}), (("attested", "asserted"), {
+                "signature": True, "certificate.json.p7s": True, "renewal/1.manifest": True, "ledger/checkpoint-b": False}))
+        with self.subTest("renewed under the authority of now, that of the request in kesu.toml: it is asked for checkpoint B"):
+            self.configure(self.rogue, self.bank)
+            self.box.kesu("vault", "contact", "--place", "Nara")
+            self.issue(erasure)
+            levels, report = self.read()
+            self.assertEqual({t["over"]: t["authority"] for t in report["time"]}["ledger/checkpoint-b"], "CN=Bank Time,O=Bank")
             self.assertEqual((levels, [t["trusted"] for t in report["time"]]), (("attested", "proven"), [True] * 4))
-            # Without the renewal's authority that checkpoint is stamped by nobody whom the rules name.
+            # Who does not trust the renewal's authority has what the rules name all the same.
             self.trust.write_text(self.trust.read_text().replace(f"tsa-ca {self.rogue.root}\n", ""))
-            self.assertEqual(self.read(trust=True)[0], ("attested", "asserted"))
+            self.assertEqual(self.read(trust=True)[0], ("attested", "proven"))
 
 
 class Genesis(World):

@@ -9,12 +9,19 @@ import base64
 import collections
 import hashlib
 import json
+import os
+import pathlib
+import sys
 import time
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "cli"))
 import bad_changes
+import countersigned
 import reissue
+import renewals
+from clock_test import at
 
 Case = collections.namedtuple("Case", "name files trust expect")
 STAMP = "1.2.840.113549.1.9.16.2.14"
@@ -168,6 +175,57 @@ def forged_genesis(m):
     yield "entry 0 is not opened", closed
 
 
+class Another:
+    """Tokens of an authority under another of its certificates, in another time, or `alone`: neither they nor their chain file have the
+    certificate's issuer."""
+
+    def __init__(self, of, certificate="tsa", env=None, alone=False):
+        self.of, self.certificate, self.env, self.alone = of, certificate, env, alone
+        self.chain = b"".join((of.dir / f"{n}.pem").read_bytes() for n in (certificate, "intermediate", "root")[:1 if alone else 3])
+
+    def reply(self, query, env=None):
+        return self.of.reply(query, env=env or self.env)
+
+    def query(self, data):
+        return self.of.query(data)
+
+    @property
+    def intermediate(self):
+        return self.of.intermediate
+
+    def stamp(self, data):
+        answer = self.reply(self.query(data))
+        if self.certificate != "tsa" or self.alone:
+            answer = self.of.wrap(self.of.tst_info(answer), self.certificate, chain=not self.alone)
+        return answer, countersigned.token_of(answer)
+
+
+def renewed(m, files, by, over_b):
+    """The bundle with a renewal by these authorities, one after the other, and checkpoint B stamped by another."""
+    f = renewals.Forger.__new__(renewals.Forger)
+    f.issuer, f.files, f.n, f.certificate = m.issuer, dict(files), 0, json.loads(files["certificate.json"])["id"]
+    for f.tsa in by:
+        f.renew(None)
+    f.files["time/checkpoint-b.tsr"], f.files["time/checkpoint-b.pem"] = over_b.stamp(f.files["ledger/checkpoint-b"])[0], over_b.chain
+    return f.files
+
+
+def renewals_of(m):
+    """(name, files, dated, logged): when a renewal lets the reader alone say who may stamp checkpoint B."""
+    bank, rogue, rules = m.bank, m.rogue, [m.rules(m.anchors(time=[(m.bank, "root")]))]
+    day = lambda n: time.strftime("%Y%m%d000000Z", time.gmtime(time.time() + n * 86400))  # noqa: E731
+    bank.certify("short", "tsa", "/O=Bank/CN=Bank Short Time", "v3_tsa", dates=(day(-3), day(5)))
+    later = lambda t: Another(t, env={**os.environ, **at("+10d")})  # noqa: E731
+    long, short = (m.bundle(rules, inside=t, beside=t) for t in (bank, Another(bank, "short")))
+    yield "renewed at once by another, as is B, of another", renewed(m, long, [rogue], rogue), "attested", "asserted"
+    yield "renewed at once by the rules', then by another, B of another", renewed(m, long, [bank, rogue], rogue), "attested", "asserted"
+    yield "renewed by the rules', B by the rules'", renewed(m, long, [bank], bank), "attested", "proven"
+    yield "renewed by the rules', B by one that they do not name", renewed(m, long, [bank], rogue), "attested", "proven"
+    yield "renewed by another, B when the rules' are over", renewed(m, short, [rogue], later(rogue)), "attested", "proven"
+    yield "renewed by another, B before the rules' are over, of another", renewed(m, short, [rogue], rogue), "attested", "asserted"
+    yield "renewed by another, B later and the rules' not over, of another", renewed(m, long, [rogue], later(rogue)), "attested", "asserted"
+
+
 def renamed(w):
     public = base64.b64decode(w.vkey.split("+", 2)[2])
     name = "witness.example/other"
@@ -186,6 +244,13 @@ def cases(issuer, trust, bank, rogue):
     one = m.bundle([m.rules(m.anchors(witnesses=[m.w1]))], cosigned=[m.w1, m.w2])
     yield Case("the reader knows only a witness that is not of the rules", one, m.trust.replace(f"witness {m.w1.vkey}\n", ""), ("absent", "asserted"))
     yield Case("the reader knows both", one, m.trust, ("absent", "attested"))
+    alone, rules = Another(bank, alone=True), [m.rules(m.anchors(time=[(bank, "intermediate")]))]
+    for binds, steps in (("nothing", []), ("the intermediate", rules)):
+        more = ", of another" if steps else ""
+        yield Case(f"the issuer of the signature's tokens beside B alone, rules bind {binds}{more}", m.bundle(steps, alone, alone, bank), m.trust, ("absent", "proven"))
+        yield Case(f"the issuer of B's token beside the signature alone, rules bind {binds}{more}", m.bundle(steps, bank, bank, alone), m.trust, ("attested", "asserted"))
+    for name, files, dated, logged in renewals_of(m):
+        yield Case(name, files, m.trust, (dated, logged))
     for name, steps, edit in forged(m):
         yield Case(name, m.bundle(steps, edit_files=edit), m.trust, None)
     for name, edit in forged_genesis(m):
