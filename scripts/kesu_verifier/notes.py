@@ -7,8 +7,15 @@ from .x509 import ed25519_verify
 
 ED25519, COSIGNATURE = 1, 4
 MAX_NOTE = 1 << 20
-MAX_SIGNATURES = 100
-_SIGNATURE = re.compile("\u2014 ([^ +\n]+) ([A-Za-z0-9+/=]+)")
+MAX_SIGNATURES, MAX_NAME = 100, 255
+MAX_TIME = (1 << 63) - 1
+_SIGNATURE = re.compile("\u2014 ([^ \n]+) ([A-Za-z0-9+/=]+)")
+_NAME = re.compile("[^+\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+
+
+def is_name(text):
+    """Whether it can name a key (docs/spec/ledger.md, "Checkpoint"): closed, whatever a language takes for a space."""
+    return bool(_NAME.fullmatch(text)) and len(text.encode()) <= MAX_NAME
 
 
 class NoteError(Exception):
@@ -22,7 +29,7 @@ class VerifierKey:
         name, _, rest = text.partition("+")
         number, _, encoded = rest.partition("+")
         data = base64_strict(encoded)
-        if not name or re.search(r"\s", name) or not re.fullmatch("[0-9a-f]{8}", number) or data is None:
+        if not is_name(name) or not re.fullmatch("[0-9a-f]{8}", number) or data is None:
             raise NoteError("is no verifier key")
         if len(data) != 33 or data[0] not in kinds:
             raise NoteError("is a verifier key of another kind")
@@ -52,7 +59,7 @@ class Note:
         for line in whole[at + 2:].split("\n")[:-1]:
             found = _SIGNATURE.fullmatch(line)
             raw = base64_strict(found[2]) if found else None
-            if raw is None or len(raw) < 5:
+            if raw is None or len(raw) < 5 or not is_name(found[1]):
                 raise NoteError("has a signature line that is malformed")
             self.signatures.append((found[1], raw[:4], raw[4:]))
         if not 1 <= len(self.signatures) <= MAX_SIGNATURES:
@@ -69,8 +76,8 @@ class Note:
                 good = ed25519_verify(key.key, raw, message)
             else:
                 # C2SP tlog-cosignature: timestamp ‖ signature over header, time and note.
-                good = len(raw) == 72 and ed25519_verify(
-                    key.key, raw[8:], b"cosignature/v1\ntime %d\n" % struct.unpack(">Q", raw[:8]) + message)
+                at = struct.unpack(">Q", raw[:8])[0] if len(raw) == 72 else MAX_TIME + 1
+                good = at <= MAX_TIME and ed25519_verify(key.key, raw[8:], b"cosignature/v1\ntime %d\n" % at + message)
             if not good:
                 raise NoteError(f"the signature of {name} is not good")
             found = True

@@ -3,10 +3,15 @@ import { concat, from_utf8, hex, refuse, same, unbase64, utf8, lines_of } from '
 import { sha256 } from './hash.js';
 import { verify_ed25519 } from './pki.js';
 
+// Closed, whatever a language takes for a space: docs/spec/ledger.md, "Checkpoint".
+const kNoName = /[+\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/u;
+const kMaxName = 255, kMaxNote = 1 << 20, kMaxTime = 2n ** 63n - 1n;
+const is_name = (text) => text !== '' && !kNoName.test(text) && utf8(text).length <= kMaxName;
+
 // "<name>+<8 hex>+<base64( type ‖ key )>"; type 1: signs notes, 4: cosigns.
 export function parse_vkey(text) {
-  const m = /^([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(text);
-  if (!m) refuse('is no vkey');
+  const m = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(text);
+  if (!m || !is_name(m[1])) refuse('is no vkey');
   const data = unbase64(m[3]);
   if (data.length !== 33 || ![1, 4].includes(data[0])) refuse('is a vkey of a kind that is not supported');
   const id = sha256(concat(utf8(m[1]), Uint8Array.of(10), data)).subarray(0, 4);
@@ -15,13 +20,15 @@ export function parse_vkey(text) {
 }
 
 export function parse_note(bytes) {
+  if (bytes.length > kMaxNote) refuse('is too long for a note');
   const text = from_utf8(bytes);
+  if (/[\u0000-\u0009\u000b-\u001f\u007f]/.test(text)) refuse('has a control character');
   const at = text.lastIndexOf('\n\n');
   if (at < 0) refuse('is no signed note');
   const out = { text: text.slice(0, at + 1), signatures: [] };
   for (const line of lines_of(text.slice(at + 2))) {
-    const m = /^— ([^+\s]+) ([A-Za-z0-9+/=]+)$/.exec(line);
-    if (!m) refuse('has a signature line out of form');
+    const m = /^— ([^ ]+) ([A-Za-z0-9+/=]+)$/.exec(line);
+    if (!m || !is_name(m[1])) refuse('has a signature line out of form');
     const data = unbase64(m[2]);
     if (data.length < 5) refuse('has a signature line out of form');
     out.signatures.push({ name: m[1], id: data.subarray(0, 4), value: data.subarray(4) });
@@ -47,18 +54,16 @@ export async function note_signed_by(note, vkey) {
   return good;
 }
 
-// A cosignature/v1 (type 4): its time and an Ed25519 signature over it and the note.
+// A cosignature/v1 (type 4): its time and an Ed25519 signature over it and the note; all lines of the key are good.
 export async function note_cosigned_by(note, vkey) {
+  if (vkey.type === 1) return note_signed_by(note, vkey);
+  let good = false;
   for (const s of note.signatures) {
     if (s.name !== vkey.name || !same(s.id, vkey.id)) continue;
-    if (vkey.type === 1) {
-      if (await verify_ed25519(vkey.key, s.value, utf8(note.text))) return true;
-      continue;
-    }
-    if (s.value.length !== 72) continue;
-    const time = s.value.subarray(0, 8).reduce((n, b) => n * 256 + b, 0);
-    const message = utf8('cosignature/v1\ntime ' + time + '\n' + note.text);
-    if (Number.isSafeInteger(time) && (await verify_ed25519(vkey.key, s.value.subarray(8), message))) return true;
+    if (s.value.length !== 72) return false;
+    const time = s.value.subarray(0, 8).reduce((n, b) => n * 256n + BigInt(b), 0n);
+    if (time > kMaxTime || !(await verify_ed25519(vkey.key, s.value.subarray(8), utf8('cosignature/v1\ntime ' + time + '\n' + note.text)))) return false;
+    good = true;
   }
-  return false;
+  return good;
 }

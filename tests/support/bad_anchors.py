@@ -35,11 +35,12 @@ class Witness:
         self.id = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
         self.vkey = f"{name}+{self.id.hex()}+{base64.b64encode(public).decode()}"
 
-    def line(self, note):
+    def line(self, note, at=None, name=None, bad=False):
         """A cosignature of a note (C2SP tlog-cosignature)."""
-        text, at = note.decode().rpartition("\n\n")[0] + "\n", int(time.time())
+        text, at = note.decode().rpartition("\n\n")[0] + "\n", int(time.time()) if at is None else at
         value = at.to_bytes(8, "big") + self.key.sign(f"cosignature/v1\ntime {at}\n{text}".encode())
-        return f"\u2014 {self.name} {base64.b64encode(self.id + value).decode()}\n".encode()
+        value = value[:-1] + bytes([value[-1] ^ bad])
+        return f"\u2014 {name or self.name} {base64.b64encode(self.id + value).decode()}\n".encode()
 
 
 class Maker:
@@ -226,6 +227,34 @@ def renewals_of(m):
     yield "renewed by another, B later and the rules' not over, of another", renewed(m, long, [rogue], later(rogue)), "attested", "asserted"
 
 
+NO_NAMES = (0x01, 0x1f, 0x2b, 0x7f, 0x80, 0x85, 0x9f, 0xa0, 0x1680, 0x2000, 0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000)
+NAMES = (0x22, 0xa1, 0x180e, 0x200b, 0x2060, 0x3001, 0xfeff, 0xe000, 0x1f600)
+
+
+def cosigned(m):
+    """(name, files, logged, None: invalid): cosignature lines, which whoever holds a bundle can write without any key."""
+    w, plain = m.w1, m.bundle([])
+    bound = m.bundle([m.rules(m.anchors(witnesses=[w]))])
+
+    def with_lines(files, *lines):
+        note = files["ledger/checkpoint-b"]
+        return {**files, "ledger/checkpoint-b": note + b"".join(w.line(note, **of) for of in lines)}
+    yield "a good and a bad line of a witness", with_lines(plain, {}, {"bad": True}), "asserted"
+    yield "a bad and a good line of a witness", with_lines(plain, {"bad": True}, {}), "asserted"
+    yield "a bad and a good line of a bound witness", with_lines(bound, {"bad": True}, {}), "asserted"
+    yield "two good lines of a witness", with_lines(plain, {"at": 5}, {}), "attested"
+    yield "a good line of a witness, a bad one under another name", with_lines(plain, {}, {"bad": True, "name": "x"}), "attested"
+    for at, level in {0: "attested", 2**53 - 1: "attested", 2**53 + 1: "attested", 2**63 - 1: "attested", 2**63: "asserted", 2**64 - 1: "asserted"}.items():
+        yield f"cosigned at {at}", with_lines(plain, {"at": at}), level
+    names = {f"x{chr(c)}y": f"U+{c:04X}" for c in (*NO_NAMES, *NAMES)} | {"n" * 255: "255 bytes", "n" * 256: "256 bytes", "\u6728" * 85: "255 bytes in three", "\u6728" * 85 + "n": "256 in three"}
+    for name, said in names.items():
+        good = len(name.encode()) <= 255 and not any(ord(c) in NO_NAMES for c in name)
+        yield f"a cosigner's name: {said}", with_lines(plain, {"name": name}), "asserted" if good else None
+    for n, level in ((255, "attested"), (256, None)):
+        long = Witness("w" * n)
+        yield f"a bound witness's name of {n} bytes", m.bundle([m.rules(m.anchors(witnesses=[long, w]))], cosigned=[w]), level
+
+
 def renamed(w):
     public = base64.b64decode(w.vkey.split("+", 2)[2])
     name = "witness.example/other"
@@ -251,6 +280,8 @@ def cases(issuer, trust, bank, rogue):
         yield Case(f"the issuer of B's token beside the signature alone, rules bind {binds}{more}", m.bundle(steps, bank, bank, alone), m.trust, ("attested", "asserted"))
     for name, files, dated, logged in renewals_of(m):
         yield Case(name, files, m.trust, (dated, logged))
+    for name, files, logged in cosigned(m):
+        yield Case(name, files, m.trust, logged and ("absent", logged))
     for name, steps, edit in forged(m):
         yield Case(name, m.bundle(steps, edit_files=edit), m.trust, None)
     for name, edit in forged_genesis(m):
