@@ -16,7 +16,7 @@ TimeAnchor anchor_of(const Certificate& c) {
   TimeAnchor out{c.subject, hex(sha256(c.der))};
   auto byte = [&](size_t i) { return static_cast<unsigned char>(out.name[i]); };
   for (size_t i = 0; i < out.name.size(); ++i) {
-    if (byte(i) < 0x20 || byte(i) == 0x7f) out.name[i] = '?';
+    if (byte(i) < 0x20 || byte(i) == 0x7f || byte(i) == '"') out.name[i] = '?';
     if (byte(i) == 0xc2 && i + 1 < out.name.size() && byte(i + 1) < 0xa0) out.name.replace(i, 2, "?");
   }
   size_t end = std::min<size_t>(out.name.size(), 200);

@@ -236,14 +236,10 @@ int64_t count_witnesses(const Dossier& d, const TrustAnchors& trust) {
   auto signed_by = [&](const NoteKey& key) {
     return d.note_b && verify_note(*d.note_b, key) == NoteVerdict::good;
   };
-  int64_t out = 0, of_rules = 0;
+  int64_t out = 0;
   std::set<Bytes> named, counted;  // by key: one witness under two names is one
-  for (const std::string& vkey : bound.witnesses) {
-    const NoteKey key = NoteKey::parse(vkey);
-    of_rules += signed_by(key);
-    named.insert(key.key.spki());
-  }
-  if (of_rules < bound.witness_quorum) return 0;
+  for (Bytes& key : bound.witness_keys()) named.insert(std::move(key));
+  if (bound_witnesses_signed(d, bound) < bound.witness_quorum) return 0;
   for (const NoteKey& key : trust.witnesses)
     if ((named.empty() || named.contains(key.key.spki())) && signed_by(key) &&
         counted.insert(key.key.spki()).second)

@@ -24,6 +24,8 @@ void describe(const dossier::Dossier& d, const Json& certificate, VerifyReport& 
 std::vector<Crl> revocation_lists(dossier::Dossier& d, const TrustAnchors& trust);
 void check_trust(dossier::Dossier& d, const TrustAnchors& trust, const std::vector<Crl>& lists,
                  VerifyReport& report);
+// How many of the witnesses whom the rules at the request bind signed checkpoint B; 0 where they bind none.
+int64_t bound_witnesses_signed(const dossier::Dossier& d, const Anchors& bound);
 // `witnesses`: whom the reader trusts and who signed checkpoint B; `quorum`: how many its trust file asks
 // for.
 void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const VerifyOptions& options,

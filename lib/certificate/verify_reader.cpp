@@ -217,6 +217,14 @@ void check_trust(dossier::Dossier& d, const TrustAnchors& trust, const std::vect
         "they signed, and when, or a certificate of theirs does not lead to an authority that it names");
 }
 
+int64_t bound_witnesses_signed(const dossier::Dossier& d, const Anchors& bound) {
+  return d.note_b ? std::count_if(bound.witnesses.begin(), bound.witnesses.end(),
+                                  [&](const std::string& vkey) {
+                                    return verify_note(*d.note_b, NoteKey::parse(vkey)) == NoteVerdict::good;
+                                  })
+                  : 0;
+}
+
 void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const VerifyOptions& options,
                    VerifyReport& report) {
   const Profile& bar = *find_profile(options.required_profile);
@@ -235,7 +243,13 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const
     report.shortfalls.push_back("waiting period of " + std::to_string(d.plan.num_or("waiting_seconds", 0)) +
                                 " seconds; profile " + bar.name + " asks for " +
                                 std::to_string(bar.waiting_seconds));
-  if (witnesses < bar.witness_quorum)
+  const Anchors bound = dossier::rules_at(d, dossier::moment_of_request(d)).anchors;
+  const int64_t of_rules = bound_witnesses_signed(d, bound);
+  if (bar.witness_quorum > 0 && of_rules < bound.witness_quorum)
+    report.shortfalls.push_back(std::to_string(of_rules) + " of the " + std::to_string(bound.witness_quorum) +
+                                " witnesses that the rules ask for signed, so none counts; profile " +
+                                bar.name + " asks for " + std::to_string(bar.witness_quorum));
+  else if (witnesses < bar.witness_quorum)
     report.shortfalls.push_back(std::to_string(witnesses) + " trusted witnesses; profile " + bar.name +
                                 " asks for " + std::to_string(bar.witness_quorum));
   else if (bar.witness_quorum > 0 && witnesses < quorum)

@@ -37,6 +37,13 @@ struct Reader {
       bool c1 = c == 0xc2 && i + 1 < t.name.size() && static_cast<unsigned char>(t.name[i + 1]) < 0xa0;
       if (c < 0x20 || c == 0x7f || c1) refuse("a name has a control character");
     }
+    // An authority has the name that it likes: what people compare is the digest, and only that looks like
+    // one.
+    std::string small = t.name;
+    for (char& c : small)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (small.find("sha256:") != std::string::npos || small.find('"') != std::string::npos)
+      refuse("the name " + t.name + " has \"sha256:\" in it, as only a digest may, or a quotation mark");
     const auto digest = unhex(t.sha256);
     if (!digest || digest->size() != 32 || hex(*digest) != t.sha256) refuse("a digest is no SHA-256 in hex");
     return t;
@@ -113,7 +120,7 @@ Anchors Anchors::from_json(const Json& doc, const std::string& what) {
 
 std::vector<std::string> anchor_lines(const Anchors& to, const Anchors& from) {
   std::vector<std::string> out;
-  auto under = [](const TimeAnchor& t) { return t.name + ", sha256:" + t.sha256; };
+  auto under = [](const TimeAnchor& t) { return "sha256:" + t.sha256 + ", \"" + t.name + "\""; };
   for (const TimeAnchor& t : to.time_authorities) out.push_back("Time-stamps count only under " + under(t));
   if (to.time_authorities.empty() && !from.time_authorities.empty())
     out.emplace_back("Time-stamps count under any authority from then on");

@@ -24,6 +24,8 @@ def check(value, part):
             raise Bad(part, "a time-stamp authority in it is malformed")
         if not 1 <= len(item["name"].encode()) <= 256 or re.search("[\x00-\x1f\x7f-\x9f]", item["name"]):
             raise Bad(part, "the name of a time-stamp authority is empty, too long, or has a control character")
+        if '"' in item["name"] or re.search("(?ai:sha256:)", item["name"]):
+            raise Bad(part, "the name of a time-stamp authority has a quotation mark, or sha256: in it, as only a digest may")
         digests.append(item["sha256"])
     keys = []
     for vkey in value.get("witnesses", []):
@@ -42,10 +44,14 @@ def check(value, part):
         raise Bad(part, "witness_quorum is not from 1 to their number")
 
 
+def _under(authority):
+    return f'sha256:{authority["sha256"]}, "{authority["name"]}"'
+
+
 def lines(to, before):
     """What a person reads of them in a statement."""
     to, before = to or {}, before or {}
-    out = [f"Time-stamps count only under {t['name']}, sha256:{t['sha256']}" for t in to.get("time_authorities", [])]
+    out = [f"Time-stamps count only under {_under(t)}" for t in to.get("time_authorities", [])]
     if before.get("time_authorities") and not out:
         out.append("Time-stamps count under any authority from then on")
     out += [f"Cosignatures count only of {w}" for w in to.get("witnesses", [])]
@@ -53,7 +59,7 @@ def lines(to, before):
         out.append(f"At least {to['witness_quorum']} of these witnesses must sign")
     elif before.get("witnesses"):
         out.append("Cosignatures count of any witness from then on")
-    out += [f"Until now: time-stamps under {t['name']}, sha256:{t['sha256']}" for t in before.get("time_authorities", [])]
+    out += [f"Until now: time-stamps under {_under(t)}" for t in before.get("time_authorities", [])]
     out += [f"Until now: cosignatures of {w}" for w in before.get("witnesses", [])]
     return out + ([f"Until now: at least {before['witness_quorum']} of these witnesses"] if before.get("witnesses") else [])
 
@@ -72,11 +78,13 @@ def stamp_of_rules(bound, token, known, at):
 
 
 def witnesses_of_rules(bound, note):
-    """The public keys of the witnesses that the anchors name, or None where they name none; empty where too few of them signed."""
+    """The public keys of the witnesses that the anchors name, or None where they name none; empty where too few of them signed; and
+    how many did."""
     if not (bound or {}).get("witnesses"):
-        return None
+        return None, 0
     keys = [notes.VerifierKey(vkey, (notes.COSIGNATURE,)) for vkey in bound["witnesses"]]
-    return {k.key for k in keys} if sum(_signed(note, k) for k in keys) >= bound["witness_quorum"] else set()
+    signed = sum(_signed(note, k) for k in keys)
+    return {k.key for k in keys} if signed >= bound["witness_quorum"] else set(), signed
 
 
 def _signed(note, key):

@@ -407,9 +407,14 @@ class Claims:
                          f"{counted(len(record['places']), 'place')}, for {counted(record['objects'], 'object')}{only}{over}")
         self.say("residue", "; ".join(words), rests)
 
+    def short_of_rules(self):
+        """Where too few of the witnesses of the rules signed checkpoint B, in words."""
+        named, signed = witnesses_of_rules(self.bound, self.ledger.note_b)
+        return f"{signed} of the {self.bound['witness_quorum']} witnesses that the rules ask for signed, so none counts" if named == set() else ""
+
     def witnesses(self):
         """How many different witnesses of the reader signed checkpoint B: of those that the rules at the request name, where they do."""
-        found, named = set(), witnesses_of_rules(self.bound, self.ledger.note_b)
+        found, (named, _) = set(), witnesses_of_rules(self.bound, self.ledger.note_b)
         for key in self.trust.witnesses:
             if named is not None and key.key not in named:
                 continue

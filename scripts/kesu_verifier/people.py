@@ -93,7 +93,7 @@ class People:
         self.officers, self.genesis, self.by_operator, self.acts = [], None, {}, []
         self.verified = self.validated = None
         self.request, self.approvals, self.seen = None, [], set()
-        self.rules, self.asked = None, (0, 0)
+        self.rules, self.asked = None, (ledger.a.size, ledger.graph.last)
         try:
             data, self.genesis, self.officers = read_genesis(files)
         except Bad as error:

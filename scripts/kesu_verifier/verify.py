@@ -303,7 +303,8 @@ class Case:
         if waiting < bar["waiting_seconds"]:
             add(f"waiting period of {waiting} seconds; profile {name} asks for {bar['waiting_seconds']}")
         if self.claims.witnesses() < bar["witness_quorum"]:
-            add(f"{self.claims.witnesses()} trusted witnesses; profile {name} asks for {bar['witness_quorum']}")
+            said = self.claims.short_of_rules() or f"{self.claims.witnesses()} trusted witnesses"
+            add(f"{said}; profile {name} asks for {bar['witness_quorum']}")
         elif bar["witness_quorum"] and self.claims.witnesses() < self.trust.quorum:
             add(f"{self.claims.witnesses()} trusted witnesses; the trust file asks for {self.trust.quorum}")
         if bar.get("restart") and not self._restarted():

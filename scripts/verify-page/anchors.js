@@ -28,6 +28,7 @@ export function check_anchors(o) {
     for (const t of o.time_authorities) {
       members(t, ['name', 'sha256']);
       if (typeof t.name !== 'string' || !t.name || utf8(t.name).length > 256 || /[\u0000-\u001f\u007f-\u009f]/.test(t.name)) refuse('the name of a time-stamp authority is empty, too long, or has a control character');
+      if (/"|sha256:/i.test(t.name)) refuse('the name of a time-stamp authority has a quotation mark, or sha256: in it, as only a digest may');
       if (!is_sha256(t.sha256)) refuse('the digest of a time-stamp authority is none');
     }
     if (!rising_order(o.time_authorities.map((t) => t.sha256))) refuse('its time-stamp authorities are not in order, or one stands twice');
@@ -40,23 +41,26 @@ export function check_anchors(o) {
   }
 }
 
+const under = (t) => 'sha256:' + t.sha256 + ', "' + t.name + '"';
+
 // What a person reads of them in a statement.
 export function anchor_lines(to, from) {
-  const now = (to?.time_authorities ?? []).map((t) => 'Time-stamps count only under ' + t.name + ', sha256:' + t.sha256);
+  const now = (to?.time_authorities ?? []).map((t) => 'Time-stamps count only under ' + under(t));
   if (!now.length && from?.time_authorities) now.push('Time-stamps count under any authority from then on');
   for (const w of to?.witnesses ?? []) now.push('Cosignatures count only of ' + w);
   if (to?.witnesses) now.push('At least ' + to.witness_quorum + ' of these witnesses must sign');
   else if (from?.witnesses) now.push('Cosignatures count of any witness from then on');
-  for (const t of from?.time_authorities ?? []) now.push('Until now: time-stamps under ' + t.name + ', sha256:' + t.sha256);
+  for (const t of from?.time_authorities ?? []) now.push('Until now: time-stamps under ' + under(t));
   for (const w of from?.witnesses ?? []) now.push('Until now: cosignatures of ' + w);
   return from?.witnesses ? [...now, 'Until now: at least ' + from.witness_quorum + ' of these witnesses'] : now;
 }
 
-// The public keys (hex) of the witnesses that the anchors name; null where they name none, empty where too few of them signed.
+// The public keys (hex) of the witnesses that the anchors name, null where they name none, empty where too few of them signed;
+// and how many did.
 export async function witnesses_of_rules(bound, note) {
-  if (!bound?.witnesses) return null;
+  if (!bound?.witnesses) return { named: null, signed: 0 };
   const keys = bound.witnesses.map(witness_of);
   let signed = 0;
   for (const k of keys) signed += (await note_cosigned_by(note, k)) ? 1 : 0;
-  return new Set(signed >= bound.witness_quorum ? keys.map((k) => hex(k.key)) : []);
+  return { named: new Set(signed >= bound.witness_quorum ? keys.map((k) => hex(k.key)) : []), signed };
 }

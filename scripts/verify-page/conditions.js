@@ -281,7 +281,8 @@ async function logged(c, trust, stamps) {
   const { f } = c;
   const seen = new Set();
   // By key: one witness under two names is one.
-  const named = await witnesses_of_rules(c.people.in_force()?.anchors, f.checkpoints.b);
+  const bound = c.people.in_force()?.anchors, { named, signed } = await witnesses_of_rules(bound, f.checkpoints.b);
+  if (named?.size === 0) c.short_of_rules = signed + ' of the ' + bound.witness_quorum + ' witnesses that the rules ask for signed, so none counts';
   for (const w of trust.witnesses) if ((!named || named.has(hex(w.key))) && (await note_cosigned_by(f.checkpoints.b, w))) seen.add(hex(w.key));
   c.witnesses = seen.size;
   hold(c, 'checkpoint-b-witnessed', seen.size >= (trust.quorum ?? 1));

@@ -9,6 +9,7 @@ const kReasons = [
   [/^(\S+) is (\w+); profile (\w+) asks for (\w+)$/, (m, titles) => '「' + (titles.get(m[1]) ?? m[1]) + '」は「' + kLevelWords[m[2]] + '」にとどまる。プロファイル ' + m[3] + ' は「' + kLevelWords[m[4]] + '」を求める'],
   [/^approved by a quorum of (\d+); profile (\w+) asks for (\d+)$/, (m) => '承認者は ' + m[1] + ' 名。プロファイル ' + m[2] + ' は ' + m[3] + ' 名を求める'],
   [/^waiting period of (\d+) seconds?; profile (\w+) asks for (\d+)$/, (m) => '待機期間は ' + m[1] + ' 秒。プロファイル ' + m[2] + ' は ' + m[3] + ' 秒を求める'],
+  [/^(\d+) of the (\d+) witnesses that the rules ask for signed, so none counts; profile (\w+) asks for (\d+)$/, (m) => '規則が求める立会者 ' + m[2] + ' 者のうち署名したのは ' + m[1] + ' 者で、いずれも算入されない。プロファイル ' + m[3] + ' は ' + m[4] + ' 者を求める'],
   [/^(\d+) trusted witness(?:es)?; profile (\w+) asks for (\d+)$/, (m) => '信頼する立会者は ' + m[1] + ' 者。プロファイル ' + m[2] + ' は ' + m[3] + ' 者を求める'],
   [/^(\d+) trusted witness(?:es)?; the trust file asks for (\d+)$/, (m) => '信頼する立会者は ' + m[1] + ' 者。信頼ファイルは ' + m[2] + ' 者を求める'],
   [/^no restart of the machine is shown .*; profile (\w+) asks for it$/, (m) => '破棄から検査までの間の機器の再起動が示されていない。プロファイル ' + m[1] + ' はこれを求める'],

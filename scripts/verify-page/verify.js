@@ -331,7 +331,7 @@ function shortfalls(f, input, bar, report) {
   if (f.found.quorum < bar.quorum) out.push('approved by a quorum of ' + f.found.quorum + '; ' + profile + ' asks for ' + bar.quorum);
   if (f.found.waiting < bar.waiting_seconds) out.push('waiting period of ' + count(f.found.waiting, 'second') + '; ' + profile + ' asks for ' + bar.waiting_seconds);
   if (f.found.witnesses < bar.witness_quorum)
-    out.push(f.found.witnesses + ' trusted witness' + (f.found.witnesses === 1 ? '' : 'es') + '; ' + profile + ' asks for ' + bar.witness_quorum);
+    out.push((f.found.short_of_rules ?? f.found.witnesses + ' trusted witness' + (f.found.witnesses === 1 ? '' : 'es')) + '; ' + profile + ' asks for ' + bar.witness_quorum);
   else if (bar.witness_quorum && f.found.witnesses < (input.trust.quorum ?? 1))
     out.push(f.found.witnesses + ' trusted witness' + (f.found.witnesses === 1 ? '' : 'es') + '; the trust file asks for ' + input.trust.quorum);
   if (bar.bind_payload)

@@ -1,4 +1,6 @@
 """Trust anchors of the rules, to three readers: what is not of the rules supports nothing, and what was forged is invalid."""
+import gzip
+import json
 import pathlib
 import shutil
 import sys
@@ -64,6 +66,44 @@ class AnchorsReaders(verify_page.Driver, scenario.World):
                 told = [[t["over"] for t in r["time"] if t["why"] == NOT_OF_RULES] for r in (kesu, python, saved)]
                 self.assertEqual(told, [told[0]] * 3)
                 self.assertEqual(bool(told[0]), "of another" in case.name or case.name in ("all of others", "all of another than genesis says", "taken off after the request"))
+
+    def three(self, files, trust, require):
+        """Reports of the three readers: kesu's, the second one's, the page's."""
+        where, path = self.elsewhere / "one", self.elsewhere / "trust"
+        shutil.rmtree(where, ignore_errors=True)
+        reissue.write(files, where)
+        path.write_text(trust)
+        kesu = self.box.run(harness.program("kesu"), "verify", where, "--trust", path, "--require", require, "--allow-test-grade", "--json", code=(0, 6, 7)).json
+        python = second.verify(dict(files), trust_file.read_trust(str(path)), trust_file.Tables(), require=require, allow_test_grade=True)
+        names = [line.split()[1] for line in trust.splitlines() if line.startswith("tsa-ca ")]
+        page = self.check(where, trust=trust + "".join(pathlib.Path(n).read_text() for n in names), profile=require)
+        return kesu, python, page
+
+    def maker(self):
+        issuer = reissue.Issuer(reissue.read(self.bundle), self.officers_by_operator())
+        return bad_anchors.Maker(issuer, issuer.trust(self.trust), self.bank, self.rogue)
+
+    def test_too_few_of_the_rules_signed(self):
+        """The reader trusts one who signed: that two had to is what he is told, not that he trusts nobody."""
+        m = self.maker()
+        files = m.bundle([m.rules(m.anchors(witnesses=[m.w1, m.w2], quorum=2))], cosigned=[m.w1])
+        kesu, python, _ = self.three(files, m.trust, "high")
+        for report in (kesu, python, self.saved()):
+            self.assertIn("1 of the 2 witnesses that the rules ask for signed, so none counts; profile high asks for 1", report["shortfalls"])
+            self.assertFalse([s for s in report["shortfalls"] if "trusted witness" in s])
+
+    def test_headers_cut_before_the_request(self):
+        """Invalid; and nobody takes the rules that are shown for none."""
+        m = self.maker()
+        files = m.bundle([m.rules(m.anchors(time=[(self.bank, "root")]))], inside=self.rogue, beside=self.rogue, over_b=self.rogue)
+        lines = gzip.decompress(files["ledger/headers.gz"]).splitlines(True)
+        end = next(i for i, line in enumerate(lines) if b'"type":"rules-changed"' in line) + 1
+        files["ledger/headers.gz"] = reissue.gz(b"".join(lines[:end]))
+        files["ledger/bodies.jsonl"] = b"".join(line + b"\n" for line in files["ledger/bodies.jsonl"].splitlines() if json.loads(line)["seq"] < end)
+        kesu, python, page = self.three(files, m.trust, "low")
+        self.assertEqual([r["verdict"] for r in (kesu, python, page)], ["invalid"] * 3)
+        self.assertEqual([self.levels(kesu)[0], self.levels(python)[0]], ["absent"] * 2)
+        self.assertIn(page["levels"].get("dated"), (None, "absent"))
 
 
 if __name__ == "__main__":

@@ -104,12 +104,12 @@ class Bound(World):
         authority = {"name": "CN=Bank Root,O=Bank", "sha256": self.bank.digest()}
         self.assertEqual(said["summary"], [
             "Sets quorum 1, waiting period 0 s, profile low", "Until now: quorum 1, waiting period 0 s, profile low",
-            f"Time-stamps count only under CN=Bank Root,O=Bank, sha256:{self.bank.digest()}", f"Cosignatures count only of {self.vkey}",
+            f'Time-stamps count only under sha256:{self.bank.digest()}, "CN=Bank Root,O=Bank"', f"Cosignatures count only of {self.vkey}",
             "At least 1 of these witnesses must sign",
             "Takes effect 0 s after it is recorded; erasures requested before then keep what was in force"])
         want = {"time_authorities": [authority], "witness_quorum": 1, "witnesses": [self.vkey]}
         self.assertEqual(self.box.kesu("vault", "rules").json["anchors"], want)
-        self.assertIn("Time-stamps count only under CN=Bank Root", self.box.text("vault", "rules").stdout)
+        self.assertIn(f'Time-stamps count only under sha256:{self.bank.digest()}, "CN=Bank Root', self.box.text("vault", "rules").stdout)
         self.assertIn("time-stamps only under CN=Bank Root", self.box.text("operator", "changes").stdout)
         self.box.kesu("vault", "rules", "--time-authority", self.bank.root, "--reason", "x", "--by", APPROVER, code=3, error="state-refused")
         two = self.rules("--witness", self.other_vkey, "--witness", self.vkey, "--witness-quorum", "2")
@@ -136,7 +136,11 @@ class Bound(World):
         log = self.box.kesu("ledger", "checkpoint").json["vkey"]
         empty = self.box.path / "empty.pem"
         empty.write_text("no certificate\n")
-        for words, code, error in ((("--witness", log), 2, "bad-input"), (("--witness", "x"), 2, "bad-input"), (("--time-authority", empty), 2, "bad-input"),
+        # Its subject begins with the digest of another: whoever compares it would see what he looks for.
+        self.rogue._openssl("req", "-new", "-x509", "-key", "root.key", "-config", "config", "-subj", f"/description=sha256:{self.bank.digest()}/O=Bank/CN=Bank Root",
+                            "-out", "spoof.pem", "-addext", "basicConstraints=critical,CA:TRUE")
+        spoof = self.rogue.dir / "spoof.pem"
+        for words, code, error in ((("--witness", log), 2, "bad-input"), (("--witness", "x"), 2, "bad-input"), (("--time-authority", empty), 2, "bad-input"), (("--time-authority", spoof), 2, "bad-input"),
                                    (("--witness", self.vkey, "--witness-quorum", "2"), 2, "bad-input"), (("--witness-quorum", "1"), 2, "usage"),
                                    (("--any-witness", "--witness", self.vkey), 2, "usage"), (("--witness", self.vkey, "--witness", self.vkey), 2, "bad-input")):
             with self.subTest(words):
@@ -182,7 +186,7 @@ class Bound(World):
             self.assertEqual(self.rogue.asked, asked)
             self.assertEqual(self.read()[0], ("attested", "proven"))
             self.assertIn(f"# if you know this witness, add a line: witness {self.vkey}\n", self.proposed)
-            self.assertIn("# by the rules of the erasure, besides your own trust: Time-stamps count only under CN=Bank Root", self.proposed)
+            self.assertIn(f'# by the rules of the erasure, besides your own trust: Time-stamps count only under sha256:{self.bank.digest()}, "CN=Bank Root', self.proposed)
         with self.subTest("B alone: the bundle is written, and its other stamp is not taken"):
             self.cosigned(self.witness)
             self.assertEqual(self.issue(erasure).code, 0)

@@ -93,10 +93,10 @@ TEST(Anchors, WhatAPersonReads) {
   Anchors one;
   one.time_authorities = {{"CN=One", kFirst}};
   EXPECT_EQ(anchor_lines(one, {}),
-            (std::vector<std::string>{"Time-stamps count only under CN=One, sha256:" + kFirst}));
+            (std::vector<std::string>{"Time-stamps count only under sha256:" + kFirst + ", \"CN=One\""}));
   EXPECT_EQ(anchor_lines({}, one),
             (std::vector<std::string>{"Time-stamps count under any authority from then on",
-                                      "Until now: time-stamps under CN=One, sha256:" + kFirst}));
+                                      "Until now: time-stamps under sha256:" + kFirst + ", \"CN=One\""}));
   EXPECT_EQ(anchor_lines(both(), {})[4], "At least 2 of these witnesses must sign");
   EXPECT_EQ(anchor_lines({}, both()).back(), "Until now: at least 2 of these witnesses");
 }

@@ -142,6 +142,9 @@ def forged(m):
              "too many": {"time_authorities": [{"name": "x", "sha256": f"{n:064x}"} for n in range(17)]},
              "a digest in capitals": {"time_authorities": [{**authority, "sha256": "AB" * 32}]}, "half a digest": {"time_authorities": [{**authority, "sha256": "ab" * 16}]},
              "no name": {"time_authorities": [{**authority, "name": ""}]}, "a long name": {"time_authorities": [{**authority, "name": "x" * 257}]},
+             "a name with another digest": {"time_authorities": [{**authority, "name": f"CN=Bank Root,sha256:{m.bank.digest()}"}]},
+             "a name with a digest in capitals": {"time_authorities": [{**authority, "name": f"SHA256:{m.bank.digest()}"}]},
+             "a name that ends its quotation": {"time_authorities": [{**authority, "name": 'Bank", of the rules'}]},
              "a name of two lines": {"time_authorities": [{**authority, "name": "x\ny"}]}, "a log's key": {"witnesses": [m.issuer.vkey], "witness_quorum": 1},
              "a key id of another": {"witnesses": [w1.vkey.replace(w1.id.hex(), "00000000")], "witness_quorum": 1},
              "one key under two names": {"witnesses": sorted((w1.vkey, renamed(w1))), "witness_quorum": 1}}

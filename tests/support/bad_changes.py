@@ -41,7 +41,7 @@ def rules_text(r):
 def anchor_lines(to, before):
     """Of well-formed anchors; whatever else a forger puts there has the lines of none."""
     try:
-        under = lambda a: [f"under {t['name']}, sha256:{t['sha256']}" for t in (a or {}).get("time_authorities", [])]  # noqa: E731
+        under = lambda a: [f"under sha256:{t['sha256']}, \"{t['name']}\"" for t in (a or {}).get("time_authorities", [])]  # noqa: E731
         of = lambda a: list((a or {}).get("witnesses", []))  # noqa: E731
         out = [f"Time-stamps count only {t}" for t in under(to)]
         out += ["Time-stamps count under any authority from then on"] if under(before) and not out else []
