@@ -115,11 +115,9 @@ RenewOutcome renew_certificate(Vault& vault, const std::string& certificate, boo
   }
   if (done.outcome != "renewed") return done;
   const CertificateRecord record = vault.state().certificates.at(id);
-  if (path.empty()) {
-    BundleFiles unwritten;  // its stamp is kept for whoever writes the bundle
-    stamped_checkpoint(vault, unwritten, record.newest_entry());
-    return done;
-  }
+  BundleFiles unwritten;  // its stamp is kept for whoever writes the bundle
+  stamped_checkpoint(vault, unwritten, record.newest_entry(), true);
+  if (path.empty()) return done;
   BundleFiles files = issued_files(vault, record);
   done.carried = finish_and_write(vault, record, files, path, others);
   return done;

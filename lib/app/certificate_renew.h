@@ -25,9 +25,11 @@ struct RenewOutcome {
 // Renews one issued certificate: all bytes of its bundle hashed anew, a time-stamp over that, the entry
 // certificate-renewed, a checkpoint. With `due` only when it ends within half a year (app/renewal.h). Where
 // `out` is not empty its bundle is written there, too, with the countersignatures of the bundle
-// `countersigned` where that is not empty. Until the authority has answered nothing is recorded.
+// `countersigned` where that is not empty. Until the authority has answered nothing is recorded;
+// where it does not answer for the checkpoint any more, only the renewal is, and the same call finishes it.
 // Errors: state_refused (no authority in kesu.toml; withdrawn; what it rests on has ended already, or the new
-// time-stamp would end earlier), already_exists, those of fetch_stamp (time_unavailable), ledger_damaged.
+// time-stamp would end earlier), already_exists, those of fetch_stamp (time_unavailable) and
+// authorities_of_rules (policy_refused), ledger_damaged.
 RenewOutcome renew_certificate(Vault& vault, const std::string& certificate, bool due, const std::string& out,
                                const std::string& countersigned = "");
 

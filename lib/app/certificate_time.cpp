@@ -164,7 +164,7 @@ void restore_signature_stamp(Vault& vault, const CertificateRecord& certificate,
             as_text(vault.store().blob(certificate.stamp_chain)));
 }
 
-SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t covers) {
+SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t covers, bool must) {
   const VaultRecord& v = vault.state().vault;
   std::optional<SavedCheckpoint> cosigned = cosigned_checkpoint(vault, covers);
   const CertificateRecord* certificate = certificate_at(vault.state(), covers);
@@ -189,6 +189,13 @@ SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t co
     if (!no_stamp(e) && e.code() != Code::policy_refused) throw;
     if (certificate && !cosigned && e.code() == Code::policy_refused)
       if (const auto older = older_stamped(vault, *certificate, anchors, files)) return *older;
+    if (must)
+      throw Error(e.code(),
+                  "what was asked for is recorded, and the checkpoint that covers it has no time-stamp yet")
+          .tried(e.tried())
+          .cause(why_of(e))
+          .next((e.next().empty() ? "when the authority answers" : e.next()) +
+                ": then the same command again, which only finishes it");
     vault.env().notice("the checkpoint that covers the certificate has no time-stamp yet: " + why_of(e) +
                        "; the next kesu certificate bundle of it fetches one");
   }

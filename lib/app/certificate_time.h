@@ -39,7 +39,8 @@ void restore_signature_stamp(Vault& vault, const CertificateRecord& certificate,
 // Checkpoint B of a bundle whose entry `covers` is certificate-issued: the one that witnesses cosigned, where
 // there is one (app/witnessing.h). With a stamp in `files` where there is one: that of this checkpoint, or of
 // the newest one, if nothing but stamps was recorded since, or one fetched now, which is kept and recorded.
-// Where no authority answers, or none is of the rules (anchors_of_stamp): without, and a notice says so.
-SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t covers);
+// Where no authority answers, or none is of the rules (anchors_of_stamp): without, and a notice says so; with
+// `must` Error time_unavailable, waiting or policy_refused.
+SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t covers, bool must = false);
 
 }  // namespace kesu

@@ -232,6 +232,31 @@ class Bound(World):
             (self.box.vault / "evidence" / stamps()[-1]["authority"]).unlink()      # the chain of the signature's stamp, too
             self.assertIn("from a backup", self.issue(erasure, code=2, error="not-found").json["error"]["next"])
 
+    def test_a_renewal_is_not_finished_without_the_stamp_of_its_checkpoint(self):
+        self.bind()
+        self.configure(self.bank)
+        self.issue(self.done())
+        certificate, out = self.box.kesu("certificate", "list").json[-1]["id"], self.box.path / "renewed"
+        renew = lambda *words, **options: self.box.kesu("certificate", "renew", certificate, *words, **options)
+        # The authority answers for the renewal, and not any more for the checkpoint that covers it.
+        reply, asked = self.bank.reply, []
+        self.bank.reply = lambda query, mode="good", env=None: (asked.append(1), reply(query, mode if len(asked) == 1 else "rejected", env))[1]
+        try:
+            self.assertIn("recorded", renew("-o", out, code=5, error="time-unavailable").json["error"]["message"])
+        finally:
+            self.bank.reply = reply
+        recorded = lambda: [e["type"] for e in self.entries()].count("certificate-renewed")
+        self.assertEqual((recorded(), out.exists()), (1, False))
+        for authority in ((self.rogue,), ()):
+            self.configure(*authority)
+            for words in ((certificate,), ("--due",)) if authority else ((certificate,),):
+                error = self.box.kesu("certificate", "renew", *words, code=3, error="policy-refused").json["error"]
+                self.assertIn("Bank Root", error["cause"])
+        self.configure(self.bank)
+        done, = renew("-o", out).json["certificates"]
+        self.assertEqual((done["outcome"], done["detail"], recorded()), ("renewed", "finished", 1))
+        self.assertTrue((out / "time" / "checkpoint-b.tsr").exists())
+
     def test_a_change_serves_no_erasure_requested_before(self):
         self.rules("--waiting", "2")
         self.bind()
