@@ -11,6 +11,7 @@
 #include "app/certificate_renew.h"
 #include "app/certificate_time.h"
 #include "app/countersign.h"
+#include "app/hold_evidence.h"
 #include "app/settle.h"
 #include "app/signer.h"
 #include "app/vault_source.h"
@@ -244,6 +245,25 @@ static std::string said_since(Vault& vault, const CertificateRecord& certificate
   return out;
 }
 
+// What shows who released a hold may be lost: nothing that was certified is less true for it, and it is no
+// reason to withdraw anything.
+static void refuse_lost_releases(Vault& vault, const CertificateRecord& certificate) {
+  const ErasureRecord& e = vault.state().erasures.at(certificate.erasure);
+  std::set<std::string> scope(e.datasets.begin(), e.datasets.end());
+  scope.insert(e.versions.begin(), e.versions.end());
+  std::string lost;
+  for (const auto& [id, problem] :
+       release_problems(vault, released_on(vault.state(), scope), certificate.seq))
+    for (const std::string& file : problem.lost) lost += (lost.empty() ? "" : "; ") + file;
+  if (lost.empty()) return;
+  throw Error(Code::ledger_damaged, "no bundle of certificate " + certificate.id.substr(0, 12) +
+                                        " can be written: what shows who released a hold is lost or altered")
+      .cause(lost)
+      .next(
+          "bring these files back into the vault, from a backup or from a bundle that was handed out; the "
+          "certificate and the bundles that were handed out are as true as before");
+}
+
 // What came to be known after a certificate may be what it says is not so: it is not issued again, an erasure
 // has one.
 static void finish(Vault& vault, const CertificateRecord& certificate, BundleFiles& files,
@@ -252,6 +272,7 @@ static void finish(Vault& vault, const CertificateRecord& certificate, BundleFil
     finish_bundle(files, source, note);
   } catch (const Error& e) {
     if (e.code() != Code::conflict) throw;
+    refuse_lost_releases(vault, certificate);
     const std::string since = said_since(vault, certificate), id = certificate.id.substr(0, 12);
     if (since.empty()) throw;
     throw Error(Code::conflict, "certificate " + id + " is not true any more: what the ledger says since " +

@@ -86,14 +86,12 @@ void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const
   }
   // What a reader would say before anything is destroyed is better said before people sign.
   if (!state.erasures.contains(erasure))
-    for (auto& [id, hold] : state.holds) {
-      if (!hold.released || !under.contains(hold.subject)) continue;
-      if (const std::string why = release_problem(vault, hold); !why.empty())
-        plan.blockers.push_back({"to a reader " + hold_text(state, hold) + " still stands: " + why,
-                                 "bring back what is lost from a backup of the vault, or release it again: "
-                                 "kesu hold release " +
-                                     id.substr(0, 12) + " --reason TEXT --as APPROVER"});
-    }
+    for (const auto& [id, problem] : release_problems(vault, released_on(state, under)))
+      plan.blockers.push_back(
+          {"to a reader " + hold_text(state, state.holds.at(id)) + " still stands: " + problem.why,
+           "bring back what is lost from a backup of the vault, or release it again: "
+           "kesu hold release " +
+               id.substr(0, 12) + " --reason TEXT --as APPROVER"});
   for (const Question& q : open_questions(vault)) {
     bool touches = std::find(kill.versions.begin(), kill.versions.end(), q.node) != kill.versions.end();
     for (const std::string& id : datasets)

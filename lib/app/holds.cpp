@@ -56,19 +56,26 @@ Subject find_subject(Vault& vault, const std::string& text) {
   return {.dataset = d.id, .key = "", .number = 0};
 }
 
+// Whether an erasure could still take something of this dataset; one in which nothing is yet counts.
+bool something_left(Vault& vault, const DatasetRecord& d) {
+  if (d.state == "erased") return false;
+  const std::set<std::string> reachers = vault.graph().reachers(d.id);
+  return d.batches.sums().batches == 0 ||
+         std::any_of(reachers.begin(), reachers.end(), [&](const std::string& id) {
+           const VersionRecord* v = vault.state().version(id);
+           return v != nullptr && may_exist_still(*v);
+         });
+}
+
 // What the hold stands on: refused where it would hold nothing any more.
 std::vector<std::string> nodes_of(Vault& vault, const Subject& subject) {
   const State& state = vault.state();
   if (!subject.dataset.empty()) {
     const DatasetRecord& d = state.datasets.at(subject.dataset);
     Millis last = 0;
-    bool alive = d.batches.sums().batches == 0;  // nothing is in it yet
     for (const std::string& id : vault.graph().reachers(d.id))
-      if (const VersionRecord* v = state.version(id)) {
-        alive = alive || may_exist_still(*v);
-        last = std::max(last, v->destroyed);
-      }
-    if (d.state != "erased" && alive) return {d.id};
+      if (const VersionRecord* v = state.version(id)) last = std::max(last, v->destroyed);
+    if (something_left(vault, d)) return {d.id};
     throw Error(Code::state_refused,
                 "every key of dataset " + d.name + " is destroyed: there is nothing left to hold")
         .cause("since " + local_text(last) + (d.erasure.empty() ? "" : ", by " + d.erasure))
@@ -126,15 +133,37 @@ ConsentForm release_form(Vault& vault, const HoldRecord& hold, const std::string
           .issued_of = [](std::string_view text) { return HoldStatement::parse(text).issued; }};
 }
 
-// A hold that may be released: it stands, or nobody could be shown who released it.
+[[noreturn]] void refuse_released(const HoldRecord& hold) {
+  throw Error(Code::state_refused,
+              "hold " + hold.id.substr(0, 12) + " was released " + local_text(hold.released))
+      .cause(hold.release_reason)
+      .next("kesu hold list");
+}
+
+// Whether something is left that this hold could hold.
+bool holds_something(Vault& vault, const HoldRecord& hold) {
+  const State& state = vault.state();
+  if (const auto d = state.datasets.find(hold.subject); d != state.datasets.end())
+    return something_left(vault, d->second);
+  const VersionRecord* v = state.version(hold.subject);
+  return v == nullptr || may_exist_still(*v);
+}
+
+// A hold that may be released: it stands, or nobody could be shown who released it while something is left
+// that an erasure could take. Reads the ledger where it was released already.
 const HoldRecord& to_release(Vault& vault, const std::string& id) {
   const HoldRecord& hold = vault.state().holds.at(id);
-  if (hold.released && release_problem(vault, hold).empty())
-    throw Error(Code::state_refused,
-                "hold " + id.substr(0, 12) + " was released " + local_text(hold.released))
-        .cause(hold.release_reason)
-        .next("kesu hold list");
-  return hold;
+  if (!hold.released) return hold;
+  const auto found = release_problems(vault, {id});
+  if (found.empty()) refuse_released(hold);
+  if (holds_something(vault, hold)) return hold;
+  std::string lost;
+  for (const std::string& file : found.begin()->second.lost) lost += (lost.empty() ? "" : "; ") + file;
+  throw Error(Code::state_refused, "hold " + id.substr(0, 12) + " was released " + local_text(hold.released) +
+                                       ", and what it held is destroyed: another release serves no erasure")
+      .cause("to a reader the first one does not count: " + found.begin()->second.why)
+      .next("bring what is lost back into the vault, from a backup or from a bundle that was handed out: " +
+            lost + "; certificates that were issued are as true as before");
 }
 }  // namespace
 
@@ -197,8 +226,11 @@ ReleaseCount release_hold(Vault& vault, const std::string& id, const std::string
       obtain_signature(text, form.name_space, person, source, "the same command with --export FILE"));
   ReleaseCount count;
   const std::string vault_id = vault.state().vault.id;
+  const Millis known = vault.state().holds.at(id).released;
   vault.decide({id, vault_id}, [&] {
-    const HoldRecord& hold = to_release(vault, id);
+    // The ledger was read above, not while others wait: only a release beside this one is new.
+    const HoldRecord& hold = vault.state().holds.at(id);
+    if (hold.released != known) refuse_released(hold);
     const std::vector<Consent> signed_by = consents(vault, form);
     count = {std::ssize(signed_by), rules_in_force(vault.state(), moment_now(vault)).quorum, false};
     if (count.have < count.need) return std::vector<Event>();

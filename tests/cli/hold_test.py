@@ -155,6 +155,34 @@ class Hold(scenario.World):
             self.assertEqual(sorted(e["what"].partition(":")[0] for e in report["errors"] if e["part"].startswith("entry")), ["releases nothing"] * 2)
         self.assertGreater(len(entries), 0)
 
+    def test_a_release_that_is_lost_after_the_certificate(self):
+        """What was certified is as true as before: nothing is withdrawn, and another release would help nobody."""
+        hold = self.place("loans-2019")[0]["id"]
+        self.release(hold)
+        erasure = self.approved("loans-2019")
+        self.run_erasure(erasure)
+        one, two = self.box.state / "one", self.box.state / "two"
+        self.box.kesu("certificate", "bundle", erasure, "-o", one)
+        body = [e for e in self.entries() if e["type"] == "hold-released"][-1]
+        self.lose()
+        entries = len(self.entries())
+        error = self.box.kesu("certificate", "bundle", erasure, "-o", two, code=6, error="ledger-damaged").json["error"]
+        self.assertIn("as true as before", error["next"])
+        self.assertNotIn("withdraw", json.dumps(error))
+        approval, = body["body"]["approvals"]
+        files = {approval[part]: f"approvals/release.{body['seq']}.{approval['operator']}.json{end}" for part, end in (("statement", ""), ("signature", ".sig"))}
+        for digest, name in files.items():
+            self.assertIn(f"evidence/{digest} (in a bundle: {name})", error["cause"])
+        error = self.release(hold, by=SECOND, code=3, error="state-refused")["error"]
+        self.assertIn("serves no erasure", error["message"])
+        self.assertIn(approval["statement"], error["next"])
+        self.assertEqual(len(self.entries()), entries)
+        for digest, name in files.items():
+            (self.box.vault / "evidence" / digest).write_bytes((one / name).read_bytes())
+        self.box.kesu("certificate", "bundle", erasure, "-o", two)
+        self.assertEqual((two / "certificate.json").read_bytes(), (one / "certificate.json").read_bytes())
+        self.assertIn("was released", self.release(hold, by=SECOND, code=3, error="state-refused")["error"]["message"])
+
     def test_as_many_sign_it_again(self):
         """The quorum of now, for a release that a smaller one signed and nobody can show."""
         hold = self.place("loans-2019")[0]["id"]
