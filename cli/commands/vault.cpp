@@ -69,6 +69,13 @@ std::string init_remark(Context& c, const std::string& dir) {
 
 void init(Context& c, const InitOptions& o) {
   if (!o.draft.empty()) return draft(c, o);
+  if (!o.anchors.empty())
+    throw Error(Code::usage,
+                "--time-authority, --witness and --witness-quorum go into the genesis statement, which its "
+                "officers sign: they need --draft")
+        .next(
+            "kesu init --draft FILE … writes a statement with them; of a vault that is there kesu vault "
+            "rules sets them");
   if (o.genesis.empty())
     throw Error(Code::usage, "kesu init needs --genesis FILE: who the first officers are, signed by each")
         .next("kesu init --draft FILE --org NAME --origin NAME --officer … writes one to sign");

@@ -30,16 +30,45 @@ std::vector<TimeAnchor> read_authorities(const std::vector<std::string>& files) 
   std::vector<TimeAnchor> out;
   for (const std::string& file : files) {
     try {
-      for (const Certificate& c : Certificate::parse_pem(as_text(read_file(file, 1 << 20))))
+      for (const Certificate& c : Certificate::parse_pem(as_text(read_file(file, 1 << 20)))) {
         out.push_back(anchor_of(c));
+        const Anchors one{.time_authorities = {out.back()}, .witnesses = {}, .witness_quorum = 0};
+        Anchors::from_json(one.to_json(), "it");
+      }
     } catch (const Error& e) {
-      if (e.code() != Code::bad_input) throw;
-      throw Error(Code::bad_input, "--time-authority " + file + ": " + e.message()).cause(e.cause());
+      if (e.code() != Code::bad_input && e.code() != Code::not_found) throw;
+      throw Error(e.code(), "--time-authority " + file + ": " + e.message())
+          .cause(e.cause())
+          .next("name a PEM file with the authority's root certificate, as the authority publishes it");
     }
   }
   std::sort(out.begin(), out.end(), [](auto& a, auto& b) { return a.sha256 < b.sha256; });
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
+}
+void check_witnesses(const std::vector<std::string>& vkeys) {
+  std::set<std::string> keys;
+  for (const std::string& vkey : vkeys) {
+    try {
+      const Anchors one{.time_authorities = {}, .witnesses = {vkey}, .witness_quorum = 1};
+      Anchors::from_json(one.to_json(), "it");
+    } catch (const Error& e) {
+      if (e.code() != Code::bad_input) throw;
+      throw Error(Code::bad_input, "--witness " + vkey + ": that is no witness's key")
+          .cause(e.message() + (e.cause().empty() ? "" : ": " + e.cause()))
+          .next("name the vkey as the witness publishes it: NAME+8 hexadecimal digits+base64, of type 04");
+    }
+    if (!keys.insert(hex(NoteKey::parse(vkey).key.spki())).second)
+      throw Error(Code::bad_input, "--witness " + vkey + ": that key is named twice").next("name each once");
+  }
+}
+
+void check_quorum(int64_t quorum, size_t witnesses) {
+  if (quorum <= static_cast<int64_t>(witnesses)) return;
+  throw Error(Code::bad_input, "--witness-quorum " + std::to_string(quorum) +
+                                   ": more than the witnesses that the rules would name, " +
+                                   std::to_string(witnesses))
+      .next("name as many, each with --witness VKEY, or ask for fewer");
 }
 }  // namespace
 
@@ -54,6 +83,7 @@ Anchors ordered_anchors(const Anchors& from, const AnchorOrder& order) {
   Anchors out = from;
   if (order.any_time || !order.time_files.empty()) out.time_authorities = read_authorities(order.time_files);
   if (order.any_witness || !order.witnesses.empty()) {
+    check_witnesses(order.witnesses);
     out.witnesses = order.witnesses;
     std::sort(out.witnesses.begin(), out.witnesses.end());
     out.witness_quorum = std::min<int64_t>(std::max<int64_t>(from.witness_quorum, order.any_witness ? 0 : 1),
@@ -62,6 +92,7 @@ Anchors ordered_anchors(const Anchors& from, const AnchorOrder& order) {
   if (order.witness_quorum) {
     if (out.witnesses.empty())
       throw Error(Code::usage, "--witness-quorum is of witnesses that the rules name").next("--witness VKEY");
+    check_quorum(*order.witness_quorum, out.witnesses.size());
     out.witness_quorum = *order.witness_quorum;
   }
   if (!out.empty()) Anchors::from_json(out.to_json(), "the rules");  // vkeys in form, no one twice

@@ -141,11 +141,20 @@ class Bound(World):
                             "-out", "spoof.pem", "-addext", "basicConstraints=critical,CA:TRUE")
         spoof = self.rogue.dir / "spoof.pem"
         for words, code, error in ((("--witness", log), 2, "bad-input"), (("--witness", "x"), 2, "bad-input"), (("--time-authority", empty), 2, "bad-input"), (("--time-authority", spoof), 2, "bad-input"),
+                                   (("--time-authority", self.box.path / "nothing.pem"), 2, "not-found"),
                                    (("--witness", self.vkey, "--witness-quorum", "2"), 2, "bad-input"), (("--witness-quorum", "1"), 2, "usage"),
                                    (("--any-witness", "--witness", self.vkey), 2, "usage"), (("--witness", self.vkey, "--witness", self.vkey), 2, "bad-input")):
             with self.subTest(words):
-                self.rules(*words, code=code, error=error)
+                said = self.rules(*words, code=code, error=error)["error"]
+                if error != "usage":                     # which option, what is wrong with it, and what to do
+                    self.assertTrue(said["message"].startswith(f"{words[-2]} {words[-1]}: ") and said["next"], said)
         self.assertIsNone(self.box.kesu("vault", "rules").json["anchors"])
+        with self.subTest("a genesis statement is signed already: what it does not bind is not bound in silence"):
+            for words in (("--time-authority", self.bank.root), ("--witness", self.vkey), ("--witness-quorum", "1")):
+                new = self.box.path / "new-vault"
+                error = self.box.kesu("init", new, "--genesis", self.genesis, "--provider", self.box.token_uri, *words, vault=False, code=2, error="usage").json["error"]
+                self.assertIn("--draft", error["next"])
+                self.assertFalse(new.exists())
 
     def test_an_operator_edits_kesu_toml(self):
         self.bind()
