@@ -25,6 +25,25 @@ class Carried:
         self.issuer = t.next(der.SEQUENCE).whole
 
 
+def readable(carried):
+    """Those that can be part of a chain; what cannot be read leads nowhere."""
+    out = []
+    for c in carried:
+        try:
+            out.append(x509.Certificate(c.der))
+        except X509Error:
+            pass
+    return out
+
+
+def chain_file(data):
+    """A file of certificates for chains of time-stamp authorities, one to 64."""
+    try:
+        return readable([Carried(c) for c in x509.pem_certificates(data, "it")])
+    except DerError as error:
+        raise X509Error(f"has a certificate that is none: {error}") from None
+
+
 class SignedData:
     """Parsed; nothing is verified before verify()."""
 
@@ -57,9 +76,9 @@ class SignedData:
             if len(parts) != 1:
                 raise X509Error("the content inside is not one OCTET STRING")
             self.content = parts[0].expect(der.OCTET_STRING, "the content inside").content
-        certificates, crls = s.optional(0xa0), s.optional(0xa1)
+        certificates = s.optional(0xa0)
+        s.optional(0xa1)  # revocation lists that came along are not read
         self.carried = [Carried(c.expect(der.SEQUENCE, "a certificate").whole) for c in (certificates.items() if certificates else [])]
-        self.crls = [c.whole for c in (crls.items() if crls else [])]
         signers = s.next(der.SET).items()
         s.end()
         if len(signers) != 1 or len(self.carried) > MAX_CARRIED:
@@ -67,6 +86,8 @@ class SignedData:
         self._signer(signers[0])
         if [x509.digest_algorithm(d, "the digests") for d in digests] != [self.digest]:
             raise X509Error("the digest algorithms do not agree")
+        if self.algorithm.digest not in (None, self.digest):
+            raise X509Error("the signature algorithm does not fit the digest")
 
     def _signer(self, value):
         r = value.reader("a SignerInfo")
@@ -81,9 +102,9 @@ class SignedData:
         self.signature = r.next(der.OCTET_STRING).content
         unsigned = r.optional(0xa1)
         r.end()
-        # What is signed is the SET, not the tag it has here (RFC 5652, 5.4); DER has it in order.
+        # What is signed is the SET, not the tag it has here (RFC 5652, 5.4); DER has it in order. Tokens are as authorities make them.
         encodings = [item.whole for item in signed.items()]
-        if encodings != sorted(encodings):
+        if self.content_type != TST_INFO and encodings != sorted(encodings):
             raise X509Error("the signed attributes are not in DER's order")
         self.to_sign = der.wrap(der.SET, signed.content)
         self.signed, self.unsigned = self._attributes(signed), self._attributes(unsigned) if unsigned else {}
@@ -103,14 +124,7 @@ class SignedData:
 
     @property
     def certificates(self):
-        """Those that came along and can be part of a chain; what cannot be read leads nowhere."""
-        out = []
-        for c in self.carried:
-            try:
-                out.append(x509.Certificate(c.der))
-            except X509Error:
-                pass
-        return out
+        return readable(self.carried)
 
     def one(self, oid, what):
         values = self.signed.get(oid)
@@ -118,18 +132,29 @@ class SignedData:
             raise X509Error(f"the signed attribute {what} is not there once")
         return values[0]
 
-    def named_certificate(self, allow_v1=False):
-        """(digest's name, digest) of the certificate that the signer binds."""
-        if SIGNING_CERTIFICATE_V2 in self.signed:
-            item = self.one(SIGNING_CERTIFICATE_V2, "signing-certificate-v2").reader()
-            first = item.next(der.SEQUENCE).items()[0].reader("an ESSCertIDv2")
-            algorithm = first.optional(der.SEQUENCE)
-            name = x509.digest_algorithm(algorithm, "ESSCertIDv2") if algorithm else "sha256"
-            return name, first.next(der.OCTET_STRING).content
-        if allow_v1 and SIGNING_CERTIFICATE in self.signed:
-            item = self.one(SIGNING_CERTIFICATE, "signing-certificate").reader()
-            return "sha1", item.next(der.SEQUENCE).items()[0].reader("an ESSCertID").next(der.OCTET_STRING).content
-        raise X509Error("the signed attribute signing-certificate-v2 is not there once")
+    def names_certificate(self, signer, allow_v1=False):
+        """The digest by which the signed attributes name this certificate; an error where one of them names another."""
+        kinds = [SIGNING_CERTIFICATE_V2] + [SIGNING_CERTIFICATE] * allow_v1
+        found = [self._names(self.signed[kind][0], signer, kind == SIGNING_CERTIFICATE) for kind in kinds if kind in self.signed]
+        if not found:
+            raise X509Error("the signed attribute signing-certificate-v2 is not there once")
+        return found[0]
+
+    @staticmethod
+    def _names(value, signer, v1):
+        first = value.reader().next(der.SEQUENCE).items()[0].reader("an ESSCertID")
+        algorithm = None if v1 else first.optional(der.SEQUENCE)
+        name = "sha1" if v1 else x509.digest_algorithm(algorithm, "ESSCertIDv2") if algorithm else "sha256"
+        good = first.next(der.OCTET_STRING).content == hashlib.new(name, signer.der).digest()
+        by = first.optional(der.SEQUENCE)
+        first.end()
+        if by is not None:
+            r = by.reader("an issuer and serial number")
+            names, serial = r.next(der.SEQUENCE).items(), r.next().whole
+            good = good and len(names) == 1 and names[0].expect(0xa4).content == signer.issuer and serial == signer.serial
+        if not good:
+            raise X509Error("signing-certificate names another certificate")
+        return name
 
     def verify(self, content=None, content_type=DATA, allow_v1=False):
         """The signer's certificate, when the signature is good over `content` (else over what is inside)."""
@@ -155,10 +180,7 @@ class SignedData:
         if len(own) != 1:
             raise X509Error("the signer's certificate is not in it, or not once")
         signer = x509.Certificate(own[0])
-        name, named = self.named_certificate(allow_v1)
-        if hashlib.new(name, signer.der).digest() != named:
-            raise X509Error("signing-certificate-v2 names another certificate")
+        self.named_with = self.names_certificate(signer, allow_v1)
         if not signer.key.verify(self.signature, self.to_sign, self.algorithm):
             raise X509Error("the signature does not verify")
-        self.named_with = name
         return signer

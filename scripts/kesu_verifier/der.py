@@ -1,7 +1,7 @@
 # DER, strictly: definite and shortest lengths, no trailing bytes, bounded depth. Only what certificates and CMS need.
 from .base import seconds_of
 
-SEQUENCE, SET, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID, BOOLEAN = 0x30, 0x31, 2, 3, 4, 5, 6, 1
+SEQUENCE, SET, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID, BOOLEAN, UTF8_STRING = 0x30, 0x31, 2, 3, 4, 5, 6, 1, 12
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 MAX_DEPTH = 40
 
@@ -100,6 +100,13 @@ class Value:
         if seconds is None:
             raise DerError(f"{what} is not in the calendar")
         return seconds * 1000 + int((fraction + "000")[:3])
+
+
+def small_number(content, what="a number"):
+    """A whole number of at most five bytes in its shortest form, whatever its tag."""
+    if not 1 <= len(content) <= 5 or content[0] & 0x80 or len(content) > 1 and content[0] == 0 and content[1] < 0x80:
+        raise DerError(f"{what} is no small whole number")
+    return int.from_bytes(content, "big")
 
 
 class Reader:

@@ -1,4 +1,6 @@
 # Distinguished names and times as text.
+import re
+
 from . import der
 
 _NAMES = {"2.5.4.3": "CN", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.10": "O", "2.5.4.11": "OU",
@@ -20,12 +22,15 @@ def utc(millis):
 
 
 def distinguished_name(encoded):
-    """RFC 2253's order: the most specific first."""
+    """As RFC 4514 writes it: the most specific first, what means something in such a text behind a backslash."""
     parts = []
     for rdn in der.parse(encoded).items():
+        pairs = []
         for item in rdn.items():
             r = item.reader("a name")
             oid, value = r.next(der.OID).oid(), r.next()
             text = value.content.decode("utf-16-be" if value.tag == 0x1e else "utf-8", "replace")
-            parts.append(f"{_NAMES.get(oid, oid)}={''.join(c if c.isprintable() else '?' for c in text)}")
+            text = re.sub(r'^[ #]|[,+"\\<>;]| $', r"\\\g<0>", "".join(c if c.isprintable() else "?" for c in text))
+            pairs.append(f"{_NAMES.get(oid, oid)}={text}")
+        parts.append("+".join(pairs))
     return ",".join(reversed(parts))

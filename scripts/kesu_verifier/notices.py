@@ -145,7 +145,7 @@ class Notice:
             if TSR not in self.files:
                 self.bad(CHAIN, "is a chain without its token")
             try:
-                chain = [x509.Certificate(c) for c in x509.pem_certificates(self.files[CHAIN], "it")]
+                chain = cms.chain_file(self.files[CHAIN])
             except X509Error as error:
                 self.bad(CHAIN, str(error))
         inside = signed.unsigned.get(cms.SIGNATURE_TIME_STAMP)

@@ -125,7 +125,8 @@ class People:
         for name in ("organisation", "profile"):
             if body is not None and body.get(name) != self.genesis[name]:
                 self.bad(GENESIS, f"{name} is not that of the ledger's first entry")
-        if body is not None and canonical_json([body.get(anchors.MEMBER, 0)]) != canonical_json([self.genesis.get(anchors.MEMBER, 0)]):
+        if body is not None and canonical_json([body[n] for n in (anchors.MEMBER,) if n in body]) != \
+                canonical_json([self.genesis[n] for n in (anchors.MEMBER,) if n in self.genesis]):
             self.bad(GENESIS, "anchors are not those of the ledger's first entry")
         self._enrolled()
         self._genesis_signatures(data, body)

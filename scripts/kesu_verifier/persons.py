@@ -109,9 +109,7 @@ class Cms:
         if s.one(cms.MESSAGE_DIGEST, "messageDigest").expect(der.OCTET_STRING, "messageDigest").content != hashlib.new(s.digest, message).digest():
             raise SshError("the content is not what was signed")
         if cms.SIGNING_CERTIFICATE_V2 in s.signed:
-            name, named = s.named_certificate()
-            if hashlib.new(name, certificate.der).digest() != named:
-                raise SshError("signing-certificate-v2 names another certificate")
+            s.names_certificate(certificate)
         check_kind(s, certificate)
         a = s.algorithm
         if not certificate.key.verify(s.signature, s.to_sign, a):

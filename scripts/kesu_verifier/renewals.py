@@ -166,7 +166,7 @@ class Renewals:
     def _stamp(self, n, part, good):
         tsr, pem = f"renewal/{n}.manifest.tsr", f"renewal/{n}.tsa.pem"
         try:
-            chain = [x509.Certificate(c) for c in x509.pem_certificates(self.files.read(pem, MAX_PEM), "it")]
+            chain = cms.chain_file(self.files.read(pem, MAX_PEM))
         except (X509Error, Bad) as error:
             self.bad(pem, getattr(error, "what", str(error)))
             return

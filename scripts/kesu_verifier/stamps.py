@@ -10,6 +10,7 @@ TSR, CHAIN = "time/certificate.json.p7s.tsr", "trust/tsa.pem"
 B_TSR, B_CHAIN = "time/checkpoint-b.tsr", "time/checkpoint-b.pem"
 P7S, CHECKPOINT = "certificate.json.p7s", "ledger/checkpoint-b"
 MINUTE = 60_000
+MAX_BYTES, MAX_NUMBER = 1 << 18, 64
 
 
 class Token:
@@ -24,11 +25,15 @@ class Token:
             raise X509Error("the token is malformed: something in it is empty") from None
 
     def _read(self, data, stamped):
+        if len(data) > MAX_BYTES:
+            raise X509Error(f"the token is longer than {MAX_BYTES} bytes")
         signed = cms.SignedData(data)
         self.signer = signed.verify(content_type=cms.TST_INFO, allow_v1=True)
         self.certificates = signed.certificates
         if signed.algorithm.kind not in ("ECDSA", "RSA", "PSS"):
             raise X509Error("the token is signed with an algorithm that is not supported")
+        if signed.algorithm.kind == "PSS" and signed.algorithm.salt != hashlib.new(signed.digest).digest_size:
+            raise X509Error("the token is signed with another salt than its digest's length")
         key = self.signer.key
         name = f"ECDSA P-{key.bits}" if key.kind == "ECDSA" else f"RSA {key.bits}"
         self.algorithm = f"{name}, SHA-{signed.digest[3:]}"
@@ -43,51 +48,68 @@ class Token:
         imprint.end()
         if said != hashlib.new(digest, stamped).digest():
             raise X509Error("the token is over other bytes")
-        r.next(der.INTEGER).integer()
+        self._number(r.next(der.INTEGER))
         self.at = r.next(der.GENERALIZED_TIME, "the token's time").time()
         self.accuracy = self._accuracy(r.optional(der.SEQUENCE))
         ordering = r.optional(der.BOOLEAN)
         if ordering is not None:
             ordering.boolean()
-        if r.rest and r.rest[-1].tag == der.INTEGER:
-            r.next().integer()
+        nonce = r.optional(der.INTEGER)
+        if nonce is not None:
+            self._number(nonce)
         r.optional(0xa0)
         self._extensions(r.optional(0xa1))
         r.end()
         if self.signer.purposes != {x509.TIME_STAMPING} or not self.signer.purposes_critical:
             raise X509Error("its certificate is not for time-stamping alone")
-        if not self.signer.valid_at(self.at):
+        if not self.signer.may_sign():
+            raise X509Error("its certificate is not for signatures")
+        if not self.signer.not_before <= self.at <= self.signer.not_after:
             raise X509Error("its certificate was not valid at its time")
 
     @staticmethod
     def _accuracy(value):
-        """Milliseconds, rounded up; None where the token says none."""
+        """Milliseconds, rounded up; None where the token says none, or zero."""
         if value is None:
             return None
         r = value.reader("an accuracy")
         seconds, millis, micros = r.optional(der.INTEGER), r.optional(0x80), r.optional(0x81)
         r.end()
-        small = [int.from_bytes(v.content, "big") if v is not None and len(v.content) <= 2 else 0 for v in (millis, micros)]
-        total = (seconds.integer() if seconds is not None else 0) * 1000 + small[0] + (small[1] > 0)
-        if not 0 <= total <= MINUTE:
-            raise X509Error("the token's accuracy is more than a minute")
-        return total
+        seconds, millis, micros = (0 if v is None else der.small_number(v.content, "an accuracy") for v in (seconds, millis, micros))
+        total = seconds * 1000 + millis + (micros > 0)
+        if millis > 999 or micros > 999 or total > MINUTE:
+            raise X509Error("the token's accuracy is out of range, or more than a minute")
+        return total or None
+
+    @staticmethod
+    def _number(value):
+        """A number that nothing is reckoned with, in whatever form its authority writes it."""
+        if not 1 <= len(value.content) <= MAX_NUMBER:
+            raise X509Error("a number in the token is empty or too long")
 
     @staticmethod
     def _extensions(value):
         for item in value.items() if value is not None else ():
             e = item.reader("an extension")
-            oid = e.next(der.OID).oid()
-            critical = e.optional(der.BOOLEAN)
-            if critical is not None and critical.boolean():
-                raise X509Error(f"the critical extension {oid} of the token is not supported")
+            e.next(der.OID)
+            if e.optional(der.BOOLEAN) is not None:
+                raise X509Error("an extension of the token is critical, and not known here")
+            e.next(der.OCTET_STRING)
+            e.end()
 
 
 def token_of_answer(data):
     """The TimeStampToken of a TimeStampResp; a refusal is an error."""
+    if len(data) > MAX_BYTES:
+        raise X509Error(f"the answer is longer than {MAX_BYTES} bytes")
     try:
         r = der.parse(data).reader("a time-stamp answer")
-        status = r.next(der.SEQUENCE).reader("a status").next(der.INTEGER).integer()
+        s = r.next(der.SEQUENCE).reader("a status")
+        status, text = s.next(der.INTEGER).integer(), s.optional(der.SEQUENCE)
+        for item in text.items() if text is not None else ():
+            item.expect(der.UTF8_STRING, "a status's text")
+        s.optional(der.BIT_STRING)
+        s.end()
         if status not in (0, 1) or not r.rest:
             raise X509Error("the authority refused")
         token = r.next(der.SEQUENCE)
@@ -125,12 +147,7 @@ class Stamps:
         signed_chain = self._chain(CHAIN, (TSR,))
         inside = signed.unsigned.get(cms.SIGNATURE_TIME_STAMP) if signed is not None else None
         if inside is not None:
-            if len(inside) != 1 or len(signed.unsigned) != 1:
-                bad(P7S, "has more than one time-stamp, or other unsigned attributes")
-            else:
-                self._take("signature", P7S, inside[0].whole, signed.signature, signed_chain)
-        elif signed is not None and signed.unsigned:
-            bad(P7S, "has unsigned attributes that are no time-stamp")
+            self._take("signature", P7S, inside[0].whole, signed.signature, signed_chain)
         for over, part, stamped, chain in (("certificate.json.p7s", TSR, P7S, signed_chain),
                                            ("ledger/checkpoint-b", B_TSR, CHECKPOINT, self._chain(B_CHAIN, (B_TSR,)))):
             if part in files and stamped in files:
@@ -147,7 +164,7 @@ class Stamps:
         if not any(t in self.files for t in tokens):
             self.bad(path, "is a chain without its token")
         try:
-            return [x509.Certificate(c) for c in x509.pem_certificates(self.files.read(path, 1 << 20), "it")]
+            return cms.chain_file(self.files.read(path, 1 << 20))
         except (X509Error, Bad) as error:
             self.bad(path, getattr(error, "what", str(error)))
             return []

@@ -3,16 +3,13 @@
 #   signatures    RSA PKCS #1 v1.5 and PSS (MGF1 and digest alike), ECDSA, each with SHA-256/384/512; Ed25519
 #   extensions    basicConstraints, keyUsage, extKeyUsage are judged; alternative names, policies and CRL locations are read
 #                 over; any other that is critical, and name constraints, refuse every path with the certificate
-import base64
-import re
-
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from . import der
-from .base import sha256
+from .base import base64_strict, sha256
 
 HASHES = {"2.16.840.1.101.3.4.2.1": "sha256", "2.16.840.1.101.3.4.2.2": "sha384", "2.16.840.1.101.3.4.2.3": "sha512"}
 _HASH = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
@@ -27,7 +24,7 @@ DIGITAL_SIGNATURE, NON_REPUDIATION, KEY_CERT_SIGN, CRL_SIGN = 0, 1, 5, 6
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
 # Purposes that the signer of a certificate may have, where it states any: e-mail, documents, any.
 SIGNING = {"1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.311.10.3.12", "2.5.29.37.0"}
-MAX_CHAIN = 8
+MAX_CHAIN, MAX_PEM = 8, 64
 
 
 class X509Error(Exception):
@@ -233,19 +230,20 @@ class Certificate:
 
 
 def pem_certificates(data, what):
-    """The certificates of a PEM file: nothing but blocks, each in the one form; at least one, at most 20."""
-    try:
-        text = data.decode("ascii")
-    except UnicodeDecodeError:
-        raise X509Error(f"{what} is not PEM") from None
-    blocks = re.findall(r"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]+)-----END CERTIFICATE-----\n?", text)
-    rest = re.sub(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n?", "", text)
-    if not 1 <= len(blocks) <= 20 or "-----" in rest:
-        raise X509Error(f"{what} is not PEM of certificates")
-    try:
-        return [base64.b64decode(b.replace("\n", ""), validate=True) for b in blocks]
-    except ValueError:
-        raise X509Error(f"{what} is not PEM of certificates") from None
+    """The certificates of a PEM file, one to 64; what stands between them is passed over."""
+    out, at, begin, end = [], 0, b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+    while (at := data.find(begin, at)) >= 0:
+        at, to = at + len(begin), data.find(end, at)
+        if to < 0:
+            raise X509Error(f"{what} has a PEM block without an end")
+        block = base64_strict(data[at:to].translate(None, b"\r\n").decode("latin-1"))
+        if block is None:
+            raise X509Error(f"{what} has a PEM block that is not base64")
+        out.append(block)
+        at = to + len(end)
+    if not 1 <= len(out) <= MAX_PEM:
+        raise X509Error(f"{what} has no certificate in PEM, or more than {MAX_PEM}")
+    return out
 
 
 def find_chain(leaf, others, anchors, millis, purpose=None):

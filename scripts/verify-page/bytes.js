@@ -80,11 +80,14 @@ export function lines_of(text) {
   return text.slice(0, -1).split('\n');
 }
 
-// The bytes between the lines of a PEM block; all blocks of that label.
+// The bytes between the lines of a PEM block; all blocks of that label. What stands between them is passed over.
 export function pem_blocks(text, label) {
-  const out = [];
-  const form = new RegExp('-----BEGIN ' + label + '-----\\r?\\n([A-Za-z0-9+/=\\r\\n]+)-----END ' + label + '-----', 'g');
-  for (const m of text.matchAll(form)) out.push(unbase64(m[1].replace(/[\r\n]/g, '')));
-  if (text.split('-----BEGIN ').length - 1 !== out.length) refuse('has a PEM block out of form');
+  const out = [], begin = '-----BEGIN ' + label + '-----', end = '-----END ' + label + '-----';
+  for (let at = 0; (at = text.indexOf(begin, at)) >= 0;) {
+    const from = at + begin.length, to = text.indexOf(end, from);
+    if (to < 0) refuse('has a PEM block without an end');
+    out.push(unbase64(text.slice(from, to).replace(/[\r\n]/g, '')));
+    at = to + end.length;
+  }
   return out;
 }

@@ -82,10 +82,14 @@ export class Der {
   time() {
     const text = String.fromCharCode(...this.body);
     let m = this.tag === 0x17 && /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text);
-    if (m) return Date.UTC((m[1] < 50 ? 2000 : 1900) + Number(m[1]), m[2] - 1, m[3], m[4], m[5], m[6]);
-    m = this.tag === 0x18 && /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\.\d*[1-9])?Z$/.exec(text);
-    if (m) return Date.UTC(m[1], m[2] - 1, m[3], m[4], m[5], m[6]) + Math.floor(1000 * Number(m[7] ?? 0));
-    return refuse('DER: a time out of form');
+    if (m) m[1] = (m[1] < 50 ? '20' : '19') + m[1];
+    else m = this.tag === 0x18 && /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{0,8}[1-9]))?Z$/.exec(text);
+    if (!m) refuse('DER: a time out of form');
+    const [year, month, day, hour, minute, second] = m.slice(1, 7).map(Number), out = new Date(0);
+    out.setUTCFullYear(year, month - 1, day);
+    if (out.getUTCMonth() !== month - 1 || out.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59) refuse('DER: a time that is not in the calendar');
+    out.setUTCHours(hour, minute, second);
+    return out.getTime() + Number(((m[7] ?? '') + '000').slice(0, 3));
   }
 }
 

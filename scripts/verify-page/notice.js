@@ -1,10 +1,10 @@
 // Notices of disablement, superseding records, failure reports (docs/spec/notices.md): what they say, who signed them and
 // when. Never a verdict on an erasure; what came after one only a newer extract of the ledger shows, which this page does
 // not take.
-import { from_utf8, hex, refuse, Refused, same } from './bytes.js';
+import { hex, refuse, Refused, same } from './bytes.js';
 import { judge_revocation, signer_path, tells_against } from './chain.js';
 import { canonical, equal, is_object, is_sha256, is_time, list_of, parse_json, text_of } from './json.js';
-import { check_cms, fingerprint, parse_certificate, parse_cms, pem_blocks_of, readable } from './pki.js';
+import { chain_file, check_cms, fingerprint, parse_cms, readable } from './pki.js';
 import { check_token, token_of_answer, token_row } from './time.js';
 import { self_test, sha256 } from './hash.js';
 
@@ -132,7 +132,7 @@ async function judge_signature(d, text, bytes, trust, report, bad, step) {
 async function read_tokens(cms, whole, issued, bytes, trust, report, bad, step) {
   const counted = new Map(), answer = await bytes(kTsr), pem = await bytes(kTsaChain);
   if (pem && !answer) bad(kTsaChain, 'is a chain without its time-stamp');
-  const extra = (pem && (await step(kTsaChain, async () => pem_blocks_of(from_utf8(pem)).map((b) => parse_certificate(b))))) ?? [];
+  const extra = (pem && (await step(kTsaChain, async () => chain_file(pem)))) ?? [];
   const one = async (over, part, token, content) => {
     const t = await step(part, async () => check_token(await token(), content));
     if (!t) return;

@@ -4,7 +4,7 @@ import { base64, concat, from_utf8, hex, refuse, Refused, same, u32be, unbase64,
 import { Der } from './der.js';
 import { digest, sha256 } from './hash.js';
 import { parse_json } from './json.js';
-import { check_cms, form_problem, hash_of, parse_certificate, parse_cms, readable, verify_signature } from './pki.js';
+import { check_cms, form_problem, names_certificate, parse_certificate, parse_cms, readable, verify_signature } from './pki.js';
 import { parse_key_blob, parse_key_line, parse_sshsig, verify_sshsig } from './ssh.js';
 
 const kX509 = 'x509 ', kMaxCertificate = 8192, kMaxCms = 65536, kMaxCarried = 8, kLeastRsa = 3072;
@@ -79,10 +79,7 @@ async function verify_person_cms(raw, namespace, message, certificate) {
   if (!type || type.oid() !== '1.2.840.113549.1.7.1') refuse('the content type is not signed');
   if (!sum || !same(sum.is(4).body, await digest(cms.hash, message))) refuse('the signature is over other content');
   const naming = cms.attributes.get('1.2.840.113549.1.9.16.2.47');
-  if (naming) {
-    const id = naming.items()[0].items()[0].items(), named = id[0].tag === 0x30;
-    if (!same(id[named ? 1 : 0].is(4).body, await digest(named ? hash_of(id[0]) : 'SHA-256', certificate.der))) refuse('signing-certificate-v2 names another certificate');
-  }
+  if (naming && !(await names_certificate(naming, certificate))) refuse('signing-certificate-v2 names another certificate');
   const a = cms.algorithm, key = certificate.key;
   if (a.hash !== cms.hash || (a.scheme === 'RSA-PSS' && a.salt !== Number(a.hash.slice(4)) / 8)) refuse('the signature\'s algorithm does not fit its digest');
   if (!(await verify_signature(key, a, cms.signature, cms.signed))) refuse('its signature is not good');

@@ -9,9 +9,10 @@ const kHashes = { '2.16.840.1.101.3.4.2.1': 'SHA-256', '2.16.840.1.101.3.4.2.2':
 const kEcdsa = { '1.2.840.10045.4.3.2': 'SHA-256', '1.2.840.10045.4.3.3': 'SHA-384', '1.2.840.10045.4.3.4': 'SHA-512' };
 const kRsa = { '1.2.840.113549.1.1.11': 'SHA-256', '1.2.840.113549.1.1.12': 'SHA-384', '1.2.840.113549.1.1.13': 'SHA-512' };
 const kPss = '1.2.840.113549.1.1.10', kMgf1 = '1.2.840.113549.1.1.8', kEd25519 = '1.3.101.112';
+export const kTstInfo = '1.2.840.113549.1.9.16.1.4';
 // Extensions that a path may have as critical beside those that are judged; and one that binds, critical or not.
 const kReadOver = ['2.5.29.17', '2.5.29.31', '2.5.29.32'], kNameConstraints = '2.5.29.30';
-const kMostCertificates = 32, kRsaKey = '1.2.840.113549.1.1.1', kEcKey = '1.2.840.10045.2.1';
+const kMostCertificates = 32, kMostInFile = 64, kMostCms = 1 << 20, kRsaKey = '1.2.840.113549.1.1.1', kEcKey = '1.2.840.10045.2.1';
 
 // SubjectPublicKeyInfo → {kind, spki, curve?, bits?}.
 export function parse_spki(bytes) {
@@ -181,7 +182,7 @@ export function readable(list) {
 
 // Of a certificate that came along, issuer and serial number; nothing else is read, so it may be of any kind.
 function carried_one(element) {
-  const f = element.items()[0].items(), at = f[0]?.tag === 0xa0 ? 1 : 0;
+  const f = (element.items()[0] ?? refuse('CMS: a certificate that is none')).items(), at = f[0]?.tag === 0xa0 ? 1 : 0;
   if (!f[at + 2]) refuse('CMS: a certificate that is none');
   f[at + 1].is(0x30);
   return { der: element.raw, serial: f[at].is(2).raw, issuer: f[at + 2].is(0x30).raw };
@@ -191,6 +192,15 @@ export function pem_blocks_of(text) {
   const all = pem_blocks(text, 'CERTIFICATE');
   if (all.length === 0) refuse('has no certificate in PEM');
   return all;
+}
+
+// A file of certificates for chains of time-stamp authorities, one to 64; what is a certificate, and of a kind that no path may
+// have, leads nowhere.
+export function chain_file(bytes) {
+  const all = pem_blocks_of(new TextDecoder('latin1').decode(bytes));
+  if (all.length > kMostInFile) refuse('holds more than 64 certificates');
+  for (const der of all) carried_one(Der.whole(der));
+  return readable(all);
 }
 
 export function certificate_from_pem(text) {
@@ -208,12 +218,14 @@ export async function fingerprint(certificate) {
   return hex(await digest('SHA-256', certificate.der));
 }
 
-// CMS SignedData, detached, one signer (RFC 5652), with signing-certificate-v2 (RFC 5035) → what it says.
-export function parse_cms(bytes) {
-  const [type, content] = Der.whole(bytes).items();
-  if (type.oid() !== '1.2.840.113549.1.7.2') refuse('CMS: no signed data');
-  const f = Der.whole(content.is(0xa0).body).items();
-  if (f[0].small() !== 1 || f[2].items().length !== 1 || f[2].items()[0].oid() !== '1.2.840.113549.1.7.1') refuse('CMS: not detached, or not over data');
+// CMS SignedData of one signer (RFC 5652) → what it says: detached, or a time-stamp token with its TSTInfo as `content`.
+export function parse_cms(bytes, token = false) {
+  if (bytes.length > kMostCms) refuse('CMS: larger than it may be');
+  const [type, content, ...beyond] = Der.whole(bytes).items();
+  if (type.oid() !== '1.2.840.113549.1.7.2' || beyond.length) refuse('CMS: no signed data');
+  const f = Der.whole(content.is(0xa0).body).items(), inner = f[2].items();
+  if (token && (f[0].small() !== 3 || inner.length !== 2 || inner[0].oid() !== kTstInfo)) refuse('CMS: no time-stamp token');
+  if (!token && (f[0].small() !== 1 || inner.length !== 1 || inner[0].oid() !== '1.2.840.113549.1.7.1')) refuse('CMS: not detached, or not over data');
   let at = 3;
   const certificates = f[at]?.tag === 0xa0 ? Der.sequence_of(f[at++].body) : [];
   if (f[at]?.tag === 0xa1) ++at;
@@ -222,12 +234,12 @@ export function parse_cms(bytes) {
   if (signers.length !== 1) refuse('CMS: not one signer');
   const s = signers[0].items();
   const sid = s[1].is(0x30), hash = hash_of(s[2]), digests = f[1].items(0x31);
-  if (s[0].small() !== 1 || s.length > 7) refuse('CMS: a signer of another version, or out of form');
+  if (s[0].small() !== 1 || s.length > 7 || sid.items().length !== 2) refuse('CMS: a signer of another version, or out of form');
   if (digests.length !== 1 || hash_of(digests[0]) !== hash) refuse('CMS: the digest algorithms do not agree');
   const attributes = s[3].is(0xa0);
   const order = Der.sequence_of(attributes.body).map((a) => hex(a.raw));
-  if (order.some((a, i) => i && order[i - 1] > a)) refuse('CMS: the signed attributes are not in DER\'s order');
-  return { certificates: certificates.map((c) => c.raw), carried: certificates.map(carried_one), hash, algorithm: signature_algorithm(s[4], hash), signature: s[5].is(4).body,
+  if (!token && order.some((a, i) => i && order[i - 1] > a)) refuse('CMS: the signed attributes are not in DER\'s order');
+  return { content: token ? Der.whole(inner[1].is(0xa0).body).is(4).body : null, certificates: certificates.map((c) => c.raw), carried: certificates.map(carried_one), hash, algorithm: signature_algorithm(s[4], hash), signature: s[5].is(4).body,
     signed: concat(Uint8Array.of(0x31), attributes.raw.subarray(1)), sid, attributes: read_attributes(attributes.body),
     unsigned: s[6] ? read_attributes(s[6].is(0xa1).body) : new Map() };
 }
@@ -244,6 +256,18 @@ export function read_attributes(body) {
   return out;
 }
 
+// The digest by which signing-certificate-v2 (RFC 5035; `v1`: signing-certificate) names this certificate first; '' where it
+// names another, be it by issuer and serial number, which may stand behind the digest.
+export async function names_certificate(value, certificate, v1 = false) {
+  const id = ((value.items()[0] ?? refuse('CMS: names no certificate')).items()[0] ?? refuse('CMS: names no certificate')).items();
+  const hash = v1 ? 'SHA-1' : id[0]?.tag === 0x30 ? hash_of(id.shift()) : 'SHA-256', [value_of_it, by, ...more] = id;
+  if (!value_of_it || more.length) refuse('CMS: names a certificate out of form');
+  if (!same(value_of_it.is(4).body, await digest(hash, certificate.der))) return '';
+  if (!by) return hash;
+  const [names, serial] = by.items(), all = names.items();
+  return serial && all.length === 1 && same(all[0].is(0xa4).body, certificate.issuer) && same(serial.raw, certificate.serial) ? hash : '';
+}
+
 // → the reasons why the signature is not good; none: good.
 export async function check_cms(cms, content, chain) {
   const certificate = chain[0];
@@ -256,11 +280,8 @@ export async function check_cms(cms, content, chain) {
   if (!sum || !same(sum.is(4).body, await digest(cms.hash, content))) out.push('the signature is over other content');
   if (!signing) out.push('signing-certificate-v2 is missing');
   else {
-    const id = signing.items()[0].items()[0].items();
-    const named = id[0].tag === 0x30 ? hash_of(id[0]) : 'SHA-256';
-    const value = id[0].tag === 0x30 ? id[1] : id[0];
-    cms.certificate_hash = named;
-    if (!same(value.is(4).body, await digest(named, certificate.der))) out.push('signing-certificate-v2 names another certificate');
+    cms.certificate_hash = await names_certificate(signing, certificate);
+    if (!cms.certificate_hash) out.push('signing-certificate-v2 names another certificate');
   }
   if (cms.sid.tag === 0x30) {
     const [issuer, serial] = cms.sid.items();

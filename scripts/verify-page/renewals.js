@@ -5,7 +5,7 @@ import { digest, sha256 } from './hash.js';
 import { header_lines } from './fold.js';
 import { is_object } from './json.js';
 import { outside_manifest } from './bundle.js';
-import { parse_certificate, pem_blocks_of } from './pki.js';
+import { chain_file } from './pki.js';
 import { Sha512 } from './sha512.js';
 import { check_token, stamp_of_rules, stamp_path, token_of_answer, token_row } from './time.js';
 
@@ -129,7 +129,7 @@ export async function read_renewals(f, stamps, trust, lists, bound, now) {
     await guarded(of('manifest.tsr'), async () => {
       const token = await check_token(token_of_answer(await bundle.bytes(of('manifest.tsr'))), await bundle.bytes(part));
       await guarded(of('tsa.pem'), async () => {
-        token.extra = pem_blocks_of(await bundle.text(of('tsa.pem'))).map((b) => parse_certificate(b));
+        token.extra = chain_file(await bundle.bytes(of('tsa.pem')));
         t = token;
       });
     });

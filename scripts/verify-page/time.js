@@ -1,93 +1,107 @@
 // RFC 3161 time-stamps: answers, tokens, and the chains that lead to the reader's anchors (docs/spec/certificate.md,
 // "Time-stamps").
-import { concat, hex, refuse, Refused, same } from './bytes.js';
+import { hex, refuse, Refused, same } from './bytes.js';
 import { Der } from './der.js';
 import { digest, sha256 } from './hash.js';
 import { judge_revocation, tells_against } from './chain.js';
 import { name_text } from './names.js';
-import { hash_of, issued_by, parse_certificate, pem_blocks_of, read_attributes, readable, signature_algorithm, verify_signature } from './pki.js';
+import { chain_file, hash_of, issued_by, kTstInfo, names_certificate, parse_cms, readable, verify_signature } from './pki.js';
 
-const kTstInfo = '1.2.840.113549.1.9.16.1.4', kStampUse = '1.3.6.1.5.5.7.3.8';
+const kStampUse = '1.3.6.1.5.5.7.3.8';
 const kStampAttribute = '1.2.840.113549.1.9.16.2.14';
+const kMostBytes = 1 << 18, kMostNumber = 64;
 export const kMinute = 60000;
 const kNotOfRules = 'not of the rules: those in force at the request name other time-stamp authorities';
 
 // TimeStampResp → the token's bytes.
 export function token_of_answer(bytes) {
-  const [status, token, ...more] = Der.whole(bytes).items();
-  if (status.items()[0].small() > 1) refuse('the authority refused');
+  if (bytes.length > kMostBytes) refuse('the answer is larger than it may be');
+  const [status, token, ...more] = Der.whole(bytes).items(), s = in_order(status.items());
+  if (s.next(2).small() > 1) refuse('the authority refused');
+  for (const text of s.optional(0x30)?.items() ?? []) text.is(0x0c);
+  s.optional(3);
+  s.end('a status');
   if (!token || more.length) refuse('has no token, or more than one');
-  return token.raw;
+  return token.is(0x30).raw;
 }
 
+// Elements one after the other.
+function in_order(items) {
+  const rest = [...items];
+  const next = (tag) => (rest.shift() ?? refuse('DER: an element is missing')).is(tag);
+  return { next, optional: (tag) => (rest[0]?.tag === tag ? rest.shift() : undefined), end: (what) => rest.length && refuse(what + ' has more elements than it may') };
+}
+
+// A small whole number in its shortest form, whatever its tag.
+function little(e) {
+  const b = e.body;
+  if (b.length < 1 || b.length > 5 || b[0] & 128 || (b.length > 1 && b[0] === 0 && !(b[1] & 128))) refuse('an accuracy out of form');
+  return b.reduce((n, x) => n * 256 + x, 0);
+}
+
+// Milliseconds, rounded up; null where none is said, or zero.
+function accuracy_of(element) {
+  if (!element) return null;
+  const r = in_order(element.items()), [seconds, millis, micros] = [2, 0x80, 0x81].map((tag) => r.optional(tag)).map((e) => (e ? little(e) : 0));
+  r.end('an accuracy');
+  if (millis > 999 || micros > 999) refuse('an accuracy out of range');
+  return 1000 * seconds + millis + (micros ? 1 : 0) || null;
+}
+
+function number_of(element) {
+  if (element.body.length < 1 || element.body.length > kMostNumber) refuse('a number in TSTInfo is empty or too long');
+  return element.body;
+}
+
+// TSTInfo (RFC 3161, 2.4.2), each element in its place.
 function parse_tst_info(bytes) {
-  const f = Der.whole(bytes).items();
-  if (f[0].small() !== 1) refuse('TSTInfo of another version');
-  const imprint = f[2].items(), out = { policy: f[1].oid(), hash: hash_of(imprint[0]), imprint: imprint[1].is(4).body, serial: f[3].is(2).body, time: f[4].is(0x18).time(), accuracy: null };
-  let at = 5;
-  if (f[at]?.tag === 0x30) {
-    out.accuracy = 0;
-    for (const e of f[at++].items()) {
-      const n = e.body.reduce((x, b) => x * 256 + b, 0);
-      if (e.body.length === 0 || e.body.length > 4) refuse('an accuracy out of form');
-      if (e.tag === 2) out.accuracy += 1000 * n;
-      else if (e.tag === 0x80) out.accuracy += n;
-      else if (e.tag === 0x81) out.accuracy += n > 0 ? n / 1000 : 0;
-      else refuse('an accuracy out of form');
-    }
-    out.accuracy = Math.ceil(out.accuracy);
+  const r = in_order(Der.whole(bytes).items());
+  if (r.next(2).small() !== 1) refuse('TSTInfo of another version');
+  const policy = r.next(6).oid(), imprint = in_order(r.next(0x30).items()), hash = hash_of(imprint.next(0x30));
+  const out = { policy, hash, imprint: imprint.next(4).body };
+  imprint.end('an imprint');
+  Object.assign(out, { serial: number_of(r.next(2)), time: r.next(0x18).time(), accuracy: accuracy_of(r.optional(0x30)) });
+  const ordering = r.optional(1);
+  if (ordering && (ordering.body.length !== 1 || (ordering.body[0] !== 0 && ordering.body[0] !== 255))) refuse('an ordering that is neither true nor false');
+  const nonce = r.optional(2);
+  if (nonce) number_of(nonce);
+  r.optional(0xa0);
+  for (const x of Der.sequence_of(r.optional(0xa1)?.body ?? [])) {
+    const extension = in_order(x.items());
+    extension.next(6);
+    if (extension.optional(1)) refuse('a critical extension');
+    extension.next(4);
+    extension.end('an extension');
   }
-  if (f[at]?.tag === 1) ++at;
-  if (f[at]?.tag === 2) ++at;
-  if (f[at]?.tag === 0xa0) ++at;
-  if (f[at]?.tag === 0xa1) {
-    for (const x of Der.sequence_of(f[at].body)) {
-      const parts = x.items();
-      if (parts.length === 3 && parts[1].is(1).body[0]) refuse('a critical extension');
-    }
-    ++at;
-  }
-  if (at !== f.length) refuse('TSTInfo out of form');
+  r.end('TSTInfo');
   return out;
 }
 
 // A token that is good in itself: → {time, accuracy, policy, serial, certificate, pool, algorithm}; refused otherwise.
 export async function check_token(bytes, content) {
-  const [type, wrapped] = Der.whole(bytes).items();
-  if (type.oid() !== '1.2.840.113549.1.7.2') refuse('CMS: no signed data');
-  const f = Der.whole(wrapped.is(0xa0).body).items();
-  const inner = f[2].items();
-  if (inner[0].oid() !== kTstInfo || inner.length !== 2) refuse('is no time-stamp token');
-  const info = Der.whole(inner[1].is(0xa0).body).is(4).body, tst = parse_tst_info(info);
-  const pool = readable(f.filter((e) => e.tag === 0xa0).flatMap((e) => Der.sequence_of(e.body)).filter((e) => e.tag === 0x30).map((e) => e.raw));
-  const signers = f[f.length - 1].items(0x31);
-  if (signers.length !== 1) refuse('CMS: not one signer');
-  const s = signers[0].items(), sid = s[1].items();
-  const certificate = pool.find((c) => same(c.issuer, sid[0].raw) && same(c.serial, sid[1].raw)) ?? refuse('its signer\'s certificate is not inside');
-  const hash = hash_of(s[2]), attributes = read_attributes(s[3].is(0xa0).body), algorithm = signature_algorithm(s[4], hash);
-  if (algorithm.hash !== hash || algorithm.scheme === 'Ed25519') refuse('signed by an algorithm that is not supported');
+  if (bytes.length > kMostBytes) refuse('the token is larger than it may be');
+  const cms = parse_cms(bytes, true), tst = parse_tst_info(cms.content), { hash, algorithm, attributes } = cms;
+  const [issuer, serial] = cms.sid.items(), own = cms.carried.filter((c) => same(c.issuer, issuer.raw) && same(c.serial, serial.raw));
+  if (own.length !== 1) refuse('its signer\'s certificate is not inside, or not once');
+  const certificate = readable([own[0].der])[0] ?? refuse('its signer\'s certificate cannot be read');
+  const salt = Number(hash.slice(4)) / 8;
+  if (algorithm.hash !== hash || algorithm.scheme === 'Ed25519' || (algorithm.scheme === 'RSA-PSS' && algorithm.salt !== salt)) refuse('signed by an algorithm that is not supported');
   if (attributes.get('1.2.840.113549.1.9.3')?.oid() !== kTstInfo) refuse('the content type is not signed');
   const sum = attributes.get('1.2.840.113549.1.9.4');
-  if (!sum || !same(sum.is(4).body, await digest(hash, info))) refuse('it is signed over other content');
-  await check_named(attributes, certificate);
-  if (!(await verify_signature(certificate.key, algorithm, s[5].is(4).body, concat(Uint8Array.of(0x31), s[3].raw.subarray(1))))) refuse('its signature is not good');
-  if (!same(tst.imprint, await digest(tst.hash, content))) refuse('it is over other bytes');
-  if (tst.accuracy !== null && tst.accuracy > kMinute) refuse('its accuracy is worse than a minute');
-  if (!certificate.extended_critical || certificate.extended?.length !== 1 || certificate.extended[0] !== kStampUse)
-    refuse('its certificate is not for time-stamping alone');
-  if (certificate.critical.length || tst.time < certificate.not_before || tst.time > certificate.not_after) refuse('its certificate was not valid at its time');
-  const k = certificate.key;
-  const kind = k.kind === 'EC' ? 'ECDSA ' + k.curve : (algorithm.scheme === 'RSA-PSS' ? 'RSA-PSS ' : 'RSA ') + k.bits;
-  return { ...tst, certificate, pool, algorithm: kind + ', ' + hash };
-}
-
-async function check_named(attributes, certificate) {
+  if (!sum || !same(sum.is(4).body, await digest(hash, cms.content))) refuse('it is signed over other content');
   const v2 = attributes.get('1.2.840.113549.1.9.16.2.47'), v1 = attributes.get('1.2.840.113549.1.9.16.2.12');
   if (!v2 && !v1) refuse('it does not name its certificate');
-  const id = (v2 ?? v1).items()[0].items()[0].items();
-  const named = !v2 ? 'SHA-1' : id[0].tag === 0x30 ? hash_of(id[0]) : 'SHA-256';
-  const value = id[0].tag === 0x30 ? id[1] : id[0];
-  if (!same(value.is(4).body, await digest(named, certificate.der))) refuse('it names another certificate');
+  if ((v2 && !(await names_certificate(v2, certificate))) || (v1 && !(await names_certificate(v1, certificate, true)))) refuse('it names another certificate');
+  if (!(await verify_signature(certificate.key, algorithm, cms.signature, cms.signed))) refuse('its signature is not good');
+  if (!same(tst.imprint, await digest(tst.hash, content))) refuse('it is over other bytes');
+  if (tst.accuracy > kMinute) refuse('its accuracy is worse than a minute');
+  if (certificate.usage && !(certificate.usage[1] & 0xc0)) refuse('its certificate is not for signatures');
+  if (!certificate.extended_critical || certificate.extended?.length !== 1 || certificate.extended[0] !== kStampUse)
+    refuse('its certificate is not for time-stamping alone');
+  if (tst.time < certificate.not_before || tst.time > certificate.not_after) refuse('its certificate was not valid at its time');
+  const k = certificate.key;
+  const kind = k.kind === 'EC' ? 'ECDSA ' + k.curve : (algorithm.scheme === 'RSA-PSS' ? 'RSA-PSS ' : 'RSA ') + k.bits;
+  return { ...tst, certificate, pool: readable(cms.certificates), algorithm: kind + ', ' + hash };
 }
 
 // The path to an anchor as of that time: {why, path}; why is '' when there is one. Closed rules: signatures, validity,
@@ -144,7 +158,7 @@ export async function read_stamps(f, cms, trust, lists, bound) {
   const chains = async (path) => {
     if (!bundle.has(path)) return [];
     try {
-      return pem_blocks_of(await bundle.text(path)).map((b) => parse_certificate(b));
+      return chain_file(await bundle.bytes(path));
     } catch (e) {
       if (!(e instanceof Refused)) throw e;
       return error(path, e.message), [];
@@ -175,7 +189,7 @@ export async function read_stamps(f, cms, trust, lists, bound) {
   if (own) first = await one('certificate.json.p7s', 'signature', async () => own.raw, async () => cms.signature, extra);
   if (bundle.has(answer))
     second = await one(answer, 'certificate.json.p7s', async () => token_of_answer(await bundle.bytes(answer)), () => bundle.bytes('certificate.json.p7s'), extra);
-  if (bundle.has('trust/tsa.pem') && !own && !bundle.has(answer)) error('trust/tsa.pem', 'is a chain without its time-stamp');
+  if (bundle.has('trust/tsa.pem') && !bundle.has(answer)) error('trust/tsa.pem', 'is a chain without its time-stamp');
   const b = 'time/checkpoint-b.tsr';
   let third = null;
   if (bundle.has(b)) third = await one(b, 'ledger/checkpoint-b', async () => token_of_answer(await bundle.bytes(b)), () => bundle.bytes('ledger/checkpoint-b'), await chains('time/checkpoint-b.pem'));

@@ -171,6 +171,7 @@ def forged_genesis(m):
     yield "other anchors in entry 0", m.genesis(good, [m.anchors(time=[(m.rogue, "root")])])
     yield "a quorum in entry 0 that is true", m.genesis(good, [{**good, "witness_quorum": True}])
     yield "no anchors in entry 0, as null", m.genesis(None, [None])
+    yield "no anchors in entry 0, as 0", m.genesis(None, [0])
     yield "anchors of genesis that bind nothing", m.genesis({}, [{}])
 
     def closed(p):

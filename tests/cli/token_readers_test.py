@@ -1,0 +1,130 @@
+"""Time-stamp tokens, answers and chain files, odd and forged, to three readers: each says of each what docs/spec/certificate.md says."""
+import pathlib
+import shutil
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+import bad_tokens
+import countersigned
+import harness
+import reissue
+import scenario
+import tsa
+import verify_page
+from kesu_verifier import trust as trust_file
+from kesu_verifier import verify as second
+
+LOW = ("--require", "low", "--allow-test-grade")
+B, B_TSR, B_CHAIN = "ledger/checkpoint-b", "time/checkpoint-b.tsr", "time/checkpoint-b.pem"
+
+
+class TokenReaders(verify_page.Driver, scenario.World):
+    @classmethod
+    def prepare(cls):
+        cls.bank = tsa.Tsa(cls.box.path / "bank", "Bank, Inc.")
+        cls.seal("loans-2019", {"a": b"one"})
+        case = cls("setUp")
+        erasure = case.approved("loans-2019")
+        case.run_erasure(erasure)
+        cls.issue(erasure)
+        cls.open_page()
+        cls.tables = trust_file.Tables()
+
+    def setUp(self):
+        super().setUp()
+        self.files = reissue.read(self.bundle)
+        self.where, path = self.elsewhere / "case", self.elsewhere / "trust"
+        self.trust_text = self.trust + f"tsa-ca {self.bank.root}\n"
+        path.write_text(self.trust_text)
+        self.reader, self.path = trust_file.read_trust(str(path)), path
+        shutil.rmtree(self.where, ignore_errors=True)
+        reissue.write(self.files, self.where)
+
+    def three(self, changed):
+        """The bundle with these files, to three: {reader: (verdict, parts that are wrong)}, and the reports of the first two."""
+        for name, data in changed.items():
+            (self.where / name).parent.mkdir(exist_ok=True)
+            (self.where / name).write_bytes(data)
+        kesu = self.box.run(harness.program("kesu"), "verify", self.where, "--trust", self.path, *LOW, "--json", code=None).json
+        python = second.verify({**self.files, **changed}, self.reader, self.tables, require="low", allow_test_grade=True)
+        page = self.check(self.where, trust=self.trust_text + self.bank.root.read_text())
+        said = {name: (r["verdict"], {e["part"] for e in r["errors"]}) for name, r in (("kesu", kesu), ("python", python))}
+        return {**said, "page": (page["verdict"], set(page["parts"]))}, kesu, python
+
+    def alike(self, changed, bad=()):
+        """Complete, or invalid for exactly these parts → the reports."""
+        said, kesu, python = self.three(changed)
+        wanted = ("invalid", set(bad)) if bad else ("complete", set())
+        self.assertEqual(said, {name: wanted for name in said})
+        return kesu, python
+
+    def rows(self, *reports):
+        facts = ("at", "accuracy_ms", "authority", "policy", "algorithm", "trusted")
+        return [[(t["over"], *(t[f] for f in facts)) for t in [*r["time"], *(c["time"] for c in r.get("countersignatures", []))]] for r in reports]
+
+    def test_tokens(self):
+        """Each in a countersignature of its own, as many at once as a bundle may have."""
+        signature = countersigned.sign(countersigned.person(self.elsewhere / "auditor", "Auditor"), self.files["certificate.json"])
+        cases = list(bad_tokens.tokens(self.bank, countersigned.value_of(signature)))
+        for good in (True, False):
+            some = [(name, token) for name, token, taken in cases if taken == good]
+            for at in range(0, len(some), 32):
+                named = {f"certificate.json.{n}.p7s": case for n, case in enumerate(some[at:at + 32], 2)}
+                for path in self.where.glob("certificate.json.*.p7s"):
+                    path.unlink()
+                said, kesu, python = self.three({path: countersigned.with_token(signature, token) for path, (_, token) in named.items()})
+                for reader, (verdict, parts) in said.items():
+                    self.assertEqual(verdict, "complete" if good else "invalid", reader)
+                    self.assertEqual([name for path, (name, _) in named.items() if (path in parts) == good], [], (reader, "takes" if not good else "refuses"))
+                    self.assertLessEqual(parts, set(named), reader)
+                if good:
+                    kesu, python, page = self.rows(kesu, python, self.saved())
+                    self.assertEqual((python, page), (kesu, kesu))
+                    self.assertEqual({row[3] for row in kesu}, {"CN=Bank\\, Inc. Time,O=Bank\\, Inc."})
+                    self.assertEqual(len(kesu), len(named))
+
+    def test_answers(self):
+        for name, answer, good in bad_tokens.answers(self.bank, self.files[B]):
+            with self.subTest(name):
+                self.alike({B_TSR: answer, B_CHAIN: self.bank.chain}, () if good else [B_TSR])
+
+    def test_chain_files(self):
+        answer = self.bank.stamp(self.files[B])[0]
+        for name, chain, good in bad_tokens.chains(self.bank):
+            with self.subTest(name):
+                self.alike({B_TSR: answer, B_CHAIN: chain}, () if good else [B_CHAIN])
+
+    def test_signatures(self):
+        """What stands unsigned in certificate.json.p7s, and a chain file without the answer that it belongs to."""
+        issuer = reissue.Issuer(self.files, self.officers_by_operator())
+        self.trust_text = issuer.trust(self.trust) + f"tsa-ca {self.bank.root}\n"
+        self.path.write_text(self.trust_text)
+        self.reader = trust_file.read_trust(str(self.path))
+        made = lambda attributes, edit=None: issuer.issue(None, None, edit, lambda data: signed(data, attributes))  # noqa: E731
+
+        def signed(data, attributes):
+            plain = reissue.cms(issuer.certificate_key, issuer.certificate, data)
+            return countersigned.with_unsigned(plain, *attributes(countersigned.value_of(plain)))
+        cases = [(name, made(attributes), [] if good else ["certificate.json.p7s"]) for name, attributes, good in bad_tokens.unsigned_of(self.bank)]
+        one = next(bad_tokens.unsigned_of(self.bank))[1]
+        cases.append(("a chain file without the answer", made(one, lambda files: files.update({"trust/tsa.pem": self.bank.chain})), ["trust/tsa.pem"]))
+        for name, files, bad in cases:
+            with self.subTest(name):
+                shutil.rmtree(self.where, ignore_errors=True)
+                reissue.write(files, self.where)
+                self.files = files
+                said, *_ = self.three({})
+                self.assertEqual({verdict for verdict, _ in said.values()}, {"invalid" if bad else "complete"}, said)
+                self.assertTrue(all(set(bad) <= parts for _, parts in said.values()), said)
+
+    def officers_by_operator(self):
+        lines = (self.bundle / "approvals" / "allowed_signers").read_text().splitlines()
+        return {line.split()[0]: load_ssh_private_key(self.box.officer(key).private.read_bytes(), None)
+                for line, (*_, key) in zip(lines, self.officers)}
+
+
+if __name__ == "__main__":
+    scenario.main()
