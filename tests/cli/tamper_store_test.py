@@ -215,7 +215,7 @@ class Altered(scenario.World):
             self.write(f"f{i:03}", b"x" * 2000, below="many")
         harness_kill.kill_while_publishing(
             self.box.kesu_command("seal", "loans-2019", self.box.state / "many", "-o", place), place, 40,
-            env=self.box.env, cwd=self.box.path)
+            env=self.box.env, cwd=self.box.path, call="linkat")
         self.box.kesu("provider", "test", "hsm1")         # saves registers, and settles nothing
         asked = self.box.kesu("status", "--check", code=8).json["questions"]
         self.assertEqual({q["node"][:4] for q in asked}, {"bat-", "prc-"})
