@@ -1,5 +1,5 @@
 // What every provider is held to, whatever it is: a table of providers, each with a place of its own for
-// every test. A new provider is one more row of kProviders (contract_test.cpp).
+// every test. A new provider is one more row of kProviders (beside.h).
 #pragma once
 #include <fstream>
 #include <functional>

@@ -1,6 +1,6 @@
 // The contract of the provider port (docs/spec/provider-port.md), one test for each method and promise, on
 // every provider there is.
-#include "contract.h"
+#include "beside.h"
 
 #include <set>
 
@@ -12,23 +12,6 @@ namespace {
 
 constexpr std::string_view kAad = "the slot";
 
-std::string pin_file(const std::string& dir) { return "file:" + dir + "/pin"; }
-std::string on_module(const std::string& dir, const std::string& module) {
-  return "pkcs11:token=t1?module-path=" + module + "&pin-source=" + pin_file(dir);
-}
-
-const ContractProvider kProviders[] = {
-    {"SoftHsm2", [](const std::string& dir) { return on_module(dir, kModule); }},
-    {"Shim", [](const std::string& dir) { return on_module(dir, KESU_P11_SHIM); }},
-    {"Soft",
-     [](const std::string& dir) {
-       write_file_durable(dir + "/passphrase", as_bytes("correct horse battery staple 4711\n"), 0600);
-       std::string uri = "soft:" + dir + "/keystore?passphrase-source=file:" + dir + "/passphrase";
-       provider_factory()->open(uri + "&create=yes");
-       return uri;
-     },
-     false, 1000},
-};
 INSTANTIATE_TEST_SUITE_P(Every, Contract, testing::ValuesIn(kProviders),
                          [](const auto& row) { return row.param.name; });
 

@@ -50,7 +50,7 @@ class Carried : public Contract {
   KeyRef refs_[2];
 };
 // Where lanes have sessions of their own no process is started.
-INSTANTIATE_TEST_SUITE_P(Every, Carried, testing::Values(kPlaces[0], kPlaces[1]),
+INSTANTIATE_TEST_SUITE_P(Every, Carried, testing::Values(kProviders[0], kProviders[1]),
                          [](const auto& row) { return row.param.name; });
 
 TEST_P(Carried, OpenWithTheOtherVersionAlone) {

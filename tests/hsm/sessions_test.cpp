@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kAad = "the slot";
 using Sessions = Contract;
-INSTANTIATE_TEST_SUITE_P(Every, Sessions, testing::ValuesIn(kPlaces),
+INSTANTIATE_TEST_SUITE_P(Every, Sessions, testing::ValuesIn(kProviders),
                          [](const auto& row) { return row.param.name; });
 
 int64_t times(const ProviderFactory& factory, const std::string& call) {
@@ -115,7 +115,7 @@ class Proofs : public Sessions {
     return out;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Every, Proofs, testing::ValuesIn(kPlaces),
+INSTANTIATE_TEST_SUITE_P(Every, Proofs, testing::ValuesIn(kProviders),
                          [](const auto& row) { return row.param.name; });
 
 TEST_P(Proofs, AreMadeByAProcessWithALoginOfItsOwn) {
