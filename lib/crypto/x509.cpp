@@ -20,6 +20,8 @@ using namespace ossl;
 
 namespace {
 constexpr std::string_view kLabel = "CERTIFICATE";
+constexpr std::string_view kTimeStamping = "1.3.6.1.5.5.7.3.8", kAnyPurpose = "2.5.29.37.0";
+constexpr int kMaxBetween = 7;  // certificates between a path's first one and its anchor
 
 using X509Ptr = Owned<X509, X509_free>;
 using StorePtr = Owned<X509_STORE, X509_STORE_free>;
@@ -132,6 +134,20 @@ std::string refused_part(X509* cert, bool is_anchor) {
     return std::string(critical ? "the critical extension " : "the extension ") + oid +
            " is not supported (" + name_text(X509_get_subject_name(cert)) + ")";
   }
+  return {};
+}
+
+// Why a certificate cannot be an issuer in a path; empty: it can. OpenSSL takes an anchor without basic
+// constraints, and asks of no issuer what it is for.
+std::string issuer_problem(X509* cert, ChainPurpose purpose) {
+  X509_check_purpose(cert, -1, 0);
+  if (X509_get_extension_flags(cert) & EXFLAG_INVALID) return "an issuer has a damaged extension";
+  if (!(X509_get_extension_flags(cert) & EXFLAG_CA)) return "an issuer is no certification authority";
+  bool is_critical = false;
+  const std::vector<std::string> uses = extended_usage(cert, is_critical);
+  if (purpose == ChainPurpose::timestamping && !uses.empty() &&
+      std::ranges::none_of(uses, [](auto& oid) { return oid == kTimeStamping || oid == kAnyPurpose; }))
+    return "an issuer is for another purpose";
   return {};
 }
 }  // namespace
@@ -267,7 +283,7 @@ std::string Certificate::pem() const { return pem::block(kLabel, der); }
 
 bool is_signing_purpose(std::string_view oid) {
   return oid == "1.3.6.1.5.5.7.3.36" || oid == "1.3.6.1.4.1.311.10.3.12" || oid == "1.3.6.1.5.5.7.3.4" ||
-         oid == "2.5.29.37.0";
+         oid == kAnyPurpose;
 }
 
 ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates,
@@ -282,7 +298,10 @@ ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates
   }
   // Left out, not fatal: another path may do without it.
   auto usable = [&](X509* cert, bool is_anchor) {
-    const std::string why = refused_part(cert, is_anchor);
+    std::string why = refused_part(cert, is_anchor);
+    if (why.empty() && X509_cmp(cert, leaf.get()) != 0)
+      if (why = issuer_problem(cert, purpose); !why.empty())
+        why += " (" + name_text(X509_get_subject_name(cert)) + ")";
     if (refused.empty()) refused = why;
     return why.empty();
   };
@@ -306,7 +325,7 @@ ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates
   X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(ctx.get());
   X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(at / 1000));
   X509_VERIFY_PARAM_set_auth_level(param, 2);
-  X509_VERIFY_PARAM_set_depth(param, 10);
+  X509_VERIFY_PARAM_set_depth(param, kMaxBetween);
   check(X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN), "starting a chain check");
   check(X509_VERIFY_PARAM_set_purpose(
             param, purpose == ChainPurpose::timestamping ? X509_PURPOSE_TIMESTAMP_SIGN : X509_PURPOSE_ANY),

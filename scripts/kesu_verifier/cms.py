@@ -180,6 +180,8 @@ class SignedData:
         if len(own) != 1:
             raise X509Error("the signer's certificate is not in it, or not once")
         signer = x509.Certificate(own[0])
+        if content_type == DATA and signer.form_problem:
+            raise X509Error(f"the signer's certificate: {signer.form_problem}")
         self.named_with = self.names_certificate(signer, allow_v1)
         if not signer.key.verify(self.signature, self.to_sign, self.algorithm):
             raise X509Error("the signature does not verify")

@@ -48,6 +48,8 @@ def key_of(line):
         certificate = x509.Certificate(data)
     except x509.X509Error as error:
         raise SshError(str(error)) from None
+    if certificate.form_problem:
+        raise SshError(f"the certificate: {certificate.form_problem}")
     if not certificate.may_sign():
         raise SshError("the key usage of the certificate does not allow signing")
     key = ssh.PublicKey(_ssh_blob(certificate.key))

@@ -35,7 +35,7 @@ class Token:
         if signed.algorithm.kind == "PSS" and signed.algorithm.salt != hashlib.new(signed.digest).digest_size:
             raise X509Error("the token is signed with another salt than its digest's length")
         key = self.signer.key
-        name = f"ECDSA P-{key.bits}" if key.kind == "ECDSA" else f"RSA {key.bits}"
+        name = f"ECDSA P-{key.bits}" if key.kind == "ECDSA" else f"RSA-{key.bits}"
         self.algorithm = f"{name}, SHA-{signed.digest[3:]}"
         r = der.parse(signed.content).reader("a TSTInfo")
         if r.next(der.INTEGER).integer() != 1:

@@ -36,7 +36,14 @@ def _read(path):
 
 
 def _certificates(path):
-    return [x509.Certificate(der) for der in x509.pem_certificates(_read(path), path)]
+    """Those of a file; one that no path may have leads nowhere."""
+    out = []
+    for der in x509.pem_certificates(_read(path), path):
+        try:
+            out.append(x509.Certificate(der))
+        except x509.NoPath:
+            pass
+    return out
 
 
 def _item(trust, word, value, where):

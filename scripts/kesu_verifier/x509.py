@@ -24,11 +24,15 @@ DIGITAL_SIGNATURE, NON_REPUDIATION, KEY_CERT_SIGN, CRL_SIGN = 0, 1, 5, 6
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
 # Purposes that the signer of a certificate may have, where it states any: e-mail, documents, any.
 SIGNING = {"1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.311.10.3.12", "2.5.29.37.0"}
-MAX_CHAIN, MAX_PEM = 8, 64
+MAX_CHAIN, MAX_PEM = 9, 64
 
 
 class X509Error(Exception):
     """A certificate, signature or chain outside of the subset, or not good."""
+
+
+class NoPath(X509Error):
+    """A certificate that no path may have, and nothing else is wrong with it: a key of another kind or size."""
 
 
 class Algorithm:
@@ -50,6 +54,13 @@ def _digest_oid(value, what):
 
 
 digest_algorithm = _digest_oid
+
+
+def _only(value, what):
+    items = value.items()
+    if len(items) != 1:
+        raise X509Error(f"{what}: not one element")
+    return items[0]
 
 
 def signature_algorithm(value, digest=None):
@@ -74,11 +85,12 @@ def signature_algorithm(value, digest=None):
         p.end()
         if not (hash_at and mgf_at):
             raise X509Error("RSA-PSS with default parameters means SHA-1, which is not supported")
-        name = _digest_oid(hash_at.items()[0], "RSA-PSS")
-        mgf = mgf_at.items()[0].reader("MGF1")
+        name = _digest_oid(_only(hash_at, "RSA-PSS"), "RSA-PSS")
+        mgf = _only(mgf_at, "MGF1").reader("MGF1")
         if mgf.next(der.OID).oid() != MGF1 or _digest_oid(mgf.next(), "MGF1") != name:
             raise X509Error("RSA-PSS with another mask generation is not supported")
-        salt = salt_at.items()[0].integer("the salt's length") if salt_at else 20
+        mgf.end()
+        salt = _only(salt_at, "the salt's length").integer("the salt's length") if salt_at else 20
         if not 0 <= salt <= 512:
             raise X509Error("RSA-PSS: the salt's length is not possible")
         return Algorithm("PSS", name, salt)
@@ -92,21 +104,21 @@ class PublicKey:
         r = value.reader("a public key")
         oid = r.next(der.SEQUENCE).reader("a key's algorithm").next(der.OID).oid()
         if oid not in _KEY_OIDS:
-            raise X509Error(f"keys of the kind {oid} are not supported")
+            raise NoPath(f"keys of the kind {oid} are not supported")
         self.kind, self.spki = _KEY_OIDS[oid], bytes(spki)
         try:
             self.key = load_der_public_key(self.spki)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise X509Error("a public key is malformed, or on a curve that is not supported") from None
+            raise NoPath("a public key is malformed, or on a curve that is not supported") from None
         if self.kind == "RSA":
             self.bits = self.key.key_size if isinstance(self.key, rsa.RSAPublicKey) else 0
             if not 2048 <= self.bits <= 16384:
-                raise X509Error(f"an RSA key of {self.bits} bits is not supported")
+                raise NoPath(f"an RSA key of {self.bits} bits is not supported")
             self.name = f"RSA:bits={self.bits}"
         elif self.kind == "ECDSA":
             curve = getattr(getattr(self.key, "curve", None), "name", "?")
             if curve not in _CURVES:
-                raise X509Error(f"the curve {curve} is not supported")
+                raise NoPath(f"the curve {curve} is not supported")
             self.bits = _CURVES[curve]
             self.name = f"ECDSA-P{self.bits}"
         else:
@@ -156,11 +168,16 @@ class Certificate:
         body, algorithm, signature = r.next(der.SEQUENCE), r.next(der.SEQUENCE), r.next(der.BIT_STRING)
         r.end()
         self.signed, self.signature = body.whole, signature.bits("a signature")
-        self.algorithm = signature_algorithm(algorithm)
+        # Whoever signed an anchor, and how, is not asked; nothing else counts that is signed in another way.
+        self.algorithm, self.form_problem = None, ""
+        try:
+            self.algorithm = signature_algorithm(algorithm)
+        except (X509Error, der.DerError) as error:
+            self.form_problem = str(error)
         t = body.reader("a certificate's body")
         version = t.optional(0xa0)
         if not version or [v.integer() for v in version.items()] != [2]:
-            raise X509Error("a certificate is not of version 3")
+            self.form_problem = "it is not of version 3"
         self.serial = t.next(der.INTEGER).whole
         if t.next(der.SEQUENCE).whole != algorithm.whole:
             raise X509Error("a certificate names two signature algorithms")
@@ -217,6 +234,8 @@ class Certificate:
         return self.self_issued and self.signed_by(self)
 
     def signed_by(self, issuer):
+        if self.algorithm is None:
+            return False
         try:
             return issuer.key.verify(self.signature, self.signed, self.algorithm)
         except X509Error:

@@ -17,18 +17,17 @@ export function signer_chain(text) {
   return all;
 }
 
-// From the signer to an anchor as of that time; null: none.
-export async function signer_path(certificate, pool, anchors, time) {
-  const valid = (c) => c.critical.length === 0 && c.not_before <= time && time <= c.not_after;
-  if (certificate.usage && !(certificate.usage[1] & 0xc0)) return null;
-  if (certificate.extended && !certificate.extended.some((oid) => kDocuments.includes(oid))) return null;
+// From a certificate to an anchor as of that time; null: none. `serves`: whether a certificate may be an issuer in it. Closed
+// rules: signatures, validity, basicConstraints, keyUsage; anything critical beside what is judged ends the search.
+export async function path_to(certificate, pool, anchors, time, serves = () => true) {
+  const valid = (c) => c.critical.length === 0 && c.not_before <= time && time < c.not_after + 1000;
   const walk = async (path) => {
     const last = path[path.length - 1];
     if (!valid(last)) return null;
     if (anchors.some((a) => same(a.der, last.der))) return path;
     if (path.length > kMaxSigner) return null;
     for (const up of [...anchors, ...pool]) {
-      if (path.some((c) => same(c.der, up.der)) || !up.ca || (up.usage && !(up.usage[1] & 4))) continue;
+      if (path.some((c) => same(c.der, up.der)) || !up.ca || (up.usage && !(up.usage[1] & 4)) || !serves(up)) continue;
       if (up.path_length !== undefined && up.path_length < path.slice(1).filter((c) => !same(c.issuer, c.subject)).length) continue;
       if (!(await issued_by(last, up))) continue;
       const found = await walk([...path, up]);
@@ -37,6 +36,12 @@ export async function signer_path(certificate, pool, anchors, time) {
     return null;
   };
   return walk([certificate]);
+}
+
+export async function signer_path(certificate, pool, anchors, time) {
+  if (certificate.usage && !(certificate.usage[1] & 0xc0)) return null;
+  if (certificate.extended && !certificate.extended.some((oid) => kDocuments.includes(oid))) return null;
+  return path_to(certificate, pool, anchors, time);
 }
 
 function refuse_critical(element) {

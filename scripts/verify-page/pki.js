@@ -14,13 +14,17 @@ export const kTstInfo = '1.2.840.113549.1.9.16.1.4';
 const kReadOver = ['2.5.29.17', '2.5.29.31', '2.5.29.32'], kNameConstraints = '2.5.29.30';
 const kMostCertificates = 32, kMostInFile = 64, kMostCms = 1 << 20, kRsaKey = '1.2.840.113549.1.1.1', kEcKey = '1.2.840.10045.2.1';
 
+// A key of another kind or size: nothing else is wrong with its certificate.
+class NoPath extends Refused {}
+const no_path = (what) => { throw new NoPath(what); };
+
 // SubjectPublicKeyInfo → {kind, spki, curve?, bits?}.
 export function parse_spki(bytes) {
   const [algorithm, key] = Der.whole(bytes).items();
   const parts = algorithm.items();
   const oid = parts[0].oid();
   if (oid === kEcKey) {
-    const curve = kCurves[parts[1].oid()] ?? refuse('a curve that is not supported');
+    const curve = kCurves[parts[1].oid()] ?? no_path('a curve that is not supported');
     if (key.bits().length !== 1 + 2 * curve[1]) refuse('a public key of the wrong length');
     return { kind: 'EC', spki: bytes, curve: curve[0], size: curve[1] };
   }
@@ -32,10 +36,10 @@ export function parse_spki(bytes) {
     const [n] = Der.whole(key.bits()).items();
     const modulus = n.unsigned();
     const bits = 8 * (modulus.length - 1) + modulus[0].toString(2).length;
-    if (bits < 2048 || bits > 16384) refuse('an RSA key of fewer than 2048 bits, or more than 16384');
+    if (bits < 2048 || bits > 16384) no_path('an RSA key of fewer than 2048 bits, or more than 16384');
     return { kind: 'RSA', spki: bytes, bits };
   }
-  return refuse('a public key of a kind that is not supported (' + oid + ')');
+  return no_path('a public key of a kind that is not supported (' + oid + ')');
 }
 
 // AlgorithmIdentifier of a signature → {scheme, hash, salt?}; `hash` of a bare key algorithm from elsewhere.
@@ -49,19 +53,12 @@ export function signature_algorithm(element, hash_named = null) {
   if (oid === kRsaKey && hash_named) return { scheme: 'RSA-PKCS1', hash: hash_named };
   if (oid === kEd25519) return { scheme: 'Ed25519', hash: null };
   if (oid !== kPss) return refuse('a signature algorithm that is not supported (' + oid + ')');
-  let hash = null, mgf = null, salt = 20;
-  for (const p of (parts[1] ?? refuse('RSA-PSS without parameters')).items()) {
-    const inner = Der.whole(p.body);
-    if (p.tag === 0xa0) hash = hash_of(inner);
-    else if (p.tag === 0xa1) {
-      const [name, of] = inner.items();
-      if (name.oid() !== kMgf1) refuse('RSA-PSS with another mask generation');
-      mgf = hash_of(of);
-    } else if (p.tag === 0xa2) salt = inner.small();
-    else refuse('RSA-PSS with parameters that are not supported');
-  }
-  if (!hash || hash !== mgf) refuse('RSA-PSS with SHA-1 or with two hashes');
-  return { scheme: 'RSA-PSS', hash, salt };
+  if (parts.length !== 2) refuse('RSA-PSS without parameters');
+  const rest = parts[1].items(), at = (tag) => (rest[0]?.tag === tag ? Der.whole(rest.shift().body) : null);
+  const [hash, mgf, salt] = [at(0xa0), at(0xa1), at(0xa2)], [name, of, ...more] = mgf?.items() ?? [];
+  if (rest.length) refuse('RSA-PSS with parameters that are not supported');
+  if (!hash || !of || more.length || name.oid() !== kMgf1 || hash_of(hash) !== hash_of(of)) refuse('RSA-PSS with SHA-1, or with another mask generation');
+  return { scheme: 'RSA-PSS', hash: hash_of(hash), salt: salt ? salt.small() : 20 };
 }
 function plain_or_null(parts) {
   if (parts.length > 2 || (parts[1] && (parts[1].tag !== 5 || parts[1].body.length))) refuse('an algorithm with parameters that are not supported');
@@ -203,14 +200,22 @@ export function chain_file(bytes) {
   return readable(all);
 }
 
-export function certificate_from_pem(text) {
-  const all = pem_blocks(text, 'CERTIFICATE');
-  if (all.length !== 1) refuse('is not one certificate in PEM');
-  return parse_certificate(all[0]);
+// Those of a file in a trust file; one whose key no path may have leads nowhere.
+export function anchors_of(text) {
+  const all = pem_blocks_of(text);
+  if (all.length > kMostInFile) refuse('holds more than 64 certificates');
+  return all.flatMap((der) => {
+    try {
+      return [parse_certificate(der)];
+    } catch (e) {
+      if (e instanceof NoPath) return [];
+      throw e;
+    }
+  });
 }
 
 export async function issued_by(certificate, issuer) {
-  return same(certificate.issuer, issuer.subject) &&
+  return same(certificate.issuer, issuer.subject) && form_problem(certificate) === '' &&
     verify_signature(issuer.key, signature_algorithm(certificate.algorithm), certificate.signature, certificate.tbs);
 }
 

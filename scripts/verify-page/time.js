@@ -3,11 +3,11 @@
 import { hex, refuse, Refused, same } from './bytes.js';
 import { Der } from './der.js';
 import { digest, sha256 } from './hash.js';
-import { judge_revocation, tells_against } from './chain.js';
+import { judge_revocation, path_to, tells_against } from './chain.js';
 import { name_text } from './names.js';
-import { chain_file, hash_of, issued_by, kTstInfo, names_certificate, parse_cms, readable, verify_signature } from './pki.js';
+import { chain_file, hash_of, kTstInfo, names_certificate, parse_cms, readable, verify_signature } from './pki.js';
 
-const kStampUse = '1.3.6.1.5.5.7.3.8';
+const kStampUse = '1.3.6.1.5.5.7.3.8', kAnyUse = '2.5.29.37.0';
 const kStampAttribute = '1.2.840.113549.1.9.16.2.14';
 const kMostBytes = 1 << 18, kMostNumber = 64;
 export const kMinute = 60000;
@@ -100,28 +100,16 @@ export async function check_token(bytes, content) {
     refuse('its certificate is not for time-stamping alone');
   if (tst.time < certificate.not_before || tst.time > certificate.not_after) refuse('its certificate was not valid at its time');
   const k = certificate.key;
-  const kind = k.kind === 'EC' ? 'ECDSA ' + k.curve : (algorithm.scheme === 'RSA-PSS' ? 'RSA-PSS ' : 'RSA ') + k.bits;
+  const kind = k.kind === 'EC' ? 'ECDSA ' + k.curve : 'RSA-' + k.bits;
   return { ...tst, certificate, pool: readable(cms.certificates), algorithm: kind + ', ' + hash };
 }
 
-// The path to an anchor as of that time: {why, path}; why is '' when there is one. Closed rules: signatures, validity,
-// basicConstraints, keyUsage; anything critical beside these ends the search.
+// The path to an anchor as of that time: {why, path}; why is '' when there is one. An issuer that says what it is for says
+// time-stamping.
 export async function stamp_path(certificate, pool, anchors, time) {
-  const valid = (c) => c.critical.length === 0 && c.not_before <= time && time <= c.not_after;
-  const walk = async (path) => {
-    const c = path[path.length - 1], depth = path.length - 1;
-    if (!valid(c)) return null;
-    if (anchors.some((a) => same(a.der, c.der))) return path;
-    if (depth > 8) return null;
-    for (const up of [...anchors, ...pool]) {
-      if (path.includes(up) || !valid(up) || !up.ca || (up.usage && !(up.usage[1] & 4)) || (up.path_length !== undefined && up.path_length < depth)) continue;
-      const found = (await issued_by(c, up)) && (await walk([...path, up]));
-      if (found) return found;
-    }
-    return null;
-  };
   if (anchors.length === 0) return { why: 'the trust file names no time-stamp authority (tsa-ca)', path: [] };
-  const path = await walk([certificate]);
+  const stamps = (c) => !c.extended || c.extended.includes(kStampUse) || c.extended.includes(kAnyUse);
+  const path = await path_to(certificate, pool, anchors, time, stamps);
   return path ? { why: '', path } : { why: 'its chain does not lead to a tsa-ca of the trust file as of its time', path: [] };
 }
 

@@ -2,7 +2,7 @@
 // dropped beside it (by their last name), or PEM text pasted behind the line.
 import { from_utf8, refuse } from './bytes.js';
 import { parse_lists } from './chain.js';
-import { certificate_from_pem } from './pki.js';
+import { anchors_of } from './pki.js';
 import { parse_vkey } from './note.js';
 import { parse_allowed_line, parse_key_line } from './ssh.js';
 
@@ -18,7 +18,7 @@ export function parse_trust(text, files) {
     if (found) return from_utf8(found);
     return refuse('the file ' + JSON.stringify(path) + ' was not dropped beside the trust file');
   };
-  const pem = (path) => certificate_from_pem(!files.has(path.split(/[\\/]/).pop()) && pasted.length ? pasted.shift() : named(path));
+  const pem = (path) => anchors_of(!files.has(path.split(/[\\/]/).pop()) && pasted.length ? pasted.shift() : named(path));
   for (const [i, raw] of lines.entries()) {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
@@ -28,10 +28,10 @@ export function parse_trust(text, files) {
       if (m[1] === 'signer' || m[1] === 'countersigner') {
         const s = /^sha256:([0-9a-f]{64})$/i.exec(rest) ?? refuse('a signer is sha256: and 64 hex digits');
         (m[1] === 'signer' ? out.signers : out.countersigners).push(s[1].toLowerCase());
-      } else if (m[1] === 'signer-ca') out.signer_cas.push(pem(rest));
+      } else if (m[1] === 'signer-ca') out.signer_cas.push(...pem(rest));
       else if (m[1] === 'signer-crl') out.signer_crls.push(...parse_lists(files.get(rest.split(/[\\/]/).pop()) ?? refuse('the file ' + JSON.stringify(rest) + ' was not dropped beside the trust file')));
-      else if (m[1] === 'officers-ca') out.officers_cas.push(pem(rest));
-      else if (m[1] === 'tsa-ca') out.tsa_cas.push(pem(rest));
+      else if (m[1] === 'officers-ca') out.officers_cas.push(...pem(rest));
+      else if (m[1] === 'tsa-ca') out.tsa_cas.push(...pem(rest));
       else if (m[1] === 'tsa-renewal') {
         if (rest !== 'required') refuse('tsa-renewal takes the word required');
         out.renewal_required = true;

@@ -11,6 +11,7 @@ import bad_tokens
 import countersigned
 import harness
 import reissue
+import rsa_tokens
 import scenario
 import tsa
 import verify_page
@@ -37,7 +38,7 @@ class TokenReaders(verify_page.Driver, scenario.World):
         super().setUp()
         self.files = reissue.read(self.bundle)
         self.where, path = self.elsewhere / "case", self.elsewhere / "trust"
-        self.trust_text = self.trust + f"tsa-ca {self.bank.root}\n"
+        self.trust_text, self.anchors = self.trust + f"tsa-ca {self.bank.root}\n", self.bank.root.read_text()
         path.write_text(self.trust_text)
         self.reader, self.path = trust_file.read_trust(str(path)), path
         shutil.rmtree(self.where, ignore_errors=True)
@@ -49,8 +50,9 @@ class TokenReaders(verify_page.Driver, scenario.World):
             (self.where / name).parent.mkdir(exist_ok=True)
             (self.where / name).write_bytes(data)
         kesu = self.box.run(harness.program("kesu"), "verify", self.where, "--trust", self.path, *LOW, "--json", code=None).json
+        self.assertNotIn("error", kesu)
         python = second.verify({**self.files, **changed}, self.reader, self.tables, require="low", allow_test_grade=True)
-        page = self.check(self.where, trust=self.trust_text + self.bank.root.read_text())
+        page = self.check(self.where, trust=self.trust_text + self.anchors)
         said = {name: (r["verdict"], {e["part"] for e in r["errors"]}) for name, r in (("kesu", kesu), ("python", python))}
         return {**said, "page": (page["verdict"], set(page["parts"]))}, kesu, python
 
@@ -65,26 +67,60 @@ class TokenReaders(verify_page.Driver, scenario.World):
         facts = ("at", "accuracy_ms", "authority", "policy", "algorithm", "trusted")
         return [[(t["over"], *(t[f] for f in facts)) for t in [*r["time"], *(c["time"] for c in r.get("countersignatures", []))]] for r in reports]
 
+    def judged(self, signature, cases, good):
+        """Tokens that are all good, or all bad, each in a countersignature of its own, as many at once as a bundle may have
+        → (name, row) of the first reader; the others say the same."""
+        out = []
+        for at in range(0, len(cases), 32):
+            named = {f"certificate.json.{n}.p7s": case for n, case in enumerate(cases[at:at + 32], 2)}
+            for path in self.where.glob("certificate.json.*.p7s"):
+                path.unlink()
+            said, kesu, python = self.three({path: countersigned.with_token(signature, token) for path, (_, token) in named.items()})
+            for reader, (verdict, parts) in said.items():
+                self.assertEqual([name for path, (name, _) in named.items() if (path in parts) == good], [], (reader, "takes" if not good else "refuses"))
+                self.assertEqual(verdict, "complete" if good else "invalid", reader)
+                self.assertLessEqual(parts, set(named), reader)
+            if good:
+                kesu, python, page = self.rows(kesu, python, self.saved())
+                self.assertEqual([len(rows) for rows in (kesu, python, page)], [len(named)] * 3)
+                self.assertEqual([x for x in zip((name for name, _ in named.values()), kesu, python, page) if x[1] != x[2] or x[1] != x[3]], [])
+                out += [(name, row) for row, (name, _) in zip(kesu, named.values())]
+        return out
+
+    def over(self):
+        signature = countersigned.sign(countersigned.person(self.elsewhere / self.id().rpartition(".")[2], "Auditor"), self.files["certificate.json"])
+        return signature, countersigned.value_of(signature)
+
     def test_tokens(self):
-        """Each in a countersignature of its own, as many at once as a bundle may have."""
-        signature = countersigned.sign(countersigned.person(self.elsewhere / "auditor", "Auditor"), self.files["certificate.json"])
-        cases = list(bad_tokens.tokens(self.bank, countersigned.value_of(signature)))
+        signature, value = self.over()
+        cases = list(bad_tokens.tokens(self.bank, value))
         for good in (True, False):
-            some = [(name, token) for name, token, taken in cases if taken == good]
-            for at in range(0, len(some), 32):
-                named = {f"certificate.json.{n}.p7s": case for n, case in enumerate(some[at:at + 32], 2)}
-                for path in self.where.glob("certificate.json.*.p7s"):
-                    path.unlink()
-                said, kesu, python = self.three({path: countersigned.with_token(signature, token) for path, (_, token) in named.items()})
-                for reader, (verdict, parts) in said.items():
-                    self.assertEqual(verdict, "complete" if good else "invalid", reader)
-                    self.assertEqual([name for path, (name, _) in named.items() if (path in parts) == good], [], (reader, "takes" if not good else "refuses"))
-                    self.assertLessEqual(parts, set(named), reader)
-                if good:
-                    kesu, python, page = self.rows(kesu, python, self.saved())
-                    self.assertEqual((python, page), (kesu, kesu))
-                    self.assertEqual({row[3] for row in kesu}, {"CN=Bank\\, Inc. Time,O=Bank\\, Inc."})
-                    self.assertEqual(len(kesu), len(named))
+            rows = self.judged(signature, [(name, token) for name, token, taken in cases if taken == good], good)
+            self.assertLessEqual({row[3] for _, row in rows}, {"CN=Bank\\, Inc. Time,O=Bank\\, Inc."})
+
+    def test_tokens_of_rsa(self):
+        """RSA, PKCS #1 and PSS: of the authority's key, and in its path."""
+        signature, value = self.over()
+        made = rsa_tokens.Authorities()
+        self.also_trust(*made.trusted)
+        cases = list(made.tokens(self.bank, value))
+        rows = self.judged(signature, [(name, token) for name, token, good in cases if good], True)
+        self.assertEqual({row[6] for _, row in rows}, {True})
+        self.assertLessEqual({"RSA-2048, SHA-256", "RSA-2048, SHA-512", "RSA-3072, SHA-384", "ECDSA P-256, SHA-256"}, {row[5] for _, row in rows})
+        self.judged(signature, [(name, token) for name, token, good in cases if not good], False)
+        cases = list(made.paths(self.bank, value))
+        rows = self.judged(signature, [(name, token) for name, token, _ in cases], True)
+        self.assertEqual([name for (name, row), (_, _, counts) in zip(rows, cases) if row[6] != counts], [])
+
+    def also_trust(self, *holders):
+        """Further anchors: beside the trust file, and behind it for the page."""
+        text = self.trust_text
+        for n, holder in enumerate(holders):
+            (self.elsewhere / f"anchor-{n}.pem").write_text(holder.pem)
+            text += f"tsa-ca anchor-{n}.pem\n"
+            self.anchors += holder.pem
+        self.path.write_text(text)
+        self.trust_text, self.reader = text, trust_file.read_trust(str(self.path))
 
     def test_answers(self):
         for name, answer, good in bad_tokens.answers(self.bank, self.files[B]):

@@ -5,18 +5,29 @@ import pathlib
 import sys
 import types
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 import harness
+import reissue
+import rsa_tokens
 import scenario
 import small_ca
 import verify_page
+from kesu_verifier import trust as trust_file
+from kesu_verifier import verify as second
 
 
 class VerifyPageChain(verify_page.Driver, scenario.World):
     @classmethod
     def prepare(cls):
         box = cls.box
+        # The root of many an authority is old: it signed itself with SHA-1, which nobody looks at.
         cls.ca, cls.other = small_ca.Ca(box.path / "ca"), small_ca.Ca(box.path / "other-ca")
+        cls.root_key = load_pem_private_key(cls.ca.root.key.read_bytes(), None)
+        cls.ca.root.pem.write_text(cls.root(way=rsa_tokens.ecdsa("sha1")))
         cls.seal("loans-2019", {"a": b"one"})
         case = cls("setUp")
         erasure = case.approved("loans-2019")
@@ -38,6 +49,15 @@ class VerifyPageChain(verify_page.Driver, scenario.World):
         cls.known = "".join(line + "\n" for line in cls.trust.splitlines() if not line.startswith("signer "))
         cls.trust = cls.known
         cls.open_page()
+
+    @classmethod
+    def root(cls, **options):
+        """The root's certificate in another form: same name, same key."""
+        name = x509.load_pem_x509_certificate(cls.ca.sub.pem.read_bytes()).issuer.public_bytes()
+        identifier = x509.SubjectKeyIdentifier.from_public_key(cls.root_key.public_key()).digest
+        options["extensions"] = [*options.get("extensions", (rsa_tokens.Holder.CA, rsa_tokens.Holder.SIGNS)),
+                                 rsa_tokens.extension("2.5.29.14", reissue.der(4, identifier), False)]
+        return rsa_tokens.Holder(name, cls.root_key, **{"way": rsa_tokens.ecdsa("sha384"), **options}).pem
 
     @classmethod
     def witness(cls, name):
@@ -103,6 +123,22 @@ class VerifyPageChain(verify_page.Driver, scenario.World):
             report = self.both(lists=lists, own=own)
             self.assertEqual((report["verdict"], report["revocation"]["state"]), ("incomplete", "revoked"))
             self.assertIn("was revoked at", self.said["text"])
+
+    def test_anchors(self):
+        """An anchor is trusted as it is, whoever signed it; that it is valid, an authority, and without other critical extensions is asked."""
+        ca, usage = rsa_tokens.Holder.CA, rsa_tokens.Holder.SIGNS
+        servers = rsa_tokens.extension("2.5.29.37", reissue.der(0x30, reissue.oid("1.3.6.1.5.5.7.3.1")))
+        path = self.elsewhere / "other-root.pem"
+        for name, known, options in (("SHA-1", True, {"way": rsa_tokens.ecdsa("sha1")}), ("SHA-384", True, {}), ("its signature is not good", True, {
+                "way": rsa_tokens.Way(rsa_tokens.ecdsa("sha384").algorithm, lambda *_: bytes(96))}), ("its end has come", False, {"years": (-5, -1)}),
+                ("of later", False, {"years": (1, 9)}), ("version 1", False, {"version": 1}), ("no authority", False, {"extensions": [usage]}),
+                ("critical extension", False, {"extensions": [ca, rsa_tokens.extension("1.2.3", b"x")]}), ("for servers", True, {"extensions": [ca, servers]})):
+            with self.subTest(name):
+                path.write_text(self.root(**options))
+                self.assertEqual(self.both(lists=self.ca.lists(), anchor=types.SimpleNamespace(anchor=path))["signer_known"], known)
+                (self.elsewhere / "python").write_text(self.known + f"signer-ca {path}\n")
+                python = second.verify(reissue.read(self.bundle), trust_file.read_trust(str(self.elsewhere / "python")), trust_file.Tables(), require="low", allow_test_grade=True)
+                self.assertEqual((python["signer_known"], python["verdict"], python["errors"]), (known, "complete" if known else "incomplete", []))
 
     def test_a_chain_that_was_changed(self):
         pem = self.bundle / "trust" / "signer.pem"

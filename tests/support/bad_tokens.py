@@ -21,8 +21,10 @@ from countersigned import parts
 der, oid = reissue.der, reissue.oid
 TST, DATA, SIGNED_DATA = "1.2.840.113549.1.9.16.1.4", "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2"
 V1, V2 = "1.2.840.113549.1.9.16.2.12", "1.2.840.113549.1.9.16.2.47"
-SHA = {"sha1": ("1.3.14.3.2.26", hashes.SHA1, "1.2.840.10045.4.1"), "sha256": ("2.16.840.1.101.3.4.2.1", hashes.SHA256, "1.2.840.10045.4.3.2"),
-       "sha384": ("2.16.840.1.101.3.4.2.2", hashes.SHA384, "1.2.840.10045.4.3.3")}
+SHA = {"sha1": ("1.3.14.3.2.26", hashes.SHA1, "1.2.840.10045.4.1"), "sha224": ("2.16.840.1.101.3.4.2.4", hashes.SHA224, "1.2.840.10045.4.3.1"),
+       "sha256": ("2.16.840.1.101.3.4.2.1", hashes.SHA256, "1.2.840.10045.4.3.2"),
+       "sha384": ("2.16.840.1.101.3.4.2.2", hashes.SHA384, "1.2.840.10045.4.3.3"),
+       "sha512": ("2.16.840.1.101.3.4.2.3", hashes.SHA512, "1.2.840.10045.4.3.4")}
 NULL, GRANTED = der(5), der(0x30, der(2, b"\0"))
 
 
@@ -57,9 +59,9 @@ class Maker:
                   *o.get("names", [self.v2()]), *o.get("signed", [])]
         signed = b"".join(sorted(signed, reverse=o.get("reverse", False)))
         with_ = o.get("signed_with", h)
-        signature = self.key.sign(der(0x31, signed), ec.ECDSA(SHA[with_][1]()))
+        signature = (o.get("sign") or (lambda data: self.key.sign(data, ec.ECDSA(SHA[with_][1]()))))(der(0x31, signed))
         signer = der(0x30, der(2, bytes([o.get("signer_version", 1)])), o.get("sid", self.sid), o.get("digest", algorithm(h)), der(0xa0, signed),
-                     der(0x30, oid(SHA[o.get("signature_named", with_)][2]), *o.get("parameters", [])), der(4, signature), *o.get("unsigned", []))
+                     o.get("algorithm") or der(0x30, oid(SHA[o.get("signature_named", with_)][2]), *o.get("parameters", [])), der(4, signature), *o.get("unsigned", []))
         certificates = o.get("certificates", [self.leaf, self.issuer])
         inner = der(0x30, oid(o.get("type", TST)), der(0xa0, der(4, content)), *o.get("behind_content", []))
         data = der(0x30, der(2, bytes([o.get("version", 3)])), der(0x31, *o.get("digests", [algorithm(h)])), inner, *([der(0xa0, *certificates)] if certificates else []),
