@@ -1,6 +1,7 @@
 // Renewals of a bundle: their files and entries held against each other, and which of them count.
 #include <algorithm>
 
+#include "certificate/chain_file.h"
 #include "certificate/conditions_impl.h"
 #include "certificate/renewal_impl.h"
 #include "certificate/rules_impl.h"
@@ -11,7 +12,6 @@ namespace kesu::dossier {
 namespace {
 using Over = StampFacts::Over;
 constexpr std::string_view kFiles[] = {"ledger", "manifest", "manifest.tsr", "tsa.pem"};
-constexpr size_t kMaxChain = 64;
 
 int year_of(Millis at) { return std::stoi(utc_text(at).substr(0, 4)); }
 
@@ -85,10 +85,7 @@ struct Reading {
     std::optional<StampFacts> out;
     const std::string part = renewal_path(n, "manifest.tsr"), chain = renewal_path(n, "tsa.pem");
     StampFacts s{Over::renewal, renewal_path(n, "manifest"), {}, false, "", {}, {}};
-    const bool read = d.findings.guard(chain, [&] {
-      for (const Certificate& c : Certificate::parse_pem(as_text(*d.file(chain)))) s.others.push_back(c.der);
-      if (s.others.size() > kMaxChain) throw Error(Code::bad_input, "holds more than 64 certificates");
-    });
+    const bool read = d.findings.guard(chain, [&] { s.others = certificates_in(*d.file(chain)); });
     d.findings.guard(part, [&] {
       const TimestampAnswer a = parse_timestamp_answer(*d.file(part));
       if (!a.granted) throw Error(Code::bad_input, "holds a refusal: " + a.refusal);

@@ -1,6 +1,7 @@
 // Time-stamps of a bundle: over the signature, over the whole signature file, over checkpoint B.
 #include <algorithm>
 
+#include "certificate/chain_file.h"
 #include "certificate/conditions_impl.h"
 #include "certificate/rules_impl.h"
 
@@ -8,7 +9,7 @@ namespace kesu::dossier {
 
 namespace {
 using Over = StampFacts::Over;
-constexpr size_t kMaxInside = 8, kMaxChain = 64;
+constexpr size_t kMaxInside = 8;
 
 // What the rules bind counts besides the reader's anchors, and never in their place.
 constexpr std::string_view kNotOfRules =
@@ -21,8 +22,7 @@ std::vector<Bytes> chain_in(Dossier& d, std::string_view path, std::string_view 
   if (!file) return out;
   d.findings.guard(std::string(path), [&] {
     if (!d.file(stamp)) throw Error(Code::bad_input, "is there, and " + std::string(stamp) + " is not");
-    for (const Certificate& c : Certificate::parse_pem(as_text(*file))) out.push_back(c.der);
-    if (out.size() > kMaxChain) throw Error(Code::bad_input, "holds more than 64 certificates");
+    out = certificates_in(*file);
   });
   return out;
 }

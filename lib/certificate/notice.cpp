@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "certificate/chain_file.h"
 #include "certificate/conditions_impl.h"
 #include "certificate/notice_impl.h"
 #include "certificate/verify_impl.h"
@@ -103,7 +104,7 @@ void Reading::stamps(const CmsCheck& cms, Millis issued) {
   const auto answer = file(notice::kStamp), chain = file(notice::kStampChain);
   if (chain && !answer) bad(notice::kStampChain, "is there, and " + std::string(notice::kStamp) + " is not");
   if (chain) try {
-      for (const Certificate& c : Certificate::parse_pem(as_text(*chain))) others.push_back(c.der);
+      others = certificates_in(*chain);
     } catch (const Error& e) {
       bad(notice::kStampChain, e.message());
     }

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "certificate/chain_file.h"
 #include "certificate/rules_impl.h"
 #include "certificate/verify_impl.h"
 #include "crypto/x509.h"
@@ -25,7 +26,7 @@ std::string_view trimmed(std::string_view s) {
 }
 
 void add_certificates(std::vector<Bytes>& out, const Bytes& pem) {
-  for (const Certificate& c : Certificate::parse_pem(as_text(pem))) out.push_back(c.der);
+  for (Bytes& c : certificates_in(pem)) out.push_back(std::move(c));
 }
 
 // The end of a word in which quotes may hold blanks.

@@ -149,9 +149,7 @@ class Notice:
             except X509Error as error:
                 self.bad(CHAIN, str(error))
         inside = signed.unsigned.get(cms.SIGNATURE_TIME_STAMP)
-        if signed.unsigned and (inside is None or len(inside) != 1 or len(signed.unsigned) != 1):
-            self.bad(P7S, "has more than one time-stamp, or other unsigned attributes")
-        elif inside:
+        if inside:
             self._take("signature", P7S, lambda: inside[0].whole, signed.signature, issued, chain)
         if TSR in self.files:
             self._take(P7S, TSR, lambda: token_of_answer(self.files[TSR]), self.files[P7S], issued, chain)

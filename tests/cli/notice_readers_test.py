@@ -9,6 +9,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 import debian_python  # noqa: F401
 import bad_notices
+import bad_tokens
+import countersigned
 import harness
 import scenario
 import tsa
@@ -133,6 +135,19 @@ class NoticeReaders(verify_page.Driver, scenario.World):
                 self.assertEqual((report["verdict"], report["signer_known"], report["id"], report["statement"], report["superseded"]),
                                  ("invalid", False, "", None, UNKNOWN))
                 self.assertTrue(any(part in e["part"] for e in report["errors"]), (part, report["errors"]))
+
+    def test_chain_files_and_what_stands_unsigned(self):
+        """As of a certificate."""
+        signer = bad_notices.Signer()
+        files, trust = signer.files(self.documents["notice"]), self.known + f"signer sha256:{signer.digest}\n"
+        answer, value = self.tsa.stamp(files[bad_notices.P7S])[0], countersigned.value_of(files[bad_notices.P7S])
+        cases = [(name, {bad_notices.TSR: answer, bad_notices.CHAIN: chain}, bad_notices.CHAIN, good) for name, chain, good in bad_tokens.chains(self.tsa)]
+        cases += [(name, {bad_notices.P7S: countersigned.with_unsigned(files[bad_notices.P7S], *attributes(value))}, bad_notices.P7S, good)
+                  for name, attributes, good in bad_tokens.unsigned_of(self.tsa)]
+        for name, changed, part, good in cases:
+            with self.subTest(name):
+                report = self.readers(self.put(files | changed), trust=trust)
+                self.assertEqual((report["verdict"], [e["part"] for e in report["errors"]]), ("no-certificate", []) if good else ("invalid", [part]))
 
     def test_what_an_extract_shows(self):
         notice, record = self.elsewhere / "notice", self.elsewhere / "superseding"

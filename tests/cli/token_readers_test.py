@@ -133,6 +133,25 @@ class TokenReaders(verify_page.Driver, scenario.World):
             with self.subTest(name):
                 self.alike({B_TSR: answer, B_CHAIN: chain}, () if good else [B_CHAIN])
 
+    def test_anchors_in_one_file(self):
+        """A file of a trust file has 1 to 64 certificates."""
+        answer, block = self.bank.stamp(self.files[B])[0], (self.bank.dir / "intermediate.pem").read_bytes()
+        file = self.elsewhere / "anchors.pem"
+        self.path.write_text(self.trust + "tsa-ca anchors.pem\n")
+        reissue.write({**self.files, B_TSR: answer, B_CHAIN: self.bank.chain}, self.where)
+        words = ("verify", self.where, "--trust", self.path, *LOW, "--json")
+        for most, good in ((64, True), (65, False)):
+            file.write_bytes(block * (most - 1) + self.bank.root.read_bytes())
+            shown = self.check(self.where, trust=self.path.read_text(), trust_files=[file])
+            if good:
+                for report in (self.box.run(harness.program("kesu"), *words).json, self.saved(), second.verify(
+                        reissue.read(self.where), trust_file.read_trust(str(self.path)), self.tables, require="low", allow_test_grade=True)):
+                    self.assertEqual([t["trusted"] for t in report["time"]], [True])
+            else:
+                self.box.run(harness.program("kesu"), *words, code=2, error="bad-input")
+                self.assertRaisesRegex(trust_file.Usage, "more than 64", trust_file.read_trust, str(self.path))
+                self.assertIn("more than 64", shown["text"])
+
     def test_signatures(self):
         """What stands unsigned in certificate.json.p7s, and a chain file without the answer that it belongs to."""
         issuer = reissue.Issuer(self.files, self.officers_by_operator())

@@ -1,0 +1,20 @@
+// Files of certificates.
+#include "certificate/chain_file.h"
+
+#include "base/error.h"
+#include "crypto/x509.h"
+
+namespace kesu {
+
+namespace {
+constexpr size_t kMost = 64;
+}  // namespace
+
+std::vector<Bytes> certificates_in(ByteView pem) {
+  std::vector<Bytes> out;
+  for (Certificate& c : Certificate::parse_pem(as_text(pem))) out.push_back(std::move(c.der));
+  if (out.size() > kMost) throw Error(Code::bad_input, "holds more than 64 certificates");
+  return out;
+}
+
+}  // namespace kesu
