@@ -15,6 +15,7 @@ namespace kesu::soft {
 
 namespace {
 constexpr size_t kNonce = 12;
+constexpr size_t kNonces = 64;  // drawn at once
 constexpr const char* kMechanism = "CKM_AES_GCM";
 
 bool is_signing(KeyPurpose purpose) {
@@ -63,12 +64,14 @@ class SoftProvider final : public Provider {
   Ready checked(const KeyRef& ref, size_t position);
   Birth birth(size_t position);
   Birth add(const VersionRef& version, Entry entry, const Secret& key);
+  Bytes next_nonce();
   static ObjectSeen seen(const Entry& entry);
 
   std::unique_ptr<Keystore> store_;
   std::shared_ptr<CallLog> log_;
   Rekeyed rekeyed_;
   std::map<std::string, Ready> ready_;
+  Bytes nonces_;  // drawn and not used yet
 };
 
 // One line of the trace and of the log for each thing asked, however it ends.
@@ -301,13 +304,20 @@ Json SoftProvider::describe(const KeyRef& ref) {
   return call("describe", ref.label, [&] { return attributes(store_->entries()[locate(ref)]); });
 }
 
+Bytes SoftProvider::next_nonce() {
+  if (nonces_.empty()) nonces_ = system_random().bytes(kNonces * kNonce);
+  Bytes out(nonces_.end() - kNonce, nonces_.end());
+  nonces_.resize(nonces_.size() - kNonce);  // before it is used: no failure brings it back
+  return out;
+}
+
 WrappedKey SoftProvider::wrap(const KeyRef& ref, const Secret& key, ByteView aad) {
   return call("wrap", ref.label, [&] {
     if (key.empty()) throw Error(Code::bad_input, "there is nothing to wrap");
     Ready& it = ready(ref);
     if (!it.aead) throw Error(Code::mechanism_absent, ref.label + " is not a key for wrapping");
     WrappedKey out;
-    out.nonce = system_random().bytes(kNonce);
+    out.nonce = next_nonce();
     out.blob = it.aead->seal(nonce_of(out.nonce), aad, key.reveal());
     return out;
   });

@@ -11,6 +11,7 @@
 #include "app/tree_read.h"
 #include "base/below.h"
 #include "base/crew.h"
+#include "base/random_pool.h"
 #include "inventory/segment.h"
 #include "seal/files.h"
 
@@ -112,7 +113,7 @@ class FileSealer {
   const SealTarget& target_;
   Lanes& lanes_;
   unsigned lane_;
-  Random& random_;
+  RandomPool random_;
   Progress& progress_;
   const Secret* fingerprint_key_ = nullptr;
   bool nameless_ = false;

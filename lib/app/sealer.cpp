@@ -26,7 +26,8 @@ Sealer::Sealer(Vault& vault, const SealTarget& target, SealResult& result, Progr
       dataset_(target.dataset.str()),
       result_(result),
       progress_(progress),
-      holder_(vault, dataset_, "seal") {
+      holder_(vault, dataset_, "seal"),
+      ids_(vault.env().random) {
   lanes_ = std::make_unique<Lanes>(vault, crew_.size());
   for (unsigned i = 0; i < crew_.size(); ++i)
     workers_.push_back(std::make_unique<FileSealer>(target_, *lanes_, i, vault.env().random, progress_));
@@ -119,18 +120,20 @@ void Sealer::add(SealSource source) {
   if (!target_.opaque && target_.out != "-")
     if (const auto older = known_.at_place(place_of(target_, source, ObjectId())))
       source.over = older->object;
+  queue(std::move(source));
+}
+
+// So many are waited for before the first batch begins: whether a process beside is worth its start
+// (Lanes::expect) is decided by them.
+void Sealer::queue(SealSource source) {
   batch_bytes_ += source.file.size;
-  batch_.push_back(
-      {std::move(source), vault_.env().random.id<ObjectId>(), std::nullopt, false, std::nullopt});
-  if (batch_.size() == kMaxBatch || batch_bytes_ >= kBatchBytes) begin();
+  batch_.push_back({std::move(source), ids_.id<ObjectId>(), std::nullopt, false, std::nullopt});
+  if (batch_.size() >= (begun_ ? 1 : 2) * kMaxBatch || batch_bytes_ >= kBatchBytes) begin();
 }
 
 void Sealer::take(SealSource source) {
   check_interrupted();
-  batch_bytes_ += source.file.size;
-  batch_.push_back(
-      {std::move(source), vault_.env().random.id<ObjectId>(), std::nullopt, false, std::nullopt});
-  if (batch_.size() == kMaxBatch || batch_bytes_ >= kBatchBytes) begin();
+  queue(std::move(source));
 }
 
 bool Sealer::add_manifest(const std::string& path, const TreeManifest& manifest, bool whole) {
@@ -159,8 +162,7 @@ bool Sealer::add_manifest(const std::string& path, const TreeManifest& manifest,
   const Millis now = vault_.now();
   source.file.mtime = {now / 1000, now % 1000 * 1'000'000};
   const int64_t before = result_.manifests;
-  batch_.push_back(
-      {std::move(source), vault_.env().random.id<ObjectId>(), std::nullopt, false, std::nullopt});
+  batch_.push_back({std::move(source), ids_.id<ObjectId>(), std::nullopt, false, std::nullopt});
   flush();
   return result_.manifests > before;
 }

@@ -14,6 +14,7 @@
 #include "app/seal_file.h"
 #include "app/seal_origin.h"
 #include "app/sealing.h"
+#include "base/random_pool.h"
 
 namespace kesu {
 
@@ -93,6 +94,7 @@ class Sealer {
   void make_dataset_key();
   void take_fingerprints();
   Json keep_prints(const Running& batch, const SegmentHeader& header);
+  void queue(SealSource source);
   void begin();
   void begin_batch(std::vector<Item>& items);
   std::exception_ptr wait();
@@ -126,8 +128,10 @@ class Sealer {
   std::unique_ptr<Lanes> lanes_;
   std::vector<std::unique_ptr<FileSealer>> workers_;
   KnownObjects known_;
+  RandomPool ids_;
   std::vector<Item> batch_;
   uint64_t batch_bytes_ = 0;
+  bool begun_ = false;  // the first batch
   Running running_;
   std::vector<Running> sealed_;  // under their final names, not known to be durable
   Syncing syncing_;

@@ -65,6 +65,7 @@ class Shares {
 void Sealer::begin() {
   std::vector<Item> items = std::exchange(batch_, {});
   batch_bytes_ = 0;
+  begun_ = true;
   while (!items.empty()) begin_batch(items);
 }
 
@@ -119,9 +120,11 @@ void Sealer::take_fingerprints() {
   for (auto& w : workers_) w->fingerprint_with(&prints_->key);
 }
 
-// Begins to seal as many of them as the key version may still wrap, one at least, and takes those away.
+// Begins to seal as many of them as a batch may have and the key version may still wrap, one at least, and
+// takes those away.
 // Meanwhile the batches before are made durable and recorded.
 void Sealer::begin_batch(std::vector<Item>& items) {
+  const auto expected = static_cast<int64_t>(items.size());
   Running now;
   now.batch = vault_.env().random.id<BatchId>();
   const bool intended = intend_meanwhile(now.batch, items, now.items);
@@ -142,13 +145,13 @@ void Sealer::begin_batch(std::vector<Item>& items) {
         if (e.code() != Code::conflict || tries == 3) throw;
       }
     }
+    const VersionRecord& version = *vault_.state().version(version_.str());
+    lanes_->allow(version, ProcessFor::opening);
+    lanes_->expect(version, expected);
   } catch (const Error&) {
-    if (intended) sealed_.push_back(std::move(now));
+    if (!now.items.empty()) sealed_.push_back(std::move(now));
     finish_and_throw(std::current_exception());
   }
-  const VersionRecord& version = *vault_.state().version(version_.str());
-  lanes_->allow(version, ProcessFor::opening);
-  lanes_->expect(version, static_cast<int64_t>(now.items.size()));
   now.version = version_;
   now.key = key_;
   now.key_id = key_id_;
@@ -245,7 +248,8 @@ Event Sealer::intended(const BatchId& batch, const std::vector<Item>& items, siz
   if (target_.replace) refuse_held_dataset(vault_, dataset_);
   // The entry is what takes the wraps from the version's quota, before the first is made.
   const std::string version = version_.str();
-  count = std::min(items.size(), static_cast<size_t>(vault_.state().version(version)->wraps_left()));
+  count =
+      std::min({items.size(), kMaxBatch, static_cast<size_t>(vault_.state().version(version)->wraps_left())});
   Json objects(Json::Array{});
   for (size_t i = 0; i < count; ++i) objects.push(hex(items[i].object.bytes()));
   Json body = intended_body(target_.out, workers_.front()->place(), objects, version, key_id_);

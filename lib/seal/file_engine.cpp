@@ -73,7 +73,7 @@ Scatter pieces_of(const Run& run, size_t chunk) {
 // Whether the file has holes, so that it is worth asking where.
 bool sparse(int fd, uint64_t size) {
   struct stat st {};
-  return ::fstat(fd, &st) == 0 && static_cast<uint64_t>(st.st_blocks) * 512 + kHole <= size;
+  return size >= kHole && ::fstat(fd, &st) == 0 && static_cast<uint64_t>(st.st_blocks) * 512 + kHole <= size;
 }
 
 bool hole(int fd, uint64_t at, size_t size) {
@@ -218,9 +218,12 @@ SealedObject seal_by_position(const SealJob& job, int source, const Temporary& p
                               const FdSource& facts) {
   const Cut cut(job.header);
   const uint64_t payload = *job.size;
-  Bytes front = job.region;
-  front.insert(front.end(), job.record0.begin(), job.record0.end());
   const bool one_write = payload <= kOneWrite;
+  // Kept by its thread: ciphertext, of which a small file has two or three pages.
+  thread_local Bytes kept;
+  Bytes& front = kept;
+  front.assign(job.region.begin(), job.region.end());
+  front.insert(front.end(), job.record0.begin(), job.record0.end());
   FileRuns runs(job, source, facts);
   CrewFor chosen(crew, payload >= kWorthThreads);
   SealedObject out = seal_runs(

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 
@@ -182,10 +183,25 @@ Temporary create_part(const At& directory, const ObjectId& object, std::string& 
   return Temporary(at, part, shown, std::move(fd));
 }
 
+namespace {
+// Whether the file got the name; errno. By its descriptor, which older kernels allow to a privileged process
+// alone (ENOENT says that, too); else by /proc, where each look-up costs as much as the link.
+bool link_nameless(int part, int directory, const std::string& name) {
+  static std::atomic<bool> by_descriptor{true};
+  if (by_descriptor) {
+    if (::linkat(part, "", directory, name.c_str(), AT_EMPTY_PATH) == 0) return true;
+    if (errno != ENOENT) return false;
+  }
+  const std::string self = "/proc/self/fd/" + std::to_string(part);
+  if (::linkat(AT_FDCWD, self.c_str(), directory, name.c_str(), AT_SYMLINK_FOLLOW) != 0) return false;
+  by_descriptor = false;
+  return true;
+}
+}  // namespace
+
 void publish(const At& directory, const Fd& part, const ObjectId& object, const std::string& name) {
-  const std::string self = "/proc/self/fd/" + std::to_string(part.get()),
-                    shown = path_join(directory.path, name);
-  if (::linkat(AT_FDCWD, self.c_str(), directory.fd, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return;
+  if (link_nameless(part.get(), directory.fd, name)) return;
+  const std::string shown = path_join(directory.path, name);
   if (errno == EEXIST) throw there_already(shown);
   // No /proc, or somebody forbids it.
   const SealedInput in = file_input(part.get());

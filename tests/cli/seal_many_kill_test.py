@@ -57,20 +57,40 @@ class Many(kill_world.World):
         self.assertEqual({str(p.relative_to(back)): p.read_bytes() for p in back.rglob("*.dat")}, wanted)
         self.assertEqual(self.box.kesu("status").json["questions"], [])
 
+    def killed_at(self, name, at, only=()):
+        """Killed before that call below where it seals to; what stands is whole, and the same command ends the work."""
+        source, wanted = self.tree(name)
+        command = ("seal", "loans-2019", source, "-o", self.out)
+        calls, killed, result = harness_kill.traced(self.limited(400, command), at, {**self.box.env, "KESU_THREADS": "2"},
+                                                    self.box.path, only=(*only, "--under", f"{self.out}/"))
+        self.assertTrue(killed, result)
+        self.consistent()
+        # The other thread's last call was made, or was not yet.
+        named = sum(c.name == "linkat" for c in calls[:-1])
+        kept = {n: kill_world.object_id(p) for n, p in self.standing(name).items()}
+        self.assertIn(len(kept), (named - 1, named), [c.name for c in calls[-3:]])
+        self.assertEqual(self.leftovers(), [])
+        self.end(command, name, wanted, kept)
+
     def test_killed_while_they_get_their_names(self):
         for at in (1, 2, MANY // 2, MANY):
             with self.subTest(at=at):
-                source, wanted = self.tree(f"many-{at}")
-                command = ("seal", "loans-2019", source, "-o", self.out)
-                *_, killed, result = harness_kill.traced(self.limited(400, command), at, {**self.box.env, "KESU_THREADS": "2"},
-                                                         self.box.path, only=("--call", "linkat", "--under", f"{self.out}/"))
-                self.assertTrue(killed, result)
-                self.consistent()
-                # Each thread's call before the kill was made, or was not yet.
-                kept = {n: kill_world.object_id(p) for n, p in self.standing(source.name).items()}
-                self.assertIn(len(kept), (at - 2, at - 1))
-                self.assertEqual(self.leftovers(), [])
-                self.end(command, source.name, wanted, kept)
+                self.killed_at(f"many-{at}", at, ("--call", "linkat"))
+
+    def test_killed_at_whatever_else_is_done_to_them(self):
+        """Before a name is given and right after, and in between: nothing is written to what has its name."""
+        source, _ = self.tree("whole")
+        calls, *_ = harness_kill.traced(self.limited(400, ("seal", "loans-2019", source, "-o", self.out)), 0,
+                                        {**self.box.env, "KESU_THREADS": "2"}, self.box.path,
+                                        only=("--under", f"{self.out}/"))
+        calls = [c.name for c in calls if c.target.startswith(f"{self.out}/")]
+        links = [at for at, name in enumerate(calls, 1) if name == "linkat"]
+        self.assertEqual(len(links), MANY)
+        # The other thread makes parts meanwhile, and directories.
+        self.assertLessEqual(set(calls[links[0]:links[-1]]), {"linkat", "openat", "pwrite64", "mkdirat"})
+        for at in (10, *range(links[0], links[0] + 4), (links[0] + links[-1]) // 2, links[-1]):
+            with self.subTest(at=at):
+                self.killed_at(f"at-{at}", at)
 
     def test_a_name_that_is_refused_is_given_to_a_copy(self):
         source, wanted = self.tree("many")

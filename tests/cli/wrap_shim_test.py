@@ -70,6 +70,35 @@ class WrapShim(shim_world.ShimWorld):
         self.assertEqual((result["unchanged"], result["sealed"]), (7, 43))
         self.assertEqual(self.opened(self.out), self.expected)
 
+    def test_seal_of_many_small_files(self):
+        """They get their final names group by group, here of 72: none before its group's wraps are proven."""
+        source = self.box.state / "many"
+        source.mkdir()
+        for n in range(150):
+            (source / f"{n:03}.csv").write_bytes(b"row %d\n" % n)
+        self.box.snapshot("many")
+        command = ["sh", "-c", 'ulimit -n 400; exec "$@"', "sh",
+                   *self.box.kesu_command("seal", "loans-2019", source, "-o", self.out)]
+        for lie, beside in ((2, "0"), (100, "0"), (100, "1"), (73, "1"), (145, "1")):  # 73, 145: the last of a group
+            with self.subTest(lie=lie, beside=beside):
+                self.box.restore("many")
+                # The first wrap is the dataset key's, the second the first file's.
+                env = {**self.script(f"C_Encrypt {lie} {self.LIE}"), "KESU_THREADS": "1", "KESU_PROVER": beside}
+                error = self.box.run(*command, env=env, code=5).json["error"]
+                self.assertEqual(error["code"], "provider-failed")
+                stand = sorted(self.files_below(self.out))
+                self.assertEqual(stand, [f"many/{n:03}.csv.kesu" for n in range(len(stand))])
+                if beside == "0":
+                    self.assertIn(f"/many/{lie - 2:03}.csv", error["message"])
+                    self.assertEqual(len(stand), lie - 2)
+                else:  # the next wrap is refused, the session was told of one that never was: one good wrap may be its
+                    self.assertIn(len(stand), (lie - 3, lie - 2))
+                again = self.box.kesu("seal", "loans-2019", source, "-o", self.out).json
+                self.assertEqual((again["unchanged"], again["sealed"], again["failed"]),
+                                 (len(stand), 150 - len(stand), []))
+                self.assertEqual(self.opened(self.out / "many", name=f"back-{lie}-{beside}"),
+                                 {f"many/{n:03}.csv": b"row %d\n" % n for n in range(150)})
+
     def test_seal_of_the_dataset_key(self):
         self.seal_all(env=self.script(f"C_Encrypt 1 {self.LIE}"), code=5, error="provider-failed")
         self.assertNotIn("dataset-key-created", self.types())

@@ -1,0 +1,71 @@
+"""Sealing many files with a token that does one operation at a time in a process: another process proves the wraps."""
+import os
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import scenario
+
+FROM = 2000  # files; docs/spec/provider-port.md, "Processes beside"
+
+
+class Beside(scenario.World):
+    @classmethod
+    def prepare(cls):
+        cls.bin, cls.log = cls.box.path / "bin", cls.box.path / "started"
+        cls.bin.mkdir()
+        shutil.copy2(harness.program("kesu"), cls.bin / "kesu")
+        cls.tree = cls.box.path / "tree"
+        for n in range(FROM):
+            path = cls.tree / f"{n // 500}" / f"{n:04}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"%d" % n)
+
+    def setUp(self):
+        super().setUp()
+        self.probe("")
+
+    def probe(self, instead):
+        """A kesu-probe that says in what mode it was started; `instead`: what it does there in the mode `prove`."""
+        if instead:
+            instead = f'[ "$1" = prove ] && exec {instead}\n'
+        (self.bin / "kesu-probe").write_text(f'#!/bin/sh\necho "$1" >> "{self.log}"\n{instead}'
+                                             f'exec "{os.fspath(harness.program("kesu-probe"))}" "$@"\n')
+        (self.bin / "kesu-probe").chmod(0o755)
+
+    def sealed(self, *words, **env):
+        self.log.unlink(missing_ok=True)
+        command = self.box.kesu_command("seal", "loans-2019", self.tree, "-o", self.out, *words)
+        result = self.box.run(self.bin / "kesu", *command[1:], env={**self.box.env, **env}).json
+        started = self.log.read_text().split() if self.log.exists() else []
+        return result["sealed"], started
+
+    def test_from_so_many_on(self):
+        self.assertEqual(self.sealed(), (FROM, ["prove"]))
+        # Two batches, each intended before its files had names.
+        self.assertEqual([e["nodes"][0]["n"] for e in self.entries() if e["type"] == "seal-done"], [1000, 1000, 1])
+
+    def test_not_for_fewer_and_not_where_it_is_not_wanted(self):
+        self.assertEqual(self.sealed("--exclude", "0/0007"), (FROM - 1, []))
+        self.box.restore("prepared")
+        self.assertEqual(self.sealed(KESU_PROVER="0"), (FROM, []))
+
+    def test_a_pin_that_became_wrong_ends_it_and_leaves_no_question(self):
+        answer = self.box.path / "answer.py"
+        answer.write_text("import json, socket\n"
+                          "said = json.dumps({'code': 'pin-wrong', 'message': 'not that one'}).encode()\n"
+                          "parent = socket.socket(fileno=0)\n"
+                          "parent.sendall(len(said).to_bytes(4, 'little') + said)\n"
+                          "while parent.recv(65536):\n    pass\n")
+        self.probe(f"{sys.executable} {answer}")
+        command = self.box.kesu_command("seal", "loans-2019", self.tree, "-o", self.out)
+        self.box.run(self.bin / "kesu", *command[1:], code=5, error="pin-wrong")
+        self.assertEqual(self.box.kesu("status").json["questions"], [])
+        self.assertEqual(self.files_below(self.out), {})
+        self.assertEqual(sum(e["type"] == "seal-abandoned" for e in self.entries()), 1)
+
+
+if __name__ == "__main__":
+    harness.main()
