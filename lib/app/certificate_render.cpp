@@ -92,7 +92,7 @@ std::vector<std::string> render_bundle(const std::string& path, const std::strin
         .next("kesu verify " + path);
   if (report.verdict == Verdict::invalid)
     throw Error(Code::bundle_invalid, "the bundle is forged, altered or inconsistent: it is not rendered")
-        .cause(report.errors.empty() ? "" : report.errors.front().part + ": " + report.errors.front().what)
+        .cause(first_error(report))
         .next("kesu verify " + path);
   return write_renderings(files, directory, languages);
 }

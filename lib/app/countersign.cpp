@@ -17,9 +17,7 @@ constexpr Millis kTimeout = 20'000;
 VerifyReport sound(const BundleFiles& files, const std::string& where, const std::string& what) {
   VerifyReport report = verify_bundle(files, {}, {.required_profile = "low"});
   if (report.verdict != Verdict::invalid) return report;
-  throw Error(Code::bundle_invalid, what)
-      .cause(report.errors.empty() ? "" : report.errors.front().part + ": " + report.errors.front().what)
-      .next("kesu verify " + where);
+  throw Error(Code::bundle_invalid, what).cause(first_error(report)).next("kesu verify " + where);
 }
 
 void check_words(const CountersignRequest& r) {

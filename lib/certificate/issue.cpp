@@ -279,7 +279,7 @@ void finish_bundle(BundleFiles& files, LedgerSource& source, const std::string& 
   VerifyReport report = verify_bundle(files, {}, {.required_profile = "low"});
   if (report.verdict == Verdict::invalid)
     throw Error(Code::conflict, "the bundle is not one that a reader would accept")
-        .cause(report.errors.empty() ? "" : report.errors.front().part + ": " + report.errors.front().what)
+        .cause(first_error(report))
         .next("kesu ledger verify");
 }
 

@@ -189,20 +189,33 @@ std::string_view level_ja(Level level) {
   return "なし";
 }
 
+// What makes a bundle invalid comes first: the rest may be much.
+std::string error_lines(const VerifyReport& report) {
+  constexpr size_t kShown = 40;
+  std::vector<VerifyError> all = report.errors;
+  std::stable_partition(all.begin(), all.end(), [](const VerifyError& e) { return e.hard; });
+  std::string out;
+  for (size_t i = 0; i < all.size() && i < kShown; ++i)
+    out += "    " + plain(all[i].part) + ": " + plain(all[i].what) + "\n";
+  if (all.size() > kShown)
+    out += "    and " + std::to_string(all.size() - kShown) + " more (--json lists all)\n";
+  return out;
+}
+
 // A forged or altered bundle: what it says of itself is not repeated.
 std::string render_invalid(const VerifyReport& report, bool ja) {
   std::string out =
       ja ? "この一式は偽造、改ざん、または矛盾しています。記載内容を信じてはいけません。\n" : "";
   out += "This bundle is forged, altered or inconsistent: believe nothing that it says.\n  found\n";
-  constexpr size_t kShown = 40;
-  for (size_t i = 0; i < report.errors.size() && i < kShown; ++i)
-    out += "    " + plain(report.errors[i].part) + ": " + plain(report.errors[i].what) + "\n";
-  if (report.errors.size() > kShown)
-    out += "    and " + std::to_string(report.errors.size() - kShown) + " more (--json lists all)\n";
-  return out + "  verdict   INVALID\n";
+  return out + error_lines(report) + "  verdict   INVALID\n";
 }
 
 }  // namespace
+
+std::string first_error(const VerifyReport& report) {
+  const auto first = std::ranges::find_if(report.errors, &VerifyError::hard);
+  return first == report.errors.end() ? "" : first->part + ": " + first->what;
+}
 
 std::string render_report(const VerifyReport& report, bool ja) {
   if (report.verdict == Verdict::invalid) return render_invalid(report, ja);
@@ -244,6 +257,9 @@ std::string render_report(const VerifyReport& report, bool ja) {
            std::string(coverage_text(o.result)) + (o.name.empty() ? "" : ", " + plain(o.name)) +
            (o.result == Coverage::header_covered ? " (its payload is not bound)" : "") +
            (o.why.empty() ? "" : " (" + plain(o.why) + ")") + "\n";
+  // Genuine, and yet: what does not count, and of a withdrawn certificate what is not so any more.
+  if (!report.errors.empty()) out += ja ? "  一致しない、または数えられないもの\n" : "  found\n";
+  out += error_lines(report);
   if (report.verdict == Verdict::incomplete) {
     out += "  missing\n";
     for (const std::string& s : report.shortfalls) out += "    " + plain(s) + "\n";

@@ -248,7 +248,7 @@ int64_t count_witnesses(const Dossier& d, const TrustAnchors& trust) {
 }
 
 void finish(const Dossier& d, VerifyReport& report) {
-  for (const dossier::Finding& f : d.findings.all()) report.errors.push_back({f.part, f.what});
+  for (const dossier::Finding& f : d.findings.all()) report.errors.push_back({f.part, f.what, f.hard});
   report.verdict = d.findings.any_hard()       ? Verdict::invalid
                    : report.shortfalls.empty() ? Verdict::complete
                                                : Verdict::incomplete;

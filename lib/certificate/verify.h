@@ -74,6 +74,7 @@ struct CountersignatureResult {
 };
 struct VerifyError {
   std::string part, what;
+  bool hard = true;  // it makes the bundle invalid; else it is said, and does not count
 };
 // Recorded about something in scope: disclosed, not judged.
 struct DisclosedException {
@@ -107,6 +108,8 @@ struct VerifyReport {
 // Throws Error usage when options.required_profile is unknown.
 VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust, const VerifyOptions& options);
 
+// "part: what" of the first error that makes it invalid; empty: none does.
+std::string first_error(const VerifyReport& report);
 // 0 complete, 6 invalid, 7 incomplete.
 Exit exit_of(const VerifyReport& report);
 Json to_json(const VerifyReport& report);

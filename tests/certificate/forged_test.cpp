@@ -511,6 +511,32 @@ TEST(Forged, ADestroyedVersionCannotComeBack) {
   EXPECT_TRUE(names_part(r, "cannot become active")) << shown(r);
 }
 
+TEST(Forged, WhatStopsTheIssuerIsNamedAndNotWhatDoesNotCount) {
+  auto expired_and_compromised = [](TestVault& v) {
+    edit("approve", [](Statement& s, auto&, auto&) { s.expires = 1; })(v);
+    v.at["before-b"] = [&v] {
+      v.append("key-state-changed", {{.id = v.wrap.str(), .is = "destroyed-compromised"}});
+    };
+  };
+  TestVault v;
+  expired_and_compromised(v);
+  try {
+    v.bundle();
+    FAIL() << "nobody would accept it";
+  } catch (const Error& e) {
+    EXPECT_NE(e.cause().find("uncompromised says proven"), std::string::npos) << e.cause();
+  }
+  // The report says both, and which of them it is.
+  TestVault again;
+  expired_and_compromised(again);
+  const VerifyReport r = issued(again);
+  EXPECT_EQ(r.verdict, Verdict::invalid);
+  ASSERT_FALSE(r.errors.empty());
+  EXPECT_FALSE(r.errors.front().hard) << shown(r);
+  EXPECT_TRUE(names_part(r, "had expired when the erasure ran")) << shown(r);
+  EXPECT_NE(first_error(r).find("uncompromised says proven"), std::string::npos) << first_error(r);
+}
+
 TEST(Forged, TheIssuerRefusesWhatAReaderWould) {
   TestVault v;
   v.edit_plan = [](Json& plan) { plan.set("order", Json(Json::Array())); };

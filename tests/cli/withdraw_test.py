@@ -85,6 +85,9 @@ class Record(Issued):
         self.assertEqual((anew / "certificate.json").read_bytes(), (self.bundle / "certificate.json").read_bytes())
         said = self.box.run(harness.program("kesu"), "verify", anew, "--trust", self.trust, *LOW, code=7).stdout
         self.assertIn("WITHDRAWN", said)
+        for error in report["errors"]:
+            self.assertIn(f"\n    {error['part']}: {error['what']}\n", said)
+        self.assertIn("  found\n", said)
         # Altered, it is what an altered one is.
         (anew / "README.txt").write_bytes(b"read me")
         self.both(anew, code=6)

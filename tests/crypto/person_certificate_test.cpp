@@ -1,4 +1,5 @@
-// Certificates of people: in which form and for which use one is enrolled, and which one a signature is made with.
+// Certificates of people: in which form and for which use one is enrolled, and which one a signature is made
+// with.
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -14,7 +15,8 @@ using test::SigningKey;
 
 const Millis kFrom = parse_utc("2026-01-01T00:00:00.000Z").value();
 const Millis kTo = parse_utc("2027-01-01T00:00:00.000Z").value();
-constexpr std::string_view kStatement = "{\n  \"action\": \"approve\",\n  \"type\": \"kesu-statement-v1\"\n}\n";
+constexpr std::string_view kStatement =
+    "{\n  \"action\": \"approve\",\n  \"type\": \"kesu-statement-v1\"\n}\n";
 constexpr std::string_view kEcdsaSha384 = "1.2.840.10045.4.3.3", kEcdsaSha1 = "1.2.840.10045.4.1";
 
 const SigningKey& sato() {
@@ -41,25 +43,23 @@ Bytes usage(uint32_t bits) { return extension("2.5.29.15", der::named_bits(bits)
 // Self-signed; whether the signature is good is asked of nobody's certificate that is enrolled.
 Bytes certificate(const SigningKey& key, const Form& form = {}) {
   auto algorithm = [](std::string_view oid) { return der::seq({der::oid(oid)}); };
-  const Bytes name = der::seq({der::tlv(
-      der::kSet, der::seq({der::oid("2.5.4.3"), der::tlv(der::kUtf8, as_bytes(form.name))}))});
+  const Bytes name = der::seq(
+      {der::tlv(der::kSet, der::seq({der::oid("2.5.4.3"), der::tlv(der::kUtf8, as_bytes(form.name))}))});
   const Bytes version =
-      form.version == 1
-          ? Bytes()
-          : der::tlv(der::context(0), der::integer(static_cast<uint64_t>(form.version) - 1));
+      form.version == 1 ? Bytes()
+                        : der::tlv(der::context(0), der::integer(static_cast<uint64_t>(form.version) - 1));
   Bytes unique, list;
   for (int n : {1, 2})
     if (form.unique_identifiers)
       for (uint8_t b : der::tlv(der::context_primitive(n), Bytes{0, 1})) unique.push_back(b);
   for (const Bytes& e : form.extensions) list.insert(list.end(), e.begin(), e.end());
-  const Bytes extensions =
-      list.empty() ? Bytes() : der::tlv(der::context(3), der::tlv(der::kSequence, list));
+  const Bytes extensions = list.empty() ? Bytes() : der::tlv(der::context(3), der::tlv(der::kSequence, list));
   const Bytes body = der::seq(
       {version, der::integer(form.serial),
        algorithm(form.inner_algorithm.empty() ? form.algorithm : form.inner_algorithm), name,
        der::seq({der::time(kFrom), der::time(kTo)}), name, key.public_key().spki(), unique, extensions});
-  return der::seq({body, algorithm(form.algorithm),
-                   der::bit_string(key.sign_digest(hash(HashAlg::sha384, body)))});
+  return der::seq(
+      {body, algorithm(form.algorithm), der::bit_string(key.sign_digest(hash(HashAlg::sha384, body)))});
 }
 
 // Detached CMS of one signer over the statement; the program makes none that it would not take.
@@ -76,11 +76,11 @@ Bytes signed_with_certificate(const Bytes& own, const std::vector<Bytes>& along 
   std::vector<Bytes> certificates = along;
   certificates.push_back(own);
   const Bytes info = der::seq({der::integer(1), der::seq({parsed.issuer_der, parsed.serial_der}), digest,
-                               der::set_of(attributes, der::context(0)),
-                               der::seq({der::oid(kEcdsaSha384)}), der::octets(signature)});
-  const Bytes data = der::seq({der::integer(1), der::tlv(der::kSet, digest),
-                               der::seq({der::oid("1.2.840.113549.1.7.1")}),
-                               der::set_of(certificates, der::context(0)), der::tlv(der::kSet, info)});
+                               der::set_of(attributes, der::context(0)), der::seq({der::oid(kEcdsaSha384)}),
+                               der::octets(signature)});
+  const Bytes data =
+      der::seq({der::integer(1), der::tlv(der::kSet, digest), der::seq({der::oid("1.2.840.113549.1.7.1")}),
+                der::set_of(certificates, der::context(0)), der::tlv(der::kSet, info)});
   return der::seq({der::oid("1.2.840.113549.1.7.2"), der::tlv(der::context(0), data)});
 }
 
@@ -135,9 +135,8 @@ TEST(PersonCertificate, AFormThatNoReaderTakesSignsNothing) {
   EXPECT_TRUE(taken.ok) << taken.reason;
   for (const Odd& odd : odd_forms()) {
     const Bytes bad = certificate(sato(), odd.form), cms = signed_with_certificate(bad);
-    for (const CmsCheck& check :
-         {verify_detached(as_bytes(kStatement), cms),
-          verify_detached_by(as_bytes(kStatement), cms, Certificate::parse(bad))}) {
+    for (const CmsCheck& check : {verify_detached(as_bytes(kStatement), cms),
+                                  verify_detached_by(as_bytes(kStatement), cms, Certificate::parse(bad))}) {
       EXPECT_FALSE(check.ok) << odd.word;
       EXPECT_NE(check.reason.find(odd.word), std::string::npos) << odd.word << ": " << check.reason;
     }
@@ -153,9 +152,8 @@ TEST(PersonCertificate, OneForAnotherUseIsNotEnrolledAndSignsNothing) {
   for (uint32_t bits : {1u << 2, 1u << 3, 1u << 4, 1u << 5, 1u << 6}) {
     const Bytes bad = certificate(sato(), {.extensions = {usage(bits)}}), cms = signed_with_certificate(bad);
     EXPECT_NE(enrolment(bad).find("key usage does not allow signing"), std::string::npos) << bits;
-    for (const CmsCheck& check :
-         {verify_detached(as_bytes(kStatement), cms),
-          verify_detached_by(as_bytes(kStatement), cms, Certificate::parse(bad))}) {
+    for (const CmsCheck& check : {verify_detached(as_bytes(kStatement), cms),
+                                  verify_detached_by(as_bytes(kStatement), cms, Certificate::parse(bad))}) {
       EXPECT_FALSE(check.ok) << bits;
       EXPECT_NE(check.reason.find("does not allow signing"), std::string::npos) << check.reason;
     }
