@@ -65,6 +65,9 @@ std::string status_text(const Json& j) {
                         std::to_string(j.at("approvals").num("need")));
   for (const Json& a : j.at("approvals").at("by").as_array()) line("", a.str("at") + "   " + a.str("name"));
   if (j.at("waiting_until").is_string()) line("waits until", j.str("waiting_until"));
+  if (j.at("waiting_for").is_string())
+    line("waits for", "a time-stamp of the approvals, with which the waiting period begins: kesu erase run " +
+                          brief(j.str("id")) + " asks for it");
   for (const char* act : {"verified", "validated"})
     if (j.at(act).is_object()) line(act, j.at(act).str("at") + "   " + j.at(act).str("name"));
   for (const Json& s : j.at("steps").as_array())

@@ -7,6 +7,7 @@
 #include "app/reseal.h"
 #include "app/rules.h"
 #include "app/settle.h"
+#include "app/waiting_stamps.h"
 #include "base/files.h"
 #include "crypto/hash.h"
 
@@ -189,6 +190,7 @@ ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const Operator
         .nodes = {{.id = id, .is = count.have >= count.need ? "approved" : "requested"}, {.id = person.id}},
         .body = body}},
       streams);
+  begin_waiting(vault, id, false);
   return count;
 }
 
@@ -274,25 +276,27 @@ Json erasure_status(Vault& vault, const ErasureRecord& e) {
                                   {"at", utc_text(a.time)}})
                   : Json();
   };
-  const Millis until = waiting_end(vault.state(), e).at;
+  const WaitingByStamps stamps = e.approved ? waiting_by_stamps(vault, e) : WaitingByStamps{};
+  const bool unbegun = e.stage == "approved" && stamps.length && stamps.demanded && !stamps.from;
+  const Millis until = std::max(waiting_end(vault.state(), e).at, stamps.from.value_or(0) + stamps.length);
   const Rules rules = rules_of(vault, e.id);
-  return Json::object(
-      {{"id", e.id},
-       {"stage", e.stage},
-       {"datasets", datasets},
-       {"plan_digest", e.plan},
-       {"reason", e.reason},
-       {"requested_by", vault.state().operators.at(e.request.operator_id).name},
-       {"requested", utc_text(e.requested)},
-       {"approvals",
-        Json::object(
-            {{"have", living_approvals(vault.state(), e)}, {"need", rules.quorum}, {"by", approvals}})},
-       {"waiting_until", e.approved && rules.waiting_seconds ? Json(utc_text(until)) : Json()},
-       {"reversible_until", Json()},
-       {"verified", act(e.verified)},
-       {"validated", act(e.validated)},
-       {"steps", steps},
-       {"certificate", e.certificate.empty() ? Json() : Json(e.certificate)}});
+  return Json::object({{"id", e.id},
+                       {"stage", e.stage},
+                       {"datasets", datasets},
+                       {"plan_digest", e.plan},
+                       {"reason", e.reason},
+                       {"requested_by", vault.state().operators.at(e.request.operator_id).name},
+                       {"requested", utc_text(e.requested)},
+                       {"approvals", Json::object({{"have", living_approvals(vault.state(), e)},
+                                                   {"need", rules.quorum},
+                                                   {"by", approvals}})},
+                       {"waiting_until", stamps.length && !unbegun ? Json(utc_text(until)) : Json()},
+                       {"waiting_for", unbegun ? Json("time-stamp") : Json()},
+                       {"reversible_until", Json()},
+                       {"verified", act(e.verified)},
+                       {"validated", act(e.validated)},
+                       {"steps", steps},
+                       {"certificate", e.certificate.empty() ? Json() : Json(e.certificate)}});
 }
 
 }  // namespace kesu

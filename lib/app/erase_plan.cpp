@@ -8,6 +8,7 @@
 #include "app/holds.h"
 #include "app/reseal.h"
 #include "app/settle.h"
+#include "app/waiting_stamps.h"
 #include "base/files.h"
 #include "certificate/claims.h"
 #include "crypto/hash.h"
@@ -92,6 +93,8 @@ void find_blockers(Vault& vault, const std::vector<std::string>& datasets, const
            "bring back what is lost from a backup of the vault, or release it again: "
            "kesu hold release " +
                id.substr(0, 12) + " --reason TEXT --as APPROVER"});
+  if (const auto problem = waiting_authority_problem(vault, erasure))
+    plan.blockers.push_back({problem->what, problem->next});
   for (const Question& q : open_questions(vault)) {
     bool touches = std::find(kill.versions.begin(), kill.versions.end(), q.node) != kill.versions.end();
     for (const std::string& id : datasets)

@@ -18,6 +18,7 @@
 #include "app/reseal.h"
 #include "app/rules.h"
 #include "app/settle.h"
+#include "app/waiting_stamps.h"
 #include "app/work_lock.h"
 #include "base/files.h"
 #include "certificate/claims.h"
@@ -125,7 +126,6 @@ void check_permission(Run& run) {
         .cause(dead)
         .next("kesu erase approve " + e.id.substr(0, 12) +
               " --as another approver, or plan and approve anew");
-  check_waiting(run);
 }
 
 void check_processes(Run& run) {
@@ -202,7 +202,7 @@ void check_kept(Run& run) {
 }
 
 // The inspection before: everything that is to die is there and works, and so does the control key.
-void start(Run& run) {
+void start(Run& run, const std::string& waited_by) {
   SavedCheckpoint head = run.vault.checkpoint();
   // Request and approvals by the reader's own rules, and every file that the certificate will need: what is
   // missing now would be found missing when the keys are gone.
@@ -229,8 +229,10 @@ void start(Run& run) {
        {"samples",
         Json::object(
             {{"rule", kSampleRule}, {"seed", hex(seed)}, {"size", size}, {"found", samples.size()}})}});
+  if (!waited_by.empty()) body.set("waited_by", waited_by);
   run.vault.decide({run.id, run.vault.state().vault.id}, [&] {
     check_permission(run);  // anew: it may have been cancelled or rejected while the keys were inspected
+    if (!run.begun()) check_waiting(run);
     recompute_plan(run.vault, run.plan);
     check_kept(run);
     refuse_clock_before(run.vault, std::max(looked, run.vault.state().time),
@@ -348,11 +350,14 @@ RunResult run_erasure(Vault& vault, const std::string& text,
   check_permission(run);
   RunResult result;
   if (!run.begun()) {  // what is begun is finished
+    if (waiting_by_stamps(vault, run.record()).demanded) begin_waiting(vault, id, true);
+    check_waiting(run);
+    const std::string waited_by = end_waiting(vault, id);
     recompute_plan(vault, run.plan);
     check_processes(run);
     refuse_behind_ledger(vault);
     demand_kept_opens(vault, run.record().datasets, run.id);
-    start(run);
+    start(run, waited_by);
     check_processes(run);  // from erasure-started on, no process can get at the keys any more
   }
   destroy_all(run, result);

@@ -163,14 +163,14 @@ void record_clock(Vault& vault, const Stamp& stamp) {
 }  // namespace
 
 Stamp fetch_stamp(Vault& vault, const std::vector<TimeAuthority>& authorities, ByteView data, Millis recorded,
-                  const std::string& what) {
+                  const std::string& what, AheadOnly ahead_only) {
   std::string causes;
   bool contradicted = false;
   for (const TimeAuthority& authority : authorities) {
     std::string why;
     try {
       Stamp stamp = ask_authority(vault.env(), authority, data);
-      record_clock(vault, stamp);
+      if (ahead_only == AheadOnly::no || stamp.clock_off() > 0) record_clock(vault, stamp);
       const Millis latest = stamp.check.time + stamp.check.accuracy + kAuthoritySlack;
       if (recorded <= latest) return stamp;
       contradicted = true;

@@ -44,8 +44,10 @@ constexpr Millis kAuthoritySlack = 60'000;
 // host's time `recorded`, which the stamped bytes bear. A clock that differs is recorded as a finding
 // (clock-jumped: the host is ahead; clock-behind), once, as clock_watch does. Errors: time_unavailable naming
 // what each authority did; waiting when the host's time contradicts those that did answer; interrupted.
+// `ahead_only`: a host that is behind is no finding, for only one that is ahead could gain by it.
+enum class AheadOnly { no, yes };
 Stamp fetch_stamp(Vault& vault, const std::vector<TimeAuthority>& authorities, ByteView data, Millis recorded,
-                  const std::string& what);
+                  const std::string& what, AheadOnly ahead_only = AheadOnly::no);
 
 // Certificates as PEM, each once, in order.
 std::string chain_pem(const std::vector<std::vector<Bytes>>& chains);

@@ -33,7 +33,8 @@ void put_ledger(BundleFiles& files, LedgerSource& source, LedgerReading& ledger,
                 const std::vector<uint64_t>& open);
 void put_approvals(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open,
                    const LedgerReading& ledger, uint64_t size_a);
-void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open);
+void put_evidence(BundleFiles& files, LedgerSource& source, const std::vector<uint64_t>& open,
+                  const LedgerReading& ledger);
 void put_inventory(BundleFiles& files, LedgerSource& source, const LedgerReading& ledger,
                    const std::set<std::string>& datasets);
 

@@ -1,6 +1,7 @@
 // From a dossier to the conditions of docs/spec/certificate.md, and what each claim rests on, in words. For
 // lib/certificate itself.
 #pragma once
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ void people_conditions(const Dossier& d, std::set<std::string>& out);
 // certificate, where it has one.
 void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
                  const std::vector<Bytes>& anchors, const std::vector<Crl>& lists, ReaderEvidence& reader);
+// Whether a host's time is later than a token's by more than an honest clock explains.
+bool contradicts(Millis host, const StampFacts& s);
 // Whether a good token counts as of its own time: its chain, among `s.others`, and what lists say of it.
 void judge_stamp(StampFacts& s, const std::vector<Bytes>& anchors, const std::vector<Crl>& lists);
 // Whether a good token leads, as of `at`, to a certificate that the rules bind, or these bind none; from its
@@ -63,10 +66,24 @@ bool restart_shown(const Dossier& d);
 struct Waiting {
   bool approved = false;             // enough approvals that count; without, nothing else is set
   int64_t seconds = 0;               // asked for
+  uint64_t reached = 0;              // the approval that reached the quorum
   const ClockFacts* anew = nullptr;  // the finding that it counts from, if any; in the dossier
   bool passed = false;               // before the first destroy-intended
 };
 Waiting waiting_of(const Dossier& d);
+
+// What time-stamps of the waiting period show: those of d.waiting at which `counts`, called with their
+// positions, is true, in entries below the first destroy-intended.
+struct WaitingShown {
+  const WaitingStamp* from = nullptr;  // over a checkpoint with the approvals, the earliest end; null: none
+  const WaitingStamp* to = nullptr;    // of all the latest beginning
+  Millis between() const;              // 0 where there are not both
+};
+WaitingShown waiting_shown(const Dossier& d, const Waiting& waiting,
+                           const std::function<bool(size_t)>& counts);
+// Why those that count by the reader's anchors (d.stamps) do not show the whole period; empty: they do, or
+// there is none to show.
+std::string waiting_problem(const Dossier& d);
 // The versions of the kill set that were.
 std::vector<const KeyFacts*> destroyed_earlier(const Dossier& d);
 

@@ -130,6 +130,7 @@ Waiting waiting_of(const Dossier& d) {
   out.seconds =
       std::max({d.plan.num_or("waiting_seconds", 0), profile->waiting_seconds, rules.waiting_seconds});
   const SignedAct* reached = approvals[static_cast<size_t>(quorum - 1)];
+  out.reached = reached->seq;
   if (!d.first_intended || *d.first_intended <= reached->seq) return out;
   Millis from = reached->time;
   for (const ClockFacts& f : d.clock_findings)

@@ -201,6 +201,9 @@ void read_renewals(Dossier& d, const std::string& certificate, const std::vector
     if (over_signature(s) && !lasts) lapsed(s, kStampEnded), reader.signature_stamped = false;
     if (s.over == Over::checkpoint_b && !stamp_stands(s, anchors, *must_last))
       lapsed(s, kStampEnded), reader.checkpoint_b_stamped = false;
+    // The tokens over the signature are later than those of the waiting period, and cover them.
+    if (s.over == Over::waiting && !(reader.signature_stamped || stamp_stands(s, anchors, *must_last)))
+      lapsed(s, kStampEnded);
   }
 }
 

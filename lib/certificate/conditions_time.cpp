@@ -41,6 +41,11 @@ struct Reading {
       d.findings.bad(s.part, (over == Over::signature ? "its time-stamp: " : "") + s.token.reason);
       return;
     }
+    take(std::move(s));
+  }
+
+  // A good one: whether it counts.
+  void take(StampFacts s) {
     s.of_rules = stamp_of_rules(s, bound, anchors, s.token.time);
     if (s.of_rules)
       judge_stamp(s, anchors, lists);
@@ -60,15 +65,15 @@ struct Reading {
   }
 };
 
-bool contradicts(Millis host, const StampFacts& s) {
-  return host > s.token.time + s.token.accuracy + kStampSlack;
-}
-
 bool trusted(const Dossier& d, Over over) {
   return std::any_of(d.stamps.begin(), d.stamps.end(),
                      [&](const StampFacts& s) { return s.over == over && s.trusted; });
 }
 }  // namespace
+
+bool contradicts(Millis host, const StampFacts& s) {
+  return host > s.token.time + s.token.accuracy + kStampSlack;
+}
 
 bool stamp_of_rules(const StampFacts& s, const Anchors& bound, const std::vector<Bytes>& anchors, Millis at) {
   if (bound.time_authorities.empty()) return true;
@@ -106,9 +111,11 @@ void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
       reading.token(Over::signature, bundle::kSignature, token, cms.signature, others);
   reading.file(Over::signature_file, bundle::kSignatureStamp, bundle::kSignature, others);
   reading.file(Over::checkpoint_b, bundle::kCheckpointStamp, bundle::kCheckpointB, others_b);
+  for (const WaitingStamp& w : d.waiting) reading.take(w.stamp);
 
   // An honest host may be a little ahead; one that is further ahead than that wrote times that were not.
   for (const StampFacts& s : d.stamps) {
+    if (s.over == Over::waiting) continue;
     if (s.over == Over::checkpoint_b ? contradicts(d.as_of, s) : issued && contradicts(*issued, s))
       d.findings.bad(s.over == Over::checkpoint_b ? std::string(bundle::kHeaders) : "certificate.json",
                      (s.over == Over::checkpoint_b ? "the last entry's time, " + utc_text(d.as_of)

@@ -122,6 +122,7 @@ Dossier read_dossier(const BundleFiles& files) {
   part("approvals", read_holds);
   part("approvals", read_attested);
   part("approvals", read_commands);
+  part("evidence", read_waiting_stamps);
   part("evidence", read_inspections);
   part("plan.json", check_plan);
   return d;

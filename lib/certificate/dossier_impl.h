@@ -206,9 +206,9 @@ struct Inspection {
 
 // A good time-stamp of the bundle; what is wrong with others is a finding.
 struct StampFacts {
-  enum class Over { signature, signature_file, checkpoint_b, renewal };
+  enum class Over { signature, signature_file, checkpoint_b, waiting, renewal };
   Over over = Over::signature;
-  std::string part;  // the file that it lies in; of a renewal, the one that it is over
+  std::string part;  // the file that it lies in; of a renewal or the waiting period, the one that it is over
   TimestampCheck token;
   bool trusted =
       false;        // its authority's chain ends at an anchor of the reader, and no list tells against it
@@ -216,6 +216,14 @@ struct StampFacts {
   RevocationCheck revocation;
   std::vector<Bytes> others = {};  // certificates for its chain, beside its own
   bool of_rules = true;            // under an authority that the rules at the request name, if any
+};
+
+// A good time-stamp of an erasure-stamped entry (docs/spec/certificate.md, "Time-stamps of the waiting
+// period").
+struct WaitingStamp {
+  uint64_t seq = 0;   // of the entry
+  uint64_t size = 0;  // of the checkpoint that it is over
+  StampFacts stamp;
 };
 
 struct Dossier {
@@ -278,7 +286,8 @@ struct Dossier {
   std::set<std::string>
       removed_by_others;  // objects that the enumeration after does not show though kesu left them
   int64_t samples = 0;
-  std::vector<StampFacts> stamps;  // of a whole bundle, by the verifier (conditions_time.cpp)
+  std::vector<StampFacts> stamps;     // of a whole bundle, by the verifier (conditions_time.cpp)
+  std::vector<WaitingStamp> waiting;  // in the ledger's order; which count: in `stamps`, in the same order
 
   std::optional<ByteView> file(std::string_view path) const;
   const Json* body(uint64_t seq) const;
@@ -311,6 +320,7 @@ void read_attested(Dossier& d);
 void read_commands(Dossier& d);
 // Whether an opened entry below checkpoint A names one.
 bool names_commands(const Dossier& d);
+void read_waiting_stamps(Dossier& d);
 void read_inspections(Dossier& d);
 void check_plan(Dossier& d);
 // Whether these are the attributes of the object that `ref` names.

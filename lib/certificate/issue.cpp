@@ -98,7 +98,7 @@ Json collect_files(BundleFiles& files, LedgerSource& source, LedgerReading& ledg
   files[std::string(bundle::kPlan)] = plan_bytes;
   put_ledger(files, source, ledger, open);
   put_approvals(files, source, open, ledger, ledger.leaves.size());
-  put_evidence(files, source, open);
+  put_evidence(files, source, open, ledger);
   put_inventory(files, source, ledger, scope_of(plan).datasets);
   put_text(files, bundle::kCheckpointA, checkpoint);
   put_text(files, bundle::kCheckpointB, checkpoint);

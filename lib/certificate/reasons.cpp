@@ -95,6 +95,17 @@ Reason copies(const Dossier& d) {
   return {on, d.copies.empty() ? "none registered" : joined(parts, ", ")};
 }
 
+// By whose time, whoever's tokens they are: what the claim is worth to a reader says his report.
+std::string waiting_words(const Dossier& d, const Waiting& waiting) {
+  if (!waiting.approved || waiting.seconds == 0) return "";
+  const WaitingShown all = waiting_shown(d, waiting, [](size_t) { return true; });
+  if (all.from && all.between() / 1000 >= waiting.seconds)
+    return ", time-stamped from " + utc_text(all.from->stamp.token.time) + " to " +
+           utc_text(all.to->stamp.token.time);
+  const Json* started = d.started ? d.body(*d.started) : nullptr;
+  return started && started->str_or("waited_by", "") == "host" ? ", by the host's clock" : "";
+}
+
 Reason authorised(const Dossier& d) {
   Reason out;
   size_t approvals = 0;
@@ -109,6 +120,7 @@ Reason authorised(const Dossier& d) {
                std::to_string(d.plan.num_or("quorum", 0)) + ", waiting period " +
                count(d.plan.num_or("waiting_seconds", 0), "second", "seconds");
   const Waiting waiting = waiting_of(d);
+  out.detail += waiting_words(d, waiting);
   if (!waiting.anew) return out;
   const std::string finding =
       brief_number(waiting.anew->seq) + " (" +

@@ -121,17 +121,21 @@ std::string_view stamp_over(const dossier::StampFacts& s) {
   return s.over == signature      ? "signature"
          : s.over == checkpoint_b ? bundle::kCheckpointB
          : s.over == renewal      ? std::string_view(s.part)
+         : s.over == waiting      ? std::string_view(s.part)
                                   : bundle::kSignature;
 }
 
 // Where a stamp is missing to the reader's bar, what there is and why it does not count.
-void name_stamps(const dossier::Dossier& d, VerifyReport& report) {
+void name_stamps(const dossier::Dossier& d, bool waited, VerifyReport& report) {
   auto below = [&](std::string_view id) {
     return std::any_of(report.claims.begin(), report.claims.end(),
                        [&](const ClaimResult& c) { return c.id == id && c.level < c.least; });
   };
   for (const dossier::StampFacts& s : d.stamps) {
-    const bool matters = s.over == dossier::StampFacts::Over::checkpoint_b ? below("logged") : below("dated");
+    using enum dossier::StampFacts::Over;
+    const bool matters = s.over == checkpoint_b ? below("logged")
+                         : s.over == waiting    ? !waited
+                                                : below("dated");
     if (matters && !s.trusted)
       report.shortfalls.push_back("the time-stamp over " + std::string(stamp_over(s)) + " is of " +
                                   s.token.authority->subject + " and does not count: " + s.why);
@@ -232,7 +236,8 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const
     if (c.level < c.least)
       report.shortfalls.push_back(c.id + " is " + std::string(level_text(c.level)) + "; profile " + bar.name +
                                   " asks for " + std::string(level_text(c.least)));
-  name_stamps(d, report);
+  const std::string unshown = bar.timestamp ? dossier::waiting_problem(d) : "";
+  name_stamps(d, unshown.empty(), report);
   if (bar.timestamp) name_revocation(report);
   auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
   if (report.claims.empty()) missing("no claim could be computed");
@@ -243,6 +248,9 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const
     report.shortfalls.push_back("waiting period of " + std::to_string(d.plan.num_or("waiting_seconds", 0)) +
                                 " seconds; profile " + bar.name + " asks for " +
                                 std::to_string(bar.waiting_seconds));
+  if (!unshown.empty())
+    report.shortfalls.push_back("that the waiting period passed is shown by the host's clock alone: " +
+                                unshown + "; profile " + bar.name + " asks for time-stamps");
   const Anchors bound = dossier::rules_at(d, dossier::moment_of_request(d)).anchors;
   const int64_t of_rules = bound_witnesses_signed(d, bound);
   if (bar.witness_quorum > 0 && of_rules < bound.witness_quorum)

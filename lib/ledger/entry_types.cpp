@@ -79,6 +79,7 @@ constexpr NodeRule kNodes[] = {
     {"erasure-rejected", "era", "rejected"},
     {"erasure-cancelled", "era", "cancelled"},
     {"erasure-failed", "era", "failed"},
+    {"erasure-stamped", "era", "", kDigest},
     {"erasure-started", "era", "running"},
     {"destroy-intended", "key", "destroying", 0, kOf, "era"},
     {"destroy-done", "key", "destroyed|destroyed-compromised", 0, kOf, "era"},

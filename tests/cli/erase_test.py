@@ -34,7 +34,7 @@ class Erase(scenario.World):
         erasure = plan["erasure"]
         requested = self.request(erasure)
         self.assertEqual(sorted(requested), ["approvals", "certificate", "datasets", "id", "plan_digest", "reason", "requested",
-                                             "requested_by", "reversible_until", "stage", "steps", "validated", "verified", "waiting_until"])
+                                             "requested_by", "reversible_until", "stage", "steps", "validated", "verified", "waiting_for", "waiting_until"])
         self.assertEqual((requested["stage"], requested["requested_by"], requested["plan_digest"]),
                          ("requested", OPERATOR, plan["plan_digest"]))
         self.assertEqual(self.box.kesu("dataset", "show", "loans-2019").json["state"], "frozen")

@@ -79,8 +79,7 @@ class Profile(verify_page.Driver):
             box.kesu("inventory", "scan", "loans-2019", places)
         config, anchors = "", []
         if cls.stamped:
-            authority = tsa.Tsa(box.path / "tsa")
-            authority.offset = {**os.environ, **cls.later}
+            authority = cls.authority = tsa.Tsa(box.path / "tsa")
             server = tsa._Serving(authority)
             cls.addClassCleanup(server.close)
             config += f'[[time.authority]]\nurl = "{server.url}"\nca = "{authority.root}"\n'
@@ -123,6 +122,7 @@ class Profile(verify_page.Driver):
             case.approve(erasure, who)
         if cls.days:
             case.run_erasure(erasure, code=4, error="waiting")
+            cls.authority.offset = {**os.environ, **cls.later}
         if cls.profile == "high":
             cls.on(cls.starts[0], "erase", "run", erasure, "-y", code=4, error="restart-needed")
         cls.on(cls.starts[1], "erase", "run", erasure, "-y")

@@ -1,5 +1,6 @@
 """Profile high asks for a restart of the host between the last destruction and the inspection after."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import scenario
+import tsa
 from clock_test import at
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -29,6 +31,11 @@ class Restart(scenario.World):
     @classmethod
     def prepare(cls):
         cls.seal("loans-2019", {"a.txt": b"one", "b.txt": b"two"})
+        cls.authority = tsa.Tsa(cls.box.path / "tsa")
+        server = tsa._Serving(cls.authority)
+        cls.addClassCleanup(server.close)
+        with open(cls.box.vault / "kesu.toml", "a") as config:
+            config.write(f'[[time.authority]]\nurl = "{server.url}"\nca = "{cls.authority.root}"\n')
 
     def setUp(self):
         if why := namespace_problem():
@@ -51,6 +58,7 @@ class Restart(scenario.World):
         self.run_erasure(erasure, code=4, error="waiting")
         # Four days later, in a new start of the machine: within one start kesu would see that the clock was set.
         later, boot = at("+4d"), str(uuid.uuid4())
+        self.authority.offset = {**os.environ, **later}
         refused = self.after_restart("erase", "run", erasure, "-y", boot=boot, code=4, error="restart-needed", env=later)
         self.assertIn("restart the host", refused.stdout + refused.stderr)
         types = [e["type"] for e in self.entries()]

@@ -1,0 +1,190 @@
+#include "app/waiting_stamps.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "app/anchors.h"
+#include "app/clock_watch.h"
+#include "app/rules.h"
+#include "app/time_authority.h"
+#include "certificate/claims.h"
+#include "erasure/statement.h"
+
+namespace kesu {
+
+namespace {
+constexpr std::string_view kStamped = "erasure-stamped", kApproved = "erasure-approved";
+
+std::string brief(const std::string& id) { return id.substr(0, 12); }
+
+WaitingByStamps demand_of(const State& state, const Moment& asked) {
+  const Rules rules = rules_in_force(state, asked);
+  const Profile* profile = find_profile(rules.profile);
+  WaitingByStamps out;
+  out.length = rules.waiting_seconds * 1000;
+  out.demanded = profile && profile->timestamp;
+  return out;
+}
+
+// Approved, and nothing is destroyed yet.
+bool may_wait(const ErasureRecord& e) { return e.stage == "approved" || e.stage == "running"; }
+
+bool still_counts(Vault& vault, const ApprovalRecord& a) {
+  return vault.state().operators.at(a.operator_id).state == "enrolled" && vault.store().has_blob(a.statement) &&
+         Statement::parse(to_text(vault.store().blob(a.statement))).expires > vault.now();
+}
+
+// The times between which a recorded time-stamp lies, where it counts.
+struct Span {
+  Millis earliest = 0, latest = 0;
+};
+std::optional<Span> span_of(Vault& vault, const Json& body, const Anchors& anchors) {
+  const std::string note = body.str("checkpoint"), answer = body.str("document"),
+                    chain = body.str("authority");
+  for (const std::string& digest : {note, answer, chain})
+    if (!vault.store().has_blob(digest)) return std::nullopt;
+  try {
+    const TimestampCheck check =
+        verify_timestamp(parse_timestamp_answer(vault.store().blob(answer)).token,
+                         {.data = vault.store().blob(note)});
+    if (!check.ok || !is_of_rules(check, as_text(vault.store().blob(chain)), anchors)) return std::nullopt;
+    return Span{check.time - check.accuracy, check.time + check.accuracy};
+  } catch (const Error& e) {
+    if (e.code() != Code::bad_input && e.code() != Code::ledger_damaged) throw;
+    return std::nullopt;
+  }
+}
+
+Error not_over(Millis end, const std::string& cause) {
+  return Error(Code::waiting, "the waiting period ends " + local_text(end)).cause(cause).next("run it then");
+}
+
+void record(Vault& vault, const std::string& id, const SavedCheckpoint& checkpoint, const Stamp& stamp) {
+  const std::string note = vault.store().put_blob(as_bytes(checkpoint.note)),
+                    answer = vault.store().put_blob(stamp.answer),
+                    chain = vault.store().put_blob(as_bytes(chain_pem({stamp.chain})));
+  vault.decide({id}, [&] {
+    if (!may_wait(vault.state().erasures.at(id))) return std::vector<Event>{};
+    return std::vector<Event>{{.type = std::string(kStamped),
+                               .nodes = {{.id = id, .d = answer}},
+                               .body = Json::object({{"size", checkpoint.size},
+                                                     {"checkpoint", note},
+                                                     {"document", answer},
+                                                     {"authority", chain}})}};
+  });
+}
+
+constexpr const char* kConfigure =
+    "name one in kesu.toml: [[time.authority]] with url and ca (docs/spec/store.md)";
+
+std::string none_text(Vault& vault, const std::string& erasure) {
+  const Moment asked = moment_of(vault.state(), erasure, moment_now(vault));
+  return "profile " + rules_in_force(vault.state(), asked).profile +
+         " has the waiting period shown by time-stamps, and kesu.toml names no time-stamp authority";
+}
+}  // namespace
+
+WaitingByStamps waiting_by_stamps(Vault& vault, const ErasureRecord& erasure) {
+  const State& state = vault.state();
+  const Moment asked{erasure.requested_seq, erasure.requested};
+  WaitingByStamps out = demand_of(state, asked);
+  if (!out.length) return out;
+  const int64_t quorum = rules_in_force(state, asked).quorum;
+  const Anchors anchors = rules_in_force(state, asked).anchors;
+  int64_t counted = 0;
+  uint64_t reached = 0;
+  vault.store().read(
+      erasure.requested_seq, state.size,
+      [&](const StoredEntry& e) {
+        const Header& h = e.entry.header;
+        if ((h.type != kApproved && h.type != kStamped) ||
+            std::none_of(h.nodes.begin(), h.nodes.end(),
+                         [&](const NodeMention& n) { return n.id == erasure.id; }))
+          return true;
+        const Json& body = e.entry.body;
+        if (h.type == kApproved) {
+          const bool current = std::any_of(
+              erasure.approvals.begin(), erasure.approvals.end(), [&](const ApprovalRecord& a) {
+                return a.statement == body.str("statement") && still_counts(vault, a);
+              });
+          if (current && ++counted == quorum) reached = h.seq;
+        } else if (const auto span = span_of(vault, body, anchors)) {
+          // One over the approvals stands behind the last of them.
+          if (reached && static_cast<uint64_t>(body.num("size")) > reached && (!out.from || span->latest < *out.from))
+            out.from = span->latest;
+          if (!out.to || span->earliest > *out.to) out.to = span->earliest;
+        }
+        return true;
+      },
+      [](const Header& h) { return h.type == kApproved || h.type == kStamped; });
+  return out;
+}
+
+std::optional<NoAuthority> waiting_authority_problem(Vault& vault, const std::string& erasure) {
+  const Moment asked = moment_of(vault.state(), erasure, moment_now(vault));
+  const WaitingByStamps demand = demand_of(vault.state(), asked);
+  if (!demand.length || !demand.demanded) return std::nullopt;
+  try {
+    if (!authorities_of_rules(vault, rules_in_force(vault.state(), asked).anchors).empty()) return std::nullopt;
+  } catch (const Error& e) {
+    if (e.code() != Code::policy_refused) throw;
+    return NoAuthority{e.message() + ": the waiting period could not be shown to pass", e.next()};
+  }
+  return NoAuthority{none_text(vault, erasure), kConfigure};
+}
+
+void begin_waiting(Vault& vault, const std::string& id, bool must) {
+  const ErasureRecord& e = vault.state().erasures.at(id);
+  if (!may_wait(e)) return;
+  const WaitingByStamps w = waiting_by_stamps(vault, e);
+  if (!w.length || w.from) return;
+  try {
+    const std::vector<TimeAuthority> authorities = authorities_of_rules(vault, anchors_at_request(vault, id));
+    if (authorities.empty()) {
+      if (!w.demanded) return;
+      throw Error(Code::policy_refused, none_text(vault, id)).next(std::string(kConfigure) + "; then kesu erase run " + brief(id));
+    }
+    const SavedCheckpoint covered = vault.checkpoint();
+    record(vault, id, covered,
+           fetch_stamp(vault, authorities, as_bytes(covered.note), vault.state().time, "the approvals"));
+  } catch (const Error& why) {
+    if (must || why.code() == Code::interrupted) throw;
+    vault.env().notice("the approvals have no time-stamp, and the waiting period begins with one: " + why.message() +
+                       (why.cause().empty() ? "" : ": " + why.cause()) + (w.demanded ? "; kesu erase run " + brief(id) + " asks for it again" : "; the ledger's own time decides alone"));
+  }
+}
+
+std::string end_waiting(Vault& vault, const std::string& id) {
+  const WaitingByStamps w = waiting_by_stamps(vault, vault.state().erasures.at(id));
+  if (!w.length) return "";
+  if (w.passed()) return "time-stamps";
+  if (!w.from) {
+    if (!w.demanded) return "host";
+    throw Error(Code::waiting, "the waiting period has not begun: no time-stamp of the approvals is recorded")
+        .next("run the same command again");
+  }
+  const Millis end = *w.from + w.length;
+  if (vault.now() < end)
+    throw not_over(end, "a time authority says that the approvals were there at " + utc_text(*w.from));
+  try {
+    const std::vector<TimeAuthority> authorities = authorities_of_rules(vault, anchors_at_request(vault, id));
+    if (authorities.empty() && w.demanded)
+      throw Error(Code::policy_refused, none_text(vault, id)).next(kConfigure);
+    if (authorities.empty()) return "host";
+    const SavedCheckpoint head = vault.checkpoint();
+    const Stamp stamp = fetch_stamp(vault, authorities, as_bytes(head.note), vault.state().time,
+                                    "the end of the waiting period", AheadOnly::yes);
+    const Millis earliest = stamp.check.time - stamp.check.accuracy;
+    if (earliest < end)
+      throw not_over(end, "it is " + utc_text(earliest) + " at " + stamp.url + ", and the approvals were there at " + utc_text(*w.from));
+    record(vault, id, head, stamp);
+    return "time-stamps";
+  } catch (const Error& e) {
+    if (w.demanded || (e.code() != Code::time_unavailable && e.code() != Code::policy_refused)) throw;
+    vault.env().notice("the waiting period is over by this host's clock alone: " + e.message() +
+                       (e.cause().empty() ? "" : ": " + e.cause()));
+    return "host";
+  }
+}
+
+}  // namespace kesu

@@ -1,0 +1,290 @@
+"""Waiting periods end by the time of others: time-stamps of the approvals and of the moment before the destruction, from a real
+authority (openssl ts), and hosts whose clock says something else."""
+import json
+import pathlib
+import socket
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+import harness
+import scenario
+import tsa
+from clock_test import library, seconds
+
+SECOND_READER = harness.SOURCE / "scripts" / "verify_certificate.py"
+
+
+class Stamped(scenario.World):
+    """Both of the kernel's clocks are faked together, as after a new start of the machine: no command sees a jump."""
+    quorum, profile = 1, "low"
+
+    @classmethod
+    def host_at(cls, offset):
+        cls.box.env.update({"LD_PRELOAD": library(), "FAKETIME": offset, "NO_FAKE_STAT": "1"})
+
+    @classmethod
+    def authority_at(cls, offset):
+        cls.tsa.offset = {**cls.box.env, "LD_PRELOAD": library(), "FAKETIME": offset, "NO_FAKE_STAT": "1"}
+
+    @classmethod
+    def start_authority(cls):
+        cls.tsa = tsa.Tsa(cls.box.path / "tsa")
+        cls.server = tsa._Serving(cls.tsa)
+        cls.addClassCleanup(cls.server.close)
+
+    @classmethod
+    def configure(cls, *urls, ca=None):
+        path = cls.box.vault / "kesu.toml"
+        text = path.read_text().partition("[[time.authority]]")[0]
+        path.write_text(text + "".join(f'[[time.authority]]\nurl = "{u}"\nca = "{ca or cls.tsa.root}"\n' for u in urls))
+
+    def of(self, type_):
+        return [e for e in self.entries() if e["type"] == type_]
+
+    def closed_port(self):
+        taken = socket.socket()
+        self.addCleanup(taken.close)
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}/"
+
+    def not_begun(self):
+        self.assertEqual([e for e in self.entries() if e["type"] in ("erasure-started", "destroy-intended")], [])
+        self.assertIn(f"kesu:{self.version_of('loans')}", self.token_labels())
+
+    def report(self, erasure, require):
+        """What both readers say of the bundle, alike."""
+        bundle, trust = self.box.path / f"bundle-{erasure}", self.box.path / "trust"
+        self.box.kesu("certificate", "bundle", erasure, "-o", bundle)
+        trust.write_text(self.box.kesu("trust", "propose", bundle, vault=False).json["trust"] + f"tsa-ca {self.tsa.root}\n")
+        words = (bundle, "--trust", trust, "--require", require, "--allow-test-grade", "--json")
+        said = self.box.run(harness.program("kesu"), "verify", *words, code=(0, 7)).json
+        other = self.box.run("/usr/bin/python3", "-B", SECOND_READER, *words, code=(0, 7)).json
+        for member in said:
+            self.assertEqual(other[member], said[member], member)
+        return said
+
+    def claim(self, report):
+        return next(c for c in report["claims"] if c["id"] == "authorised")
+
+
+class Standard(Stamped):
+    """A vault made 30 hours ago; its profile asks for a day between approvals and destruction."""
+    quorum = 2
+
+    @classmethod
+    def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
+        cls.host_at("-30h")
+        return super().write_genesis(path, officers, quorum, sign, ("--profile", "standard", *words))
+
+    @classmethod
+    def prepare(cls):
+        cls.start_authority()
+        cls.box.kesu("key", "create", "told")
+        cls.box.kesu("dataset", "add", "told", "--key", "told", "--plaintext-history", "none", "--history-by", scenario.OPERATOR)
+        cls.seal("told", {"a": b"one"})
+        cls.configure(cls.server.url)
+
+    def setUp(self):
+        super().setUp()
+        self.tsa.mode = "good"
+        self.host_at("-30h")
+        self.authority_at("-30h")
+
+    def twice_approved(self, **options):
+        erasure = self.plan("told")["erasure"]
+        self.request(erasure)
+        self.approve(erasure, scenario.APPROVER)
+        self.assertEqual(self.of("erasure-stamped"), [])                    # one of two: nothing waits yet
+        self.approve(erasure, scenario.SECOND, **options)
+        return erasure
+
+    def test_shown_to_a_reader(self):
+        erasure = self.twice_approved()
+        first, = self.of("erasure-stamped")
+        self.assertEqual((first["nodes"][0]["id"], first["nodes"][0]["d"]), (erasure, first["body"]["document"]))
+        self.assertGreater(first["body"]["size"], self.of("erasure-approved")[1]["seq"])
+        until = self.box.kesu("erase", "status", erasure).json["waiting_until"]
+        self.assertAlmostEqual(seconds(until), time.time() - 30 * 3600 + 86400, delta=20)
+        asked, entries = self.tsa.asked, self.entries()
+        self.run_erasure(erasure, code=4, error="waiting")
+        self.assertEqual(self.tsa.asked, asked)                             # the host's own clock says that it is too early
+        self.nothing_changed(entries)
+        self.host_at("+0")
+        self.authority_at("+0")
+        self.run_erasure(erasure)
+        first, second = self.of("erasure-stamped")
+        started, = self.of("erasure-started")
+        self.assertLess(second["seq"], started["seq"])
+        self.assertEqual(started["body"]["waited_by"], "time-stamps")
+        (self.box.path / "lists.pem").write_text(self.tsa.lists(0.01))
+        with open(self.box.vault / "kesu.toml", "a") as config:
+            config.write(f'[certificate]\ncrl = "{self.box.path / "lists.pem"}"\n')
+        report = self.report(erasure, "standard")
+        self.assertEqual((report["verdict"], report["shortfalls"], report["errors"]), ("complete", [], []))
+        self.assertRegex(self.claim(report)["detail"], r"waiting period 86400 seconds, time-stamped from 20\d\d-\S+Z to 20\d\d-\S+Z$")
+        shown = [r["over"] for r in report["time"]]
+        self.assertEqual(shown[3:], [f"evidence/{e['body']['checkpoint']}" for e in (first, second)])
+        self.assertEqual([r["trusted"] for r in report["time"]], [True] * 5)
+
+    def test_only_this_host_says_that_it_is_over(self):
+        """Its clock was set forward and the machine started anew, so that no command sees it; the authority's was not."""
+        erasure = self.twice_approved()
+        self.host_at("+0")
+        error = self.run_erasure(erasure, code=4, error="waiting").json["error"]
+        self.assertRegex(error["cause"], "it is 20.* at http://.*, and the approvals were there at 20")
+        self.not_begun()
+        self.assertEqual([e["body"]["what"] for e in self.of("finding-recorded")], ["clock-jumped"])
+        self.assertEqual(len(self.of("erasure-stamped")), 1)
+
+    def test_a_moment_too_early_by_the_authority(self):
+        """Within what two clocks may differ there is no finding, and the authority's decides all the same."""
+        erasure = self.twice_approved()
+        self.host_at(f"-{6 * 3600 - 30}s")                                  # the period ends at six hours ago
+        self.authority_at(f"-{6 * 3600 + 25}s")
+        entries = self.entries()
+        error = self.run_erasure(erasure, code=4, error="waiting").json["error"]
+        self.assertIn("the approvals were there at", error["cause"])
+        self.nothing_changed(entries)
+        self.not_begun()
+        self.authority_at(f"-{6 * 3600 - 30}s")
+        self.run_erasure(erasure)
+        self.assertEqual(len(self.of("erasure-stamped")), 2)
+
+    def test_no_authority_answers(self):
+        self.configure(self.closed_port())
+        erasure = self.twice_approved()
+        self.assertEqual(self.of("erasure-stamped"), [])
+        status = self.box.kesu("erase", "status", erasure).json
+        self.assertEqual((status["stage"], status["waiting_until"], status["waiting_for"]), ("approved", None, "time-stamp"))
+        self.assertIn("kesu erase run", self.box.text("erase", "status", erasure).stdout)
+        self.host_at("+0")                                                  # a day by this host, and nobody else says so
+        self.run_erasure(erasure, code=5, error="time-unavailable")
+        self.not_begun()
+        self.authority_at("+0")
+        self.configure(self.server.url)
+        error = self.run_erasure(erasure, code=4, error="waiting").json["error"]   # it begins now
+        self.assertIn("the approvals were there at", error["cause"])
+        self.assertEqual(len(self.of("erasure-stamped")), 1)
+        until = self.box.kesu("erase", "status", erasure).json["waiting_until"]
+        self.assertAlmostEqual(seconds(until), time.time() + 86400, delta=20)
+        self.not_begun()
+        # And the second one, when the day is over by all clocks.
+        self.host_at("+25h")
+        self.configure(self.closed_port())
+        self.run_erasure(erasure, code=5, error="time-unavailable")
+        self.not_begun()
+        self.configure(self.server.url)
+        self.authority_at("+25h")
+        self.run_erasure(erasure)
+        self.assertEqual(len(self.of("erasure-stamped")), 2)
+
+    def test_approving_says_that_nothing_waits_yet(self):
+        self.configure(f"{self.server.url}?garbage")
+        erasure = self.plan("told")["erasure"]
+        self.request(erasure)
+        self.approve(erasure, scenario.APPROVER)
+        said = self.box.text("erase", "approve", erasure, *self.signer(scenario.SECOND)).stderr
+        self.assertIn("the approvals have no time-stamp", said)
+        self.assertIn(f"kesu erase run {erasure[:12]} asks for it again", said)
+
+    def test_no_authority_is_named(self):
+        self.configure()
+        plan = self.plan("told", code=3)
+        self.assertTrue(any("names no time-stamp authority" in b["what"] for b in plan["blockers"]), plan["blockers"])
+        self.configure(self.server.url)
+        erasure = self.twice_approved()
+        self.configure()
+        self.host_at("+0")
+        error = self.run_erasure(erasure, code=3, error="policy-refused").json["error"]
+        self.assertIn("[[time.authority]]", error["next"])
+        self.not_begun()
+
+    def test_behind_by_minutes_is_no_new_wait(self):
+        """A host that is a little slow gains nothing by it, and does not have to wait a day again."""
+        erasure = self.twice_approved()
+        self.host_at("-5m")
+        self.authority_at("+0")
+        self.run_erasure(erasure)
+        self.assertEqual(self.of("finding-recorded"), [])
+
+    def test_what_is_lost_shows_nothing(self):
+        erasure = self.twice_approved()
+        first, = self.of("erasure-stamped")
+        (self.box.vault / "evidence" / first["body"]["document"]).unlink()
+        self.assertEqual(self.box.kesu("erase", "status", erasure).json["waiting_for"], "time-stamp")
+        self.host_at("+0")
+        self.authority_at("+0")
+        self.run_erasure(erasure, code=4, error="waiting")                  # stamped anew: the period begins now
+        self.assertEqual(len(self.of("erasure-stamped")), 2)
+        self.not_begun()
+
+
+class Low(Stamped):
+    """Three seconds, by a profile that lets the host's own clock do."""
+    SECONDS = 3
+
+    @classmethod
+    def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
+        super().write_genesis(path, officers, quorum, sign=False, words=words)
+        document = json.loads(path.read_bytes()) | {"waiting_seconds": cls.SECONDS}
+        path.write_text(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+        for *_, key in officers:
+            cls.sign_genesis(path, key)
+        return path
+
+    @classmethod
+    def prepare(cls):
+        cls.start_authority()
+        cls.seal("loans-2019", {"a": b"one"})
+
+    def setUp(self):
+        super().setUp()
+        self.tsa.offset = None
+
+    def waited(self):
+        erasure = self.approved("loans-2019")
+        until = self.box.kesu("erase", "status", erasure).json["waiting_until"]
+        time.sleep(max(0, seconds(until) + 1.1 - time.time()))              # and the second's accuracy of the other token
+        return erasure
+
+    def test_time_stamps_where_they_can_be_had(self):
+        self.configure(self.server.url)
+        erasure = self.waited()
+        self.run_erasure(erasure)
+        self.assertEqual([e["body"]["waited_by"] for e in self.of("erasure-started")], ["time-stamps"])
+        self.assertIn(", time-stamped from ", self.claim(self.report(erasure, "low"))["detail"])
+
+    def test_without_an_authority(self):
+        erasure = self.waited()
+        self.run_erasure(erasure)
+        self.assertEqual([e["body"]["waited_by"] for e in self.of("erasure-started")], ["host"])
+        claim = self.claim(self.report(erasure, "low"))
+        self.assertEqual((claim["level"], claim["detail"]), ("proven", "1 approval, quorum 1, waiting period 3 seconds, by the host's clock"))
+        short = [s for s in self.report_again(erasure, "standard")["shortfalls"] if "host's clock alone" in s]
+        self.assertEqual(short, ["that the waiting period passed is shown by the host's clock alone: no time-stamp that counts is over a "
+                                 "checkpoint with the approvals; profile standard asks for time-stamps"])
+
+    def report_again(self, erasure, require):
+        bundle, trust = self.box.path / f"bundle-{erasure}", self.box.path / "trust"
+        words = (bundle, "--trust", trust, "--require", require, "--allow-test-grade", "--json")
+        return self.box.run(harness.program("kesu"), "verify", *words, code=7).json
+
+    def test_none_answers(self):
+        self.configure(self.closed_port())
+        erasure = self.waited()
+        said = self.box.text("erase", "run", erasure, "-y")
+        self.assertEqual(self.stage(erasure), "destroyed")
+        self.assertEqual([e["body"]["waited_by"] for e in self.of("erasure-started")], ["host"])
+        self.assertNotIn("Traceback", said.stderr)
+
+    def test_one_that_contradicts_is_believed(self):
+        self.configure(self.server.url)
+        erasure = self.waited()
+        self.authority_at("-2h")
+        self.run_erasure(erasure, code=4, error="waiting")
+        self.not_begun()
+
+
+if __name__ == "__main__":
+    scenario.main()
