@@ -280,7 +280,9 @@ class Bound(World):
         self.issue(erasure)                              # as nothing was bound when it was asked for
         levels, report = self.read()
         self.assertEqual(levels, ("attested", "proven"))
-        self.assertEqual({t["authority"] for t in report["time"]}, {"CN=Rogue Time,O=Rogue"})
+        over = {t["over"].partition("/")[0]: t["authority"] for t in report["time"]}
+        self.assertEqual(over.pop("evidence"), "CN=Bank Time,O=Bank")          # of the waiting period
+        self.assertEqual(set(over.values()), {"CN=Rogue Time,O=Rogue"})
 
     def test_changed_meanwhile_and_after(self):
         self.bind()

@@ -2,6 +2,7 @@
 authority (openssl ts), and hosts whose clock says something else."""
 import json
 import pathlib
+import shutil
 import socket
 import sys
 import time
@@ -68,7 +69,7 @@ class Stamped(scenario.World):
         return next(c for c in report["claims"] if c["id"] == "authorised")
 
 
-class Standard(Stamped):
+class StandardVault(Stamped):
     """A vault made 30 hours ago; its profile asks for a day between approvals and destruction."""
     quorum = 2
 
@@ -99,6 +100,8 @@ class Standard(Stamped):
         self.approve(erasure, scenario.SECOND, **options)
         return erasure
 
+
+class Standard(StandardVault):
     def test_shown_to_a_reader(self):
         erasure = self.twice_approved()
         first, = self.of("erasure-stamped")
@@ -254,6 +257,15 @@ class Low(Stamped):
         self.run_erasure(erasure)
         self.assertEqual([e["body"]["waited_by"] for e in self.of("erasure-started")], ["time-stamps"])
         self.assertIn(", time-stamped from ", self.claim(self.report(erasure, "low"))["detail"])
+        with self.subTest("by hand"):
+            bundle = self.box.path / f"bundle-{erasure}"
+            shutil.copy(self.tsa.root, bundle / "ROOT.pem")
+            text = (harness.SOURCE / "docs" / "verify-by-hand.md").read_text()
+            script = text.partition("<!-- waiting -->")[2].partition("<!-- /waiting -->")[0].partition("```sh\n")[2].partition("```")[0]
+            said = self.box.run("sh", "-c", script, cwd=bundle)
+            self.assertEqual((said.stderr + said.stdout).count("Verification: OK"), 2, said)
+            for entry in self.of("erasure-stamped"):
+                self.assertRegex(said.stdout, f"entry {entry['seq']}, over {entry['body']['size']} entries: [A-Z][a-z]+ ")
 
     def test_without_an_authority(self):
         erasure = self.waited()
