@@ -295,6 +295,8 @@ def read_ledger(files, bad):
     marks = {ledger.a.size, ledger.b.size}
     marks |= {body["head"]["size"] for _, _, body in (bodies or {}).values()
               if isinstance(body.get("head"), dict) and is_kind(body["head"].get("size"), "number")}
+    # Where checkpoints of the waiting period say that they are of; more than that is asked later.
+    marks |= {body["size"] for _, _, body in (bodies or {}).values() if is_kind(body.get("size"), "number") and "checkpoint" in body}
     marks |= _plan_size(files) | _command_sizes(files)
     ledger.roots = {m for m in marks if 0 <= m <= ledger.b.size}
     try:

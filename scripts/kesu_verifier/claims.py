@@ -1,8 +1,9 @@
 # From facts to conditions, and from conditions to claims (docs/spec/certificate.md, "From evidence to level").
-from . import residue
+from . import residue, waiting
 from .anchors import MEMBER, witnesses_of_rules
 from .base import counted, is_kind, maybe
 from .facts import DESTROYED
+from .names import utc
 from .notes import NoteError
 
 WRAPS = {1: "AES-256-GCM"}
@@ -13,9 +14,10 @@ SENSITIVE = {"CKA_SENSITIVE": True, "CKA_ALWAYS_SENSITIVE": True, "CKA_EXTRACTAB
 class Claims:
     """`conditions` that hold, and for each claim what it rests on and its detail."""
 
-    def __init__(self, facts, gone, people, holds, attested, commands, signer_algorithm, trust, tables):
+    def __init__(self, facts, gone, people, holds, attested, commands, stamped, signer_algorithm, trust, tables):
         self.facts, self.gone, self.people, self.tables = facts, gone, people, tables
-        self.holds, self.attested, self.commands = holds, attested, commands
+        self.holds, self.attested, self.commands, self.stamped = holds, attested, commands, stamped
+        self.reached = None                               # the approval that reached the quorum
         self.ledger, self.trust, self.signer_algorithm = facts.ledger, trust, signer_algorithm
         self.conditions, self.details, self.rests, self.limits = set(), {}, {}, []
         self.bound = people.in_force().get(MEMBER)
@@ -334,22 +336,49 @@ class Claims:
                     for item in h.nodes if item["id"] == f.erasure)
         reached = len(approvals) >= quorum and quorum > 0
         self._hold("quorum-approved", p.request and reached and f.started is not None and not ended)
-        waited, said = self._waited(approvals, quorum, waiting)
+        if reached and not ended:
+            self.reached = sorted(approvals, key=lambda a: a.header.seq)[quorum - 1].header
+        waited, said = self._waited(waiting)
         self._hold("waited", waited)
         self._hold("no-hold", not self._held())
         self._hold("officers-known", p.known)
         self._hold("commands-signed", not self.commands.unsigned)
         self.say("authorised", f"{counted(len(p.approvals), 'approval')}, quorum {quorum}, waiting period "
-                                f"{counted(waiting, 'second')}{said}",
+                                f"{counted(waiting, 'second')}{self._by_whose_time(waiting)}{said}",
                   [f"signature of {a.officer.name} ({a.action})" for a in p.acts if a.action in ("request", "approve")])
 
-    def _waited(self, approvals, quorum, waiting):
-        f, intended = self.facts, self.facts.first_intended()
+    def between(self, counts):
+        """What time-stamps of the waiting period show at which `counts` is true: (from, to), or None."""
+        intended = self.facts.first_intended()
+        return self.stamped.between(self.reached.seq, intended and intended.seq, counts) if self.reached else None
+
+    def _by_whose_time(self, seconds):
+        """Whoever's time-stamps they are: what that is worth to a reader says his report."""
+        if self.reached is None or seconds <= 0:
+            return ""
+        pair = self.between(lambda stamp: True)
+        if pair and waiting.passed(pair) >= seconds * 1000:
+            return f", time-stamped from {utc(pair[0].token.at)} to {utc(pair[1].token.at)}"
+        return ", by the host's clock" if (self.facts.body(self.facts.started) or {}).get("waited_by") == "host" else ""
+
+    def unshown_wait(self, counts):
+        """Why time-stamps at which `counts` is true do not show the waiting period; "" where they do, or there is none."""
+        seconds = self.bars()[1]
+        if self.reached is None or seconds <= 0:
+            return ""
+        pair = self.between(counts)
+        if pair is None:
+            return "no time-stamp that counts is over a checkpoint with the approvals"
+        if waiting.passed(pair) >= seconds * 1000:
+            return ""
+        return f"{waiting.passed(pair) // 1000} of {seconds} seconds lie between the time-stamps that count"
+
+    def _waited(self, waiting):
+        f, intended, begin = self.facts, self.facts.first_intended(), self.reached
         if waiting <= 0:
             return True, ""
-        if intended is None or not quorum or len(approvals) < quorum:
+        if intended is None or begin is None:
             return False, ""
-        begin = sorted(approvals, key=lambda a: a.header.seq)[quorum - 1].header
         newest, what = None, ""
         for header in self.ledger.about(f.plan.get("vault", ""), "finding-recorded"):
             body = f.body(header)

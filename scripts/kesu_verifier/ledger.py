@@ -73,6 +73,7 @@ TYPES = {
     "erasure-rejected": _row(("era", "rejected", "")),
     "erasure-cancelled": _row(("era", "cancelled", "")),
     "erasure-failed": _row(("era", "failed", "")),
+    "erasure-stamped": _row(("era", "", "d")),
     "erasure-started": _row(("era", "running", "")),
     "destroy-intended": _row(("key", "destroying", "", "of:era")),
     "destroy-done": _row(("key", "destroyed destroyed-compromised", "", "of:era")),

@@ -202,6 +202,11 @@ class Renewals:
             if row["over"] in lost and row["trusted"]:
                 row["trusted"], row["why"] = False, ENDED
         stamps.trusted -= lost
+        # The tokens over the signature are later than those of the waiting period, and cover them.
+        lasts = {"signature", P7S} <= stamps.trusted
+        for stamp, row in stamps.waiting:
+            if row["trusted"] and not lasts and not self.stands(stamp.token, stamp.chain, now):
+                row["trusted"], row["why"] = False, ENDED
 
     def text(self):
         return f", renewed at {self.last[0]}, by {self.last[1]}" if self.last else ""

@@ -144,6 +144,7 @@ class Stamps:
         self.files, self.trust, self.lists, self.bad, self.rows = files, trust, lists, bad, []
         self.bound, self.unbound = bound, set()           # anchors of the rules; what is not of them
         self.tokens, self.chains, self.trusted, self.renewed = {}, {}, set(), ""
+        self.waiting = []                                 # (waiting.Stamp, its row)
         signed_chain = self._chain(CHAIN, (TSR,))
         inside = signed.unsigned.get(cms.SIGNATURE_TIME_STAMP) if signed is not None else None
         if inside is not None:
@@ -176,12 +177,28 @@ class Stamps:
             self.bad(part, str(error))
             return
         self.tokens[over], self.chains[over] = token, chain
-        self.rows.append(token_row(over, token, chain, self.trust, self.lists))
-        if not self._of_rules(token, chain, token.at):
+        if not self._add(over, token, chain):
             self.unbound.add(over)
-            self.rows[-1].update(trusted=False, why=anchors.NOT_OF_RULES, revocation={"state": "not-asked", "why": ""})
         if self.rows[-1]["trusted"]:
             self.trusted.add(over)
+
+    def _add(self, over, token, chain):
+        """Its row; whether it is of the rules."""
+        self.rows.append(token_row(over, token, chain, self.trust, self.lists))
+        of_rules = self._of_rules(token, chain, token.at)
+        if not of_rules:
+            self.rows[-1].update(trusted=False, why=anchors.NOT_OF_RULES, revocation={"state": "not-asked", "why": ""})
+        return of_rules
+
+    def add_waiting(self, good):
+        """Those of the waiting period, which are good: whether they count."""
+        for stamp in good:
+            self._add(stamp.over, stamp.token, stamp.chain)
+            self.waiting.append((stamp, self.rows[-1]))
+
+    def counts(self, stamp):
+        """Whether one of the waiting period does."""
+        return any(row["trusted"] for one, row in self.waiting if one is stamp)
 
     def _of_rules(self, token, chain, at):
         return anchors.stamp_of_rules(self.bound, token, [*chain, *self.trust.tsa_cas], at)
@@ -226,9 +243,11 @@ class Stamps:
             row = rows["ledger/checkpoint-b"]
             claims.say("logged", f"checkpoint B stamped at {row['at']}, by {row['authority']}", claims.rests["logged"])
 
-    def shortfalls(self):
+    def shortfalls(self, waited):
+        """Those that do not count; of the waiting period where it is not shown without them."""
+        passed_over = [id(row) for _, row in self.waiting] if waited else []
         return [f"the time-stamp over {r['over']} is of {r['authority']} and does not count: {r['why']}"
-                for r in self.rows if not r["trusted"]]
+                for r in self.rows if not r["trusted"] and id(r) not in passed_over]
 
     def signer_time(self):
         """When a signer's chain is judged where both tokens over the signature count."""

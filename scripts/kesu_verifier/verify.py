@@ -16,6 +16,7 @@ from .names import distinguished_name
 from .objects import cover
 from .people import People
 from .trust import LEVELS
+from .waiting import Waiting
 
 P7S, PEM, CRL = "certificate.json.p7s", "trust/signer.pem", "trust/signer.crl"
 COMPLETE, INCOMPLETE, INVALID = "complete", "incomplete", "invalid"
@@ -117,12 +118,13 @@ class Case:
         algorithm = self.signer_algorithm if self.signed else ""
         self.attested = Attested(facts, self.gone, people, self.bad, self.note)
         self.commands = Commands(self.files, self.ledger, people, self.bad, self.note)
-        self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), self.attested, self.commands, algorithm,
-                             self.trust, self.tables)
+        self.claims = Claims(facts, self.gone, people, Holds(facts, people, self.bad, self.note), self.attested, self.commands,
+                             Waiting(self.files, self.ledger, facts.erasure, self.bad), algorithm, self.trust, self.tables)
         self.lists = [*self.trust.signer_crls, *self._own_lists()]
         self.stamps = stamps.Stamps(self.files, self.signed, self.trust, self.lists, self.bad, self.claims.bound)
         issued = millis_or_none(self.stored["issued"]) if is_kind(self.stored.get("issued"), "time") else None
         self.stamps.check_host(issued, self.ledger.graph.last)
+        self.stamps.add_waiting(self.claims.stamped.good)
         self.guarded("renewal", self._renewals)
         self.claims.conditions |= self.stamps.conditions()
         self.stamps.say(self.claims)
@@ -290,8 +292,9 @@ class Case:
             least = bar["claims"][r["id"]]
             if LEVELS.index(r["level"]) < LEVELS.index(least):
                 add(f"{r['id']} is {r['level']}; profile {name} asks for {least}")
+        unshown = self.claims.unshown_wait(self.stamps.counts) if bar["timestamp"] else ""
         if bar["timestamp"]:
-            self.shortfalls += self.stamps.shortfalls()
+            self.shortfalls += self.stamps.shortfalls(not unshown)
             rows = [(f"authority of the time-stamp over {r['over']}", (r["revocation"]["state"], r["revocation"]["why"]))
                     for r in self.stamps.rows if r["trusted"]]
             for whose, revocation in [("signer's certificate", self.revocation), *rows]:
@@ -302,6 +305,8 @@ class Case:
             add(f"approved by a quorum of {quorum}; profile {name} asks for {bar['quorum']}")
         if waiting < bar["waiting_seconds"]:
             add(f"waiting period of {waiting} seconds; profile {name} asks for {bar['waiting_seconds']}")
+        if unshown:
+            add(f"that the waiting period passed is shown by the host's clock alone: {unshown}; profile {name} asks for time-stamps")
         if self.claims.witnesses() < bar["witness_quorum"]:
             said = self.claims.short_of_rules() or f"{self.claims.witnesses()} trusted witnesses"
             add(f"{said}; profile {name} asks for {bar['witness_quorum']}")

@@ -6,6 +6,7 @@ import { equal } from './json.js';
 import { kind_of } from './header.js';
 import { note_cosigned_by } from './note.js';
 import { residue } from './residue.js';
+import { waiting_words } from './waiting.js';
 import { name_text } from './names.js';
 
 const kWraps = { 1: 'AES-256-GCM', 2: 'RSA-OAEP-SHA256' };
@@ -237,6 +238,8 @@ function authorised(c) {
   hold(c, 'officers-known', p.genesis_good);
   hold(c, 'commands-signed', f.commands.unsigned.size === 0);
   const reached = p.approvals[quorum - 1]?.entry, first = f.first_intended;
+  c.waiting = waiting;
+  c.reached = stopped ? null : p.approvals[quorum - 1]?.entry ?? null;
   let waited = !!reached && !!first && reached.seq < first.seq, tail = '';
   if (waited && waiting > 0) {
     const clock = f.graph.about(f.vault, 'finding-recorded').filter((h) => h.seq > reached.seq && h.seq < first.seq &&
@@ -253,8 +256,7 @@ function authorised(c) {
   const held = f.holds.between(f.requested.seq, ends);
   hold(c, 'no-hold', !held);
   c.quorum = quorum;
-  c.waiting = waiting;
-  c.detail.authorised = count(p.approvals.length, 'approval') + ', quorum ' + quorum + ', waiting period ' + count(waiting, 'second') + tail + (held ? '; under a hold' : '');
+  c.detail.authorised = count(p.approvals.length, 'approval') + ', quorum ' + quorum + ', waiting period ' + count(waiting, 'second') + waiting_words(f, c) + tail + (held ? '; under a hold' : '');
   c.rests.authorised = p.counted.filter((one) => ['request', 'approve'].includes(one.action)).map((one) => 'signature of ' + one.officer.name + ' (' + one.action + ')');
 }
 

@@ -39,7 +39,8 @@ export class Facts {
     const first = this.by_run.map((v) => this.version.get(v).intended).filter((h) => h).sort((a, b) => a.seq - b.seq)[0];
     // The run that counts: the last start before the last destroy-intended of the first version to go.
     const starts = g.about(this.era, 'erasure-started');
-    this.first_intended = first ?? null;
+    const tries = this.by_run.flatMap((v) => g.about(v, 'destroy-intended')).filter((h) => h.seq > this.requested.seq);
+    this.first_intended = tries.sort((a, b) => a.seq - b.seq)[0] ?? null;
     this.started = starts.filter((h) => !first || h.seq < first.seq).pop() ?? null;
     this.inspected = g.about(this.era, 'erasure-inspected').pop() ?? null;
     this.last_done = this.versions.map((v) => this.version.get(v).done).filter((h) => h).sort((a, b) => a.seq - b.seq).pop() ?? null;

@@ -95,9 +95,9 @@ export async function* header_lines(blob) {
   if (rest.length) refuse('does not end with a line feed');
 }
 
-// → {graph, roots: size → root (of the sizes asked for), size}. `progress(n)` is told how far it is.
+// → {graph, roots: size → root, and times: size → time of the last entry (of the sizes asked for), size}. `progress(n)` is told how far it is.
 export async function fold_headers(bundle, checkpoints, bodies, sizes, progress) {
-  const tree = new Tree(), graph = new Graph(), roots = new Map(), wanted = new Set(sizes);
+  const tree = new Tree(), graph = new Graph(), roots = new Map(), times = new Map(), wanted = new Set(sizes);
   const leaf = new Uint8Array(1 + 512 + 32);
   const ascii = new TextDecoder('latin1');
   let n = 0;
@@ -131,7 +131,7 @@ export async function fold_headers(bundle, checkpoints, bodies, sizes, progress)
         refuse('line ' + (n + 1) + ': ' + e.message);
       }
       ++n;
-      if (wanted.has(n)) roots.set(n, hex(tree.root()));
+      if (wanted.has(n)) roots.set(n, hex(tree.root())), times.set(n, graph.time);
       at = end + 1;
     }
     progress(n);
@@ -139,5 +139,5 @@ export async function fold_headers(bundle, checkpoints, bodies, sizes, progress)
   if (n < checkpoints.b.size) refuse('has ' + n + ' headers; checkpoint B says ' + checkpoints.b.size);
   if (!same(tree.root(), checkpoints.b.root)) refuse('the headers do not fold to checkpoint B');
   if (roots.get(checkpoints.a.size) !== hex(checkpoints.a.root)) refuse('the headers do not fold to checkpoint A');
-  return { graph, roots, size: n, body_wrong };
+  return { graph, roots, times, size: n, body_wrong };
 }

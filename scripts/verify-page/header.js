@@ -58,6 +58,7 @@ const kTypes = {
   'erasure-rejected': [row('era', ['rejected'])],
   'erasure-cancelled': [row('era', ['cancelled'])],
   'erasure-failed': [row('era', ['failed'])],
+  'erasure-stamped': [row('era', null, 'd')],
   'erasure-started': [row('era', ['running'])],
   'destroy-intended': [row('ver', ['destroying'], '', 'of', 'era')],
   'destroy-done': [row('ver', ['destroyed', 'destroyed-compromised'], '', 'of', 'era')],

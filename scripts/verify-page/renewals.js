@@ -7,7 +7,7 @@ import { is_object } from './json.js';
 import { outside_manifest } from './bundle.js';
 import { chain_file } from './pki.js';
 import { Sha512 } from './sha512.js';
-import { check_token, stamp_of_rules, stamp_path, token_of_answer, token_row } from './time.js';
+import { check_token, counts_not, stamp_of_rules, stamp_path, token_of_answer, token_row } from './time.js';
 
 const kRenewal = /^renewal\/([1-9][0-9]{0,3})\.(ledger|manifest|manifest\.tsr|tsa\.pem)$/;
 const kRenewalFiles = ['ledger', 'manifest', 'manifest.tsr', 'tsa.pem'];
@@ -156,7 +156,7 @@ export async function read_renewals(f, stamps, trust, lists, bound, now) {
     const row = await token_row(over, stamps.unbound, stamps.unbound.extra, trust, lists);
     stamps.why = stamps.why.filter((w) => !w.startsWith('the time-stamp over ' + over + ' '));
     if (row.trusted) Object.assign(stamps, { checkpoint: true, third: stamps.unbound });
-    else stamps.why.push('the time-stamp over ' + over + ' is of ' + row.authority + ' and does not count: ' + row.why);
+    else stamps.why.push(counts_not(row));
     rows[rows.indexOf(row_of(over))] = row;
   }
   if (!trust.renewal_required) return;
@@ -167,8 +167,11 @@ export async function read_renewals(f, stamps, trust, lists, bound, now) {
   for (const row of rows) {
     if (!lost.has(row.over) || !row.trusted) continue;
     Object.assign(row, { trusted: false, why: kEnded });
-    stamps.why.push('the time-stamp over ' + row.over + ' is of ' + row.authority + ' and does not count: ' + kEnded);
+    stamps.why.push(counts_not(row));
   }
+  // The tokens over the signature are later than those of the waiting period, and cover them.
+  const lasts = stamps.signature && !lost.has('signature');
+  for (const { row, t } of f.waiting) if (row.trusted && !lasts && !(await stands(f, trust, t, now))) Object.assign(row, { trusted: false, why: kEnded });
   if (lost.has('signature')) Object.assign(stamps, { signature: false, later: null, second: null });
   if (lost.has('ledger/checkpoint-b')) Object.assign(stamps, { checkpoint: false, third: null });
 }

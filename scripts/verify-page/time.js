@@ -130,6 +130,8 @@ export async function token_row(over, t, extra, trust, lists) {
     certificate_until: new Date(t.certificate.not_after).toISOString(), trusted: against === '', why: against, revocation };
 }
 
+export const counts_not = (row) => 'the time-stamp over ' + row.over + ' is of ' + row.authority + ' and does not count: ' + row.why;
+
 // The time-stamp that a countersignature has inside, as a row; null where it has none. `lasts`: whether it must and does stand
 // at the reader's own time.
 export async function countersignature_time(cms, part, trust, lists, lasts) {
@@ -152,14 +154,18 @@ export async function read_stamps(f, cms, trust, lists, bound) {
       return error(path, e.message), [];
     }
   };
+  const judged = async (over, t, extra) => {
+    const row = await token_row(over, t, extra, trust, lists), of_rules = await stamp_of_rules(bound, t, [...extra, ...trust.tsa_cas], t.time);
+    if (!of_rules) Object.assign(row, { trusted: false, why: kNotOfRules, revocation: { state: 'not-asked', why: '' } });
+    return { row, of_rules };
+  };
   const one = async (part, over, token, content, extra) => {
     try {
       const t = await check_token(await token(), await content());
-      const row = await token_row(over, t, extra, trust, lists), of_rules = await stamp_of_rules(bound, t, [...extra, ...trust.tsa_cas], t.time);
-      if (!of_rules) Object.assign(row, { trusted: false, why: kNotOfRules, revocation: { state: 'not-asked', why: '' } });
+      const { row, of_rules } = await judged(over, t, extra);
       if (!of_rules && over === 'ledger/checkpoint-b') out.unbound = t;
       out.rows.push(row);
-      if (!row.trusted) out.why.push('the time-stamp over ' + over + ' is of ' + row.authority + ' and does not count: ' + row.why);
+      if (!row.trusted) out.why.push(counts_not(row));
       t.extra = extra;
       out.tokens.push([over, t]);
       return { t, trusted: row.trusted };
@@ -184,6 +190,8 @@ export async function read_stamps(f, cms, trust, lists, bound) {
   else if (bundle.has('time/checkpoint-b.pem')) error('time/checkpoint-b.pem', 'is a chain without its time-stamp');
   for (const t of [first?.t, second?.t]) later('certificate.json', 'issued', Date.parse(f.certificate.issued), t);
   later('ledger/headers.gz', 'the last entry', Date.parse(f.graph.time), third?.t);
+  // Of the waiting period, good as they are: whether they count.
+  for (const s of f.waiting) out.rows.push((s.row = (await judged(s.over, s.t, s.t.extra)).row));
   out.later = first?.trusted && second?.trusted ? second.t : null;
   out.third = third?.trusted ? third.t : null;
   out.signature = !!first?.trusted && !!second?.trusted;

@@ -19,8 +19,9 @@ import { People } from './people.js';
 import { read_countersignature } from './persons.js';
 import { Policy } from './policy.js';
 import { kEnded, read_renewals, stands } from './renewals.js';
-import { countersignature_time, kMinute, read_stamps } from './time.js';
+import { counts_not, countersignature_time, kMinute, read_stamps } from './time.js';
 import { self_test, sha256 } from './hash.js';
+import { read_waiting, unshown_wait, waiting_sizes } from './waiting.js';
 
 const kOrderOfVerify = ['absent', 'asserted', 'recorded', 'attested', 'proven'];
 
@@ -85,7 +86,7 @@ async function read_all(bundle, tables, error, report, progress) {
   const bodies = await guarded(error, 'ledger/bodies.jsonl', () => read_bodies(bundle));
   const plan = await guarded(error, 'plan.json', () => read_plan(bundle));
   if (!bodies) return give_up('ledger/bodies.jsonl');
-  const sizes = [checkpoints.a.size, plan?.plan.ledger?.size, ...[...bodies.values()].map((b) => b.body?.head?.size), ...(await command_sizes(bundle))].filter(Number.isInteger);
+  const sizes = [checkpoints.a.size, plan?.plan.ledger?.size, ...[...bodies.values()].map((b) => b.body?.head?.size), ...waiting_sizes(bodies), ...(await command_sizes(bundle))].filter(Number.isInteger);
   const folded = await guarded(error, 'ledger/headers.gz', () => fold_headers(bundle, checkpoints, bodies, sizes, (n) => progress('headers', n)));
   if (!folded) return give_up('ledger/headers.gz');
   for (const n of folded.body_wrong) error('ledger/bodies.jsonl', 'the body of entry ' + n + ' is not what its header\'s hash says');
@@ -102,7 +103,7 @@ async function read_all(bundle, tables, error, report, progress) {
   if (!certificate) return give_up('certificate.json');
   if (!plan) return give_up('certificate.json');
   progress('claims', 0);
-  return new Facts({ bundle, error, graph: folded.graph, roots: folded.roots, bodies, checkpoints, certificate, plan: plan.plan, plan_digest: plan.digest, tables,
+  return new Facts({ bundle, error, graph: folded.graph, roots: folded.roots, times: folded.times, bodies, checkpoints, certificate, plan: plan.plan, plan_digest: plan.digest, tables,
     policy: tables.policy });
 }
 
@@ -140,6 +141,7 @@ async function judge(f, input, tables, report, progress) {
   const again = verified ? await inspect(f, verified) : null;
   f.lists = [...input.trust.signer_crls, ...(await own_lists(f))];
   const bound = people.in_force()?.anchors;
+  f.waiting = await read_waiting(f);
   const stamps = await read_stamps(f, signer.cms, input.trust, f.lists, bound);
   await read_renewals(f, stamps, input.trust, f.lists, bound, Date.now());
   const found = await find_conditions(f, people, inspection, input.trust, signer.names, stamps, again);
@@ -322,14 +324,18 @@ function shortfalls(f, input, bar, report) {
   if (report.withdrawn) out.push('the certificate was withdrawn');
   for (const c of report.claims)
     if (kOrderOfVerify.indexOf(c.level) < kOrderOfVerify.indexOf(c.least)) out.push(c.id + ' is ' + c.level + '; ' + profile + ' asks for ' + c.least);
+  const not_waited = bar.timestamp ? unshown_wait(f, f.found, (s) => s.row.trusted) : '';
   if (bar.timestamp) {
     out.push(...f.stamps.why);
+    // Those of the waiting period where it is not shown without them.
+    for (const { row } of not_waited ? f.waiting : []) if (!row.trusted) out.push(counts_not(row));
     const rows = f.stamps.rows.filter((r) => r.trusted).map((r) => ['authority of the time-stamp over ' + r.over, r.revocation]);
     for (const [whose, x] of [['signer\'s certificate', report.revocation], ...rows])
       if (unshown(x)) out.push('whether the ' + whose + ' was revoked is not shown: ' + x.why + '; ' + profile + ' asks for it');
   }
   if (f.found.quorum < bar.quorum) out.push('approved by a quorum of ' + f.found.quorum + '; ' + profile + ' asks for ' + bar.quorum);
   if (f.found.waiting < bar.waiting_seconds) out.push('waiting period of ' + count(f.found.waiting, 'second') + '; ' + profile + ' asks for ' + bar.waiting_seconds);
+  if (not_waited) out.push('that the waiting period passed is shown by the host\'s clock alone: ' + not_waited + '; ' + profile + ' asks for time-stamps');
   if (f.found.witnesses < bar.witness_quorum)
     out.push((f.found.short_of_rules ?? f.found.witnesses + ' trusted witness' + (f.found.witnesses === 1 ? '' : 'es')) + '; ' + profile + ' asks for ' + bar.witness_quorum);
   else if (bar.witness_quorum && f.found.witnesses < (input.trust.quorum ?? 1))

@@ -157,6 +157,7 @@ class Entry:
     def __init__(self, header, digest=None, body=None, salt=None):
         self.header, self.digest, self.body, self.salt = header, digest, body, salt
         self.was = header["seq"]
+        self.at_fold = None                               # (files, leaves before it): what rests on those is made then
 
     @property
     def type(self):
@@ -294,6 +295,8 @@ class Issuer:
             entry.header["seq"] = seq
             if entry.body and "command" in entry.body and entry.was < p.size_a:
                 self._command(p, files, entry, leaves, place)
+            if entry.at_fold:
+                entry.at_fold(files, leaves)
             about = entry.header["nodes"][0]["id"] == p.plan["erasure"]
             if entry.type == "erasure-requested" and about and digest is None:
                 size = min(place(old_size["plan"]), seq)

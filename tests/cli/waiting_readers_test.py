@@ -1,0 +1,101 @@
+"""Time-stamps of the waiting period, to three readers: what they do not show is said, and what was forged is invalid."""
+import json
+import pathlib
+import shutil
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
+import debian_python  # noqa: F401
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+import bad_waiting
+import harness
+import reissue
+import scenario
+import tsa
+import verify_page
+from kesu_verifier import trust as trust_file
+from kesu_verifier import verify as second
+
+BY_HOST, NAMED = "that the waiting period passed is shown by the host's clock alone: ", "the time-stamp over evidence/"
+ROW = ("over", "at", "accuracy_ms", "authority", "policy", "algorithm", "certificate_until", "trusted", "revocation")
+
+
+class WaitingReaders(verify_page.Driver, scenario.World):
+    @classmethod
+    def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
+        super().write_genesis(path, officers, quorum, sign=False, words=words)
+        document = json.loads(path.read_bytes()) | {"waiting_seconds": bad_waiting.SECONDS}
+        path.write_text(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+        for *_, key in officers:
+            cls.sign_genesis(path, key)
+        return path
+
+    @classmethod
+    def prepare(cls):
+        cls.bank, cls.rogue = tsa.Tsa(cls.box.path / "bank", "Bank"), tsa.Tsa(cls.box.path / "rogue", "Rogue")
+        cls.seal("loans-2019", {"a": b"one", "b": b"two"})
+        case = cls("setUp")
+        erasure = case.approved("loans-2019")
+        time.sleep(bad_waiting.SECONDS)
+        case.run_erasure(erasure)
+        cls.issue(erasure)
+        cls.open_page()
+
+    def officers_by_operator(self):
+        lines = (self.bundle / "approvals" / "allowed_signers").read_text().splitlines()
+        return {line.split()[0]: load_ssh_private_key(self.box.officer(key).private.read_bytes(), None)
+                for line, (*_, key) in zip(lines, self.officers)}
+
+    def three(self, files, trust, require):
+        """Reports of the three readers: kesu's, the second one's, the page's."""
+        where, path = self.elsewhere / "one", self.elsewhere / "trust"
+        shutil.rmtree(where, ignore_errors=True)
+        reissue.write(files, where)
+        path.write_text(trust)
+        names = [line.split()[1] for line in trust.splitlines() if line.startswith("tsa-ca ")]
+        page = self.check(where, trust=trust + "".join(pathlib.Path(n).read_text() for n in names), profile=require)
+        return (self.kesu_verify(where, trust, "--require", require, "--allow-test-grade"),
+                second.verify(dict(files), trust_file.read_trust(str(path)), self.tables, require=require, allow_test_grade=True),
+                self.saved() if page["verdict"] == "incomplete" else page)
+
+    def told(self, report):
+        """What a report says of the waiting period: its rows, shortfalls and words."""
+        rows = [{name: row[name] for name in ROW} for row in report["time"]]
+        short = sorted(s for s in report["shortfalls"] if "waiting period passed" in s or "evidence/" in s)
+        claim = next(c for c in report["claims"] if c["id"] == "authorised")
+        return rows, [s.partition(" and does not count: ")[0] for s in short], claim["level"], claim["detail"]
+
+    def expected(self, case, report):
+        why, words, counts = case.expect
+        rows = [r for r in report["time"] if r["over"].startswith("evidence/")]
+        self.assertEqual([r["trusted"] for r in rows], counts)
+        self.assertEqual([s[len(BY_HOST):] for s in report["shortfalls"] if s.startswith(BY_HOST)], [f"{why}; profile standard asks for time-stamps"] if why else [])
+        # Those that do not count are named where the period is not shown without them.
+        self.assertEqual(len([s for s in report["shortfalls"] if s.startswith(NAMED)]), counts.count(False) if why else 0)
+        self.assertEqual(len([s for s in report["shortfalls"] if s.startswith("whether the authority of the time-stamp over evidence/")]),
+                         sum(r["trusted"] and r["revocation"]["state"] != "good" for r in rows))
+        claim = next(c for c in report["claims"] if c["id"] == "authorised")
+        self.assertEqual(claim["level"], "proven")
+        self.assertIn(words + (", counted from entry" if "the clock was set" in case.name else ""), claim["detail"])
+        self.assertEqual(("time-stamped" in claim["detail"], "by the host's clock" in claim["detail"]), ("time-stamped" in words, "by the host" in words))
+
+    def test_they_agree(self):
+        self.tables = trust_file.Tables()
+        issuer = reissue.Issuer(reissue.read(self.bundle), self.officers_by_operator())
+        for n, case in enumerate(bad_waiting.cases(issuer, issuer.trust(self.trust), self.bank, self.rogue)):
+            with self.subTest(case.name):
+                reports = self.three(case.files, case.trust, "standard")
+                self.assertEqual([r["verdict"] for r in reports], ["incomplete" if case.expect else "invalid"] * 3,
+                                 (case.name, [r["errors"] for r in reports]))
+                if case.expect:
+                    self.assertEqual([self.told(r) for r in reports], [self.told(reports[1])] * 3)
+                    self.expected(case, reports[1])
+                    if case.name in ("the whole period", "none, by the host's clock", "outside of the rules"):
+                        # A bar that asks for no time-stamps asks for none of these.
+                        self.assertEqual([r["verdict"] for r in self.three(case.files, case.trust, "low")], ["complete"] * 3)
+
+
+if __name__ == "__main__":
+    scenario.main()
