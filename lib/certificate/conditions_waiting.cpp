@@ -12,8 +12,11 @@ namespace kesu::dossier {
 namespace {
 constexpr size_t kMaxStamps = 64;
 
-bool names(const Header& h, const std::string& node) {
-  return std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) { return m.id == node; });
+// What the entry says of that node; null where it does not name it.
+const NodeMention* mention(const Header& h, const std::string& node) {
+  const auto it =
+      std::find_if(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) { return m.id == node; });
+  return it == h.nodes.end() ? nullptr : &*it;
 }
 
 // Roots of the tree at these sizes, in one walk over the leaves.
@@ -67,7 +70,8 @@ void read_waiting_stamps(Dossier& d) {
   std::map<uint64_t, Digest32> roots;
   size_t count = 0;
   for (const Header& h : d.headers) {
-    if (h.seq >= d.a.size || h.type != "erasure-stamped" || !names(h, d.erasure)) continue;
+    const NodeMention* own = mention(h, d.erasure);
+    if (h.seq >= d.a.size || h.type != "erasure-stamped" || own == nullptr) continue;
     const std::string entry = brief_number(h.seq) + " (" + h.type + ")";
     const Json* body = d.body(h.seq);
     if (!body) {
@@ -76,7 +80,7 @@ void read_waiting_stamps(Dossier& d) {
     }
     if (++count > kMaxStamps) return d.findings.bad(std::string(bundle::kHeaders), "more than 64 erasure-stamped");
     d.findings.guard(entry, [&] {
-      if (h.nodes.front().d != body->str("document")) throw Error(Code::bad_input, "d is not its document");
+      if (own->d != body->str("document")) throw Error(Code::bad_input, "d is not its document");
       const auto note = d.evidence(body->str("checkpoint")), answer = d.evidence(body->str("document")),
                  chain = d.evidence(body->str("authority"));
       const int64_t size = body->num("size");
