@@ -30,7 +30,8 @@ WaitingByStamps demand_of(const State& state, const Moment& asked) {
 bool may_wait(const ErasureRecord& e) { return e.stage == "approved" || e.stage == "running"; }
 
 bool still_counts(Vault& vault, const ApprovalRecord& a) {
-  return vault.state().operators.at(a.operator_id).state == "enrolled" && vault.store().has_blob(a.statement) &&
+  return vault.state().operators.at(a.operator_id).state == "enrolled" &&
+         vault.store().has_blob(a.statement) &&
          Statement::parse(to_text(vault.store().blob(a.statement))).expires > vault.now();
 }
 
@@ -44,9 +45,8 @@ std::optional<Span> span_of(Vault& vault, const Json& body, const Anchors& ancho
   for (const std::string& digest : {note, answer, chain})
     if (!vault.store().has_blob(digest)) return std::nullopt;
   try {
-    const TimestampCheck check =
-        verify_timestamp(parse_timestamp_answer(vault.store().blob(answer)).token,
-                         {.data = vault.store().blob(note)});
+    const TimestampCheck check = verify_timestamp(parse_timestamp_answer(vault.store().blob(answer)).token,
+                                                  {.data = vault.store().blob(note)});
     if (!check.ok || !is_of_rules(check, as_text(vault.store().blob(chain)), anchors)) return std::nullopt;
     return Span{check.time - check.accuracy, check.time + check.accuracy};
   } catch (const Error& e) {
@@ -65,12 +65,11 @@ void record(Vault& vault, const std::string& id, const SavedCheckpoint& checkpoi
                     chain = vault.store().put_blob(as_bytes(chain_pem({stamp.chain})));
   vault.decide({id}, [&] {
     if (!may_wait(vault.state().erasures.at(id))) return std::vector<Event>{};
-    return std::vector<Event>{{.type = std::string(kStamped),
-                               .nodes = {{.id = id, .d = answer}},
-                               .body = Json::object({{"size", checkpoint.size},
-                                                     {"checkpoint", note},
-                                                     {"document", answer},
-                                                     {"authority", chain}})}};
+    return std::vector<Event>{
+        {.type = std::string(kStamped),
+         .nodes = {{.id = id, .d = answer}},
+         .body = Json::object(
+             {{"size", checkpoint.size}, {"checkpoint", note}, {"document", answer}, {"authority", chain}})}};
   });
 }
 
@@ -103,14 +102,15 @@ WaitingByStamps waiting_by_stamps(Vault& vault, const ErasureRecord& erasure) {
           return true;
         const Json& body = e.entry.body;
         if (h.type == kApproved) {
-          const bool current = std::any_of(
-              erasure.approvals.begin(), erasure.approvals.end(), [&](const ApprovalRecord& a) {
+          const bool current =
+              std::any_of(erasure.approvals.begin(), erasure.approvals.end(), [&](const ApprovalRecord& a) {
                 return a.statement == body.str("statement") && still_counts(vault, a);
               });
           if (current && ++counted == quorum) reached = h.seq;
         } else if (const auto span = span_of(vault, body, anchors)) {
           // One over the approvals stands behind the last of them.
-          if (reached && static_cast<uint64_t>(body.num("size")) > reached && (!out.from || span->latest < *out.from))
+          if (reached && static_cast<uint64_t>(body.num("size")) > reached &&
+              (!out.from || span->latest < *out.from))
             out.from = span->latest;
           if (!out.to || span->earliest > *out.to) out.to = span->earliest;
         }
@@ -125,7 +125,8 @@ std::optional<NoAuthority> waiting_authority_problem(Vault& vault, const std::st
   const WaitingByStamps demand = demand_of(vault.state(), asked);
   if (!demand.length || !demand.demanded) return std::nullopt;
   try {
-    if (!authorities_of_rules(vault, rules_in_force(vault.state(), asked).anchors).empty()) return std::nullopt;
+    if (!authorities_of_rules(vault, rules_in_force(vault.state(), asked).anchors).empty())
+      return std::nullopt;
   } catch (const Error& e) {
     if (e.code() != Code::policy_refused) throw;
     return NoAuthority{e.message() + ": the waiting period could not be shown to pass", e.next()};
@@ -142,15 +143,18 @@ void begin_waiting(Vault& vault, const std::string& id, bool must) {
     const std::vector<TimeAuthority> authorities = authorities_of_rules(vault, anchors_at_request(vault, id));
     if (authorities.empty()) {
       if (!w.demanded) return;
-      throw Error(Code::policy_refused, none_text(vault, id)).next(std::string(kConfigure) + "; then kesu erase run " + brief(id));
+      throw Error(Code::policy_refused, none_text(vault, id))
+          .next(std::string(kConfigure) + "; then kesu erase run " + brief(id));
     }
     const SavedCheckpoint covered = vault.checkpoint();
     record(vault, id, covered,
            fetch_stamp(vault, authorities, as_bytes(covered.note), vault.state().time, "the approvals"));
   } catch (const Error& why) {
     if (must || why.code() == Code::interrupted) throw;
-    vault.env().notice("the approvals have no time-stamp, and the waiting period begins with one: " + why.message() +
-                       (why.cause().empty() ? "" : ": " + why.cause()) + (w.demanded ? "; kesu erase run " + brief(id) + " asks for it again" : "; the ledger's own time decides alone"));
+    vault.env().notice("the approvals have no time-stamp, and the waiting period begins with one: " +
+                       why.message() + (why.cause().empty() ? "" : ": " + why.cause()) +
+                       (w.demanded ? "; kesu erase run " + brief(id) + " asks for it again"
+                                   : "; the ledger's own time decides alone"));
   }
 }
 
@@ -176,7 +180,8 @@ std::string end_waiting(Vault& vault, const std::string& id) {
                                     "the end of the waiting period", AheadOnly::yes);
     const Millis earliest = stamp.check.time - stamp.check.accuracy;
     if (earliest < end)
-      throw not_over(end, "it is " + utc_text(earliest) + " at " + stamp.url + ", and the approvals were there at " + utc_text(*w.from));
+      throw not_over(end, "it is " + utc_text(earliest) + " at " + stamp.url +
+                              ", and the approvals were there at " + utc_text(*w.from));
     record(vault, id, head, stamp);
     return "time-stamps";
   } catch (const Error& e) {

@@ -27,8 +27,8 @@ struct NoAuthority {
 };
 std::optional<NoAuthority> waiting_authority_problem(Vault& vault, const std::string& erasure);
 
-// Has the approvals stamped, where the erasure is approved, has a waiting period, and no time-stamp of them is
-// recorded yet. Errors: time_unavailable, waiting, policy_refused; without `must` a notice instead, of
+// Has the approvals stamped, where the erasure is approved, has a waiting period, and no time-stamp of them
+// is recorded yet. Errors: time_unavailable, waiting, policy_refused; without `must` a notice instead, of
 // whatever kept it (the approval stands), but for an interruption.
 void begin_waiting(Vault& vault, const std::string& erasure, bool must);
 

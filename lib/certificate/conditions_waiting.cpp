@@ -33,7 +33,8 @@ std::map<uint64_t, Digest32> roots_at(const std::vector<Digest32>& leaves, std::
 Checkpoint checkpoint_in(const Dossier& d, ByteView file) {
   const Note note = Note::parse(as_text(file));
   const Checkpoint out = Checkpoint::parse_text(note.text);
-  if (!d.ledger_key || out.origin != d.ledger_key->name || verify_note(note, *d.ledger_key) != NoteVerdict::good)
+  if (!d.ledger_key || out.origin != d.ledger_key->name ||
+      verify_note(note, *d.ledger_key) != NoteVerdict::good)
     throw Error(Code::bad_input, "is not signed by the ledger key");
   return out;
 }
@@ -48,14 +49,14 @@ struct Part {
 void take(Dossier& d, const Part& p, const Digest32& root) {
   const std::string entry = brief_number(p.entry->seq);
   if (p.checkpoint.size == 0 || p.checkpoint.size > p.entry->seq)
-    throw Error(Code::bad_input, "is of " + std::to_string(p.checkpoint.size) + " entries, which " + entry +
-                                     " cannot follow");
+    throw Error(Code::bad_input,
+                "is of " + std::to_string(p.checkpoint.size) + " entries, which " + entry + " cannot follow");
   if (p.checkpoint.root != root) throw Error(Code::bad_input, "is of another history than the headers'");
   const TimestampAnswer answer = parse_timestamp_answer(p.answer);
   if (!answer.granted) throw Error(Code::bad_input, "its answer holds a refusal: " + answer.refusal);
-  StampFacts s{StampFacts::Over::waiting, p.name, verify_timestamp(answer.token, {.data = p.note}),
-               false,                     "",     {},
-               certificates_in(p.chain)};
+  StampFacts s{
+      StampFacts::Over::waiting, p.name, verify_timestamp(answer.token, {.data = p.note}), false, "", {},
+      certificates_in(p.chain)};
   if (!s.token.ok) throw Error(Code::bad_input, "its time-stamp: " + s.token.reason);
   const Millis last = d.header(p.checkpoint.size - 1)->time;
   if (contradicts(last, s))
@@ -70,15 +71,17 @@ void read_waiting_stamps(Dossier& d) {
   std::map<uint64_t, Digest32> roots;
   size_t count = 0;
   for (const Header& h : d.headers) {
+    if (h.seq >= d.a.size || h.type != "erasure-stamped") continue;
     const NodeMention* own = mention(h, d.erasure);
-    if (h.seq >= d.a.size || h.type != "erasure-stamped" || own == nullptr) continue;
+    if (!own) continue;
     const std::string entry = brief_number(h.seq) + " (" + h.type + ")";
     const Json* body = d.body(h.seq);
     if (!body) {
       d.findings.bad(std::string(bundle::kBodies), entry + " is not opened");
       continue;
     }
-    if (++count > kMaxStamps) return d.findings.bad(std::string(bundle::kHeaders), "more than 64 erasure-stamped");
+    if (++count > kMaxStamps)
+      return d.findings.bad(std::string(bundle::kHeaders), "more than 64 erasure-stamped");
     d.findings.guard(entry, [&] {
       if (own->d != body->str("document")) throw Error(Code::bad_input, "d is not its document");
       const auto note = d.evidence(body->str("checkpoint")), answer = d.evidence(body->str("document")),
@@ -93,8 +96,7 @@ void read_waiting_stamps(Dossier& d) {
     });
   }
   roots = roots_at(d.leaves, std::move(roots));
-  for (const Part& p : parts)
-    d.findings.guard(p.name, [&] { take(d, p, roots.at(p.checkpoint.size)); });
+  for (const Part& p : parts) d.findings.guard(p.name, [&] { take(d, p, roots.at(p.checkpoint.size)); });
 }
 
 Millis WaitingShown::between() const {
