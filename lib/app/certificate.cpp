@@ -325,6 +325,12 @@ BundleFiles open_bundle(const std::string& path) {
   try {
     return read_bundle(path);
   } catch (const Error& e) {
+    if (e.code() == Code::not_found && e.next().empty())
+      throw Error(e.code(), e.message())
+          .cause(e.cause())
+          .next(
+              "name a bundle that is there, a directory or a zip file, as kesu certificate bundle -o writes "
+              "it");
     if (e.code() != Code::bad_input) throw;
     throw Error(Code::bundle_invalid, e.message())
         .cause(e.cause())

@@ -265,6 +265,13 @@ class Countersign(verify_page.Driver, scenario.World):
             self.assertEqual(len(self.kesu_verify(target, self.anchored(), *LOW)["countersignatures"]), 2)
             # What is there stays, and is not there twice; beside it a new one.
             self.assertEqual(self.countersign(self.out, "--from", both, "-o", self.box.path / "more").json["carried"], 1)
+        with self.subTest("nothing is there"):
+            for done in (self.box.kesu("certificate", "bundle", erasure, "--countersigned", self.box.path / "nowhere", "-o", self.box.path / "no", code=2),
+                         self.countersign(plain, "--from", self.box.path / "nowhere", "-o", self.box.path / "no", code=2),
+                         self.countersign(self.box.path / "nowhere", "--from", both, "-o", self.box.path / "no", code=2)):
+                self.assertEqual(done.error_code, "not-found")
+                self.assertIn("nowhere", done.json["error"]["message"])
+                self.assertIn("name a bundle that is there", done.json["error"]["next"])
         with self.subTest("another certificate's, or an altered one"):
             other = self.box.path / "of-another"
             shutil.copytree(both, other)
