@@ -6,6 +6,7 @@
 
 #include "app/time_authority.h"
 #include "app/witnessing.h"
+#include "base/files.h"
 #include "certificate/claims.h"
 #include "certificate/issue.h"
 #include "crypto/cms.h"
@@ -14,6 +15,7 @@ namespace kesu {
 
 namespace {
 constexpr std::string_view kCheckpointToken = "checkpoint-token";
+constexpr std::string_view kAnswerEnding = ".tsr", kChainEnding = ".pem";
 
 std::string why_of(const Error& e) { return e.message() + (e.cause().empty() ? "" : ": " + e.cause()); }
 
@@ -79,6 +81,39 @@ bool restore_checkpoint_stamp(Vault& vault, const SavedCheckpoint& b, const Anch
       },
       [](const Header& h) { return h.type == "document-attached"; });
   return found;
+}
+
+// A closed ledger takes no entry: what is fetched then lies beside it, named by what it is over
+// (docs/spec/store.md), so that the same command writes the same bundle again.
+std::string beside(Vault& vault, std::string_view note, std::string_view ending) {
+  return path_join(path_join(vault.directory(), "stamps"), hex(sha256(as_bytes(note))) + std::string(ending));
+}
+
+void keep_beside(Vault& vault, std::string_view note, const Stamp& stamp, const std::string& chain) {
+  try {
+    make_directories(path_join(vault.directory(), "stamps"), 0700);
+    write_file_durable(beside(vault, note, kChainEnding), as_bytes(chain), 0600);
+    write_file_durable(beside(vault, note, kAnswerEnding), stamp.answer, 0600);
+  } catch (const Error& e) {
+    vault.env().notice("the checkpoint's time-stamp is in the bundle and could not be kept: " + why_of(e) +
+                       "; the next kesu certificate bundle fetches another");
+  }
+}
+
+// What was altered or is not whole is no stamp, and another one is fetched.
+bool restore_from_beside(Vault& vault, std::string_view note, const Anchors& anchors, BundleFiles& files) {
+  if (!vault.state().vault.closed || !exists(beside(vault, note, kAnswerEnding))) return false;
+  try {
+    const Bytes answer = read_file(beside(vault, note, kAnswerEnding), kMaxTimestamp);
+    const std::string chain = to_text(read_file(beside(vault, note, kChainEnding), 1 << 20));
+    const TimestampCheck check =
+        verify_timestamp(parse_timestamp_answer(answer).token, {.data = as_bytes(note)});
+    if (!check.ok || !is_of_rules(check, chain, anchors)) return false;
+    add_checkpoint_stamp(files, answer, chain);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 // After the rules changed: the newest kept stamp under those of before, where its checkpoint still says all
@@ -177,6 +212,7 @@ SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t co
       return {v.stamped_size, note};
     }
   const SavedCheckpoint b = cosigned ? *cosigned : vault.checkpoint();
+  if (restore_from_beside(vault, b.note, anchors, files)) return b;
   try {
     const std::vector<TimeAuthority> authorities = authorities_of_rules(vault, anchors);
     if (authorities.empty()) return b;
@@ -184,7 +220,10 @@ SavedCheckpoint stamped_checkpoint(Vault& vault, BundleFiles& files, uint64_t co
         fetch_stamp(vault, authorities, as_bytes(b.note), vault.state().time, "the ledger's checkpoint");
     const std::string chain = chain_pem({stamp.chain});
     add_checkpoint_stamp(files, stamp.answer, chain);
-    if (!vault.state().vault.closed) keep(vault, b.size, stamp, chain);
+    if (vault.state().vault.closed)
+      keep_beside(vault, b.note, stamp, chain);
+    else
+      keep(vault, b.size, stamp, chain);
   } catch (const Error& e) {
     if (!no_stamp(e) && e.code() != Code::policy_refused) throw;
     if (certificate && !cosigned && e.code() == Code::policy_refused)

@@ -39,7 +39,7 @@ Check modes(const std::string& directory) {
   struct stat top {};
   const bool closed = ::stat(directory.c_str(), &top) == 0 && !(top.st_mode & 077);
   for (const char* name :
-       {"ledger.db", "registers.db", "proofs.db", "kesu.toml", "evidence", "inventory", "plans"})
+       {"ledger.db", "registers.db", "proofs.db", "kesu.toml", "evidence", "inventory", "plans", "stamps"})
     look(path_join(directory, name));
   const std::string next = "chmod -R go-rwx " + directory;
   if (!foreign.empty())
@@ -91,7 +91,7 @@ Check checkpoint(Vault& vault) {
 Check leftovers(const std::string& directory) {
   static const std::regex kTemporary("[^/]+\\.tmp([0-9]+)\\.[0-9]+");
   std::vector<std::string> places = {directory, path_join(directory, "evidence"),
-                                     path_join(directory, "plans")};
+                                     path_join(directory, "plans"), path_join(directory, "stamps")};
   std::string inventory = path_join(directory, "inventory");
   if (exists(inventory))
     for (const std::string& ds : list_directory(inventory)) places.push_back(path_join(inventory, ds));

@@ -209,6 +209,7 @@ void sweep(Vault& vault) {
   clean(vault.directory());
   clean(path_join(vault.directory(), "evidence"));
   clean(path_join(vault.directory(), "plans"));
+  clean(path_join(vault.directory(), "stamps"));
   std::string inventory = path_join(vault.directory(), "inventory");
   if (exists(inventory))
     for (const std::string& ds : list_directory(inventory)) clean(path_join(inventory, ds));

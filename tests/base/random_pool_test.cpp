@@ -28,7 +28,8 @@ class Counting final : public Random {
 void all_new(const Bytes& drawn, std::set<uint32_t>& seen) {
   ASSERT_EQ(drawn.size() % 4, 0u);
   for (size_t i = 0; i < drawn.size(); i += 4) {
-    const uint32_t n = drawn[i] | drawn[i + 1] << 8 | drawn[i + 2] << 16 | static_cast<uint32_t>(drawn[i + 3]) << 24;
+    const uint32_t n =
+        drawn[i] | drawn[i + 1] << 8 | drawn[i + 2] << 16 | static_cast<uint32_t>(drawn[i + 3]) << 24;
     EXPECT_NE(n, 0u);
     EXPECT_TRUE(seen.insert(n).second) << n;
   }

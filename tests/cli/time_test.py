@@ -83,6 +83,43 @@ class Timed(scenario.World):
 
 
 class Issued(Timed):
+    def test_a_closed_ledger_asks_once(self):
+        """Nothing can be recorded any more: the same stamp is given again all the same, while it is good."""
+        self.configure(self.server.url)
+        self.issue()
+        self.box.kesu("vault", "close", "--reason", "over", "-y")
+        entries, asked = self.entries(), self.tsa.asked
+        self.issue("again")
+        self.assertEqual(self.tsa.asked - asked, 1)                        # over a checkpoint that no stamp is of yet
+        report = self.verify(bundle=self.box.path / "again")
+        self.assertEqual(self.levels(report), {"logged": "proven", "dated": "attested"})
+        again = {name: (self.box.path / "again" / name).read_bytes() for name in self.files("again")}
+
+        def other(more):
+            asked = self.tsa.asked
+            shutil.rmtree(self.box.path / "other", ignore_errors=True)
+            self.issue("other")
+            self.assertEqual(self.tsa.asked - asked, more)
+            return {name: (self.box.path / "other" / name).read_bytes() for name in self.files("other")}
+        self.assertEqual(other(0), again)
+        stamp, = (self.box.vault / "stamps").glob("*.tsr")
+        chain = stamp.with_suffix(".pem")
+        self.assertEqual([f.stat().st_mode & 0o777 for f in (stamp, chain)], [0o600] * 2)
+        for name, spoil in (("altered", lambda: stamp.write_bytes(stamp.read_bytes()[:-1] + b"?")), ("of something else", lambda: stamp.write_bytes(
+                self.tsa.reply(self.tsa.query(b"other")))), ("half of it", chain.unlink), ("gone", lambda: shutil.rmtree(stamp.parent))):
+            with self.subTest(name):
+                spoil()
+                made = other(1)
+                self.assertNotEqual(made["time/checkpoint-b.tsr"], again["time/checkpoint-b.tsr"])
+                self.assertEqual(other(0), made)
+        with self.subTest("it cannot be kept"):
+            shutil.rmtree(stamp.parent)
+            stamp.parent.write_text("no directory")
+            shutil.rmtree(self.box.path / "other")
+            self.assertIn("could not be kept", self.issue("other").stderr)
+            self.verify(bundle=self.box.path / "other")
+        self.nothing_changed(entries)
+
     def test_stamped(self):
         self.configure(self.server.url)
         asked = self.tsa.asked
