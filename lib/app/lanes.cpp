@@ -22,7 +22,26 @@ int64_t prover_from() {
 }  // namespace
 
 Lanes::Lanes(Vault& vault, unsigned count) : vault_(vault), lanes_(count ? count : 1) {}
-Lanes::~Lanes() = default;
+Lanes::~Lanes() { say_of_processes(); }
+
+void Lanes::say_of_processes() noexcept try {
+  constexpr std::string_view kHere = "; what it was to do is done here, more slowly, and nothing is left out";
+  const auto say = [&](const auto& process, bool& said) {
+    if (!process || said || process->why_dead().empty()) return;
+    said = true;
+    vault_.env().notice("a process beside this one (kesu-probe, " + std::to_string(process->process()) +
+                        ") " + process->why_dead() + " and is asked no more" + std::string(kHere));
+  };
+  for (auto& [id, place] : places_) say(place->prover, place->said);
+  for (Lane& lane : lanes_) say(lane.mover, lane.said);
+  if (!done_here_ || said_done_here_) return;
+  said_done_here_ = true;
+  vault_.env().notice(
+      "a process beside this one (kesu-probe) says no to what succeeds here: perhaps it lost its "
+      "login at the provider" +
+      std::string(kHere));
+} catch (...) {  // a notice that cannot be given stops no work
+}
 
 Lanes::Place& Lanes::place(const std::string& provider) {
   std::unique_ptr<Place>& slot = places_[provider];
@@ -39,6 +58,7 @@ Lanes::Place& Lanes::place(const std::string& provider) {
 }
 
 void Lanes::allow(const VersionRecord& version, ProcessFor why) {
+  say_of_processes();
   if (!version.ref) return;
   Allowed a{*version.ref, nullptr, std::nullopt};
   try {
@@ -185,6 +205,7 @@ void Lanes::confirm(unsigned lane) {
       if (p.claim.verdict != Prover::Verdict::proven) {
         Turn t = turn(lane, *p.version);
         prove_wrap(t.provider, p.version->ref, p.claim.wrap, prover.tag_key());
+        if (!prover.dead()) done_here();
       }
       ++l.good;
     } catch (...) {

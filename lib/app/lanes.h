@@ -1,6 +1,7 @@
 // Wrapping and unwrapping from several threads at once, each with its own session at the provider where that
 // helps. The vault itself stays with one thread: what it has to say of a version is asked beforehand.
 #pragma once
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -45,6 +46,8 @@ class Lanes {
   Rewrapper* beside(unsigned lane, const Region& region);
   // The same whatever it may open, and dead or alive; null: the lane has none.
   Rewrapper* beside(unsigned lane) { return lanes_[lane].mover.get(); }
+  // A process that lives did not do what was then done here without trouble. From any thread.
+  void done_here() { done_here_ = true; }
 
   // From lane `lane`'s thread. Returns a wrap that is proven to open. Errors: object_absent for a version
   // that was not allowed, those of refuse_to_process, wrap_checked and Vault::provider.
@@ -66,6 +69,9 @@ class Lanes {
 
  private:
   struct Place;
+  // The vault's thread: a notice, once each, of processes that are asked no more, or do nothing any more:
+  // the work is done here then, more slowly.
+  void say_of_processes() noexcept;
 
  public:
   // While it lives, `lane` keeps its turn at the provider of a version: where lanes take turns, one for some
@@ -90,6 +96,7 @@ class Lanes {
     std::mutex turn;
     std::optional<Error> refusal;  // of Vault::provider
     std::unique_ptr<Prover> prover;
+    bool said = false;                          // what became of it
     std::map<VersionRef, size_t> proven_there;  // versions whose wraps it proves
     std::set<VersionRef> moved_there;           // what the lanes' processes may open
   };
@@ -105,6 +112,7 @@ class Lanes {
   struct Lane {
     std::deque<Pending> pending;
     std::unique_ptr<Rewrapper> mover;
+    bool said = false;       // what became of it
     Place* stays = nullptr;  // whose turn it keeps
     size_t good = 0;
   };
@@ -127,6 +135,8 @@ class Lanes {
   std::map<std::string, std::unique_ptr<Place>> places_;
   std::map<VersionRef, Allowed> versions_;
   VersionRef moves_to_;  // of the lanes' processes
+  std::atomic<bool> done_here_{false};
+  bool said_done_here_ = false;
 };
 
 }  // namespace kesu

@@ -269,7 +269,14 @@ std::exception_ptr RewrapFiles::finish(unsigned lane, std::vector<Ready> group, 
     all &= !r.slot.slot.empty();
   }
   std::exception_ptr ends;
-  if (!all) ends = carry_over(lane, group);
+  if (!all) {
+    std::vector<Ready*> asked;
+    for (Ready& r : group)
+      if (r.beside && r.slot.slot.empty()) asked.push_back(&r);
+    ends = carry_over(lane, group);
+    const bool here = std::ranges::any_of(asked, [](const Ready* r) { return !r->slot.slot.empty(); });
+    if (here && !lanes_.beside(lane)->dead()) lanes_.done_here();
+  }
   for (Ready& r : group) {
     if (r.slot.slot.empty()) continue;
     try {

@@ -18,7 +18,8 @@
 namespace kesu {
 
 namespace {
-constexpr int kPatience = 60'000;  // milliseconds without an answer, after which it counts as dead
+constexpr int kPatience = 10'000;  // milliseconds without an answer, after which it counts as dead
+constexpr const char *kSilent = "was silent for 10 seconds", *kEnded = "ended";
 constexpr int kLoginPatience = 30'000;
 constexpr int kEnd = 5'000;  // milliseconds that it gets to end by itself
 constexpr int kSlice = 100;  // milliseconds between looks for Ctrl-C
@@ -149,14 +150,21 @@ LoginProcess::~LoginProcess() {
       ::poll(nullptr, 0, 10);
     }
   };
-  if (ended(interrupted() ? kEnd / 5 : kEnd) || !logged_in_) return;
+  if (ended(interrupted() || why_.load() == kSilent ? kEnd / 5 : kEnd) || !logged_in_) return;
   ::kill(pid_, SIGKILL);  // it hangs, outside of a login
   ended(kEnd);
 }
 
-void LoginProcess::give_up() {
+void LoginProcess::give_up(const char* why) {
+  const char* none = nullptr;
+  if (!dead_ && !interrupted()) why_.compare_exchange_strong(none, why);
   dead_ = true;
   ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+std::string LoginProcess::why_dead() const {
+  const char* why = why_;
+  return dead_ && why ? why : "";
 }
 
 void LoginProcess::send(ByteView bytes) {
@@ -164,15 +172,19 @@ void LoginProcess::send(ByteView bytes) {
     const ssize_t n = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      if (!ready(socket_.get(), POLLOUT, kPatience)) return give_up();
+      if (!ready(socket_.get(), POLLOUT, kPatience)) return give_up(kSilent);
       continue;
     }
-    if (n <= 0) return give_up();
+    if (n <= 0) return give_up(kEnded);
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
 }
 
-bool LoginProcess::readable() const { return ready(socket_.get(), POLLIN, kPatience); }
+bool LoginProcess::readable() {
+  if (ready(socket_.get(), POLLIN, kPatience)) return true;
+  give_up(kSilent);
+  return false;
+}
 
 size_t LoginProcess::receive(std::span<uint8_t> out) {
   while (!dead_) {
@@ -180,7 +192,7 @@ size_t LoginProcess::receive(std::span<uint8_t> out) {
     if (n > 0) return static_cast<size_t>(n);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
-    give_up();
+    give_up(kEnded);
   }
   return 0;
 }

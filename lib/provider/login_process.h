@@ -35,13 +35,16 @@ class LoginProcess {
   pid_t pid() const { return pid_; }
   // It ended, is silent, or said what makes no sense: nothing is asked of it any more.
   bool dead() const { return dead_; }
-  void give_up();
-  // All of them. It gives up where the process takes nothing for a minute, and at Ctrl-C.
+  // The same from now on. `why`: for a person; the first one stays, none is kept after Ctrl-C.
+  void give_up(const char* why = "gave an answer that makes no sense");
+  // Why it is dead, as "was silent for 10 seconds"; empty while it lives, and after Ctrl-C. From any thread.
+  std::string why_dead() const;
+  // All of them. It gives up where the process takes nothing for 10 seconds, and at Ctrl-C.
   void send(ByteView bytes);
   // What there is, at most as much as fits; 0: nothing now. Gives up at the end of the stream.
   size_t receive(std::span<uint8_t> out);
-  // Waits for something to receive, for a minute at most: false then, and at Ctrl-C.
-  bool readable() const;
+  // Waits for something to receive, for 10 seconds at most; gives up then, and at Ctrl-C: false.
+  bool readable();
 
  private:
   LoginProcess() = default;
@@ -50,6 +53,7 @@ class LoginProcess {
   pid_t pid_ = -1;
   Fd socket_;
   std::atomic<bool> dead_{false};
+  std::atomic<const char*> why_{nullptr};
   bool logged_in_ = false;  // killed before, inside the login, it might leave a token cut short
 };
 

@@ -30,6 +30,8 @@ class Prover {
 
   const Secret& tag_key() const { return tag_key_; }
   pid_t process() const { return process_->pid(); }
+  bool dead() const { return process_->dead(); }
+  std::string why_dead() const { return process_->why_dead(); }
   // From any thread. `key`: position among the keys at start. Never throws for the process's sake.
   void submit(size_t key, Claim& claim);
   // From any thread: until there is a verdict.

@@ -89,13 +89,14 @@ std::optional<Rewrapper::Written> Rewrapper::take() {
     const size_t got = process_->receive(std::span(in_).subspan(held));
     in_.resize(held + got);
     if (got) continue;
-    if (!process_->dead() && !process_->readable()) process_->give_up();
+    if (!process_->dead()) (void)process_->readable();
     if (process_->dead()) return std::nullopt;
   }
   const uint8_t* answer = in_.data() + read_;
   read_ += kAnswer;
   if (answer[0] == kDone && answer[1] <= 1)
     return Written{1024 + answer[1] * kSlotBytes, Bytes(answer + 2, answer + kAnswer)};
+  if (answer[0] == kFailed) process_->give_up("failed at a wrap that it had begun");
   if (answer[0] != kNothing) process_->give_up();
   return std::nullopt;
 }

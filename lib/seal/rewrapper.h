@@ -26,6 +26,7 @@ class Rewrapper {
   // It failed once after it had begun to wrap, or is gone: it is asked for nothing more, for what it wraps in
   // vain no entry counts. What is under work is answered: with no.
   bool dead() const { return process_->dead(); }
+  std::string why_dead() const { return process_->why_dead(); }
 
   // From one thread, as all that follows. One header region (kRegionBytes bytes), for which take() will
   // answer, in order. At most kOpen at a time: it may be sent together with those that come.

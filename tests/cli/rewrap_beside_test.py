@@ -3,6 +3,7 @@ import os
 import pathlib
 import shutil
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
@@ -76,8 +77,15 @@ class Beside(scenario.World):
         command = self.box.kesu_command("rewrap", "loans-2019")
         return self.box.run(self.bin / "kesu", *command[1:], **options)
 
-    def all_moved(self, edit):
-        result = self.rewrap(edit, code=0).json
+    def all_moved(self, edit, notice=""):
+        done = self.rewrap(edit, code=0)
+        result = done.json
+        said = [line for line in done.stderr.splitlines() if "process beside" in line]
+        if notice:
+            self.assertTrue(said and all(notice in line and "nothing is left out" in line for line in said), done.stderr)
+        else:
+            self.assertEqual(said, [])
+        self.assertLessEqual(len(said), len(self.log.read_text().split()), "each is said once")
         self.assertEqual((result["moved"], result["failed"], result["missing"]), (ALL, [], []))
         self.assertTrue(self.log.exists(), "no process worked beside")
         self.assertEqual(dict(slots.by_version(self.out)), {self.version_of("loans", 2): ALL})
@@ -90,16 +98,25 @@ class Beside(scenario.World):
         self.all_moved("    return answer")
 
     def test_what_they_do_not_say_is_done_here(self):
-        self.all_moved("    return answer if n % 3 else b'n' + bytes(len(answer) - 1)")
+        self.all_moved("    return answer if n % 3 else b'n' + bytes(len(answer) - 1)", "says no to what succeeds here")
+
+    def test_one_that_lost_its_login(self):
+        self.all_moved("    return b'n' + bytes(len(answer) - 1)", "says no to what succeeds here")
+
+    def test_one_that_hangs(self):
+        """It is waited for once, and not for each object."""
+        begun = time.monotonic()
+        self.all_moved("    import time\n    return answer if n < 20 else time.sleep(3600)", "was silent for 10 seconds and is asked no more")
+        self.assertLess(time.monotonic() - begun, 30)
 
     def test_one_that_failed_once_is_asked_no_more(self):
-        self.all_moved("    return answer if n < 20 else b'f' + bytes(len(answer) - 1)")
+        self.all_moved("    return answer if n < 20 else b'f' + bytes(len(answer) - 1)", "failed at a wrap that it had begun")
 
     def test_one_that_dies(self):
-        self.all_moved("    return answer if n < 50 else None")
+        self.all_moved("    return answer if n < 50 else None", " ended and is asked no more")
 
     def test_one_that_babbles(self):
-        self.all_moved("    return answer if n < 10 else b'z' * len(answer)")
+        self.all_moved("    return answer if n < 10 else b'z' * len(answer)", "gave an answer that makes no sense")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ import os
 import pathlib
 import shutil
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
@@ -51,6 +52,33 @@ class Beside(scenario.World):
         self.assertEqual(self.sealed("--exclude", "0/0007"), (FROM - 1, []))
         self.box.restore("prepared")
         self.assertEqual(self.sealed(KESU_PROVER="0"), (FROM, []))
+
+    def test_one_that_is_of_no_use_is_told(self):
+        """It logs in, and then says nothing, says no to everything, or ends: all is sealed, and proven here."""
+        for does, notice in (("time.sleep(3600)", "was silent for 10 seconds and is asked no more"), ("say_no()", "says no to what succeeds here"),
+                             ("sys.exit()", "ended and is asked no more")):
+            with self.subTest(does):
+                self.box.restore("prepared")
+                stand_in = self.box.path / "stand-in.py"
+                stand_in.write_text("import socket, struct, sys, time\n"
+                                    "parent = socket.socket(fileno=0)\n"
+                                    "def read(n):\n"
+                                    "    out = parent.recv(n, socket.MSG_WAITALL)\n"
+                                    "    return out if len(out) == n else sys.exit()\n"
+                                    "def say_no():\n"
+                                    "    while True:\n"
+                                    "        read(struct.unpack('=I', read(4))[0] - 4)\n"
+                                    "        parent.sendall(b'n')\n"
+                                    "read(struct.unpack('=I', read(4))[0] + 32)\n"
+                                    "said = b'{\"code\":\"\",\"message\":\"\"}'\n"
+                                    "parent.sendall(struct.pack('=I', len(said)) + said)\n"
+                                    f"{does}\n")
+                self.probe(f"{sys.executable} {stand_in}")
+                begun, command = time.monotonic(), self.box.kesu_command("seal", "loans-2019", self.tree, "-o", self.out)
+                done = self.box.run(self.bin / "kesu", *command[1:])
+                self.assertEqual(done.json["sealed"], FROM)
+                self.assertEqual([notice in line for line in done.stderr.splitlines() if "process beside" in line], [True], done.stderr)
+                self.assertLess(time.monotonic() - begun, 30)
 
     def test_a_pin_that_became_wrong_ends_it_and_leaves_no_question(self):
         answer = self.box.path / "answer.py"
