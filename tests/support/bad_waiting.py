@@ -82,6 +82,9 @@ class Maker(bad_anchors.Maker):
         self.trust = re.sub("(?m)^witness .*\n", "", self.trust)
         self.times, self.by = [], {"bank": Clocked(bank), "rogue": Clocked(rogue)}
         self.approved = millis(issuer.original.find(APPROVED).header["time"])
+        # Seconds from the approval to the entry before it.
+        entries = issuer.original.entries
+        self.asked = (millis(entries[entries.index(issuer.original.find(APPROVED)) - 1].header["time"]) - self.approved) / 1000
         self.shown = lambda a, b: f", time-stamped from {utc(self.approved + round(a * 1000))}Z to {utc(self.approved + round(b * 1000))}Z"
 
     def put(self, p, s):
@@ -188,6 +191,7 @@ def honest(m):
         m.genesis(None, [])(p)
         p.plan["waiting_seconds"] = 0
     yield "no waiting period", pair(), {"more": at_once, "seconds": 0, "waited_by": "host"}, "", "", yes
+    yield "no waiting period, and none", [], {"more": at_once, "seconds": 0}, "", "", []
 
 
 def of_others(m):
@@ -236,8 +240,9 @@ def lasting(m):
 
 
 def forged(m):
-    """(name, stamps): invalid."""
-    one = lambda **change: [Stamp(0), Stamp(SECONDS, **change)]  # noqa: E731
+    """(name, stamps): invalid by the last of them alone; whoever passes it over, or takes it, finds what the issuer says."""
+    early = {"over": APPROVED, "and_it": True}
+    one = lambda **change: [*pair(**early), Stamp(1, **{**early, **change})]  # noqa: E731
     without = lambda name: lambda b: {k: v for k, v in b.items() if k != name}  # noqa: E731
     yield "not opened", one(body=lambda b: None)
     for name in ("size", "checkpoint", "document", "authority"):
@@ -247,23 +252,23 @@ def forged(m):
     yield "d is another's", one(nodes=lambda n: [{**n[0], "d": "1" * 64}])
     yield "d is another's, and nothing is kept", one(nodes=lambda n: [{**n[0], "d": "1" * 64}], missing=("checkpoint", "document", "authority"))
     yield "d stands at another erasure", one(nodes=lambda n: [{"id": ERA, "d": n[0]["d"]}, {"id": n[0]["id"]}])
-    yield "a checkpoint of a fork", one(leaves=lambda x: x[:-1] + [bytes(32)])
+    yield "a checkpoint of a fork", one(leaves=lambda x: [bytes(32), *x[1:]])
     yield "a checkpoint of another key", one(key=ed25519.Ed25519PrivateKey.generate())
     yield "a checkpoint of another origin", one(origin=OTHER)
     yield "a checkpoint of another size than it says", one(body=lambda b: {**b, "size": b["size"] - 1})
-    yield "a checkpoint of more entries than were there", one(size=lambda n: n + 1, leaves=lambda x: x + [bytes(32)])
+    yield "a checkpoint of more entries than were there", one(over=None, size=lambda n: n + 1, leaves=lambda x: x + [bytes(32)])
     yield "a checkpoint of no entries", one(size=lambda n: 0)
     yield "no checkpoint", one(note=lambda d: b"checkpoint\n")
     yield "a token over another checkpoint", one(stamped=lambda d: d + b"\n")
     yield "an altered token", one(answer=lambda d: d[:-1] + bytes([d[-1] ^ 1]))
     yield "a refusal", one(answer=lambda d: der(0x30, der(0x30, der(2, b"\2"))))
     yield "no answer", one(answer=lambda d: b"x")
-    yield "a token whose accuracy is worse than a minute", [Stamp(0, 61)]
-    yield "the host ahead by more than a minute", [Stamp(-60.001, over=APPROVED, and_it=True)]
-    yield "the host ahead by more than a minute and the accuracy", [Stamp(-61.001, 1, over=APPROVED, and_it=True)]
+    yield "a token whose accuracy is worse than a minute", [*pair(), Stamp(1, 61)]
+    yield "the host ahead by more than a minute", [*pair(), Stamp(m.asked - 60.001, over=APPROVED)]
+    yield "the host ahead by more than a minute and the accuracy", [*pair(), Stamp(m.asked - 61.001, 1, over=APPROVED)]
     yield "a chain that is none", one(chain=b"x")
     yield "a chain of 65", one(chain=m.by["bank"].chain + (m.bank.dir / "intermediate.pem").read_bytes() * 62)
-    yield "65, and nothing of them is kept", 65 * [Stamp(0, missing=("checkpoint", "document", "authority"))]
+    yield "65, and nothing of most is kept", [*pair(), *63 * [Stamp(0, missing=("checkpoint", "document", "authority"))]]
 
 
 def said(m):
