@@ -96,7 +96,7 @@ class Maker(bad_anchors.Maker):
             size = len(leaves) if s.over is None else p.entries.index(p.find(s.over)) + change("and_it", False)
             size = change("size", lambda n: n)(size)
             key, origin, of = change("key", self.issuer.ledger_key), change("origin", p.origin), change("leaves", lambda x: x)(leaves)
-            note = change("note", lambda d: d)(reissue.note(key, origin, size, reissue.root(of[:size])))
+            note = change("note", lambda d: d)(reissue.note(key, origin, size, reissue.root(of[:size]), p.origin))
             by = self.by[s.by]
             answer, _ = s.change["stamp"](note) if "stamp" in s.change else by.stamp(
                 change("stamped", lambda d: d)(note), self.approved + round(s.at * 1000), s.accuracy and round(s.accuracy * 1000))
