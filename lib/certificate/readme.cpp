@@ -103,6 +103,7 @@ ReadmeFacts readme_facts(const BundleFiles& files, const std::string& certificat
           .commands = has(files, "approvals/command."),
           .releases = has(files, "approvals/release."),
           .limited = text(bundle::kAllowedSigners).find("valid-") != std::string_view::npos,
+          .waited = text(bundle::kBodies).find("\"checkpoint\":\"") != std::string_view::npos,
           .stamped = files.contains(std::string(bundle::kSignatureStamp))};
 }
 
@@ -152,11 +153,25 @@ std::string readme_stamps() {
          "Once the authority's own certificate has ended, add -attime with the token's time as seconds "
          "since 1970.\n";
 }
+
+std::string readme_waiting() {
+  return "\nThat the waiting period passed is time-stamped: a checkpoint with the approvals, and one before "
+         "the first\ndestroy-intended (zcat ledger/headers.gz). With the root certificate of an authority "
+         "that you trust in ROOT.pem, entries and times:\n\n"
+         "    grep '\"checkpoint\":\"[0-9a-f]\\{64\\}\"' ledger/bodies.jsonl | while read -r l; do\n"
+         "      of() { printf %s \"$l\" | sed \"s/.*\\\"$1\\\":\\\"\\{0,1\\}\\([0-9a-f]*\\).*/\\1/\"; }\n"
+         "      openssl ts -reply -text -in evidence/$(of document) | sed -n \"s/^Time stamp:/entry $(of "
+         "seq), "
+         "over $(of size) entries:/p\"\n"
+         "      openssl ts -verify -data evidence/$(of checkpoint) -in evidence/$(of document) \\\n"
+         "        -CAfile ROOT.pem -untrusted evidence/$(of authority); done\n";
+}
 }  // namespace
 
 std::string readme_text(const ReadmeFacts& f, int version) {
   return readme_body(f, version) + (version > 1 && f.releases ? releases(f) : "") +
-         (f.commands ? commands(f, version) : "") + (f.stamped ? readme_stamps() : "");
+         (f.commands ? commands(f, version) : "") + (f.stamped ? readme_stamps() : "") +
+         (f.waited ? readme_waiting() : "");
 }
 
 }  // namespace kesu

@@ -19,7 +19,8 @@ struct ReadmeFacts {
   bool commands = false;         // there are signed commands
   bool releases = false;         // and releases of holds
   bool limited = false;          // allowed_signers says from or until when
-  bool stamped = false;
+  bool waited = false;           // entries of time-stamps of the waiting period
+  bool stamped = false;          // the signature is time-stamped
 };
 // As far as files say it, in those of a draft or of a whole bundle.
 ReadmeFacts readme_facts(const BundleFiles& files, const std::string& certificate,
