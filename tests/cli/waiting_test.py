@@ -166,8 +166,10 @@ class Standard(StandardVault):
         self.not_begun()
         self.authority_at("+0")
         self.configure(self.server.url)
+        asked = self.tsa.asked
         error = self.run_erasure(erasure, code=4, error="waiting").json["error"]   # it begins now
         self.assertIn("the approvals were there at", error["cause"])
+        self.assertEqual(self.tsa.asked, asked + 1)                         # for the first; the second is a day away by all clocks
         self.assertEqual(len(self.of("erasure-stamped")), 1)
         until = self.box.kesu("erase", "status", erasure).json["waiting_until"]
         self.assertAlmostEqual(seconds(until), time.time() + 86400, delta=20)
