@@ -49,10 +49,11 @@ class TokenReaders(verify_page.Driver, scenario.World):
         for name, data in changed.items():
             (self.where / name).parent.mkdir(exist_ok=True)
             (self.where / name).write_bytes(data)
-        kesu = self.box.run(harness.program("kesu"), "verify", self.where, "--trust", self.path, *LOW, "--json", code=None).json
+        kesu, python, page = verify_page.together(
+            lambda: self.box.run(harness.program("kesu"), "verify", self.where, "--trust", self.path, *LOW, "--json", code=None).json,
+            lambda: second.verify({**self.files, **changed}, self.reader, self.tables, require="low", allow_test_grade=True),
+            lambda: self.check(self.where, trust=self.trust_text + self.anchors))
         self.assertNotIn("error", kesu)
-        python = second.verify({**self.files, **changed}, self.reader, self.tables, require="low", allow_test_grade=True)
-        page = self.check(self.where, trust=self.trust_text + self.anchors)
         said = {name: (r["verdict"], {e["part"] for e in r["errors"]}) for name, r in (("kesu", kesu), ("python", python))}
         return {**said, "page": (page["verdict"], set(page["parts"]))}, kesu, python
 

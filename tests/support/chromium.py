@@ -114,7 +114,8 @@ class Chromium:
     def open(self, url):
         self.events.clear()
         self.call("Page.navigate", url=url)
-        self.until("document.readyState === 'complete'")
+        while self.run("document.readyState") != "complete":
+            time.sleep(0.01)
 
     def run(self, script, evaluate=True):
         """`evaluate`: whether eval() works in the script although the page's policy forbids it."""
@@ -125,14 +126,10 @@ class Chromium:
 
     def until(self, script, seconds=60):
         """Waits till the expression is true (no measurement: the bound only ends a test that hangs)."""
-        end = time.monotonic() + seconds
-        while True:
-            value = self.run(f"!!({script})")
-            if value:
-                return value
-            if time.monotonic() > end:
-                raise Failed(f"never true: {script}; log: {self.log}")
-            time.sleep(0.02)
+        if not self.run(f"""new Promise((done) => {{
+            const look = () => (({script}) ? done(true) : Date.now() > {1000 * (time.time() + seconds)} ? done(false) : setTimeout(look, 4));
+            look(); }})"""):
+            raise Failed(f"never true: {script}; log: {self.log}")
 
     def choose(self, selector, *paths):
         """Files, or one folder, into a file input, as a person would by its dialog."""

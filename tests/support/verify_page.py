@@ -6,6 +6,7 @@
             cls.issue(erasure)                 # the bundle, and the trust file that it proposes; then
             cls.open_page()
 """
+import concurrent.futures
 import json
 import shutil
 import subprocess
@@ -14,6 +15,14 @@ import unittest
 
 import chromium
 import harness
+
+def together(*jobs):
+    """What each gives; all but the last run in threads of their own, while that one asks the browser."""
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        others = [threads.submit(job) for job in jobs[:-1]]
+        last = jobs[-1]()
+        return [*(other.result() for other in others), last]
+
 
 RED, GREEN, AMBER = "rgb(176, 0, 32)", "rgb(23, 102, 58)", "rgb(138, 83, 0)"
 
