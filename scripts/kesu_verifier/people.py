@@ -125,6 +125,12 @@ class People:
         for name in ("organisation", "profile"):
             if body is not None and body.get(name) != self.genesis[name]:
                 self.bad(GENESIS, f"{name} is not that of the ledger's first entry")
+        if body is not None:
+            waiting = body.get("waiting_seconds")
+            if not is_kind(waiting, "number") or waiting < self.genesis.get("waiting_seconds", 0):
+                self.bad(GENESIS, "waiting_seconds is above that of the ledger's first entry, or that has none")
+            if body.get("quorum") != self.genesis["quorum"]:
+                self.bad(GENESIS, "quorum is not that of the ledger's first entry")
         if body is not None and canonical_json([body[n] for n in (anchors.MEMBER,) if n in body]) != \
                 canonical_json([self.genesis[n] for n in (anchors.MEMBER,) if n in self.genesis]):
             self.bad(GENESIS, "anchors are not those of the ledger's first entry")

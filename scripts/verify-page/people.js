@@ -37,6 +37,7 @@ export class People {
       const sum = hex(sha256(raw));
       if (sum !== f.graph.item(entry, f.vault).d || sum !== body.statement) refuse('is not what entry 0 names');
       for (const name of ['organisation', 'quorum', 'profile']) if (!equal(g[name], body[name])) refuse(name + ' is not that of entry 0');
+      if (!Number.isSafeInteger(body.waiting_seconds) || body.waiting_seconds < (g.waiting_seconds ?? 0)) refuse('waiting_seconds is above that of entry 0, or that has none');
       if (body.origin !== g.origin + '/kesu/' + f.vault) refuse('origin is not that of entry 0');
       for (const t of [g.organisation, g.origin]) if (kControl.test(t)) refuse('has a control character');
       this.genesis = g;

@@ -279,6 +279,12 @@ def said(m):
     yield "words of the host where it is shown", pair(), BY_HOST, {"waited_by": "host"}
     yield "words of other times", pair(), m.shown(0, SECONDS + 1), {}
     yield "no words where it is shown", pair(), "", {}
+    first = lambda change: {"more": lambda p: p.entries[0].body.update(change(p.entries[0].body))}  # noqa: E731
+    yield "entry 0 asks for less than the officers signed", pair(), words, first(lambda b: {"waiting_seconds": b["waiting_seconds"] - 1})
+    yield "entry 0 asks for less than nothing", pair(), words, first(lambda b: {"waiting_seconds": -1})
+    yield "entry 0 asks for a text", pair(), words, first(lambda b: {"waiting_seconds": str(b["waiting_seconds"])})
+    yield "entry 0 says no waiting period", pair(), words, {"more": lambda p: p.entries[0].body.pop("waiting_seconds") and None}
+    yield "entry 0 has another quorum", pair(), words, first(lambda b: {"quorum": b["quorum"] + 1})
     yield "words where a millisecond is missing", pair(0, SECONDS - .001), m.shown(0, SECONDS - .001), {}
 
 
