@@ -102,7 +102,7 @@ HeadRow HeadRow::read(Db& db, Statement& select) {
 }
 
 Appender::Appender(std::unique_ptr<Db> db, Clock& clock, Random& random)
-    : db_(std::move(db)), clock_(clock), random_(random), statements_(new Transaction(*db_)) {}
+    : db_(std::move(db)), clock_(clock), salts_(random), statements_(new Transaction(*db_)) {}
 Appender::~Appender() = default;
 
 std::shared_ptr<Appender::Request> Appender::prepare(std::vector<Event> events,
@@ -133,7 +133,7 @@ std::shared_ptr<Appender::Request> Appender::prepare(std::vector<Event> events,
   }
   {
     std::lock_guard lock(random_mutex_);
-    for (Prepared& p : request->entries) random_.fill(p.salt);
+    for (Prepared& p : request->entries) salts_.fill(p.salt);
   }
   for (Prepared& p : request->entries) p.body_sum = body_hash(p.salt, p.body);
   return request;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/random_pool.h"
 #include "store/sqlite_impl.h"
 #include "store/store.h"
 
@@ -46,7 +47,7 @@ class Appender {
 
   std::unique_ptr<sqlite::Db> db_;
   Clock& clock_;
-  Random& random_;
+  RandomPool salts_;  // under random_mutex_
   std::unique_ptr<Transaction> statements_;
 
   std::mutex queue_mutex_;  // of the next three

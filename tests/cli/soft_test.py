@@ -48,6 +48,28 @@ class Soft(scenario.World):
     def rekey(self, **options):
         return self.box.kesu("provider", "rekey", "soft1", "--passphrase-source", f"file:{self.second}", "-y", **options)
 
+    # Many files: they are looked for while the passphrase is stretched.
+
+    def test_many_files(self):
+        files = {f"{n // 500}/{n:04}": b"%d" % n for n in range(2500)}
+        for name, data in files.items():
+            self.write(name, data)
+        command = ("seal", "loans-2019", self.box.state / "src", "-o", self.out)
+        self.secret(self.first, "another one")
+        try:
+            refused = self.box.kesu(*command, code=5, error="pin-wrong").json["error"]
+            self.assertIn("keystore", refused["message"])
+            self.assertEqual(self.files_below(self.out), {})
+            self.assertEqual(of_type(self.entries(), "seal-intended"), [])
+        finally:
+            self.secret(self.first, PASSPHRASE)
+        self.assertEqual(self.box.kesu(*command).json["sealed"], 2500)
+        entries = self.entries()
+        for kind in ("seal-intended", "seal-done"):
+            self.assertEqual([e["nodes"][0]["n"] for e in of_type(entries, kind)], [1000, 1000, 500, 1])
+        self.assertEqual(self.opened(self.out), {f"src/{name}": data for name, data in files.items()})
+        self.assertEqual(self.box.kesu("status").json["questions"], [])
+
     # The month.
 
     def test_month(self):
