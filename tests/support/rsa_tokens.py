@@ -148,6 +148,7 @@ class Authorities:
         for mask in ("sha1", "sha384", "sha512"):
             yield f"PSS with {mask} in its mask", small.token(way=pss("sha256", mask=mask)), False
         yield "PSS that says SHA-256 in its mask and has SHA-1", small.token(way=pss("sha256", mask="sha1", parameters=pss_parameters("sha256", 32))), False
+        yield "PSS that says SHA-384 in its mask and has SHA-256", small.token(way=pss("sha256", parameters=pss_parameters("sha256", 32, "sha384"))), False
         yield "PSS that leaves its mask at the default", small.token(way=pss("sha256", mask="sha1", parameters=[pss_parameters("sha256", 32)[n] for n in (0, 2)])), False
         yield "PSS by default, SHA-1", small.token(hash="sha1", way=pss("sha1", 20, parameters=[])), False
         yield "PSS without parameters", small.token(way=Way(der(0x30, oid(PSS)), pss("sha256").sign)), False
@@ -212,7 +213,8 @@ class Authorities:
             if n >= 7:
                 yield f"a path of {n + 2}", Maker(Holder(f"Time below {n}", key, above[-1], extensions=Holder.STAMPS), info, above[:0:-1]).token(), n == 7
         for text, way in (("SHA-1", pkcs1("sha1")), ("SHA-224", pkcs1("sha224")), ("PSS by default", pss("sha1", 20, parameters=[])), ("PSS with SHA-1 in its mask", pss("sha256", mask="sha1")),
-                          ("PSS with SHA-384 in its mask", pss("sha256", mask="sha384")), ("PSS with the trailer", pss("sha256", parameters=[one, two, three, der(0xa3, der(2, b"\1"))])),
+                          ("PSS with SHA-384 in its mask", pss("sha256", mask="sha384")), ("PSS that says SHA-384 in its mask", pss("sha256", parameters=pss_parameters("sha256", 32, "sha384"))),
+                          ("PSS with the trailer", pss("sha256", parameters=[one, two, three, der(0xa3, der(2, b"\1"))])),
                           ("PSS with an empty digest", pss("sha256", parameters=[der(0xa0), two, three])), ("PSS out of order", pss("sha256", parameters=[two, one, three])),
                           ("PSS, another salt than said", pss("sha256", 20, parameters=[one, two, three]))):
             yield f"a CA signed with {text}", under(text, key, way), False
