@@ -241,6 +241,22 @@ class Bound(World):
             (self.box.vault / "evidence" / stamps()[-1]["authority"]).unlink()      # the chain of the signature's stamp, too
             self.assertIn("from a backup", self.issue(erasure, code=2, error="not-found").json["error"]["next"])
 
+    def test_the_stamp_that_a_closed_vault_keeps_is_of_the_rules(self):
+        self.bind()
+        self.configure(self.bank)
+        erasure = self.done()
+        self.issue(erasure)
+        self.box.kesu("vault", "close", "--reason", "over", "-y")
+        self.issue(erasure)
+        kept, = (self.box.vault / "stamps").glob("*.tsr")
+        good, asked = kept.read_bytes(), self.bank.asked
+        self.assertEqual((self.bundle / "time" / "checkpoint-b.tsr").read_bytes(), good)
+        kept.write_bytes(self.rogue.stamp((self.bundle / "ledger" / "checkpoint-b").read_bytes())[0])
+        kept.with_suffix(".pem").write_bytes(self.rogue.chain)
+        self.issue(erasure)
+        self.assertEqual(self.bank.asked - asked, 1)
+        self.assertEqual(self.read()[0], ("attested", "proven"))
+
     def test_a_renewal_is_not_finished_without_the_stamp_of_its_checkpoint(self):
         self.bind()
         self.configure(self.bank)
