@@ -343,6 +343,10 @@ class Bound(World):
                 "signature": True, "certificate.json.p7s": True, "renewal/1.manifest": True, "ledger/checkpoint-b": False}))
         with self.subTest("renewed under the authority of now, that of the request in kesu.toml: it is asked for checkpoint B"):
             self.configure(self.rogue, self.bank)
+            self.issue(erasure)
+            levels, report = self.read()
+            # Nothing was recorded since the other's stamp: that one is kept, and is not what the rules ask for.
+            self.assertEqual({t["over"]: t["authority"] for t in report["time"]}["ledger/checkpoint-b"], "CN=Bank Time,O=Bank")
             self.box.kesu("vault", "contact", "--place", "Nara")
             self.issue(erasure)
             levels, report = self.read()
