@@ -14,6 +14,7 @@
 #include "app/settle.h"
 #include "app/signer.h"
 #include "app/tombstones.h"
+#include "app/waiting_stamps.h"
 #include "app/witnessing.h"
 
 namespace kesu {
@@ -129,6 +130,7 @@ StatusReport vault_status(Vault& vault, bool check) {
   out.due = due_list(s, vault.now());
   add_witness_due(vault, out.due);
   add_anchor_due(vault, out.due);
+  say_unbegun_waiting(vault, out.due);
   add_signer_due(vault, out.due);
   add_renewal_due(vault, out.due);
   add_review_due(vault, out.due);  // people-review

@@ -158,6 +158,20 @@ void begin_waiting(Vault& vault, const std::string& id, bool must) {
   }
 }
 
+void say_unbegun_waiting(Vault& vault, std::vector<Due>& due) {
+  for (Due& row : due) {
+    if (row.what != "erasure") continue;
+    const ErasureRecord& e = vault.state().erasures.at(row.node);
+    if (e.stage != "approved") continue;
+    const WaitingByStamps w = waiting_by_stamps(vault, e);
+    if (!w.length || !w.demanded || w.from) continue;
+    row.overdue = true;
+    row.detail =
+        "is approved, and its waiting period has not begun: no time-stamp of the approvals is recorded";
+    row.next = "kesu erase run " + brief(row.node) + " asks for it";
+  }
+}
+
 std::string end_waiting(Vault& vault, const std::string& id) {
   const WaitingByStamps w = waiting_by_stamps(vault, vault.state().erasures.at(id));
   if (!w.length) return "";

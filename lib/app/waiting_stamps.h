@@ -3,7 +3,9 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "app/due.h"
 #include "app/vault.h"
 
 namespace kesu {
@@ -31,6 +33,10 @@ std::optional<NoAuthority> waiting_authority_problem(Vault& vault, const std::st
 // is recorded yet. Errors: time_unavailable, waiting, policy_refused; without `must` a notice instead, of
 // whatever kept it (the approval stands), but for an interruption.
 void begin_waiting(Vault& vault, const std::string& erasure, bool must);
+
+// Of approved erasures whose waiting period has not begun by the time-stamps that their rules ask for, their
+// row of `due` says so.
+void say_unbegun_waiting(Vault& vault, std::vector<Due>& due);
 
 // Before an approved erasure destroys: by whose time the waiting period has passed ("time-stamps", or "host"
 // where the profile lets the ledger's own time do), or "" where there is none; asks for the second time-stamp

@@ -161,6 +161,8 @@ class Standard(StandardVault):
         status = self.box.kesu("erase", "status", erasure).json
         self.assertEqual((status["stage"], status["waiting_until"], status["waiting_for"]), ("approved", None, "time-stamp"))
         self.assertIn("kesu erase run", self.box.text("erase", "status", erasure).stdout)
+        due = lambda: next(d for d in self.box.kesu("status").json["due"] if d["what"] == "erasure")  # noqa: E731
+        self.assertIn("its waiting period has not begun", due()["detail"])
         self.host_at("+0")                                                  # a day by this host, and nobody else says so
         self.run_erasure(erasure, code=5, error="time-unavailable")
         self.not_begun()
@@ -169,6 +171,7 @@ class Standard(StandardVault):
         asked = self.tsa.asked
         error = self.run_erasure(erasure, code=4, error="waiting").json["error"]   # it begins now
         self.assertIn("the approvals were there at", error["cause"])
+        self.assertEqual(due()["detail"], "is approved and has not begun")
         self.assertEqual(self.tsa.asked, asked + 1)                         # for the first; the second is a day away by all clocks
         self.assertEqual(len(self.of("erasure-stamped")), 1)
         until = self.box.kesu("erase", "status", erasure).json["waiting_until"]
