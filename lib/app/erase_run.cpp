@@ -74,6 +74,15 @@ void check_waiting(Run& run) {
   throw e.next("run it then");
 }
 
+// An approval may have expired, or its signer been revoked, since the time-stamps were looked at; then others
+// reached the quorum, and theirs is another time.
+void check_stamped(Run& run, const std::string& waited_by) {
+  if (waited_by != "time-stamps" || waiting_by_stamps(run.vault, run.record()).passed()) return;
+  throw Error(Code::waiting, "an approval with which the waiting period began counts no more")
+      .cause("the others reached the quorum later, and no time-stamps show that the period passed since")
+      .next("run the same command again: it says from when on it can be done");
+}
+
 void check_permission(Run& run) {
   ErasureRecord& e = run.record();
   if (e.finished)
@@ -232,7 +241,7 @@ void start(Run& run, const std::string& waited_by) {
   if (!waited_by.empty()) body.set("waited_by", waited_by);
   run.vault.decide({run.id, run.vault.state().vault.id}, [&] {
     check_permission(run);  // anew: it may have been cancelled or rejected while the keys were inspected
-    if (!run.begun()) check_waiting(run);
+    if (!run.begun()) check_waiting(run), check_stamped(run, waited_by);
     recompute_plan(run.vault, run.plan);
     check_kept(run);
     refuse_clock_before(run.vault, std::max(looked, run.vault.state().time),

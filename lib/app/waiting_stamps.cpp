@@ -30,9 +30,19 @@ WaitingByStamps demand_of(const State& state, const Moment& asked) {
 bool may_wait(const ErasureRecord& e) { return e.stage == "approved" || e.stage == "running"; }
 
 bool still_counts(Vault& vault, const ApprovalRecord& a) {
-  return vault.state().operators.at(a.operator_id).state == "enrolled" &&
-         vault.store().has_blob(a.statement) &&
-         Statement::parse(to_text(vault.store().blob(a.statement))).expires > vault.now();
+  if (vault.state().operators.at(a.operator_id).state != "enrolled" || !vault.store().has_blob(a.statement))
+    return false;
+  try {
+    return Statement::parse(to_text(vault.store().blob(a.statement))).expires > vault.now();
+  } catch (const Error& e) {
+    if (e.code() != Code::bad_input && e.code() != Code::ledger_damaged) throw;
+    return false;
+  }
+}
+
+// Nothing that comes behind it changes what was waited for.
+bool ends_erasure(std::string_view type) {
+  return type == "erasure-inspected" || type == "erasure-cancelled" || type == "erasure-rejected";
 }
 
 // The times between which a recorded time-stamp lies, where it counts.
@@ -96,17 +106,18 @@ WaitingByStamps waiting_by_stamps(Vault& vault, const ErasureRecord& erasure) {
       erasure.requested_seq, state.size,
       [&](const StoredEntry& e) {
         const Header& h = e.entry.header;
-        if ((h.type != kApproved && h.type != kStamped) ||
+        if ((h.type != kApproved && h.type != kStamped && !ends_erasure(h.type)) ||
             std::none_of(h.nodes.begin(), h.nodes.end(),
                          [&](const NodeMention& n) { return n.id == erasure.id; }))
           return true;
+        if (ends_erasure(h.type)) return false;  // of an old one, not the whole ledger behind it
         const Json& body = e.entry.body;
         if (h.type == kApproved) {
           const bool current =
               std::any_of(erasure.approvals.begin(), erasure.approvals.end(), [&](const ApprovalRecord& a) {
                 return a.statement == body.str("statement") && still_counts(vault, a);
               });
-          if (current && ++counted == quorum) reached = h.seq;
+          if (current && ++counted == quorum) reached = h.seq, out.approved = true;
         } else if (const auto span = span_of(vault, body, anchors)) {
           // One over the approvals stands behind the last of them.
           if (reached && static_cast<uint64_t>(body.num("size")) > reached &&
@@ -138,7 +149,7 @@ void begin_waiting(Vault& vault, const std::string& id, bool must) {
   const ErasureRecord& e = vault.state().erasures.at(id);
   if (!may_wait(e)) return;
   const WaitingByStamps w = waiting_by_stamps(vault, e);
-  if (!w.length || w.from) return;
+  if (!w.length || w.from || !w.approved) return;
   try {
     const std::vector<TimeAuthority> authorities = authorities_of_rules(vault, anchors_at_request(vault, id));
     if (authorities.empty()) {

@@ -14,6 +14,7 @@ namespace kesu {
 struct WaitingByStamps {
   Millis length = 0;           // of the waiting period by the rules at the request; 0: there is none
   bool demanded = false;       // the profile in force at the request asks for time-stamps
+  bool approved = false;       // by as many as the quorum asks for, whose approvals still count
   std::optional<Millis> from;  // the approvals that reach the quorum were there by then
   std::optional<Millis> to;    // what is recorded from now on comes after that
   bool passed() const { return from && to && *to - *from >= length; }

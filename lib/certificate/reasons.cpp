@@ -103,7 +103,8 @@ std::string waiting_words(const Dossier& d, const Waiting& waiting) {
     return ", time-stamped from " + utc_text(all.from->stamp.token.time) + " to " +
            utc_text(all.to->stamp.token.time);
   const Json* started = d.started ? d.body(*d.started) : nullptr;
-  return started && started->str_or("waited_by", "") == "host" ? ", by the host's clock" : "";
+  const Json* by = started ? started->find("waited_by") : nullptr;
+  return by && by->is_string() && by->as_string() == "host" ? ", by the host's clock" : "";
 }
 
 Reason authorised(const Dossier& d) {

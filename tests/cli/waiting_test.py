@@ -216,6 +216,56 @@ class Standard(StandardVault):
         self.run_erasure(erasure)
         self.assertEqual(self.of("finding-recorded"), [])
 
+    def approved_by_and_by(self):
+        """By three, an hour between them, where two are enough; the end of the first one's approval."""
+        erasure = self.plan("told")["erasure"]
+        self.request(erasure)
+        for hours, person in ((-30, scenario.APPROVER), (-29, scenario.SECOND), (-28, scenario.BOTH)):
+            self.host_at(f"{hours}h")
+            self.authority_at(f"{hours}h")
+            self.approve(erasure, person)
+        self.assertEqual(len(self.of("erasure-stamped")), 1)
+        return erasure, seconds(self.of("erasure-approved")[0]["time"]) + 14 * 86400
+
+    def test_an_approval_that_ends_while_the_authority_is_asked(self):
+        """Then others reached the quorum, and no time-stamp says that they were there: a reader would find nothing shown."""
+        erasure, ends = self.approved_by_and_by()
+        self.tsa.mode = "slow"
+        for clock in (self.host_at, self.authority_at):
+            clock(f"+{ends - 2.5 - time.time():.2f}s")
+        error = self.run_erasure(erasure, code=4, error="waiting").json["error"]
+        self.assertIn("counts no more", error["message"])
+        self.not_begun()
+        self.tsa.mode = "good"
+        error = self.run_erasure(erasure, code=4, error="waiting").json["error"]   # the period of the two others begins
+        self.assertIn("the approvals were there at", error["cause"])
+        self.not_begun()
+
+    def test_one_of_two_anew(self):
+        """Where approvals have expired, nothing waits for a time-stamp before there are enough again."""
+        erasure = self.twice_approved()
+        for clock in (self.host_at, self.authority_at):
+            clock("+15d")
+        said = lambda: [self.box.kesu("erase", "status", erasure).json[n] for n in ("waiting_until", "waiting_for")]  # noqa: E731
+        self.assertEqual(said(), [None, None])
+        self.approve(erasure, scenario.SECOND)
+        self.assertEqual((said(), len(self.of("erasure-stamped"))), ([None, None], 1))
+        self.approve(erasure, scenario.APPROVER)
+        self.assertEqual(len(self.of("erasure-stamped")), 2)
+        self.assertAlmostEqual(seconds(said()[0]), time.time() + 16 * 86400, delta=20)
+
+    def test_an_altered_statement(self):
+        """The run refuses; whoever looks at the erasure, or gives it up, is told what there is."""
+        erasure = self.twice_approved()
+        statement = self.box.vault / "evidence" / self.of("erasure-approved")[0]["body"]["statement"]
+        statement.chmod(0o600)
+        statement.write_bytes(statement.read_bytes().replace(b"approve", b"reprove", 1))
+        self.box.kesu("erase", "status", erasure)
+        self.box.kesu("erase", "list")
+        self.run_erasure(erasure, code=6, error="ledger-damaged")
+        self.not_begun()
+        self.assertEqual(self.box.kesu("erase", "cancel", erasure, "--reason", "given up").json["stage"], "cancelled")
+
     def test_what_is_lost_shows_nothing(self):
         erasure = self.twice_approved()
         first, = self.of("erasure-stamped")

@@ -148,6 +148,7 @@ def honest(m):
     yield "none, as before", [], {}, NONE, "", []
     yield "none, by the host's clock", [], {"waited_by": "host"}, NONE, BY_HOST, []
     yield "none, and started as if", [], {"waited_by": "time-stamps"}, NONE, "", []
+    yield "none, and by whom is no text", [], {"waited_by": 5}, NONE, "", []
     yield "the whole period", pair(), {"waited_by": "time-stamps"}, "", s(0, SECONDS), yes
     yield "the whole period, the host says less", pair(), {"waited_by": "host"}, "", s(0, SECONDS), yes
     yield "a millisecond less", pair(0, SECONDS - .001), {"waited_by": "host"}, some(1), BY_HOST, yes
