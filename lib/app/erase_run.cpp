@@ -362,6 +362,7 @@ RunResult run_erasure(Vault& vault, const std::string& text,
     if (waiting_by_stamps(vault, run.record()).demanded) begin_waiting(vault, id, true);
     check_waiting(run);
     const std::string waited_by = end_waiting(vault, id);
+    check_waiting(run);  // the authority may have found that the clock was set
     recompute_plan(vault, run.plan);
     check_processes(run);
     refuse_behind_ledger(vault);

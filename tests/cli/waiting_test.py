@@ -208,6 +208,17 @@ class Standard(StandardVault):
         self.assertIn("[[time.authority]]", error["next"])
         self.not_begun()
 
+    def test_ahead_by_minutes_is_a_new_wait(self):
+        """It is found while the second time-stamp is asked for, and no key is used any more."""
+        erasure = self.twice_approved()
+        entries = len(self.entries())
+        self.host_at("+2m")
+        self.authority_at("+0")
+        error = self.run_erasure(erasure, code=4, error="waiting").json["error"]
+        self.assertIn("clock-jumped", error["cause"])
+        self.assertEqual([e["type"] for e in self.entries()[entries:]], ["finding-recorded", "erasure-stamped"])
+        self.not_begun()
+
     def test_behind_by_minutes_is_no_new_wait(self):
         """A host that is a little slow gains nothing by it, and does not have to wait a day again."""
         erasure = self.twice_approved()
