@@ -41,12 +41,19 @@ std::vector<Check> examine_time(Vault& vault, bool offline) {
     const std::vector<TimeAuthority> authorities = time_authorities(vault.directory());
     const Profile* profile = find_profile(rules_in_force(vault.state(), moment_now(vault)).profile);
     if (authorities.empty() && profile && profile->timestamp)
-      out.push_back({"time-authorities", warn,
-                     "profile " + profile->name +
-                         " asks for time-stamps, and kesu.toml names no authority: "
-                         "certificates of this vault cannot reach it",
-                     "add [[time.authority]] with url and ca to kesu.toml"});
+      out.push_back(
+          {"time-authorities", warn,
+           "profile " + profile->name +
+               " asks for time-stamps, and kesu.toml names no authority: no erasure can be requested, "
+               "and certificates of this vault cannot reach it",
+           "add [[time.authority]] with url and ca to kesu.toml"});
     const Anchors bound = anchors_now(vault);
+    if (!authorities.empty() && profile && profile->timestamp && bound.time_authorities.empty())
+      out.push_back(
+          {"time-authority-rules", warn,
+           "the rules bind no time-stamp authority: who writes kesu.toml says by whose time waiting "
+           "periods end",
+           "kesu vault rules --time-authority CA.pem, which approvers sign"});
     for (TimeAuthority a : authorities) {
       a.anchors = bound.allowed(a.anchors);
       if (a.anchors.empty()) continue;  // anchor_checks names it

@@ -161,7 +161,10 @@ void begin_waiting(Vault& vault, const std::string& id, bool must) {
     record(vault, id, covered,
            fetch_stamp(vault, authorities, as_bytes(covered.note), vault.state().time, "the approvals"));
   } catch (const Error& why) {
-    if (must || why.code() == Code::interrupted) throw;
+    if (must) throw;
+    if (why.code() == Code::interrupted)
+      throw Error(Code::interrupted, "interrupted while a time authority was asked; the approval is recorded")
+          .next("kesu erase run " + brief(id) + " asks again");
     vault.env().notice("the approvals have no time-stamp, and the waiting period begins with one: " +
                        why.message() + (why.cause().empty() ? "" : ": " + why.cause()) +
                        (w.demanded ? "; kesu erase run " + brief(id) + " asks for it again"
@@ -175,7 +178,7 @@ void say_unbegun_waiting(Vault& vault, std::vector<Due>& due) {
     const ErasureRecord& e = vault.state().erasures.at(row.node);
     if (e.stage != "approved") continue;
     const WaitingByStamps w = waiting_by_stamps(vault, e);
-    if (!w.length || !w.demanded || w.from) continue;
+    if (!w.length || !w.demanded || !w.approved || w.from) continue;
     row.overdue = true;
     row.detail =
         "is approved, and its waiting period has not begun: no time-stamp of the approvals is recorded";
@@ -184,17 +187,20 @@ void say_unbegun_waiting(Vault& vault, std::vector<Due>& due) {
 }
 
 std::string end_waiting(Vault& vault, const std::string& id) {
-  const WaitingByStamps w = waiting_by_stamps(vault, vault.state().erasures.at(id));
+  const ErasureRecord e = vault.state().erasures.at(id);
+  const WaitingByStamps w = waiting_by_stamps(vault, e);
   if (!w.length) return "";
   if (w.passed()) return "time-stamps";
-  if (!w.from) {
-    if (!w.demanded) return "host";
+  if (!w.from && w.demanded)
     throw Error(Code::waiting, "the waiting period has not begun: no time-stamp of the approvals is recorded")
         .next("run the same command again");
-  }
-  const Millis end = *w.from + w.length;
-  if (vault.now() < end)
-    throw not_over(end, "a time authority says that the approvals were there at " + utc_text(*w.from));
+  // Where none of the approvals could be had and none is asked for, the ledger's time of them stands, as far
+  // as two clocks may differ.
+  const Millis end = w.from ? *w.from + w.length : e.approved + w.length - kAuthoritySlack;
+  const std::string there =
+      w.from ? "a time authority says that the approvals were there at " + utc_text(*w.from)
+             : "the last approval was recorded at " + utc_text(e.approved);
+  if (vault.now() < end) throw not_over(end, there);
   try {
     const std::vector<TimeAuthority> authorities = authorities_of_rules(vault, anchors_at_request(vault, id));
     if (authorities.empty() && w.demanded)
@@ -205,14 +211,14 @@ std::string end_waiting(Vault& vault, const std::string& id) {
                                     "the end of the waiting period", AheadOnly::yes);
     const Millis earliest = stamp.check.time - stamp.check.accuracy;
     if (earliest < end)
-      throw not_over(end, "it is " + utc_text(earliest) + " at " + stamp.url +
-                              ", and the approvals were there at " + utc_text(*w.from));
+      throw not_over(end, "it is " + utc_text(earliest) + " at " + stamp.url + ", and " + there);
+    if (!w.from) return "host";
     record(vault, id, head, stamp);
     return "time-stamps";
-  } catch (const Error& e) {
-    if (w.demanded || (e.code() != Code::time_unavailable && e.code() != Code::policy_refused)) throw;
-    vault.env().notice("the waiting period is over by this host's clock alone: " + e.message() +
-                       (e.cause().empty() ? "" : ": " + e.cause()));
+  } catch (const Error& why) {
+    if (w.demanded || (why.code() != Code::time_unavailable && why.code() != Code::policy_refused)) throw;
+    vault.env().notice("the waiting period is over by this host's clock alone: " + why.message() +
+                       (why.cause().empty() ? "" : ": " + why.cause()));
     return "host";
   }
 }

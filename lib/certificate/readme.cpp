@@ -158,13 +158,21 @@ std::string readme_waiting() {
   return "\nThat the waiting period passed is time-stamped: a checkpoint with the approvals, and one before "
          "the first\ndestroy-intended (zcat ledger/headers.gz). With the root certificate of an authority "
          "that you trust in ROOT.pem, entries and times:\n\n"
-         "    grep '\"checkpoint\":\"[0-9a-f]\\{64\\}\"' ledger/bodies.jsonl | while read -r l; do\n"
-         "      of() { printf %s \"$l\" | sed \"s/.*\\\"$1\\\":\\\"\\{0,1\\}\\([0-9a-f]*\\).*/\\1/\"; }\n"
-         "      openssl ts -reply -text -in evidence/$(of document) | sed -n \"s/^Time stamp:/entry $(of "
-         "seq), "
-         "over $(of size) entries:/p\"\n"
-         "      openssl ts -verify -data evidence/$(of checkpoint) -in evidence/$(of document) \\\n"
-         "        -CAfile ROOT.pem -untrusted evidence/$(of authority); done\n";
+         "    h='[0-9a-f]\\{64\\}'\n"
+         "    sed -n "
+         "'s/"
+         "^{\"body\":{\"authority\":\"\\('$h'\\)\",\"checkpoint\":\"\\('$h'\\)\",\\(\"command\":{[^{}]*},\\)"
+         "\\{0,1\\}\"document\":\"\\('$h'\\)\",\"size\":[0-9]*},.*\"seq\":\\([0-9]*\\)}$/\\5 \\2 \\4 \\1/p' "
+         "ledger/bodies.jsonl |\n"
+         "      while read -r entry note answer chain; do\n"
+         "        echo \"entry $entry, over $(sed -n 2p evidence/$note) entries: $(openssl ts -reply -text "
+         "-in evidence/$answer | sed -n 's/^Time stamp: //p')\"\n"
+         "        openssl ts -verify -data evidence/$note -in evidence/$answer -CAfile ROOT.pem -untrusted "
+         "evidence/$chain\n"
+         "        zcat ledger/headers.gz | sed -n \"$((entry + 1))p\" | grep \"erasure-stamped\" | grep "
+         "\"\\\"d\\\":\\\"$answer\\\"\"\n"
+         "      done\n"
+         "\nEach prints its header, which must name this erasure.\n";
 }
 }  // namespace
 

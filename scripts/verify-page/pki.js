@@ -194,6 +194,7 @@ export function pem_blocks_of(text) {
 // A file of certificates for chains of time-stamp authorities, one to 64; what is a certificate, and of a kind that no path may
 // have, leads nowhere.
 export function chain_file(bytes) {
+  if (bytes.length > 1 << 20) refuse('is longer than 1 MiB');
   const all = pem_blocks_of(new TextDecoder('latin1').decode(bytes));
   if (all.length > kMostInFile) refuse('holds more than 64 certificates');
   for (const der of all) carried_one(Der.whole(der));

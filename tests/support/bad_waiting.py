@@ -269,6 +269,7 @@ def forged(m):
     yield "the host ahead by more than a minute and the accuracy", [*pair(), Stamp(m.asked - 61.001, 1, over=APPROVED)]
     yield "a chain that is none", one(chain=b"x")
     yield "a chain of 65", one(chain=m.by["bank"].chain + (m.bank.dir / "intermediate.pem").read_bytes() * 62)
+    yield "a chain file of more than a MiB", one(chain=m.by["bank"].chain + b"x" * ((1 << 20) + 1 - len(m.by["bank"].chain)))
     yield "65, and nothing of most is kept", [*pair(), *63 * [Stamp(0, missing=("checkpoint", "document", "authority"))]]
 
 
