@@ -1,6 +1,5 @@
 // From a URI to an open keystore: the file, its passphrase once, the derived key.
 #include <map>
-#include <mutex>
 
 #include "base/error.h"
 #include "crypto/random.h"
@@ -17,24 +16,18 @@ namespace {
 // variable is read anew each time.
 class Derived {
  public:
-  Secret find(const Header& header, const std::string& source) const {  // empty: none
-    const std::string key = name(header, source);
-    std::lock_guard lock(mutex_);
-    auto it = all_.find(key);
-    return it == all_.end() ? Secret() : Secret::from(it->second.reveal());
+  const Secret* find(const Header& header, const std::string& source) const {
+    auto it = all_.find(name(header, source));
+    return it == all_.end() ? nullptr : &it->second;
   }
   void keep(const Header& header, const std::string& source, Secret kek) {
-    if (source.starts_with("env:")) return;
-    const std::string key = name(header, source);
-    std::lock_guard lock(mutex_);
-    all_.insert_or_assign(key, std::move(kek));
+    if (!source.starts_with("env:")) all_.insert_or_assign(name(header, source), std::move(kek));
   }
 
  private:
   static std::string name(const Header& header, const std::string& source) {
     return hex(header.id) + hex(header.salt) + " " + login_source_stamp(source);
   }
-  mutable std::mutex mutex_;  // several threads may open
   std::map<std::string, Secret> all_;
 };
 
@@ -62,9 +55,9 @@ class SoftFactory final : public ProviderFactory {
       if (!header) throw Error(Code::io_failed, "the keystore " + uri.path + " vanished as it was made");
       derived_->keep(*header, uri.passphrase_source, derive(passphrase, *header));
     }
-    Secret kek = derived_->find(*header, uri.passphrase_source);
-    const bool known = !kek.empty();
-    if (!known) kek = derive(read_login_secret(uri.passphrase_source, "passphrase", of), *header);
+    const Secret* known = derived_->find(*header, uri.passphrase_source);
+    Secret kek = known ? Secret::from(known->reveal())
+                       : derive(read_login_secret(uri.passphrase_source, "passphrase", of), *header);
     auto keystore = std::make_unique<Keystore>(uri.path, Secret::from(kek.reveal()), system_random());
     // Only what opened is kept, and only if the file was not re-keyed in between.
     if (!known && keystore->header().salt == header->salt)

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <set>
-#include <system_error>
 #include <utility>
 
 #include "app/actor.h"
@@ -18,8 +17,6 @@ namespace {
 // A batch's objects are named before the first is written, so its end in time is steered by bytes: about a
 // second's work.
 constexpr uint64_t kBatchBytes = 512u << 20;
-// So many files are found at most before the first batch begins.
-constexpr size_t kAhead = 32 * kMaxBatch;
 
 }  // namespace
 
@@ -37,7 +34,6 @@ Sealer::Sealer(Vault& vault, const SealTarget& target, SealResult& result, Progr
   Secret key;
   std::string key_id;
   for (const BatchRecord& b : sealed_batches(dataset())) {
-    fresh_ = false;
     if (b.dataset_key != key_id || key.empty()) {
       key = open_dataset_key(vault_, dataset(), b.dataset_key, ProcessFor::moving);
       key_id = b.dataset_key;
@@ -53,7 +49,6 @@ Sealer::Sealer(Vault& vault, const SealTarget& target, SealResult& result, Progr
 Sealer::~Sealer() {
   if (running_.thread.joinable()) running_.thread.join();
   if (syncing_.thread.joinable()) syncing_.thread.join();
-  if (login_.joinable()) login_.join();
 }
 
 void Sealer::end() {
@@ -128,42 +123,12 @@ void Sealer::add(SealSource source) {
   queue(std::move(source));
 }
 
-// Before the first batch two are waited for: whether a process beside is worth its start (Lanes::expect) is
-// decided by them. As long as the login lasts, more.
+// So many are waited for before the first batch begins: whether a process beside is worth its start
+// (Lanes::expect) is decided by them.
 void Sealer::queue(SealSource source) {
-  if (!begun_ && batch_.empty()) log_in_ahead();
   batch_bytes_ += source.file.size;
   batch_.push_back({std::move(source), ids_.id<ObjectId>(), std::nullopt, false, std::nullopt});
-  const size_t wanted = begun_ ? kMaxBatch : logged_in_ ? 2 * kMaxBatch : kAhead;
-  if (batch_.size() >= wanted || batch_bytes_ >= kBatchBytes) begin();
-}
-
-// A keystore's passphrase is stretched while the tree is walked: a quarter of a second of one processor. What
-// is opened here is thrown away again; the derived key stays with the factory, for Vault::provider, which
-// judges the keystore and says what is wrong. Only where nobody is asked and the secret is read from a file.
-void Sealer::log_in_ahead() {
-  if (!fresh_ || origin_) return;
-  std::string uri;
-  try {
-    const std::string provider = protecting_version(vault_, dataset()).provider;
-    if (vault_.provider_open(provider)) return;
-    uri = vault_.provider_uri(vault_.state().providers.at(provider));
-  } catch (const Error&) {  // comes again
-    return;
-  }
-  if (!uri.starts_with("soft:") || uri.find("passphrase-source=file:") == std::string::npos) return;
-  logged_in_ = false;
-  try {
-    login_ = std::thread([this, uri] {
-      try {
-        vault_.env().providers.open(uri);
-      } catch (...) {  // comes again
-      }
-      logged_in_ = true;
-    });
-  } catch (const std::system_error&) {  // no thread to be had
-    logged_in_ = true;
-  }
+  if (batch_.size() >= (begun_ ? 1 : 2) * kMaxBatch || batch_bytes_ >= kBatchBytes) begin();
 }
 
 void Sealer::take(SealSource source) {
@@ -274,7 +239,6 @@ void Sealer::record_opening(const std::vector<ObjectId>& objects, const std::str
   for (const ObjectId& o : objects) ids.push(hex(o.bytes()));
   std::set<std::string> seen;
   for (const BatchRecord& b : sealed_batches(dataset())) {
-    fresh_ = false;
     seen.insert(b.version);
     for (auto& [version, positions] : b.on) seen.insert(version);
   }

@@ -2,7 +2,6 @@
 // itself; the use case stands in sealing.h.
 #pragma once
 #include <atomic>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -97,15 +96,14 @@ class Sealer {
   Json keep_prints(const Running& batch, const SegmentHeader& header);
   void queue(SealSource source);
   void begin();
-  void log_in_ahead();
-  void begin_batch(std::deque<Item>& items);
+  void begin_batch(std::vector<Item>& items);
   std::exception_ptr wait();
   [[noreturn]] void finish_and_throw(const std::exception_ptr& ends);
-  void intend(const BatchId& batch, std::deque<Item>& items, std::vector<Item>& taken);
-  bool intend_meanwhile(const BatchId& batch, std::deque<Item>& items, std::vector<Item>& taken);
+  void intend(const BatchId& batch, std::vector<Item>& items, std::vector<Item>& taken);
+  bool intend_meanwhile(const BatchId& batch, std::vector<Item>& items, std::vector<Item>& taken);
   bool key_serves();
-  Event intended(const BatchId& batch, const std::deque<Item>& items, size_t& count);
-  static void take_first(std::deque<Item>& items, size_t count, std::vector<Item>& taken);
+  Event intended(const BatchId& batch, const std::vector<Item>& items, size_t& count);
+  static void take_first(std::vector<Item>& items, size_t count, std::vector<Item>& taken);
   void seal_items(std::vector<Item>& items, const VersionRef& version);
   void prove_lane(unsigned lane, LaneWork& work);
   void publish_lane(unsigned lane, LaneWork& work);
@@ -131,12 +129,9 @@ class Sealer {
   std::vector<std::unique_ptr<FileSealer>> workers_;
   KnownObjects known_;
   RandomPool ids_;
-  std::deque<Item> batch_;
+  std::vector<Item> batch_;
   uint64_t batch_bytes_ = 0;
-  bool fresh_ = true;   // nothing of this dataset was sealed before
   bool begun_ = false;  // the first batch
-  std::thread login_;   // what it takes of the provider's login that needs no vault
-  std::atomic<bool> logged_in_ = true;
   Running running_;
   std::vector<Running> sealed_;  // under their final names, not known to be durable
   Syncing syncing_;

@@ -63,8 +63,7 @@ class Shares {
 }  // namespace
 
 void Sealer::begin() {
-  if (login_.joinable()) login_.join();
-  std::deque<Item> items = std::exchange(batch_, {});
+  std::vector<Item> items = std::exchange(batch_, {});
   batch_bytes_ = 0;
   begun_ = true;
   while (!items.empty()) begin_batch(items);
@@ -124,7 +123,7 @@ void Sealer::take_fingerprints() {
 // Begins to seal as many of them as a batch may have and the key version may still wrap, one at least, and
 // takes those away.
 // Meanwhile the batches before are made durable and recorded.
-void Sealer::begin_batch(std::deque<Item>& items) {
+void Sealer::begin_batch(std::vector<Item>& items) {
   const auto expected = static_cast<int64_t>(items.size());
   Running now;
   now.batch = vault_.env().random.id<BatchId>();
@@ -201,7 +200,7 @@ void Sealer::finish_and_throw(const std::exception_ptr& ends) {
 
 // The entry before the batch: under which version and dataset key, and how many the quota allows. Those are
 // taken from `items`.
-void Sealer::intend(const BatchId& batch, std::deque<Item>& items, std::vector<Item>& taken) {
+void Sealer::intend(const BatchId& batch, std::vector<Item>& items, std::vector<Item>& taken) {
   prepare();
   if (key_id_.empty()) make_dataset_key();
   std::string version = version_.str(), key_id = key_id_;
@@ -218,7 +217,7 @@ void Sealer::intend(const BatchId& batch, std::deque<Item>& items, std::vector<I
 // The same while the batch before is sealed, so that the disk is not waited for between the two. False,
 // and nothing was written: that batch is to be waited for first. The provider is with the lanes: what served
 // that batch must still serve.
-bool Sealer::intend_meanwhile(const BatchId& batch, std::deque<Item>& items, std::vector<Item>& taken) {
+bool Sealer::intend_meanwhile(const BatchId& batch, std::vector<Item>& items, std::vector<Item>& taken) {
   if (!running_.thread.joinable() || origin_) return false;
   size_t count = 0;
   try {
@@ -245,7 +244,7 @@ bool Sealer::key_serves() {
 }
 
 // For the first of `items`; `count`: how many.
-Event Sealer::intended(const BatchId& batch, const std::deque<Item>& items, size_t& count) {
+Event Sealer::intended(const BatchId& batch, const std::vector<Item>& items, size_t& count) {
   if (target_.replace) refuse_held_dataset(vault_, dataset_);
   // The entry is what takes the wraps from the version's quota, before the first is made.
   const std::string version = version_.str();
@@ -265,7 +264,11 @@ Event Sealer::intended(const BatchId& batch, const std::deque<Item>& items, size
           .body = std::move(body)};
 }
 
-void Sealer::take_first(std::deque<Item>& items, size_t count, std::vector<Item>& taken) {
+void Sealer::take_first(std::vector<Item>& items, size_t count, std::vector<Item>& taken) {
+  if (count == items.size()) {
+    taken = std::exchange(items, {});
+    return;
+  }
   const auto end = items.begin() + static_cast<ptrdiff_t>(count);
   taken.assign(std::make_move_iterator(items.begin()), std::make_move_iterator(end));
   items.erase(items.begin(), end);

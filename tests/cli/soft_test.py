@@ -48,7 +48,7 @@ class Soft(scenario.World):
     def rekey(self, **options):
         return self.box.kesu("provider", "rekey", "soft1", "--passphrase-source", f"file:{self.second}", "-y", **options)
 
-    # Many files: they are looked for while the passphrase is stretched.
+    # Many files, and a passphrase that is not the one.
 
     def test_many_files(self):
         files = {f"{n // 500}/{n:04}": b"%d" % n for n in range(2500)}
