@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <iostream>
@@ -38,9 +39,35 @@ kesu::Error no_memory() {
       .next("end something that uses memory, or raise its limit, then run the same command again");
 }
 
+struct Part {
+  void (*set_up)(CLI::App&, kesu::cli::Context&);
+  std::array<std::string_view, 4> commands;  // that need it
+};
+using namespace kesu::cli;
+constexpr Part kParts[] = {
+    {setup_vault, {"init"}},      {setup_status, {"status", "doctor", "vault", "operator"}},
+    {setup_demo, {"demo"}},       {setup_provider, {"provider"}},
+    {setup_key, {"key"}},         {setup_copy, {"copy"}},
+    {setup_hold, {"hold"}},       {setup_operator, {"operator", "vault"}},
+    {setup_dataset, {"dataset"}}, {setup_seal, {"seal"}},
+    {setup_open, {"open"}},       {setup_inventory, {"info", "inventory"}},
+    {setup_rewrap, {"rewrap"}},   {setup_reseal, {"reseal"}},
+    {setup_erase, {"erase"}},     {setup_certificate, {"certificate", "verify", "trust"}},
+    {setup_ledger, {"ledger"}},   {setup_policy, {"policy"}}};
+
+// Setting up some hundred commands takes as long as many a command does: where the first word is one, the
+// others are left out.
+void set_up(CLI::App& app, Context& context, std::string_view first) {
+  const auto has = [&](const Part& p) {
+    return !first.empty() && std::find(p.commands.begin(), p.commands.end(), first) != p.commands.end();
+  };
+  const bool known = std::any_of(std::begin(kParts), std::end(kParts), has);
+  for (const Part& p : kParts)
+    if (!known || has(p)) p.set_up(app, context);
+}
+
 int run(int argc, char** argv) {
   using namespace kesu;
-  using namespace kesu::cli;
   Context context;
   CLI::App app{"kesu keeps keys from birth to proven death, and proves that data is gone.", "kesu"};
   app.require_subcommand(1);
@@ -57,24 +84,7 @@ int run(int argc, char** argv) {
                  "who runs it, where the vault's rules ask for signed commands (else KESU_OPERATOR)");
   app.add_option("--operator-key", context.operator_key_option,
                  "that person's SSH key, or its .pub when an agent holds it (else KESU_OPERATOR_KEY)");
-  setup_vault(app, context);
-  setup_status(app, context);
-  setup_demo(app, context);
-  setup_provider(app, context);
-  setup_key(app, context);
-  setup_copy(app, context);
-  setup_hold(app, context);
-  setup_operator(app, context);
-  setup_dataset(app, context);
-  setup_seal(app, context);
-  setup_open(app, context);
-  setup_inventory(app, context);
-  setup_rewrap(app, context);
-  setup_reseal(app, context);
-  setup_erase(app, context);
-  setup_certificate(app, context);
-  setup_ledger(app, context);
-  setup_policy(app, context);
+  set_up(app, context, argc > 1 ? argv[1] : "");
   // Options of the program may stand behind any command.
   std::function<void(CLI::App*)> let_through = [&](CLI::App* a) {
     for (CLI::App* sub : a->get_subcommands({})) {

@@ -416,7 +416,7 @@ class Revoked(Base):
     def test_lists_are_fetched_each_time(self):
         leaf, chain = self.ca.issue(self.csr)
         self.install(chain)
-        lists = {"/sub": self.ca.sub.crl().encode(), "/foreign": self.other.sub.crl().encode()}
+        lists = {"/sub": self.ca.sub.crl(last=.001).encode(), "/foreign": self.other.sub.crl(last=.001).encode()}
 
         class Serving(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
@@ -433,7 +433,7 @@ class Revoked(Base):
         self.addCleanup(server.shutdown)
         url = f"http://127.0.0.1:{server.server_port}"
         root = self.box.path / "root.der"
-        self.ca.root.crl()
+        self.ca.root.crl(last=.001)
         self.box.run("openssl", "crl", "-in", self.ca.root.dir / "crl.pem", "-outform", "DER", "-out", root)
         self.configure(f"{url}/sub", root)
         self.issue()
