@@ -106,7 +106,7 @@ class List {
            "the exception (" + x.what + ") ends " + day(x.until), "do what it put off, or ask for another"});
     }
     for (auto& [seq, f] : state_.findings) {
-      if (now_ - f.time > kFindingShown) continue;
+      if (now_ - f.time > kFindingShown || f.what == "destruction-refused") continue;
       if (f.what == "set-aside") {
         auto d = state_.datasets.find(f.node);
         if (d != state_.datasets.end() && d->second.state != "erased")

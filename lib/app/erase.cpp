@@ -4,6 +4,7 @@
 
 #include "app/clock_watch.h"
 #include "app/holds.h"
+#include "app/refusals.h"
 #include "app/reseal.h"
 #include "app/rules.h"
 #include "app/settle.h"
@@ -150,8 +151,9 @@ void request_erasure(Vault& vault, const std::string& text, const OperatorRecord
   });
 }
 
-ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& who,
-                              const SignatureSource& source) {
+namespace {
+ApprovalCount approve_now(Vault& vault, ErasureRecord& found, const OperatorRecord& who,
+                          const SignatureSource& source) {
   const std::string id = found.id, who_id = who.id;
   vault.rebuild();
   settle(vault);
@@ -192,6 +194,18 @@ ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const Operator
       streams);
   begin_waiting(vault, id, false);
   return count;
+}
+}  // namespace
+
+ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const OperatorRecord& who,
+                              const SignatureSource& source) {
+  const std::string id = found.id, name = who.name;
+  try {
+    return approve_now(vault, found, who, source);
+  } catch (const Error& e) {
+    record_refusal(vault, id, "erase approve by " + name, e);
+    throw;
+  }
 }
 
 namespace {

@@ -15,6 +15,7 @@
 #include "app/holds.h"
 #include "app/inspection.h"
 #include "app/inventory_reader.h"
+#include "app/refusals.h"
 #include "app/reseal.h"
 #include "app/rules.h"
 #include "app/settle.h"
@@ -343,10 +344,9 @@ void inspect_after(Run& run, RunResult& result) {
          .body = Json::object({{"reason", "every key version that ever reached it is destroyed"}})});
   run.vault.append(std::move(events), {run.id});
 }
-}  // namespace
 
-RunResult run_erasure(Vault& vault, const std::string& text,
-                      const std::function<void(const std::string&)>& step) {
+RunResult run_now(Vault& vault, const std::string& text,
+                  const std::function<void(const std::string&)>& step) {
   vault.rebuild();
   watch_clock(vault);  // again: somebody may have set it while a person was asked
   std::string id = vault.find_erasure(text).id;
@@ -379,6 +379,19 @@ RunResult run_erasure(Vault& vault, const std::string& text,
                        "; kesu certificate bundle " + brief + " -o DIR signs one");
   }
   return result;
+}
+
+}  // namespace
+
+RunResult run_erasure(Vault& vault, const std::string& text,
+                      const std::function<void(const std::string&)>& step) {
+  const std::string id = vault.find_erasure(text).id;
+  try {
+    return run_now(vault, id, step);
+  } catch (const Error& e) {
+    record_refusal(vault, id, "erase run", e);
+    throw;
+  }
 }
 
 }  // namespace kesu

@@ -7,6 +7,7 @@
 #include "app/inspection.h"
 #include "app/key_states.h"
 #include "app/keys.h"
+#include "app/refusals.h"
 #include "app/settle.h"
 #include "erasure/destroy_version.h"
 
@@ -154,7 +155,8 @@ std::vector<DestroyPreview> preview_destroy_key(Vault& vault, const KeyRecord& k
   return out;
 }
 
-std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32_t number) {
+namespace {
+std::vector<DestroyedVersion> destroy_now(Vault& vault, KeyRecord& found, uint32_t number) {
   const std::string id = found.id, name = found.name;
   vault.rebuild();
   std::set<std::string> due;  // settle() may answer it now
@@ -212,6 +214,19 @@ std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32
                    gone && p.reached ? inspect_after(vault, v.id) : ""});
   }
   return out;
+}
+
+}  // namespace
+
+std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32_t number) {
+  const std::string name = found.name;
+  try {
+    return destroy_now(vault, found, number);
+  } catch (const Error& e) {
+    // Of the vault: one on the version would be a finding of foreign use.
+    record_refusal(vault, vault.state().vault.id, "key destroy of " + name, e);
+    throw;
+  }
 }
 
 }  // namespace kesu

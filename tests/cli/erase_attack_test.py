@@ -78,7 +78,7 @@ class Attack(shim_world.ShimWorld):
         other = self.operator(scenario.OPERATOR)
         self.lie("erasure", erasure, lambda row: row["request"].update(operator=other))
         self.approve(erasure, scenario.BOTH, code=3, error="requester-is-approver")
-        self.nothing_changed(before)
+        self.only_refused(before)
 
     # Evidence.
 

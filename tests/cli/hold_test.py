@@ -72,7 +72,7 @@ class Hold(scenario.World):
                 hold, = self.place("loans-2019")
                 entries = self.entries()
                 step(erasure, code=3, error=code)
-                self.nothing_changed(entries)
+                (self.nothing_changed if stage == "planned" else self.only_refused)(entries)
                 self.alive()
                 self.release(hold["id"])
                 if stage == "planned":

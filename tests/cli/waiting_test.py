@@ -112,7 +112,7 @@ class Standard(StandardVault):
         asked, entries = self.tsa.asked, self.entries()
         self.run_erasure(erasure, code=4, error="waiting")
         self.assertEqual(self.tsa.asked, asked)                             # the host's own clock says that it is too early
-        self.nothing_changed(entries)
+        self.only_refused(entries)
         self.host_at("+0")
         self.authority_at("+0")
         self.run_erasure(erasure)
@@ -137,7 +137,7 @@ class Standard(StandardVault):
         error = self.run_erasure(erasure, code=4, error="waiting").json["error"]
         self.assertRegex(error["cause"], "it is 20.* at http://.*, and a time authority says that the approvals were there at 20")
         self.not_begun()
-        self.assertEqual([e["body"]["what"] for e in self.of("finding-recorded")], ["clock-jumped"])
+        self.assertEqual([e["body"]["what"] for e in self.of("finding-recorded")], ["clock-jumped", "destruction-refused"])
         self.assertEqual(len(self.of("erasure-stamped")), 1)
 
     def test_a_moment_too_early_by_the_authority(self):
@@ -148,7 +148,7 @@ class Standard(StandardVault):
         entries = self.entries()
         error = self.run_erasure(erasure, code=4, error="waiting").json["error"]
         self.assertIn("the approvals were there at", error["cause"])
-        self.nothing_changed(entries)
+        self.only_refused(entries)
         self.not_begun()
         self.authority_at(f"-{6 * 3600 - 30}s")
         self.run_erasure(erasure)
@@ -216,7 +216,8 @@ class Standard(StandardVault):
         self.authority_at("+0")
         error = self.run_erasure(erasure, code=4, error="waiting").json["error"]
         self.assertIn("clock-jumped", error["cause"])
-        self.assertEqual([e["type"] for e in self.entries()[entries:]], ["finding-recorded", "erasure-stamped"])
+        self.assertEqual([e["body"].get("what", e["type"]) for e in self.entries()[entries:]],
+                         ["clock-jumped", "erasure-stamped", "destruction-refused"])
         self.not_begun()
 
     def test_behind_by_minutes_is_no_new_wait(self):

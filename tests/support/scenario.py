@@ -152,6 +152,13 @@ class World(harness.TestCase):
         self.assertEqual([e["leaf"] for e in self.entries()], [e["leaf"] for e in entries])
         self.box.kesu("ledger", "verify")
 
+    def only_refused(self, entries):
+        """The same, but that what was tried and refused stands there."""
+        now = self.entries()
+        self.assertEqual([e["leaf"] for e in now[:len(entries)]], [e["leaf"] for e in entries])
+        self.assertEqual({e["body"].get("what") for e in now[len(entries):]}, {"destruction-refused"})
+        self.box.kesu("ledger", "verify")
+
     def version_of(self, key, number=1):
         return f"{self.box.kesu('key', 'show', key).json['id']}.{number}"
 
