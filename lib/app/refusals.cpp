@@ -26,8 +26,8 @@ bool is_refusal(Code code) {
 
 void record_refusal(Vault& vault, const std::string& node, const std::string& attempt, const Error& why) {
   if (!is_refusal(why.code()) || vault.store().read_only() || vault.state().vault.closed) return;
-  const std::string detail = attempt + " was refused: " + why.message() + " (" +
-                             std::string(code_text(why.code())) + ")";
+  const std::string detail =
+      attempt + " was refused: " + why.message() + " (" + std::string(code_text(why.code())) + ")";
   try {
     vault.decide({node}, [&] {
       const FindingRecord* newest = nullptr;
