@@ -1,6 +1,5 @@
 """A vault whose clock goes back and forth: nothing crashes, nothing goes back in the ledger, each jump is named once."""
 import datetime
-import json
 import pathlib
 import sqlite3
 import sys
@@ -118,16 +117,7 @@ class Clock(scenario.World):
 
 class Waiting(Certified):
     """A vault that asks for three seconds between approval and destruction."""
-    SECONDS = 3
-
-    @classmethod
-    def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
-        super().write_genesis(path, officers, quorum, sign=False, words=words)
-        document = json.loads(path.read_bytes()) | {"waiting_seconds": cls.SECONDS}
-        path.write_text(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
-        for *_, key in officers:
-            cls.sign_genesis(path, key)
-        return path
+    SECONDS = waiting_seconds = 3
 
     @classmethod
     def prepare(cls):

@@ -336,16 +336,7 @@ class Changes(People):
 
 class Delayed(People):
     """A vault whose genesis statement asks for a wait."""
-    SECONDS = 4
-
-    @classmethod
-    def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
-        super().write_genesis(path, officers, quorum, sign=False, words=words)
-        document = json.loads(path.read_bytes()) | {"waiting_seconds": cls.SECONDS}
-        path.write_text(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
-        for *_, key in officers:
-            cls.sign_genesis(path, key)
-        return path
+    SECONDS = waiting_seconds = 4
 
     def wait(self):
         time.sleep(self.SECONDS + 0.5)

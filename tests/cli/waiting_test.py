@@ -1,6 +1,5 @@
 """Waiting periods end by the time of others: time-stamps of the approvals and of the moment before the destruction, from a real
 authority (openssl ts), and hosts whose clock says something else."""
-import json
 import pathlib
 import shutil
 import socket
@@ -292,16 +291,7 @@ class Standard(StandardVault):
 
 class LowVault(Stamped):
     """Three seconds, by a profile that lets the host's own clock do."""
-    SECONDS = 3
-
-    @classmethod
-    def write_genesis(cls, path, officers, quorum=1, sign=True, words=()):
-        super().write_genesis(path, officers, quorum, sign=False, words=words)
-        document = json.loads(path.read_bytes()) | {"waiting_seconds": cls.SECONDS}
-        path.write_text(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
-        for *_, key in officers:
-            cls.sign_genesis(path, key)
-        return path
+    SECONDS = waiting_seconds = 3
 
     @classmethod
     def prepare(cls):
@@ -378,7 +368,7 @@ class Low(LowVault):
 
 class LowHour(LowVault):
     """Long enough to be told from what two clocks may differ by."""
-    SECONDS = 3600
+    SECONDS = waiting_seconds = 3600
 
     @classmethod
     def write_genesis(cls, *words, **options):

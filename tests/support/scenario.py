@@ -5,6 +5,7 @@
         def prepare(cls):                       # after the vault itself: one key `loans`, one dataset `loans-2019`
             cls.seal("loans-2019", {"a.txt": b"one"})
 """
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ class World(harness.TestCase):
     """A vault of profile low with five officers, the key `loans` and the dataset loans-2019 (16 KiB chunks)."""
     make_vault = True
     quorum = 1
+    waiting_seconds = None                                                 # else what its genesis statement asks for
     officers = ((OPERATOR, "Key operator", "operator", "tanaka"), (APPROVER, "CISO", "approver", "sato"),
                 (BOTH, "Deputy", "operator,approver", "both"), (SECOND, "Deputy CISO", "approver", "second"),
                 (AUDITOR, "Auditor", "auditor", "auditor"))
@@ -64,6 +66,9 @@ class World(harness.TestCase):
                   for w in ("--officer", f"{name};{title};{roles};{box.officer(key).public}")]
         box.kesu("init", "--draft", path, "--org", "Example Bank", "--origin", "bank.example", "--quorum", str(quorum),
                  *words, *people, vault=False)
+        if cls.waiting_seconds is not None:
+            document = json.loads(Path(path).read_bytes()) | {"waiting_seconds": cls.waiting_seconds}
+            Path(path).write_text(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
         for *_, key in officers if sign else ():
             cls.sign_genesis(path, key)
         if {"high", "--signed-commands"} & set(words):  # commands are signed by who runs them: the first operator
