@@ -121,8 +121,7 @@ void Sealer::take_fingerprints() {
 }
 
 // Begins to seal as many of them as a batch may have and the key version may still wrap, one at least, and
-// takes those away.
-// Meanwhile the batches before are made durable and recorded.
+// takes those away. Meanwhile the batches before are made durable and recorded.
 void Sealer::begin_batch(std::vector<Item>& items) {
   const auto expected = static_cast<int64_t>(items.size());
   Running now;

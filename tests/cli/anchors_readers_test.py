@@ -8,7 +8,6 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 import debian_python  # noqa: F401
-from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 import bad_anchors
 import harness
 import reissue
@@ -33,16 +32,11 @@ class AnchorsReaders(verify_page.Driver, scenario.World):
         cls.issue(erasure)
         cls.open_page()
 
-    def officers_by_operator(self):
-        lines = (self.bundle / "approvals" / "allowed_signers").read_text().splitlines()
-        return {line.split()[0]: load_ssh_private_key(self.box.officer(key).private.read_bytes(), None)
-                for line, (*_, key) in zip(lines, self.officers)}
-
     def levels(self, report):
         return tuple(next(c["level"] for c in report["claims"] if c["id"] == name) for name in ("dated", "logged"))
 
     def test_they_agree(self):
-        issuer = reissue.Issuer(reissue.read(self.bundle), self.officers_by_operator())
+        issuer = reissue.Issuer(reissue.read(self.bundle), reissue.keys_by_operator(self.bundle, self))
         tables, where = trust_file.Tables(), self.elsewhere / "case"
         path = self.elsewhere / "trust"
         for case in bad_anchors.cases(issuer, issuer.trust(self.trust), self.bank, self.rogue):
@@ -80,7 +74,7 @@ class AnchorsReaders(verify_page.Driver, scenario.World):
         return kesu, python, page
 
     def maker(self):
-        issuer = reissue.Issuer(reissue.read(self.bundle), self.officers_by_operator())
+        issuer = reissue.Issuer(reissue.read(self.bundle), reissue.keys_by_operator(self.bundle, self))
         return bad_anchors.Maker(issuer, issuer.trust(self.trust), self.bank, self.rogue)
 
     def test_too_few_of_the_rules_signed(self):

@@ -73,6 +73,7 @@ class Restart(scenario.World):
         refused = self.after_restart("erase", "run", erasure, "-y", code=4, error="waiting").json["error"]
         self.assertIn("behind the ledger", refused["message"])
         self.assertNotIn("erasure-inspected", [e["type"] for e in self.entries()])
+        self.assertEqual(len([e for e in self.entries() if e["body"].get("what") == "destruction-refused"]), 1)   # no destruction was refused now
         done = self.after_restart("erase", "run", erasure, "-y", env=later).json
         self.assertEqual(done["stage"], "destroyed")
         inspected = next(e for e in self.entries() if e["type"] == "erasure-inspected")

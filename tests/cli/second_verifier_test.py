@@ -12,7 +12,6 @@ import zipfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 import debian_python  # noqa: F401
-from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 import bad_bundles
 import harness
 import reissue
@@ -172,12 +171,6 @@ class SecondVerifier(scenario.World):
 
     # The corpus.
 
-    def officers_by_operator(self):
-        """Private keys by operator: the lines of allowed_signers are in the order of the officers."""
-        operators = [l.split()[0] for l in (self.good / "approvals" / "allowed_signers").read_text().splitlines()]
-        return {o: load_ssh_private_key(self.box.officer(key).private.read_bytes(), None)
-                for o, (*_, key) in zip(operators, self.officers)}
-
     def first(self, number, case, directory):
         """kesu's report; the one of an error where the directory could not be read at all."""
         bundle, trust = directory / str(number), directory / f"{number}.trust"
@@ -217,7 +210,7 @@ class SecondVerifier(scenario.World):
 
     def test_corpus_of_bad_bundles(self):
         files, other = reissue.read(self.good), reissue.read(self.other)
-        issuer, trust, cases = bad_bundles.corpus(files, self.trust.read_text(), self.officers_by_operator(), other, seed=SEED)
+        issuer, trust, cases = bad_bundles.corpus(files, self.trust.read_text(), reissue.keys_by_operator(self.good, self), other, seed=SEED)
         good = bad_bundles.Case("issued anew, unchanged", issuer.issue(), trust, bad_bundles.SAME)
         directory = self.box.path / "corpus"
         directory.mkdir()

@@ -6,7 +6,6 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 import debian_python  # noqa: F401
-from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 import bad_tokens
 import countersigned
 import harness
@@ -155,7 +154,7 @@ class TokenReaders(verify_page.Driver, scenario.World):
 
     def test_signatures(self):
         """What stands unsigned in certificate.json.p7s, and a chain file without the answer that it belongs to."""
-        issuer = reissue.Issuer(self.files, self.officers_by_operator())
+        issuer = reissue.Issuer(self.files, reissue.keys_by_operator(self.bundle, self))
         self.trust_text = issuer.trust(self.trust) + f"tsa-ca {self.bank.root}\n"
         self.path.write_text(self.trust_text)
         self.reader = trust_file.read_trust(str(self.path))
@@ -175,11 +174,6 @@ class TokenReaders(verify_page.Driver, scenario.World):
                 said, *_ = self.three({})
                 self.assertEqual({verdict for verdict, _ in said.values()}, {"invalid" if bad else "complete"}, said)
                 self.assertTrue(all(set(bad) <= parts for _, parts in said.values()), said)
-
-    def officers_by_operator(self):
-        lines = (self.bundle / "approvals" / "allowed_signers").read_text().splitlines()
-        return {line.split()[0]: load_ssh_private_key(self.box.officer(key).private.read_bytes(), None)
-                for line, (*_, key) in zip(lines, self.officers)}
 
 
 if __name__ == "__main__":

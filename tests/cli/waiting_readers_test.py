@@ -7,7 +7,6 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 import debian_python  # noqa: F401
-from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 import bad_waiting
 import harness
 import reissue
@@ -34,11 +33,6 @@ class WaitingReaders(verify_page.Driver, scenario.World):
         case.run_erasure(erasure)
         cls.issue(erasure)
         cls.open_page()
-
-    def officers_by_operator(self):
-        lines = (self.bundle / "approvals" / "allowed_signers").read_text().splitlines()
-        return {line.split()[0]: load_ssh_private_key(self.box.officer(key).private.read_bytes(), None)
-                for line, (*_, key) in zip(lines, self.officers)}
 
     def three(self, files, trust, require):
         """Reports of the three readers: kesu's, the second one's, the page's."""
@@ -75,7 +69,7 @@ class WaitingReaders(verify_page.Driver, scenario.World):
 
     def test_they_agree(self):
         self.tables = trust_file.Tables()
-        issuer = reissue.Issuer(reissue.read(self.bundle), self.officers_by_operator())
+        issuer = reissue.Issuer(reissue.read(self.bundle), reissue.keys_by_operator(self.bundle, self))
         for n, case in enumerate(bad_waiting.cases(issuer, issuer.trust(self.trust), self.bank, self.rogue)):
             with self.subTest(case.name):
                 reports = self.three(case.files, case.trust, "standard")

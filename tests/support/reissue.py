@@ -24,6 +24,13 @@ SPKI = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyIn
 EARLY, LATE = datetime.datetime(2020, 1, 1), datetime.datetime(2050, 1, 1)
 
 
+
+def keys_by_operator(bundle, world):
+    """Private keys of the first officers: the lines of allowed_signers are in their order."""
+    lines = (bundle / "approvals" / "allowed_signers").read_text().splitlines()
+    return {line.split()[0]: serialization.load_ssh_private_key(world.box.officer(key).private.read_bytes(), None)
+            for line, (*_, key) in zip(lines, world.officers)}
+
 def canonical(value):
     def ordered(v):
         if isinstance(v, dict):
