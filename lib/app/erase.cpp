@@ -203,8 +203,7 @@ ApprovalCount approve_erasure(Vault& vault, ErasureRecord& found, const Operator
   try {
     return approve_now(vault, found, who, source);
   } catch (const Error& e) {
-    // A signature that does not fit is mostly the wrong file.
-    if (e.code() != Code::signature_bad) record_refusal(vault, id, "erase approve by " + name, e);
+    record_refusal(vault, id, Attempt::erase_approve, name, e);
     throw;
   }
 }

@@ -398,7 +398,7 @@ RunResult run_erasure(Vault& vault, const std::string& text,
       const VersionRecord* r = vault.state().version(v);
       return r && r->erasure == id && (r->state == "destroying" || is_destroyed(*r));
     });
-    if (e.code() != Code::waiting || !going) record_refusal(vault, id, "erase run", e);
+    if (e.code() != Code::waiting || !going) record_refusal(vault, id, Attempt::erase_run, "", e);
     throw;
   }
 }

@@ -219,12 +219,12 @@ std::vector<DestroyedVersion> destroy_now(Vault& vault, KeyRecord& found, uint32
 }  // namespace
 
 std::vector<DestroyedVersion> destroy_key(Vault& vault, KeyRecord& found, uint32_t number) {
-  const std::string name = found.name;
+  const std::string key = found.id + (number ? "." + std::to_string(number) : "");
   try {
     return destroy_now(vault, found, number);
   } catch (const Error& e) {
     // Of the vault: one on the version would be a finding of foreign use.
-    record_refusal(vault, vault.state().vault.id, "key destroy of " + name, e);
+    record_refusal(vault, vault.state().vault.id, Attempt::key_destroy, key, e);
     throw;
   }
 }

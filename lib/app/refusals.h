@@ -6,13 +6,18 @@
 
 namespace kesu {
 
-// Whether an error of this code is such a refusal: an attempt against holds, people, plan or waiting period,
-// not a fault of machine, provider or words.
-bool is_refusal(Code code);
+// What was attempted.
+enum class Attempt { erase_run, erase_approve, key_destroy };
 
-// Records that `attempt` ("erase run") was refused by `why` as a finding on `node`: the erasure, or the
-// vault. Not again where the newest finding on that node says the same. Nothing in a vault that is closed or
-// open for reading. Never throws: what cannot be recorded is a notice, and the refusal stands.
-void record_refusal(Vault& vault, const std::string& node, const std::string& attempt, const Error& why);
+// Whether this error of it is such a refusal: an attempt against holds, people, plan, waiting period or data
+// that is kept, not a fault of machine, provider or words.
+bool is_refusal(Attempt attempt, const Error& why);
+
+// Records that `attempt` was refused by `why` as a finding on `node`: the erasure, or the vault. `of`: in
+// whose name, or the key's identifier; "" of a run. Not again within 24 hours of the ledger's time. Nothing
+// of an erasure that is over, and in a vault that is closed or open for reading. Never throws: what cannot be
+// recorded is a notice, and the refusal stands.
+void record_refusal(Vault& vault, const std::string& node, Attempt attempt, const std::string& of,
+                    const Error& why);
 
 }  // namespace kesu

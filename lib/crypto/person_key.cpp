@@ -130,7 +130,7 @@ PersonCheck verify_person(ByteView message, std::string_view signature, std::str
     const SshSigCheck check = verify_sshsig(message, signature, name_space);
     out.ok = check.ok && *check.signer == key.ssh;
     if (!out.ok)
-      out.reason = check.ok ? "made with another key: " + check.signer->fingerprint() : check.reason;
+      out.reason = check.ok ? std::string(kMadeWithAnotherKey) + check.signer->fingerprint() : check.reason;
     return out;
   }
   const auto der = kept_cms(signature);

@@ -45,6 +45,9 @@ std::string person_signature_text(ByteView file);
 // several.
 std::optional<Bytes> cms_in(ByteView file);
 
+// How the reason begins of a signature that is good, but for whose key made it.
+inline constexpr std::string_view kMadeWithAnotherKey = "made with another key: ";
+
 struct PersonCheck {
   bool ok = false;
   std::string reason;  // why not, for a person

@@ -69,7 +69,7 @@ class Attack(shim_world.ShimWorld):
         self.lie("operator", self.operator(scenario.OPERATOR), lambda row: row["roles"].append("approver"))
         order = ("key", "extend", "other.1", "--recipient-until", "2040-01-01", "--reason", "r")
         self.box.kesu(*order, *self.signer(scenario.OPERATOR), code=3, error="not-enrolled")
-        self.nothing_changed(before)
+        self.only_refused(before)
 
     def test_a_requester_that_only_a_register_knows(self):
         erasure = self.plan("loans-2019")["erasure"]

@@ -41,7 +41,7 @@ class Refused(scenario.World):
         self.run_erasure(erasure, code=4, error="approvals-missing")
         self.run_erasure(erasure, code=4, error="approvals-missing")       # said once
         self.approve(erasure, scenario.BOTH, code=3)
-        self.recorded(erasure, "erase run was refused: ", f"erase approve by {scenario.BOTH} was refused: ")
+        self.recorded(erasure, "erase run was refused: ", f"erase approve as {scenario.BOTH} was refused: ")
         self.assertIn("(approvals-missing)", self.refusals()[0][1])
         self.assertIn("(requester-is-approver)", self.refusals()[1][1])
         self.approve(erasure)
@@ -71,7 +71,62 @@ class Refused(scenario.World):
         version, vault = f"{self.box.kesu('key', 'show', 'spare').json['id']}.1", self.box.kesu("status").json["vault"]
         self.box.kesu("hold", "place", version, "--case", "2026-17", "--reason", "a court asks", *self.signer(scenario.OPERATOR)[:2])
         self.box.kesu("key", "destroy", "spare", "-y", code=3, error="held")
-        self.recorded(vault["id"] if isinstance(vault, dict) else vault, "key destroy of spare was refused: ")
+        self.recorded(vault["id"] if isinstance(vault, dict) else vault,
+                      f"key destroy of {version[:-2]} was refused: a legal hold is in force (held)")
+
+    def test_a_key_in_use(self):
+        """Every bundle of the vault shows it: so it names no dataset and no key but by its identifier."""
+        vault, key = self.box.kesu("status").json["vault"], self.version_of("loans")[:-2]
+        for words in (("loans",), ("loans", "--version", "1"), ("loans",), ("loans.1",)):
+            self.box.kesu("key", "destroy", *words, "-y", code=3, error="in-use")
+        self.recorded(vault["id"] if isinstance(vault, dict) else vault,
+                      f"key destroy of {key} was refused: something that is kept depends on it (in-use)",
+                      f"key destroy of {key}.1 was refused: ")
+        self.assertNotIn("loans", " ".join(d for _, d in self.refusals()))
+
+    def test_in_turn(self):
+        """Two in turn are two, not one more each time; the next day they are said again."""
+        erasure = self.requested()
+        for _ in range(3):
+            self.run_erasure(erasure, code=4, error="approvals-missing")
+            self.approve(erasure, scenario.BOTH, code=3, error="requester-is-approver")
+        self.recorded(erasure, "erase run was", "erase approve as")
+        for offset, said in (("+23h", 2), ("+25h", 3)):
+            self.run_erasure(erasure, code=4, error="approvals-missing", env=at(offset))
+            self.assertEqual(len(self.refusals()), said, offset)
+        self.assertEqual(self.refusals()[2], self.refusals()[0])
+
+    # Who may not approve.
+
+    def test_without_the_role(self):
+        erasure = self.requested()
+        for person in (scenario.OPERATOR, scenario.AUDITOR, scenario.OPERATOR):
+            self.approve(erasure, person, code=3, error="not-enrolled")
+        self.box.kesu("operator", "revoke", scenario.SECOND, "--reason", "left", *self.signer(scenario.APPROVER, "--by"))
+        self.approve(erasure, scenario.SECOND, code=3, error="not-enrolled")
+        self.box.kesu("erase", "approve", erasure, "--as", "Mallory", "--key", self.box.officer("mallory").private, code=2, error="not-found")
+        self.recorded(erasure, *(f"erase approve as {name} was refused: {name} is not enrolled as approver: {why} (not-enrolled)" for name, why in (
+            (scenario.OPERATOR, "roles in force: operator"), (scenario.AUDITOR, "roles in force: auditor"), (scenario.SECOND, "revoked"))))
+
+    def test_in_the_name_of_another(self):
+        """The operator's own key under the approver's name; a signature over something else is a wrong file."""
+        erasure = self.requested()
+        mine = self.box.officer("mallory")
+        statement, wrong = self.box.path / "statement", self.box.path / "wrong.sig"
+        self.box.kesu("erase", "approve", erasure, "--as", scenario.APPROVER, "--export", statement)
+        wrong.write_bytes(mine.sign("kesu-approve-v1", b"something else"))
+        self.box.kesu("erase", "approve", erasure, "--as", scenario.APPROVER, "--signature", wrong, code=6, error="signature-bad")
+        self.assertEqual(self.refusals(), [])
+        self.box.kesu("erase", "approve", erasure, "--as", scenario.APPROVER, "--key", mine.private, code=6, error="signature-bad")
+        self.recorded(erasure, f"erase approve as {scenario.APPROVER} was refused: the signature is not {scenario.APPROVER}'s over this statement: "
+                      "made with another key: SHA256:")
+        self.assertIn("(signature-bad)", self.refusals()[0][1])
+
+    def test_an_erasure_that_is_over(self):
+        erasure = self.requested()
+        self.box.kesu("erase", "cancel", erasure, "--reason", "not yet")
+        self.approve(erasure, scenario.AUDITOR, code=3, error="not-enrolled")
+        self.assertEqual(self.refusals(), [])
 
     def test_a_stale_approval(self):
         erasure = self.requested()

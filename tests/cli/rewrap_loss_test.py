@@ -37,7 +37,7 @@ class Loss(scenario.World):
         entries = self.entries()
         error = self.destroy_first(code=3, error="in-use").json["error"]
         self.assertIn("moved to loans.2, which does not work", error["message"])
-        self.nothing_changed(entries)
+        self.only_refused(entries)
         self.assertEqual(self.opened(self.out), self.wanted)      # by the older slot, which is all there is
 
     def test_what_is_out_of_reach_was_not_moved(self):
