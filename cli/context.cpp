@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <set>
 
 #include "app/clock_watch.h"
 #include "app/people.h"
@@ -124,8 +125,9 @@ Environment& Context::env() {
     env_ = std::make_unique<Environment>(
         system_environment(*factory, path_join(dir_name(program_path()), "kesu-probe")));
     env_->command = command_;
-    env_->notice = [this](const std::string& line) {
-      if (!quiet) std::cerr << "kesu: " << printable(line, true) << "\n";
+    // The same line again tells nobody anything: what is asked for three times is said once.
+    env_->notice = [this, said = std::set<std::string>()](const std::string& line) mutable {
+      if (!quiet && said.insert(line).second) std::cerr << "kesu: " << printable(line, true) << "\n";
     };
   }
   return *env_;

@@ -291,8 +291,7 @@ Json erasure_status(Vault& vault, const ErasureRecord& e) {
                   : Json();
   };
   const WaitingByStamps stamps = e.approved ? waiting_by_stamps(vault, e) : WaitingByStamps{};
-  const bool open = e.stage == "approved" && stamps.length && stamps.demanded && !stamps.from;
-  const Millis until = std::max(waiting_end(vault.state(), e).at, stamps.from.value_or(0) + stamps.length);
+  const std::optional<Millis> until = waiting_until(vault.state(), e, stamps);
   const Rules rules = rules_of(vault, e.id);
   return Json::object({{"id", e.id},
                        {"stage", e.stage},
@@ -304,8 +303,8 @@ Json erasure_status(Vault& vault, const ErasureRecord& e) {
                        {"approvals", Json::object({{"have", living_approvals(vault.state(), e)},
                                                    {"need", rules.quorum},
                                                    {"by", approvals}})},
-                       {"waiting_until", stamps.length && !open ? Json(utc_text(until)) : Json()},
-                       {"waiting_for", open && stamps.approved ? Json("time-stamp") : Json()},
+                       {"waiting_until", stamps.length && until ? Json(utc_text(*until)) : Json()},
+                       {"waiting_for", stamps.approved && !until ? Json("time-stamp") : Json()},
                        {"reversible_until", Json()},
                        {"verified", act(e.verified)},
                        {"validated", act(e.validated)},

@@ -8,6 +8,7 @@
 #include "app/clock_watch.h"
 #include "app/key_states.h"
 #include "app/settle.h"
+#include "app/waiting_stamps.h"
 #include "base/files.h"
 #include "certificate/notice.h"
 #include "crypto/cms.h"
@@ -197,8 +198,10 @@ Error stage_changed(const std::string& id) {
       .next("run the same command again: it decides anew");
 }
 
-Json reversible_until(const State& state, const ErasureRecord& e) {
-  return e.approved ? Json(utc_text(std::max(waiting_end(state, e).at, e.approved))) : Json();
+Json reversible_until(Vault& vault, const ErasureRecord& e) {
+  if (!e.approved) return Json();
+  const auto until = waiting_until(vault.state(), e, waiting_by_stamps(vault, e));
+  return until ? Json(utc_text(*until)) : Json();
 }
 
 IssuedNotice supersede(Vault& vault, const std::string& id, const std::string& path) {
@@ -279,7 +282,7 @@ IssuedNotice issue_notice(Vault& vault, const std::string& erasure, const std::s
     end.outcome = "withheld";
     keys.push(key_row(vault.state(), v, end));
   }
-  document.set("keys", keys).set("reversible_until", reversible_until(vault.state(), e));
+  document.set("keys", keys).set("reversible_until", reversible_until(vault, e));
   return issue(vault, e, document, "notice-issued", signer, path, Json::object({}), [&] {
     const ErasureRecord& now = vault.state().erasures.at(erasure);
     if (now.stage != e.stage || has_begun_to_destroy(vault.state(), now)) throw stage_changed(erasure);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "app/actor.h"
+#include "app/authority_asking.h"
 #include "app/clock_watch.h"
 #include "base/files.h"
 #include "net/http.h"
@@ -91,7 +92,8 @@ Millis Stamp::clock_off() const {
   return 0;
 }
 
-Stamp ask_authority(Environment& env, const TimeAuthority& authority, ByteView data) {
+Stamp ask_authority(Environment& env, const TimeAuthority& authority, ByteView data,
+                    const std::atomic<bool>* stop) {
   const TimestampRequest request =
       make_timestamp_request(data, env.random, HashAlg::sha512, authority.policy);
   Stamp out;
@@ -102,7 +104,8 @@ Stamp ask_authority(Environment& env, const TimeAuthority& authority, ByteView d
                                        .body = request.der,
                                        .ca_file = authority.tls_ca,
                                        .timeout = authority.timeout,
-                                       .max_answer = kMaxTimestamp});
+                                       .max_answer = kMaxTimestamp,
+                                       .stop = stop});
   out.answered = env.clock.now();
   auto refused = [&](const std::string& why) {
     return Error(Code::time_unavailable, "the answer of " + authority.url + " does not count").cause(why);
@@ -166,21 +169,19 @@ Stamp fetch_stamp(Vault& vault, const std::vector<TimeAuthority>& authorities, B
                   const std::string& what, AheadOnly ahead_only) {
   std::string causes;
   bool contradicted = false;
-  for (const TimeAuthority& authority : authorities) {
-    std::string why;
-    try {
-      Stamp stamp = ask_authority(vault.env(), authority, data);
+  AuthorityAsking asking(vault.env(), authorities, data, what);
+  while (auto answer = asking.next()) {
+    std::string why = answer->why;
+    if (answer->stamp) {
+      Stamp& stamp = *answer->stamp;
       if (ahead_only == AheadOnly::no || stamp.clock_off() > 0) record_clock(vault, stamp);
       const Millis latest = stamp.check.time + stamp.check.accuracy + kAuthoritySlack;
-      if (recorded <= latest) return stamp;
+      if (recorded <= latest) return std::move(stamp);
       contradicted = true;
       why = "it is " + utc_text(stamp.check.time) + " there, and " + utc_text(recorded) +
             " in the ledger: " + length_text(recorded - stamp.check.time) + " later";
-    } catch (const Error& e) {
-      if (e.code() != Code::network_unavailable && e.code() != Code::time_unavailable) throw;
-      why = e.cause().empty() ? e.message() : e.cause();
     }
-    causes += (causes.empty() ? "" : "; ") + authority.url + ": " + why;
+    causes += (causes.empty() ? "" : "; ") + answer->authority->url + ": " + why;
   }
   if (contradicted)
     throw Error(Code::waiting, "this vault's times are ahead of the time authority's: " + what +
@@ -191,7 +192,7 @@ Stamp fetch_stamp(Vault& vault, const std::vector<TimeAuthority>& authorities, B
             "again when the last entry's time has come");
   throw Error(Code::time_unavailable, "no time authority gave a time-stamp for " + what)
       .tried(std::to_string(authorities.size()) + (authorities.size() == 1 ? " authority" : " authorities") +
-             " of kesu.toml, in turn")
+             " of kesu.toml")
       .cause(causes)
       .next("run the same command again when one answers; kesu doctor asks them");
 }

@@ -1,5 +1,6 @@
 // Time-stamp authorities of kesu.toml: asked over HTTP, their answers checked before anything rests on them.
 #pragma once
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,18 +34,20 @@ struct Stamp {
   Millis clock_off() const;
 };
 // Asks one authority. Errors: network_unavailable; time_unavailable (it refuses, or its answer does not
-// count: why).
-Stamp ask_authority(Environment& env, const TimeAuthority& authority, ByteView data);
+// count: why). `stop`: as in net/http.h.
+Stamp ask_authority(Environment& env, const TimeAuthority& authority, ByteView data,
+                    const std::atomic<bool>* stop = nullptr);
 
 // More than this between host and authority, beyond the accuracy, is a finding, and contradicts times that
 // were recorded (docs/spec/certificate.md).
 constexpr Millis kAuthoritySlack = 60'000;
 
-// Asks the authorities in turn until one gives a token that counts and whose time is not earlier than the
-// host's time `recorded`, which the stamped bytes bear. A clock that differs is recorded as a finding
-// (clock-jumped: the host is ahead; clock-behind), once, as clock_watch does. Errors: time_unavailable naming
-// what each authority did; waiting when the host's time contradicts those that did answer; interrupted.
-// `ahead_only`: a host that is behind is no finding, for only one that is ahead could gain by it.
+// Asks the authorities in their order, the next one beside those that are slow (app/authority_asking.h),
+// until one gives a token that counts and whose time is not earlier than the host's time `recorded`, which
+// the stamped bytes bear. A clock that differs is recorded as a finding (clock-jumped: the host is ahead;
+// clock-behind), once, as clock_watch does. Errors: time_unavailable naming what each authority did; waiting
+// when the host's time contradicts those that did answer; interrupted. `ahead_only`: a host that is behind is
+// no finding, for only one that is ahead could gain by it.
 enum class AheadOnly { no, yes };
 Stamp fetch_stamp(Vault& vault, const std::vector<TimeAuthority>& authorities, ByteView data, Millis recorded,
                   const std::string& what, AheadOnly ahead_only = AheadOnly::no);

@@ -131,6 +131,13 @@ WaitingByStamps waiting_by_stamps(Vault& vault, const ErasureRecord& erasure) {
   return out;
 }
 
+std::optional<Millis> waiting_until(const State& state, const ErasureRecord& erasure,
+                                    const WaitingByStamps& stamps) {
+  if (erasure.stage == "approved" && stamps.length && stamps.demanded && !stamps.from) return std::nullopt;
+  const Millis shown = stamps.from ? *stamps.from + stamps.length : 0;
+  return std::max({waiting_end(state, erasure).at, shown, erasure.approved});
+}
+
 std::optional<NoAuthority> waiting_authority_problem(Vault& vault, const std::string& erasure) {
   const Moment asked = moment_of(vault.state(), erasure, moment_now(vault));
   const WaitingByStamps demand = demand_of(vault.state(), asked);

@@ -23,6 +23,11 @@ struct WaitingByStamps {
 // evidence shows nothing.
 WaitingByStamps waiting_by_stamps(Vault& vault, const ErasureRecord& erasure);
 
+// Until when an approved erasure waits, by all that is known; nullopt: its rules ask for a time-stamp of the
+// approvals, with which the period begins, and there is none. `stamps`: of it.
+std::optional<Millis> waiting_until(const State& state, const ErasureRecord& erasure,
+                                    const WaitingByStamps& stamps);
+
 // Why the time-stamps that a waiting period needs cannot be had as kesu.toml is: a blocker of the plan; what
 // to do. nullopt: they can, or nothing asks for them. `erasure`: as in make_plan.
 struct NoAuthority {

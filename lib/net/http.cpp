@@ -81,7 +81,11 @@ size_t take(char* data, size_t size, size_t count, void* into) {
   return bytes;
 }
 
-int go_on(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) { return interrupted() ? 1 : 0; }
+bool stopped(const HttpRequest& request) { return request.stop && *request.stop; }
+
+int go_on(void* request, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return interrupted() || stopped(*static_cast<const HttpRequest*>(request)) ? 1 : 0;
+}
 
 // One exchange. `why` says what went wrong where there is no answer.
 bool exchange(const HttpRequest& request, HttpAnswer& out, std::string& why, bool& again) {
@@ -125,6 +129,7 @@ bool exchange(const HttpRequest& request, HttpAnswer& out, std::string& why, boo
   option(CURLOPT_WRITEDATA, static_cast<void*>(&taking));
   option(CURLOPT_NOPROGRESS, 0L);
   option(CURLOPT_XFERINFOFUNCTION, &go_on);
+  option(CURLOPT_XFERINFODATA, const_cast<void*>(static_cast<const void*>(&request)));
   if (set != CURLE_OK)
     throw Error(Code::network_unavailable, "libcurl takes an option not").cause(c.strerror(set));
   const CURLcode result = c.perform(handle.get());
@@ -144,9 +149,9 @@ bool exchange(const HttpRequest& request, HttpAnswer& out, std::string& why, boo
   return true;
 }
 
-void pause(Millis length) {
+void pause(Millis length, const HttpRequest& request) {
   constexpr Millis kStep = 50;
-  for (; length > 0; length -= kStep) {
+  for (; length > 0 && !stopped(request); length -= kStep) {
     check_interrupted();
     std::this_thread::sleep_for(std::chrono::milliseconds(std::min(length, kStep)));
   }
@@ -182,14 +187,14 @@ HttpAnswer http_post(const HttpRequest& request) {
           {{"url", request.url}, {"result", answered ? std::to_string(answer.status) : why}},
           std::chrono::steady_clock::now() - began);
     if (answered && !again) return answer;
-    if (!again || i >= request.tries) {
+    if (!again || i >= request.tries || stopped(request)) {
       if (answered) return answer;
       throw Error(Code::network_unavailable, request.url + " does not answer")
           .tried((request.get ? "GET " : "POST ") + request.url +
                  (i > 1 ? ", " + std::to_string(i) + " times" : ""))
           .cause(why);
     }
-    pause(kFirstPause << (i - 1));
+    pause(kFirstPause << (i - 1), request);
   }
 }
 

@@ -1,6 +1,7 @@
 // The one HTTP client, over libcurl, with one TLS policy; nothing else of the program opens a connection.
 // libcurl is loaded when the first request is made: commands that need no network start without it.
 #pragma once
+#include <atomic>
 #include <string>
 
 #include "base/bytes.h"
@@ -17,6 +18,8 @@ struct HttpRequest {
   size_t max_answer = 1 << 20;  // bytes of the answer's body
   bool get = false;             // without a body
   int tries = 3;                // where nobody answers, or with 429, 502, 503 or 504; in between it waits
+  // Once true, the request is given up as one that nobody answers; set by another thread, seen in a second.
+  const std::atomic<bool>* stop = nullptr;
 };
 struct HttpAnswer {
   int status = 0;

@@ -108,7 +108,11 @@ Document compose_notice(const Json& d, const std::string& sha256, ReportLanguage
   row("段階", "Stage", shown(d.str("stage")));
   if (const Json* begins = d.find("reversible_until"))
     row("取り消せる期限（最短）", "Can be taken back at least until",
-        begins->is_null() ? w("承認されるまで始まらない", "not before it is approved") : when(begins, w));
+        !begins->is_null() ? when(begins, w)
+        : d.str("stage") == "requested"
+            ? w("承認されるまで始まらない", "not before it is approved")
+            : w("待機期間がまだ始まっていない（承認のタイムスタンプがない）",
+                "its waiting period has not begun: the approvals have no time-stamp"));
   if (const Json* before = d.find("supersedes"))
     for (const Json& n : before->as_array())
       row("取り消す通知", "Supersedes", n.str("id") + ", SHA-256 " + n.str("document"));

@@ -1,5 +1,6 @@
 """Waiting periods end by the time of others: time-stamps of the approvals and of the moment before the destruction, from a real
 authority (openssl ts), and hosts whose clock says something else."""
+import json
 import pathlib
 import shutil
 import socket
@@ -186,6 +187,28 @@ class Standard(StandardVault):
         self.run_erasure(erasure)
         self.assertEqual(len(self.of("erasure-stamped")), 2)
 
+    def test_a_notice_says_until_when(self):
+        """By the authority's time, where that is later than the ledger's; and that nothing waits yet."""
+        def notice(name):
+            self.box.kesu("certificate", "notice", erasure, "-o", self.box.state / name)
+            document = json.loads((self.box.state / name / "notice.json").read_bytes())
+            return document, (self.box.state / name / "notice.html").read_text()
+        self.configure(self.closed_port())
+        erasure = self.twice_approved()
+        document, html = notice("unbegun")
+        self.assertEqual((document["stage"], document["reversible_until"]), ("approved", None))
+        self.assertIn("its waiting period has not begun: the approvals have no time-stamp", html)
+        self.assertIn("待機期間がまだ始まっていない", html)
+        self.configure(self.server.url)
+        for clock in (self.host_at, self.authority_at):
+            clock("-20h")
+        self.run_erasure(erasure, code=4, error="waiting")                  # it begins, ten hours after the approvals
+        document, html = notice("begun")
+        until = self.box.kesu("erase", "status", erasure).json["waiting_until"]
+        self.assertAlmostEqual(seconds(until), time.time() + 4 * 3600, delta=30)
+        self.assertEqual(document["reversible_until"], until)
+        self.assertNotIn("has not begun", html)
+
     def test_approving_says_that_nothing_waits_yet(self):
         self.configure(f"{self.server.url}?garbage")
         erasure = self.plan("told")["erasure"]
@@ -364,6 +387,71 @@ class Low(LowVault):
         self.authority_at("-2h")
         self.run_erasure(erasure, code=4, error="waiting")
         self.not_begun()
+
+
+class Silent(LowVault):
+    """An authority that takes what it is asked and never answers."""
+    def silent(self):
+        hears = socket.socket()
+        self.addCleanup(hears.close)
+        hears.bind(("127.0.0.1", 0))
+        hears.listen()
+        return f"http://127.0.0.1:{hears.getsockname()[1]}/"
+
+    def requested(self):
+        erasure = self.plan("loans-2019")["erasure"]
+        self.request(erasure)
+        return erasure
+
+    def timed(self, *words):
+        began = time.monotonic()
+        said = self.box.text(*words).stderr
+        return time.monotonic() - began, said
+
+    def test_alone(self):
+        """Nobody waits without a word."""
+        url = self.silent()
+        self.configure(url)
+        with open(self.box.vault / "kesu.toml", "a") as config:
+            config.write("timeout = 3\n")
+        erasure = self.requested()
+        took, said = self.timed("erase", "approve", erasure, *self.signer(scenario.APPROVER))
+        self.assertEqual(said.count(f"waiting for the time authority {url}: a time-stamp for the approvals, up to 3 s\n"), 1, said)
+        self.assertLess(said.index("waiting for"), said.index("the approvals have no time-stamp"))
+        self.assertLess(took, 3 + 2)
+        self.assertEqual(self.box.text("--quiet", "erase", "status", erasure).stderr, "")
+
+    def test_another_one_beside_it(self):
+        """The next one is not asked when the first one's 20 s are over."""
+        url, asked = self.silent(), self.tsa.asked
+        self.configure(url, self.server.url)
+        erasure = self.requested()
+        took, said = self.timed("erase", "approve", erasure, *self.signer(scenario.APPROVER))
+        self.assertLess(took, 8)
+        self.assertIn(f"no answer yet; asking {self.server.url}, too, up to 20 s\n", said)
+        self.assertNotIn("the approvals have no time-stamp", said)
+        self.assertEqual((len(self.of("erasure-stamped")), self.tsa.asked), (1, asked + 1))
+
+    def test_asked_last_by_the_same_command(self):
+        """A certificate takes three time-stamps: it waits once for who is silent."""
+        self.configure(self.server.url)
+        erasure = self.requested()
+        self.approve(erasure)
+        time.sleep(max(0, seconds(self.box.kesu("erase", "status", erasure).json["waiting_until"]) + 2.1 - time.time()))
+        self.run_erasure(erasure)
+        self.configure(self.silent(), self.server.url)
+        took, said = self.timed("certificate", "bundle", erasure, "-o", self.box.path / "bundle")
+        self.assertEqual((said.count("waiting for"), said.count("no answer yet")), (1, 1), said)
+        self.assertLess(took, 8)
+
+    def test_a_quick_one_is_asked_alone(self):
+        """Nobody pays for tokens that nobody takes."""
+        other = tsa.Tsa(self.box.path / "other").serve()
+        self.addCleanup(other.close)
+        self.configure(self.server.url, other.url)
+        asked = self.tsa.asked
+        took, said = self.timed("erase", "approve", self.requested(), *self.signer(scenario.APPROVER))
+        self.assertEqual((said, self.tsa.asked, other.tsa.asked), ("", asked + 1, 0))
 
 
 class LowHour(LowVault):
