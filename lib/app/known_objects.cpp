@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "app/sealed_name.h"
+#include "base/files.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
 
@@ -14,8 +16,8 @@ KnownObjects::Key first_half(const Digest32& digest) {
   std::copy_n(digest.begin(), out.size(), out.begin());
   return out;
 }
-// Rows on disk: of a place its object, of a name the identifier.
-constexpr uint8_t kPlace = 'p', kName = 'n';
+// Rows on disk: of a place its object, of a name and of a seat the identifier.
+constexpr uint8_t kPlace = 'p', kName = 'n', kSeat = 's';
 
 Bytes row_key(uint8_t kind, const KnownObjects::Key& tag) {
   Bytes out{kind};
@@ -64,6 +66,11 @@ KnownObjects::Key KnownObjects::tag_of(std::string_view text) const {
   return first_half(sha256({key_, as_bytes(text)}));
 }
 
+// No directory has the byte that stands between the two.
+KnownObjects::Key KnownObjects::seat_of(std::string_view directory, std::string_view name) const {
+  return tag_of(std::string(directory).append(1, '\0').append(name));
+}
+
 KnownObjects::Key KnownObjects::facts_of(uint64_t bytes, const FileTime& mtime, const FileTime& ctime,
                                          uint64_t inode) const {
   uint64_t facts[6] = {bytes, static_cast<uint64_t>(mtime.seconds), static_cast<uint64_t>(mtime.nanos)};
@@ -76,19 +83,27 @@ KnownObjects::Key KnownObjects::facts_of(uint64_t bytes, const FileTime& mtime, 
 }
 
 void KnownObjects::add(const SegmentObject& o) {
-  if (o.supersedes) superseded_.push_back(*o.supersedes);
-  const Object object{o.object,       o.bytes,         o.inode == 0,
-                      tag_of(o.name), tag_of(o.place), facts_of(o.bytes, o.mtime, o.ctime, o.inode)};
+  Object object{o.object,
+                o.bytes,
+                o.inode == 0,
+                tag_of(o.name),
+                tag_of(o.place),
+                facts_of(o.bytes, o.mtime, o.ctime, o.inode),
+                {}};
+  const bool seated = lies_under_identifier(o);
+  if (seated) object.seat = seat_of(dir_name(o.place), o.name);
   if (all_.size() < in_memory_) {
     all_.push_back(object);
     const auto number = static_cast<uint32_t>(all_.size());
     by_place_.put(all_, number);
     by_name_.put(all_, number);
+    if (seated) by_seat_.put(all_, number);
     return;
   }
   if (!others_) others_ = std::make_unique<Scratch>();
   others_->put(row_key(kPlace, object.place), row_of(object));
   others_->put(row_key(kName, object.name), object.object.bytes());
+  if (seated) others_->put(row_key(kSeat, object.seat), object.object.bytes());
 }
 
 std::optional<KnownObjects::Object> KnownObjects::at_place(std::string_view place) const {
@@ -104,6 +119,14 @@ std::optional<ObjectId> KnownObjects::named(std::string_view name) const {
   if (others_)
     if (const auto row = others_->find(row_key(kName, tag))) return id_from(*row);
   const uint32_t number = by_name_.find(all_, tag);
+  return number ? std::optional(all_[number - 1].object) : std::nullopt;
+}
+
+std::optional<ObjectId> KnownObjects::named_in(std::string_view directory, std::string_view name) const {
+  const Key tag = seat_of(directory, name);
+  if (others_)
+    if (const auto row = others_->find(row_key(kSeat, tag))) return id_from(*row);
+  const uint32_t number = by_seat_.find(all_, tag);
   return number ? std::optional(all_[number - 1].object) : std::nullopt;
 }
 

@@ -1,5 +1,5 @@
 // What a dataset's inventory says, as far as sealing has to compare with it, in little memory: that of the
-// first objects in some 90 bytes each, whatever their names' length, that of all others on disk.
+// first objects in some 110 bytes each, whatever their names' length, that of all others on disk.
 #pragma once
 #include <array>
 #include <deque>
@@ -35,15 +35,17 @@ class KnownObjects {
     uint64_t bytes = 0;
     bool adopted = false;  // its facts do not show by themselves that its source is unchanged
     Key name{}, place{}, facts{};
+    Key seat{};  // directory and name, where its file is called by its identifier; else zero
   };
 
   // In inventory order: a later one at the same place, or of the same name, takes its place.
   // Errors: those of Scratch.
   void add(const SegmentObject& object);
   std::optional<Object> at_place(std::string_view place) const;  // what was sealed there last
-  std::optional<ObjectId> named(std::string_view name) const;    // the newest of that name
-  // Those that others were sealed instead of.
-  const std::vector<ObjectId>& superseded() const { return superseded_; }
+  std::optional<ObjectId> named(std::string_view name) const;    // the newest of that name, wherever it lies
+  // The newest of that name among those that lie in `directory` under their identifiers: one that was sealed
+  // to another place is neither it nor its successor.
+  std::optional<ObjectId> named_in(std::string_view directory, std::string_view name) const;
 
  private:
   // Numbers of objects (from 1; 0: free) by a key of theirs: open addressing, at most 3/4 full.
@@ -60,11 +62,12 @@ class KnownObjects {
     size_t used_ = 0;
   };
 
+  Key seat_of(std::string_view directory, std::string_view name) const;
+
   Digest32 key_;
   size_t in_memory_;
   std::deque<Object> all_;
-  Index by_place_{&Object::place}, by_name_{&Object::name};
-  std::vector<ObjectId> superseded_;
+  Index by_place_{&Object::place}, by_name_{&Object::name}, by_seat_{&Object::seat};
   std::unique_ptr<Scratch> others_;  // newer than all in memory
 };
 

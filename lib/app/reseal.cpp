@@ -337,7 +337,7 @@ class Reseal {
     s.file.ctime = o.ctime;
     s.file.inode = o.inode;
     std::optional<ObjectId> there;
-    if (to.opaque)
+    if (called_by_object(to, s))
       there = sealer.inventory().named(o.name);
     else if (const auto known = sealer.inventory().at_place(place_of(to, s, ObjectId())))
       there = known->object;
@@ -351,7 +351,7 @@ class Reseal {
 
   // What is damaged at the place where its origin is sealed anew stays beside it; nothing is removed.
   void make_way(const SealSource& s, const SealTarget& to) {
-    if (!s.over || to.opaque) return;
+    if (!s.over || called_by_object(to, s)) return;
     const Lost& lost = lost_.at(*s.over);
     if (!lost.altered || lost.place != place_of(to, s, ObjectId())) return;
     try {

@@ -38,17 +38,25 @@ SealSource source_of(const std::string& top, const TreeFile& file) {
   return out;
 }
 
+bool called_by_object(const SealTarget& t, const SealSource& s) {
+  return t.opaque || s.is_manifest() || too_long_for_ending(s.file.name);
+}
+
 std::string place_of(const SealTarget& t, const SealSource& s, const ObjectId& object) {
   if (t.out == "-") return "";
-  constexpr std::string_view kEnding = ".kesu";
   std::string out;
   out.reserve(t.out.size() + s.file.name.size() + 64);
   out = t.out;
   if (out.back() != '/') out += '/';
-  if (t.opaque) return out.append(hex(object.bytes())).append(kEnding);
-  out += s.file.name;
-  if (s.is_manifest()) out.append("/").append(kManifestName).append(hex(object.bytes()));
-  return out.append(kEnding);
+  if (t.opaque) return out.append(file_name_of(object));
+  if (s.is_manifest())
+    return out.append(s.file.name).append("/").append(kManifestName).append(file_name_of(object));
+  if (too_long_for_ending(s.file.name)) {
+    const size_t slash = s.file.name.rfind('/');
+    return out.append(s.file.name, 0, slash == std::string::npos ? 0 : slash + 1)
+        .append(file_name_of(object));
+  }
+  return out.append(s.file.name).append(kSealedEnding);
 }
 
 Error sealed_over(const std::string& place) {

@@ -8,6 +8,7 @@
 #include "app/lanes.h"
 #include "app/place_id.h"
 #include "app/progress.h"
+#include "app/sealed_name.h"
 #include "app/tree_read.h"
 #include "base/below.h"
 #include "base/crew.h"
@@ -47,9 +48,8 @@ struct SealSource {
 // A file found in `top` (an absolute path).
 SealSource source_of(const std::string& top, const TreeFile& file);
 
-// Manifests lie in their directories as `.kesu-tree-<object, 32 hex>.kesu`: none is ever written over.
-constexpr std::string_view kManifestName = ".kesu-tree-";
-
+// Whether its file is called by its object, not by its name (app/sealed_name.h).
+bool called_by_object(const SealTarget& target, const SealSource& source);
 // Where the object goes; "" for standard output.
 std::string place_of(const SealTarget& target, const SealSource& source, const ObjectId& object);
 

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "base/interrupt.h"
@@ -21,8 +22,11 @@ class Remover {
   void remove(const std::string& top, const Selection& selection, const TreeManifest* manifest) {
     TreeSinks sinks;
     for (const Skipped& f : result_.failed) said_.insert(f.path);
+    const std::set<std::string> failed = said_;
     sinks.file = [&](const TreeFile& f) {
       SealSource s = source_of(top, f);
+      // Its bytes may be sealed, and something else of it not.
+      if (failed.contains(s.path)) return;
       if (!sealer_.unchanged(s))
         return kept(s.path,
                     Error(Code::conflict, "the source is kept").cause("it changed after it was sealed"));
@@ -95,9 +99,35 @@ class Remover {
         time_of(st.st_ctim) != s.file.ctime)
       throw Error(Code::conflict, "the source is kept").cause("it changed after it was sealed");
     if (::unlinkat(directory, leaf.c_str(), 0) != 0) throw file_error(errno, "remove", s.path);
+    // Its other names go later: until then it must stay what was compared.
+    std::optional<struct stat> left;
+    if (s.file.nlink > 1) left = removed_from(fd.get(), st);
     std::lock_guard lock(mutex_);
     ++result_.removed;
-    if (s.file.nlink > 1) removed_[s.file.name] = s.file.inode;
+    if (s.file.nlink > 1) removed_[s.file.name] = left;
+  }
+
+  static bool same(const timespec& a, const timespec& b) {
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+  }
+
+  // What a file of which a name was removed is like now; nullopt: it changed otherwise, too.
+  static std::optional<struct stat> removed_from(int fd, const struct stat& before) {
+    struct stat st {};
+    if (::fstat(fd, &st) != 0 || st.st_size != before.st_size || !same(st.st_mtim, before.st_mtim))
+      return std::nullopt;
+    return st;
+  }
+
+  void remove_link(int directory, const std::string& leaf, std::optional<struct stat>& known) {
+    const Fd fd(::openat(directory, leaf.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat st {};
+    if (!fd.ok() || ::fstat(fd.get(), &st) != 0) throw file_error(errno, "look at", leaf);
+    if (!known || st.st_dev != known->st_dev || st.st_ino != known->st_ino || st.st_size != known->st_size ||
+        !same(st.st_mtim, known->st_mtim) || !same(st.st_ctim, known->st_ctim))
+      throw changed();
+    if (::unlinkat(directory, leaf.c_str(), 0) != 0) throw file_error(errno, "remove", leaf);
+    known = removed_from(fd.get(), st);
   }
 
   void kept(const std::string& path, const Error& e) {
@@ -119,14 +149,13 @@ class Remover {
         if (row.type == TreeRow::Type::link) {
           auto first = removed_.find(path_join(base_name(top), row.target));
           if (first == removed_.end()) return;
-          if (st.st_ino != first->second) throw changed();
+          remove_link(directory, leaf, first->second);
         } else {
           std::string target(row.target.size() + 1, '\0');
           const ssize_t n = ::readlinkat(directory, leaf.c_str(), target.data(), target.size());
           if (n < 0 || std::string_view(target.data(), static_cast<size_t>(n)) != row.target) throw changed();
+          if (::unlinkat(directory, leaf.c_str(), 0) != 0) throw file_error(errno, "remove", leaf);
         }
-        if (::unlinkat(directory, leaf.c_str(), 0) != 0)
-          throw file_error(errno, "remove", tree_path(top, name));
         ++result_.removed;
       } catch (const Error& e) {
         kept(tree_path(top, name), e);
@@ -139,7 +168,7 @@ class Remover {
   }
 
   static Error changed() {
-    return Error(Code::conflict, "it is kept").cause("something else stands there by now");
+    return Error(Code::conflict, "it is kept").cause("something else stands there by now, or it changed");
   }
   static FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
 
@@ -148,7 +177,9 @@ class Remover {
   SealResult& result_;
   std::vector<SealSource> sources_;
   std::mutex mutex_;
-  std::map<std::string, uint64_t> removed_;  // first names of files that have more, and their inodes
+  // First names of files that have more, and what those were like when the last name was removed; nullopt:
+  // they changed meanwhile.
+  std::map<std::string, std::optional<struct stat>> removed_;
   std::set<std::string> said_;
 };
 }  // namespace

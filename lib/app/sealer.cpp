@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/actor.h"
+#include "app/sealed_name.h"
 #include "base/interrupt.h"
 #include "provider/wrap_checked.h"
 
@@ -38,12 +39,20 @@ Sealer::Sealer(Vault& vault, const SealTarget& target, SealResult& result, Progr
       key = open_dataset_key(vault_, dataset(), b.dataset_key, ProcessFor::moving);
       key_id = b.dataset_key;
     }
-    for (const SegmentObject& o : open_segment(vault_.store().segment(dataset_, b.id), key)) known_.add(o);
+    for (const SegmentObject& o : open_segment(vault_.store().segment(dataset_, b.id), key)) {
+      known_.add(o);
+      remove_replaced(o);
+    }
   }
-  // An interrupted command may have left what it had replaced: under hidden names it would be restored, too.
-  if (target_.opaque)
-    for (const ObjectId& o : known_.superseded())
-      remove_file(path_join(target_.out, hex(o.bytes()) + ".kesu"));
+}
+
+// An interrupted command may have left what it had replaced: where files are called by their objects it would
+// be restored, too.
+void Sealer::remove_replaced(const SegmentObject& by) const {
+  if (!by.supersedes || target_.out == "-" || !lies_under_identifier(by)) return;
+  const std::string directory = dir_name(by.place);
+  if (directory == target_.out || directory.starts_with(target_.out == "/" ? "/" : target_.out + "/"))
+    remove_file(path_join(directory, file_name_of(*by.supersedes)));
 }
 
 Sealer::~Sealer() {
@@ -64,8 +73,9 @@ DatasetRecord& Sealer::dataset() { return vault_.state().datasets.at(dataset_); 
 
 std::string Sealer::known_place(const SealSource& s) const {
   ObjectId object;
-  if (target_.opaque || s.is_manifest()) {
-    const auto named = known_.named(s.file.name);
+  if (target_.out == "-") return "";
+  if (called_by_object(target_, s)) {
+    const auto named = known_.named_in(dir_name(place_of(target_, s, object)), s.file.name);
     if (!named) return "";
     object = *named;
   }
@@ -108,8 +118,8 @@ void Sealer::add(SealSource source) {
       progress_.bytes += static_cast<int64_t>(source.file.size);
       return;
     }
-    // Under hidden names an older content stands at a place of its own: nothing would be in the way.
-    if (target_.opaque && !target_.replace)
+    // Under an identifier an older content stands at a place of its own: nothing would be in the way.
+    if (called_by_object(target_, source) && !target_.replace)
       if (const std::string place = known_place(source); !place.empty() && exists(place))
         throw sealed_over(place);
   } catch (const Error& e) {
@@ -117,7 +127,7 @@ void Sealer::add(SealSource source) {
     result_.failed.push_back({source.path, text_of(e), e.code()});
     return;
   }
-  if (!target_.opaque && target_.out != "-")
+  if (!called_by_object(target_, source) && target_.out != "-")
     if (const auto older = known_.at_place(place_of(target_, source, ObjectId())))
       source.over = older->object;
   queue(std::move(source));

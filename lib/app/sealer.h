@@ -57,6 +57,7 @@ class Sealer {
   const KnownObjects& inventory() const { return known_; }
 
  private:
+  void remove_replaced(const SegmentObject& by) const;
   struct Item {
     SealSource source;
     ObjectId object;

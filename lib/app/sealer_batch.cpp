@@ -480,10 +480,10 @@ void Sealer::record(Running& batch) {
     if (i.failure) result_.failed.push_back({i.source.path, text_of(*i.failure), i.failure->code()});
     if (!i.done) continue;
     SegmentObject& o = i.part->object;
-    // Under hidden names, the object of that name: its file goes when this is recorded. A manifest is written
-    // over none, and the newest counts.
+    // Under an identifier, the object of that name: its file goes when this is recorded. A manifest is
+    // written over none, and the newest counts.
     const std::string before = i.source.is_manifest() || i.source.from ? ""
-                               : target_.opaque                        ? known_place(i.source)
+                               : called_by_object(target_, i.source)   ? known_place(i.source)
                                                                        : o.place;
     if (const auto older = before.empty() ? std::nullopt : known_.at_place(before))
       o.supersedes = older->object;
@@ -523,7 +523,9 @@ void Sealer::record(Running& batch) {
     if (!i.done) continue;
     ++(i.source.is_manifest() ? result_.manifests : result_.sealed);
     const std::string before =
-        target_.opaque && !i.source.is_manifest() && !i.source.from ? known_place(i.source) : "";
+        called_by_object(target_, i.source) && !i.source.is_manifest() && !i.source.from
+            ? known_place(i.source)
+            : "";
     known_.add(i.part->object);
     // Its older object lies under another name, and would be restored beside it.
     if (!before.empty() && before != i.part->object.place) remove_file(before);

@@ -15,6 +15,7 @@
 #include "app/place_id.h"
 #include "app/rules.h"
 #include "app/seal_remove.h"
+#include "app/sealed_name.h"
 #include "app/sealer.h"
 #include "app/settle.h"
 #include "app/tree_read.h"
@@ -74,9 +75,7 @@ Event seal_done(Vault& vault, const SegmentHeader& header, const std::vector<Seg
   int64_t replaced = std::count_if(objects.begin(), objects.end(),
                                    [](const SegmentObject& o) { return o.supersedes.has_value(); });
   // Whoever sees the place reads no name of a source there.
-  const bool opaque = std::all_of(objects.begin(), objects.end(), [](const SegmentObject& o) {
-    return o.place.empty() || base_name(o.place) == hex(o.object.bytes()) + ".kesu";
-  });
+  const bool opaque = std::all_of(objects.begin(), objects.end(), shows_no_name);
   return {.type = "seal-done",
           .nodes = {{.id = header.batch.str(),
                      .is = "sealed",
@@ -159,6 +158,8 @@ std::vector<Top> tops_of(const SealOrder& order) {
       throw needs("of standard input there is nothing to choose or to remove", "leave those options out");
     try {
       safe_relative_path(order.name);
+      if (!may_be_file_name(order.name))
+        throw Error(Code::usage, "").cause("a part of it is longer than a name may be, 255 bytes");
     } catch (const Error& e) {
       throw Error(Code::usage, "--name " + order.name + " is no name below a directory").cause(e.cause());
     }
@@ -256,7 +257,12 @@ void seal_all(Sealer& sealer, Vault& vault, const std::vector<Top>& tops, const 
                          result.failed.size() == failed;
       kept = sealer.add_manifest(top.path, *manifest, whole);
     }
-    if (order.remove_source) {
+    if (order.remove_source && manifest && !kept) {
+      const Error e =
+          Error(Code::failed, "its files are kept")
+              .cause("the manifest of the tree was not sealed, and with it owners, links, attributes");
+      result.failed.push_back({top.path, text_of(e), e.code()});
+    } else if (order.remove_source) {
       remove_sources(vault, sealer, top.path, order.selection, kept ? &*manifest : nullptr, result);
     }
   }

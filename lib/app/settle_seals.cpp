@@ -12,6 +12,7 @@
 #include "app/keys.h"
 #include "app/place_id.h"
 #include "app/rewrap.h"
+#include "app/sealed_name.h"
 #include "app/sealing.h"
 #include "app/settle.h"
 #include "base/below.h"
@@ -228,10 +229,13 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
     left.places.clear();
   }
-  std::map<std::string, ObjectId> at_place, of_name;
+  std::map<std::string, ObjectId> at_place;
+  std::map<std::pair<std::string, std::string>, ObjectId>
+      of_name;  // by directory: a copy elsewhere stays one
   if (!written)
     InventoryReader(vault, dataset, ProcessFor::moving).each([&](const SegmentObject& o) {
-      of_name[o.name] = at_place[o.place] = o.object;
+      at_place[o.place] = o.object;
+      if (lies_under_identifier(o)) of_name[{dir_name(o.place), o.name}] = o.object;
     });
   for (const std::string& name : left.places) {
     const std::string path = path_join(batch.location, name);
@@ -281,14 +285,17 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       continue;
     }
     whole->place = path;
-    // Under hidden names the object of that name; its file goes at the next sealing there.
-    const bool hidden = base_name(path) == object + ".kesu";
+    // Under its identifier the object of that name; its file goes at the next sealing there.
+    const bool hidden = lies_under_identifier(*whole);
     if (manifest) {  // written over none
       adopted.push_back(std::move(*whole));
       continue;
     }
-    const auto& older = hidden ? of_name : at_place;
-    if (auto it = older.find(hidden ? whole->name : path); it != older.end()) whole->supersedes = it->second;
+    if (!hidden) {
+      if (const auto it = at_place.find(path); it != at_place.end()) whole->supersedes = it->second;
+    } else if (const auto it = of_name.find({dir_name(path), whole->name}); it != of_name.end()) {
+      whole->supersedes = it->second;
+    }
     adopted.push_back(std::move(*whole));
   }
   // In a directory that is not the one sealed to, nothing found says nothing; a copy of it does.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "app/sealed_name.h"
 #include "crypto/random.h"
 
 namespace kesu {
@@ -82,8 +83,42 @@ TEST(KnownObjects, WhatLiesOnDiskIsTheSame) {
     EXPECT_EQ(a->facts,
               few.facts_of(last.bytes, last.mtime, last.inode ? last.ctime : FileTime{}, last.inode));
   }
-  EXPECT_EQ(few.superseded(), all.superseded());
   EXPECT_NE(few.tag_of("name 1"), all.tag_of("name 1"));  // what lies on disk is keyed
+}
+
+// What lies under its identifier is told by directory and name: of two places each has its own.
+TEST(KnownObjects, OfTwoPlacesEachHasItsOwn) {
+  for (const size_t in_memory : {size_t{100}, size_t{0}}) {
+    KnownObjects known(in_memory);
+    SegmentObject a = object("s/n", ""), b = object("s/n", ""), plain = object("s/n", "/a/s/n.kesu"),
+                  tree = object("s", "");
+    a.place = "/a/" + file_name_of(a.object);
+    b.place = "/b/" + file_name_of(b.object);
+    tree.place = "/a/s/.kesu-tree-" + file_name_of(tree.object);
+    for (const SegmentObject& o : {a, b, plain, tree}) known.add(o);
+    EXPECT_EQ(known.named_in("/a", "s/n"), a.object);
+    EXPECT_EQ(known.named_in("/b", "s/n"), b.object);
+    EXPECT_EQ(known.named_in("/a/s", "s"), tree.object);
+    EXPECT_FALSE(known.named_in("/a/s", "s/n"));
+    EXPECT_FALSE(known.named_in("/c", "s/n"));
+    EXPECT_EQ(known.named("s/n"), plain.object);
+  }
+}
+
+TEST(SealedName, WhatIsTooLongIsCalledByItsObject) {
+  EXPECT_FALSE(too_long_for_ending("d/" + std::string(250, 'n')));
+  EXPECT_TRUE(too_long_for_ending("d/" + std::string(251, 'n')));
+  EXPECT_FALSE(too_long_for_ending(std::string(255, 'd') + "/n"));
+  const std::string name = "d/" + std::string(255, 'n');
+  SegmentObject o = object(name, "");
+  o.place = "/out/" + file_name_of(o.object);
+  EXPECT_TRUE(shows_no_name(o));
+  o.place = "/out/d/" + file_name_of(o.object);
+  EXPECT_FALSE(shows_no_name(o));  // that of its directory
+  o.name = "d/n";
+  EXPECT_TRUE(shows_no_name(o));  // -o /out/d
+  o.place = "/out/d/n.kesu";
+  EXPECT_FALSE(shows_no_name(o));
 }
 
 TEST(KnownObjects, FactsTellEachChange) {
