@@ -22,11 +22,14 @@ void fail(std::string_view doing) {
 }
 
 const EVP_MD* fetched(HashAlg alg) {
-  static const EVP_MD* const kMds[] = {
-      check(EVP_MD_fetch(nullptr, "SHA2-256", nullptr), "fetching SHA-256"),
-      check(EVP_MD_fetch(nullptr, "SHA2-384", nullptr), "fetching SHA-384"),
-      check(EVP_MD_fetch(nullptr, "SHA2-512", nullptr), "fetching SHA-512"),
+  // OpenSSL reads its configuration with the first of them, and gives no reason where memory ends meanwhile.
+  static const auto fetch = [](const char* name) {
+    if (const EVP_MD* md = EVP_MD_fetch(nullptr, name, nullptr)) return md;
+    throw Error(Code::failed, "OpenSSL has no " + std::string(name))
+        .cause(take_errors())
+        .next("raise the limit on memory, or mend OpenSSL's configuration, then run the same command again");
   };
+  static const EVP_MD* const kMds[] = {fetch("SHA2-256"), fetch("SHA2-384"), fetch("SHA2-512")};
   return kMds[static_cast<size_t>(alg)];
 }
 }  // namespace ossl

@@ -89,11 +89,18 @@ std::shared_ptr<const PublicKey::State> checked(Pkey pkey) {
     PkeyCtx ctx(check(EVP_PKEY_CTX_new_from_pkey(nullptr, pkey.get(), nullptr), "making a key context"));
     if (EVP_PKEY_public_check(ctx.get()) <= 0) throw bad_key("the point is not on its curve");
   }
-  uint8_t* der = nullptr;
-  const int size = i2d_PUBKEY(pkey.get(), &der);
-  check(size, "writing a public key");
-  state->spki.assign(der, der + size);
-  OPENSSL_free(der);
+  if (state->kind == KeyKind::ed25519) {
+    // RFC 8410 §4, written here: OpenSSL looks through all its encoders for it, 0.3 ms at the start of a
+    // command.
+    state->spki = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+    state->spki.insert(state->spki.end(), state->raw.begin(), state->raw.end());
+  } else {
+    uint8_t* der = nullptr;
+    const int size = i2d_PUBKEY(pkey.get(), &der);
+    check(size, "writing a public key");
+    state->spki.assign(der, der + size);
+    OPENSSL_free(der);
+  }
   if (const size_t field = field_size(state->kind)) {
     der::Reader spki = der::Reader(state->spki, "public key").enter(der::kSequence, "key");
     spki.next(der::kSequence, "algorithm");

@@ -63,6 +63,23 @@ void ask_for_room(const std::string& path) {
   if (free + has < kShared + (has ? 0 : 4 * fs.f_frsize)) throw file_error(ENOSPC, "make room for", shared);
 }
 
+// SQLite makes <file>-wal and <file>-shm where they are not there; of what hinders that, it tells only that
+// they are not there. As it makes them: with the ledger's own rights, for its owner. Without opening them:
+// its locks go with the first descriptor that is closed.
+void make_beside(const std::string& path) {
+  struct stat st {};
+  if (::stat(path.c_str(), &st) != 0) return;
+  for (const char* suffix : {"-wal", "-shm"}) {
+    const std::string file = path + suffix;
+    if (::mknod(file.c_str(), S_IFREG | (st.st_mode & 0777), 0) == 0) {
+      if (::geteuid() == 0 && ::lchown(file.c_str(), st.st_uid, st.st_gid) != 0)
+        throw file_error(errno, "give to its owner", file);
+    } else if (errno == ENOSPC || errno == EDQUOT || errno == EIO) {
+      throw file_error(errno, "create", file);
+    }
+  }
+}
+
 void take_room(const std::string& path) {
   struct statvfs fs {};
   const std::string shared = path + "-shm";
@@ -206,19 +223,23 @@ void LedgerFile::copy_aside() {
 
 void LedgerFile::check_identity() {
   if (access_ != Access::immutable) ask_for_room(path_);
-  Db db(path_, access_, busy_wait_);
-  int64_t application = db.pragma("PRAGMA application_id");
+  if (access_ == Access::write) make_beside(path_);
+  looked_ = std::make_unique<Db>(path_, access_, busy_wait_);
+  int64_t application = looked_->pragma("PRAGMA application_id");
   if (application != kLedgerApplicationId)
     throw Error(Code::ledger_damaged, path_ + " is not a ledger of kesu")
         .cause("its application_id is " + std::to_string(application))
         .next("restore the vault from a backup");
-  version_ = db.pragma("PRAGMA user_version");
-  if (version_ > kStoreVersion && access_ == Access::write) access_ = Access::read;
+  version_ = looked_->pragma("PRAGMA user_version");
+  if (version_ <= kStoreVersion || access_ != Access::write) return;
+  access_ = Access::read;
+  looked_.reset();
 }
 
-std::unique_ptr<Db> LedgerFile::connect_writing() const {
+std::unique_ptr<Db> LedgerFile::connect_writing() {
   ask_for_room(path_);
-  auto db = std::make_unique<Db>(path_, Access::write, busy_wait_);
+  make_beside(path_);
+  auto db = looked_ ? std::move(looked_) : std::make_unique<Db>(path_, Access::write, busy_wait_);
   // Before anything is written: what is not kesu's might answer, count or refuse otherwise than the code
   // thinks.
   if (auto problems = ledger_schema_problems(*db); !problems.empty()) throw foreign_schema(path_, problems);
@@ -229,9 +250,11 @@ std::unique_ptr<Db> LedgerFile::connect_writing() const {
   return db;
 }
 
-std::unique_ptr<Db> LedgerFile::connect_reading() const {
+std::unique_ptr<Db> LedgerFile::connect_reading() {
   if (access_ != Access::immutable) ask_for_room(path_);
-  auto db = std::make_unique<Db>(path_, access_ == Access::write ? Access::read : access_, busy_wait_);
+  auto db = looked_ && access_ != Access::write
+                ? std::move(looked_)
+                : std::make_unique<Db>(path_, access_ == Access::write ? Access::read : access_, busy_wait_);
   touch(*db);
   if (access_ != Access::immutable) take_room(path_);
   return db;

@@ -29,8 +29,8 @@ class LedgerFile {
 
   bool writable() const { return access_ == sqlite::Access::write; }
   int64_t version() const { return version_; }  // user_version
-  std::unique_ptr<sqlite::Db> connect_writing() const;
-  std::unique_ptr<sqlite::Db> connect_reading() const;
+  std::unique_ptr<sqlite::Db> connect_writing();
+  std::unique_ptr<sqlite::Db> connect_reading();
 
  private:
   void choose_reading(bool directory_writable);
@@ -41,6 +41,9 @@ class LedgerFile {
   sqlite::Access access_ = sqlite::Access::write;
   int64_t version_ = 0;
   Millis busy_wait_;
+  // The connection that found out what the file is, for the first that asks for one of its access: the last
+  // one to be closed takes -wal and -shm away, and the next would make them again.
+  std::unique_ptr<sqlite::Db> looked_;
 };
 
 // What append refuses with in a vault that a newer kesu has written.

@@ -26,6 +26,7 @@ constexpr const char* kSchema =
 constexpr Millis kPatience = 20;  // longer than that, and reading everything is no worse
 
 bool is_ours(Db& db) {
+  const sqlite::Snapshot one_look(db);
   return db.pragma("PRAGMA application_id") == kApplicationId &&
          db.pragma("PRAGMA user_version") == kVersion && sqlite::schema_differences(db, kSchema).empty();
 }

@@ -155,6 +155,9 @@ void RegisterFile::recreate() {
 void RegisterFile::write(const Store::Registers& changed, bool replace_all, const More& more) {
   Db db(path_, Access::write, busy_wait_);
   db.run("PRAGMA synchronous=NORMAL");
+  // For a file made anew: a key's row of 1 to 4 KB lies in one page then, and not on an overflow page
+  // besides.
+  db.run("PRAGMA page_size=16384");
   db.run("BEGIN IMMEDIATE");
   struct Rollback {
     Db& db;

@@ -119,7 +119,7 @@ class SqliteStore final : public Store {
  private:
   std::string ledger_path() const { return path_join(directory_, "ledger.db"); }
   // Asked after something failed: what cannot be looked at is no problem of the tables.
-  std::vector<std::string> schema_problems() const {
+  std::vector<std::string> schema_problems() {
     try {
       return ledger_schema_problems(*ledger_.connect_reading());
     } catch (const Error&) {
@@ -138,8 +138,9 @@ class SqliteStore final : public Store {
   LedgerFile ledger_;  // before the connections: it removes a private copy after they are closed
   VaultFiles files_;
   RegisterFile registers_;
-  std::unique_ptr<LedgerReader> reader_;
+  // Closed last: the log beside ledger.db goes into it then, which a connection for reading cannot do.
   std::unique_ptr<Appender> appender_;
+  std::unique_ptr<LedgerReader> reader_;
 };
 
 }  // namespace

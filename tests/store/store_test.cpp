@@ -176,6 +176,13 @@ TEST_F(StoreBasics, AnEntryOfANewerVersionSaysSo) {
   EXPECT_EQ(code_of([&] { open()->entry(0); }), Code::vault_newer);
 }
 
+// Who copies ledger.db alone between two commands has all of it.
+TEST_F(StoreBasics, ClosedItIsOneFile) {
+  create()->append({seal_intended(1)});
+  for (const char* beside : {"-wal", "-shm"})
+    EXPECT_FALSE(exists(path_join(vault, "ledger.db") + beside)) << beside;
+}
+
 TEST_F(StoreBasics, ReadOnlyWhenAskedWritesNothing) {
   auto writer = create();
   std::string blob = writer->put_blob(as_bytes("evidence"));

@@ -44,7 +44,7 @@ bool below(const std::string& path, const std::vector<std::string>& roots) {
 // A file that is there needs no space to be opened.
 bool can_meet(const traced::Call& call, int error) {
   const std::string name = call.name;
-  const bool opens = name == "open" || name == "openat";
+  const bool opens = name == "open" || name == "openat" || name == "mknodat";
   return !(opens && (error == ENOSPC || error == EDQUOT) && access(call.target.c_str(), F_OK) == 0);
 }
 

@@ -50,6 +50,7 @@ const std::vector<Watched> kWatched = {
     {SYS_linkat, "linkat", Match::always, 3},
     {SYS_symlinkat, "symlinkat", Match::always, 2},
     {SYS_mkdirat, "mkdirat", Match::always, 1},
+    {SYS_mknodat, "mknodat", Match::always, 1},
     {SYS_fchmodat, "fchmodat", Match::always, 1},
     {SYS_truncate, "truncate", Match::always, 0},
 #ifdef SYS_renameat
@@ -169,6 +170,7 @@ bool begins_with_directory(long number) {
     case SYS_linkat:
     case SYS_symlinkat:
     case SYS_mkdirat:
+    case SYS_mknodat:
     case SYS_fchmodat:
 #ifdef SYS_renameat
     case SYS_renameat:
