@@ -46,6 +46,8 @@ void forecast(Context& c, const std::string& dataset, const SealOrder& order) {
                        {"sealed_bytes", f.sealed_bytes},
                        {"there", f.there},
                        {"new_bytes", f.new_bytes},
+                       {"needed_bytes", f.needed_bytes},
+                       {"new_files", f.new_files},
                        {"place", name_to_json(f.place)},
                        {"free_bytes", f.free_bytes},
                        {"free_files", f.free_files < 0 ? Json() : Json(f.free_files)},
@@ -58,7 +60,7 @@ void forecast(Context& c, const std::string& dataset, const SealOrder& order) {
                       : "") +
              (f.place.empty()
                   ? ""
-                  : "\n  space     " + human_bytes(f.new_bytes) + " needed, " + human_bytes(f.free_bytes) +
+                  : "\n  space     " + human_bytes(f.needed_bytes) + " needed, " + human_bytes(f.free_bytes) +
                         " free at " + f.place + (f.fits() ? "" : "   NOT ENOUGH")) +
              "\n" + parts_text(f.skipped, "skipped") + parts_text(f.failed, "FAILED"));
 }

@@ -326,33 +326,71 @@ void count_sources(const SealOrder& order, Progress& progress) {
   progress.total_bytes = bytes;
 }
 
+namespace {
+// Directories that will be made for files, which come in the order of their tree.
+class DirectoriesToMake {
+ public:
+  explicit DirectoriesToMake(std::string out) : out_(std::move(out)) {}
+  // How many more for this one.
+  int64_t add(const std::string& name) {
+    const size_t end = name.rfind('/') == std::string::npos ? 0 : name.rfind('/') + 1;
+    int64_t more = 0;
+    for (size_t slash = name.find('/'); slash < end; slash = name.find('/', slash + 1))
+      if (last_.compare(0, slash + 1, name, 0, slash + 1) != 0)
+        more += !exists(path_join(out_, name.substr(0, slash)));
+    last_ = name.substr(0, end);
+    return more;
+  }
+
+ private:
+  std::string out_, last_;
+};
+}  // namespace
+
 SealForecast forecast_seal(Vault& vault, const DatasetRecord& dataset, const SealOrder& order) {
   const SealTarget target = target_of(vault, dataset, order);
   SealForecast out;
+  int64_t block = 1;
+  if (target.out != "-") {
+    out.place = existing(target.out);
+    struct statvfs fs {};
+    if (::statvfs(out.place.c_str(), &fs) != 0) throw file_error(errno, "look at the space of", out.place);
+    block = std::max<int64_t>(1, static_cast<int64_t>(fs.f_frsize));
+    out.free_bytes = static_cast<int64_t>(fs.f_bavail) * block;
+    out.free_files = fs.f_files ? static_cast<int64_t>(fs.f_favail) : -1;
+  }
+  const auto size_of = [&](const Metadata& metadata, uint64_t bytes) {
+    ObjectHeader header;
+    header.chunk = target.chunk;
+    header.metadata_size = static_cast<uint32_t>(metadata.plaintext().size() + kTagBytes);
+    return static_cast<int64_t>(sealed_size(header, bytes));
+  };
+  const auto make = [&](int64_t bytes) {
+    out.needed_bytes += (bytes + block - 1) / block * block;
+    ++out.new_files;
+  };
   for (const Top& top : tops_of(order)) {
     if (top.path == "-") continue;  // how long it is will only be known at its end
-    walk(top, order, &out, [&](const TreeFile& f) {
-      ObjectHeader header;
-      header.chunk = target.chunk;
-      Metadata metadata{.kind = "file", .name = f.name, .mode = f.mode, .mtime = f.mtime, .size = f.size};
-      header.metadata_size = static_cast<uint32_t>(metadata.plaintext().size() + kTagBytes);
-      const auto sealed = static_cast<int64_t>(sealed_size(header, f.size));
+    DirectoriesToMake directories(target.out);
+    const auto manifest = walk(top, order, &out, [&](const TreeFile& f) {
+      const int64_t sealed =
+          size_of({.kind = "file", .name = f.name, .mode = f.mode, .mtime = f.mtime, .size = f.size}, f.size);
       ++out.files;
       out.bytes += static_cast<int64_t>(f.size);
       out.sealed_bytes += sealed;
       const bool there =
           target.out != "-" && !target.opaque && exists(path_join(target.out, f.name) + ".kesu");
       out.there += there;
-      out.new_bytes += there ? 0 : sealed;
+      if (there || target.out == "-") return;
+      out.new_bytes += sealed;
+      make(sealed);
+      for (int64_t n = target.opaque ? 0 : directories.add(f.name); n > 0; --n) make(block);
     });
+    if (manifest && target.out != "-")
+      make(size_of(
+          {.kind = "manifest", .name = top.base, .mode = 0600, .mtime = {}, .size = manifest->bytes()},
+          manifest->bytes()));
   }
-  if (target.out == "-") return out;
-  const std::string at = existing(target.out);
-  struct statvfs fs {};
-  if (::statvfs(at.c_str(), &fs) != 0) throw file_error(errno, "look at the space of", at);
-  out.place = at;
-  out.free_bytes = static_cast<int64_t>(fs.f_bavail * fs.f_frsize);
-  out.free_files = fs.f_files ? static_cast<int64_t>(fs.f_favail) : -1;
   return out;
 }
 

@@ -54,9 +54,12 @@ struct SealForecast {
   int64_t files = 0, bytes = 0, sealed_bytes = 0;  // all of them, sealed anew
   int64_t there = 0;                               // of them, something stands at the place
   int64_t new_bytes = 0;                           // sealed size of the others
+  // What those take at the place, in whole blocks and with the tree's manifest and the directories made for
+  // them, and how many files and directories that are.
+  int64_t needed_bytes = 0, new_files = 0;
   int64_t free_bytes = 0, free_files = 0;          // where they go; files -1: not counted there
   std::vector<Skipped> skipped, failed;
-  bool fits() const { return new_bytes <= free_bytes && (free_files < 0 || files - there <= free_files); }
+  bool fits() const { return needed_bytes <= free_bytes && (free_files < 0 || new_files <= free_files); }
 };
 SealForecast forecast_seal(Vault& vault, const DatasetRecord& dataset, const SealOrder& order);
 

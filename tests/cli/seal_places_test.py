@@ -8,6 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness_kill
+import places
 import scenario
 
 
@@ -173,6 +174,49 @@ class RemoveSource(Places):
         done = self.seal(self.a, "--remove-source", code=6)
         self.assertEqual((done["removed"], len(done["failed"])), (0, 2))
         self.assertEqual(sorted(self.files_below(self.src)), ["a", "b"])
+
+
+class Forecast(Places):
+    """`fits` is what comes of it."""
+
+    def setUp(self):
+        super().setUp()
+        why = places.unusable()
+        if why:
+            self.skipTest(why)
+        self.place = self.box.state / "small"
+        self.place.mkdir(exist_ok=True)
+
+    def forecast_holds(self, make, sizes):
+        self.source(*(f"d{i % 5}/f{i}" for i in range(60)))
+        fits = []
+        for size in sizes:
+            try:
+                make(size)
+            except places.Unusable as error:
+                self.skipTest(str(error))
+            try:
+                said = self.seal(self.place, "--dry-run")
+                done = self.box.kesu("seal", "loans-2019", self.src, "-o", self.place, code=None)
+                self.assertEqual(said["fits"], done.code == 0, (size, said, done))
+                if said["fits"]:
+                    free = os.statvfs(self.place)
+                    used = said["free_bytes"] - free.f_bavail * free.f_frsize
+                    self.assertLessEqual(used, said["needed_bytes"])
+                    self.assertLess(said["needed_bytes"] - used, 16 * 4096)
+                fits.append(said["fits"])
+            finally:
+                places.unmount(self.place)
+        self.assertEqual(sorted(set(fits)), [False, True])
+
+    def test_small_files_take_whole_blocks(self):
+        self.forecast_holds(lambda size: places.tmpfs(self.place, None, size),
+                            (300 << 10, 420 << 10, 470 << 10, 560 << 10, 1 << 20))
+
+    def test_manifests_and_directories_take_inodes(self):
+        # 60 files, a manifest, and six directories.
+        self.forecast_holds(lambda inodes: places.ext4(self.place, self.box.path / "img", 8 << 20, inodes=inodes),
+                            (64, 72, 96))
 
 
 if __name__ == "__main__":
