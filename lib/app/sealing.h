@@ -57,7 +57,7 @@ struct SealForecast {
   // What those take at the place, in whole blocks and with the tree's manifest and the directories made for
   // them, and how many files and directories that are.
   int64_t needed_bytes = 0, new_files = 0;
-  int64_t free_bytes = 0, free_files = 0;          // where they go; files -1: not counted there
+  int64_t free_bytes = 0, free_files = 0;  // where they go; files -1: not counted there
   std::vector<Skipped> skipped, failed;
   bool fits() const { return needed_bytes <= free_bytes && (free_files < 0 || new_files <= free_files); }
 };

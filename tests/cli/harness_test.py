@@ -1,4 +1,5 @@
 """The harness itself: exit codes and JSON, tokens, officers, snapshots, and above all that kill tests kill everywhere."""
+import mmap
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
 import harness_kill
+import litter
 
 # The main thread writes 2 bytes, a second thread 3, a child process 2, the main thread 1; each byte is one call.
 THREADED = """
@@ -212,6 +214,36 @@ class Kills(harness.TestCase):
         calls, killed, _ = harness_kill.traced(self.command, env=self.box.env)
         self.assertFalse(killed)
         self.assertEqual([c.name for c in calls], counted)
+
+
+class Litter(harness.TestCase):
+    def test_what_ended_processes_left_in_shared_memory_goes(self):
+        directory = self.box.path / "shm"
+        directory.mkdir()
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        names = {pid: (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}") for pid in (ended.pid, os.getpid())}
+        for name in (*names[ended.pid], *names[os.getpid()], f"other_shm_{ended.pid}", "faketime_shm_x"):
+            (directory / name).write_bytes(b"")
+        self.assertEqual(litter.sweep(directory), [])               # too fresh
+        for path in directory.iterdir():
+            os.utime(path, (1, 1))
+        with mock.patch.object(litter, "mapped", return_value={names[ended.pid][1]}):
+            self.assertEqual(litter.sweep(directory), [names[ended.pid][0]])
+        self.assertEqual(litter.sweep(directory), [names[ended.pid][1]])
+        self.assertEqual(sorted(p.name for p in directory.iterdir()),
+                         sorted((*names[os.getpid()], f"other_shm_{ended.pid}", "faketime_shm_x")))
+
+    def test_what_a_process_uses_is_seen(self):
+        name = f"faketime_shm_{os.getpid()}"
+        path = litter.SHARED / name
+        path.write_bytes(bytes(4096))
+        try:
+            with open(path, "r+b") as file, mmap.mmap(file.fileno(), 4096):
+                self.assertIn(name, litter.mapped())
+            self.assertNotIn(name, litter.mapped())
+        finally:
+            path.unlink()
 
 
 class Summary(unittest.TestCase):

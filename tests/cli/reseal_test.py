@@ -1,9 +1,11 @@
 """`kesu reseal`: objects of one dataset sealed anew into another, linked, and what is to be kept keeps its erasure waiting."""
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -235,6 +237,25 @@ class Reseal(scenario.World):
             time.sleep(0.002)
         self.assertIsNone(process.poll(), "it ended before anything else could be done")
 
+    @contextlib.contextmanager
+    def standing(self, process):
+        """Stopped at work while what is in it is done, and holding no lock that another process would wait for."""
+        self.at_work(process)
+        stat = pathlib.Path(f"/proc/{process.pid}/stat")
+        for _ in range(1000):
+            process.send_signal(signal.SIGSTOP)
+            while (state := stat.read_text().rpartition(")")[2].split()[0]) not in "TtZ":
+                time.sleep(0.001)
+            self.assertNotEqual(state, "Z", "it ended before anything else could be done")
+            if not re.search(rf"POSIX .* WRITE {process.pid} ", pathlib.Path("/proc/locks").read_text()):
+                break
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.005)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
     def linked(self):
         return [row for e in self.documents("resealed") for row in self.blob(e["body"]["document"])]
 
@@ -249,9 +270,8 @@ class Reseal(scenario.World):
         self.seal("loans-2019", {"big": os.urandom(1 << 20) * 160}, below="big")
         self.keep()
         process = self.start()
-        self.at_work(process)
-        self.seal("loans-2019", {"late.txt": b"the only copy"}, below="late")
-        self.assertIsNone(process.poll(), "it ended before the other file was sealed")
+        with self.standing(process):
+            self.seal("loans-2019", {"late.txt": b"the only copy"}, below="late")
         out, err = process.communicate(timeout=120)
         result = json.loads(out)
         self.assertEqual((process.returncode, result["complete"]), (8, False), err)
@@ -266,9 +286,8 @@ class Reseal(scenario.World):
     def test_only_one_at_a_time(self):
         self.seal("loans-2019", {"big": os.urandom(1 << 20) * 160}, below="big")
         process = self.start()
-        self.at_work(process)
-        refused = self.box.kesu("reseal", "loans-2019", "--to", "kept", "--into", self.box.path / "second", "--opaque-names", code=1)
-        self.assertIsNone(process.poll(), "it ended before the second one began")
+        with self.standing(process):
+            refused = self.box.kesu("reseal", "loans-2019", "--to", "kept", "--into", self.box.path / "second", "--opaque-names", code=1)
         self.assertEqual(refused.error_code, "conflict")
         self.assertIn(f"process {process.pid}", refused.stdout)
         out, err = process.communicate(timeout=120)

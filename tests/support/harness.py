@@ -30,6 +30,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import litter
+
 SOURCE = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("KESU_BIN_DIR") or SOURCE / "build" / "bin").resolve()
 
@@ -230,10 +232,12 @@ def main(module="__main__"):
 
     Exit code 1 when a case failed or none ran, 77 (CTest's "skipped") when every case was skipped.
     """
+    litter.sweep()                                         # of earlier tests that were killed
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=_Recorder)
     outcome = unittest.main(module=module, testRunner=runner, exit=False).result
     for test, reason in outcome.skipped:
         print(f"harness: skipped {test.id()}: {reason}")
+    litter.sweep()
     failed = len(outcome.failures) + len(outcome.errors) + len(outcome.unexpectedSuccesses)
     passed = outcome.passed + len(outcome.expectedFailures)
     print(f"harness: {passed} passed, {failed} failed, {len(outcome.skipped)} skipped", flush=True)
