@@ -63,12 +63,15 @@ def whole(bench):
         kesu_bound = world.command("seal", "bench", source, "-o", out)
         kesu_open = world.command("open", sealed, "-o", back)
 
+        peer_seconds = {}
+
         def compare(what, ours, theirs, before, wanted={"age": 3, "gpg": 6}, **options):
             for name, command in theirs.items():
                 works = {"kesu": lambda: measure.run(ours, env=world.box.env, **options),
                          name: lambda: measure.run(command, env=world.box.env, **options)}
                 costs = measure.alternate(bench.rounds, works, before)
                 bench.peak(f"{what}, {size_text(size)}", costs["kesu"])
+                peer_seconds[what, name] = measure.median(costs[name])
                 yield Row(f"{what}, {size_text(size)}", rate(size, measure.median(costs["kesu"])), name,
                           rate(size, measure.median(costs[name])),
                           measure.paired_ratio(costs["kesu"], costs[name]), "×", target=wanted.get(name, 0),
@@ -109,6 +112,21 @@ def whole(bench):
                 continue
             piped = world.command("open", sealed, "-o", "-", json=False)
             yield from compare("open to /dev/null", piped, {name: _to_stdout(opening)}, None, stdout="/dev/null")
+        clear_sealed(None)
+        yield from _bare_beside(bench, peer_seconds)
+
+
+def _bare_beside(bench, peer_seconds):
+    """What a bare loop of the same work reaches against the same peers: more is not to be had here."""
+    for only, what in (("seal-file", "seal to a new file"), ("seal-null", "seal to /dev/null"),
+                       ("open-file", "open to a new file"), ("open-null", "open to /dev/null")):
+        said, lines = programs.lines_of(bench, "seal_bench", bench.ram, "--mib", bench.size >> 20, "--rounds", bench.rounds,
+                                        "--only", only)
+        bare = next(line["bare"] for line in lines if line["name"] == only)
+        for peer in ("age", "gpg"):
+            if theirs := peer_seconds.get((what, peer)):
+                yield Row(f"a bare loop instead of kesu: {what}", rate(bench.size, bare), peer, rate(bench.size, theirs),
+                          theirs / bare, "×", command=said, note="pread, EVP, pwrite on as many threads, and nothing else")
 
 
 def small(bench):
