@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "base/interrupt.h"
-
 namespace kesu {
 
 namespace {

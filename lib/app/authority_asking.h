@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/time_authority.h"
+#include "base/interrupt.h"
 
 namespace kesu {
 
@@ -46,6 +47,7 @@ class AuthorityAsking {
   void begin();
   std::optional<Answer> take();
 
+  CatchInterrupts catching_;  // Ctrl-C ends the wait with words, not the program
   Environment& env_;
   ByteView data_;
   std::string what_;

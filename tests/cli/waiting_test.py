@@ -3,7 +3,9 @@ authority (openssl ts), and hosts whose clock says something else."""
 import json
 import pathlib
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -420,6 +422,19 @@ class Silent(LowVault):
         self.assertLess(said.index("waiting for"), said.index("the approvals have no time-stamp"))
         self.assertLess(took, 3 + 2)
         self.assertEqual(self.box.text("--quiet", "erase", "status", erasure).stderr, "")
+
+    def test_interrupted(self):
+        """Ctrl-C ends the wait for an authority, not the approval."""
+        self.configure(self.silent())
+        erasure = self.requested()
+        command = [str(w) for w in self.box.kesu_command("erase", "approve", erasure, *self.signer(scenario.APPROVER))]
+        process = subprocess.Popen(command, env=self.box.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        said = process.stderr.readline()                                    # whom it waits for
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=5)
+        self.assertEqual(process.returncode, 130, (said, out))
+        self.assertIn("the approval is recorded", json.loads(out)["error"]["message"])
+        self.assertEqual(self.stage(erasure), "approved")
 
     def test_another_one_beside_it(self):
         """The next one is not asked when the first one's 20 s are over."""
