@@ -152,6 +152,35 @@ std::string issuer_problem(X509* cert, ChainPurpose purpose) {
 }
 }  // namespace
 
+namespace {
+Bytes der_of(const X509_NAME* name) { return encode(i2d_X509_NAME, name); }
+
+// The first directory name of whoever issued the issuer, as the certificate says; null: it says none.
+const X509_NAME* issuers_issuer(X509* cert) {
+  const GENERAL_NAMES* names = X509_get0_authority_issuer(cert);
+  for (int i = 0; names && i < sk_GENERAL_NAME_num(names); ++i) {
+    int type = 0;
+    const void* value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+    if (type == GEN_DIRNAME) return static_cast<const X509_NAME*>(value);
+  }
+  return nullptr;
+}
+
+// Whether `issuer` signed `cert`, as docs/spec/certificate.md says ("Whose a certificate is"). OpenSSL judges
+// the key identifiers alike, but takes names that differ in letters' case, and of several issuers of one name
+// one that did not sign.
+int is_issued(X509_STORE_CTX*, X509* cert, X509* issuer) {
+  const X509_NAME* above = issuers_issuer(cert);
+  const bool fits = X509_check_issued(issuer, cert) == X509_V_OK &&
+                    der_of(X509_get_issuer_name(cert)) == der_of(X509_get_subject_name(issuer)) &&
+                    (!above || der_of(above) == der_of(X509_get_issuer_name(issuer)));
+  EVP_PKEY* key = X509_get0_pubkey(issuer);
+  const bool good = fits && key && X509_verify(cert, key) == 1;
+  ERR_clear_error();
+  return good ? 1 : 0;
+}
+}  // namespace
+
 Certificate Certificate::parse(ByteView der) {
   const X509Ptr cert = read(der);
   // Fills OpenSSL's view of the extensions; -1 is fine, a damaged one is not.
@@ -306,6 +335,7 @@ ChainCheck verify_chain(ByteView signer, const std::vector<Bytes>& intermediates
     return why.empty();
   };
   StorePtr store(check(X509_STORE_new(), "making a certificate store"));
+  X509_STORE_set_check_issued(store.get(), is_issued);
   for (const Bytes& der : anchors)
     if (const X509Ptr cert = read(der); usable(cert.get(), true))
       check(X509_STORE_add_cert(store.get(), cert.get()), "adding an anchor");

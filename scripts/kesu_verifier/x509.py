@@ -192,6 +192,7 @@ class Certificate:
             raise X509Error("unique identifiers in a certificate are not supported")
         self.ca, self.path_length, self.usage, self.purposes, self.purposes_critical = False, None, None, None, False
         self.refused = ""  # why no path may have it
+        self.key_id, self.authority = None, (None, None, None)  # of the issuer: key identifier, its issuer, serial number
         extensions = t.optional(0xa3)
         t.end()
         seen = set()
@@ -222,6 +223,14 @@ class Certificate:
         elif oid == "2.5.29.37":
             self.purposes = {p.oid() for p in der.parse(content).expect(der.SEQUENCE, "extKeyUsage").items()}
             self.purposes_critical = critical
+        elif oid == "2.5.29.14":
+            self.key_id = der.parse(content).expect(der.OCTET_STRING, "subjectKeyIdentifier").content
+        elif oid == "2.5.29.35" and not critical:
+            r = der.parse(content).reader("authorityKeyIdentifier")
+            key, names, serial = r.optional(0x80), r.optional(0xa1), r.optional(0x82)
+            r.end()
+            above = next((n.items()[0].whole for n in (names.items() if names else []) if n.tag == 0xa4), None)
+            self.authority = (key and key.content, above, serial and serial.content)
         elif oid == _NAME_CONSTRAINTS or critical and oid not in _READ_OVER:
             self.refused = self.refused or f"the {'critical ' if critical else ''}extension {oid} is not supported"
 
@@ -232,6 +241,12 @@ class Certificate:
     @property
     def self_signed(self):
         return self.self_issued and self.signed_by(self)
+
+    def names_key_of(self, issuer):
+        """Whether authorityKeyIdentifier tells of no other issuer."""
+        key, above, serial = self.authority
+        return ((key is None or issuer.key_id in (None, key)) and above in (None, issuer.issuer)
+                and (serial is None or der.parse(issuer.serial).content == serial))
 
     def signed_by(self, issuer):
         if self.algorithm is None:
@@ -304,6 +319,8 @@ def find_chain(leaf, others, anchors, millis, purpose=None):
                 why[0] = "the chain is longer than an issuer allows"
             elif purpose and issuer.purposes is not None and not issuer.purposes & {purpose, "2.5.29.37.0"}:
                 why[0] = "an issuer is for another purpose"
+            elif not last.names_key_of(issuer):
+                why[0] = "the certificate names another key of its issuer"
             elif not last.signed_by(issuer):
                 why[0] = "an issuer's signature is not good"
             else:

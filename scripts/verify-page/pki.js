@@ -127,7 +127,7 @@ export function parse_certificate(bytes) {
   const issuer = f[at++], validity = f[at++].items(), subject = f[at++], spki = f[at++];
   const out = { der: bytes, tbs: tbs.raw, algorithm, signature: signature.bits(), version, serial: serial.raw, issuer: issuer.raw,
     subject: subject.raw, not_before: validity[0].time(), not_after: validity[1].time(), key: parse_spki(spki.raw), spki: spki.raw,
-    ca: false, usage: null, extended: null, critical: [], unique: false, twice: false };
+    ca: false, usage: null, extended: null, key_id: null, authority: [null, null, null], critical: [], unique: false, twice: false };
   const seen = new Set();
   for (const e of f.slice(at)) {
     if (e.tag === 0x81 || e.tag === 0x82) out.unique = true;
@@ -146,10 +146,28 @@ export function parse_certificate(bytes) {
         out.extended = Der.whole(value).items().map((o) => o.oid());
         out.extended_critical = critical;
       }
+      else if (oid === '2.5.29.14') out.key_id = Der.whole(value).is(4).body;
+      else if (oid === '2.5.29.35' && !critical) out.authority = authority_key(value);
       else if (oid === kNameConstraints || (critical && !kReadOver.includes(oid))) out.critical.push(oid);
     }
   }
   return out;
+}
+
+// AuthorityKeyIdentifier → of the issuer: its key identifier, its own issuer, its serial number; null: not said.
+function authority_key(value) {
+  const rest = Der.whole(value).items(), at = (tag) => (rest[0]?.tag === tag ? rest.shift() : null);
+  const [key, names, serial] = [at(0x80), at(0xa1), at(0x82)];
+  if (rest.length) refuse('X.509: an authority key identifier out of form');
+  const above = names?.items(0xa1).find((n) => n.tag === 0xa4);
+  return [key?.body ?? null, above ? Der.whole(above.body).is(0x30).raw : null, serial?.body ?? null];
+}
+
+// Whether what a certificate says of its issuer's key tells of no other.
+function names_key_of(certificate, issuer) {
+  const [key, above, serial] = certificate.authority;
+  return (!key || !issuer.key_id || same(key, issuer.key_id)) && (!above || same(above, issuer.issuer)) &&
+    (!serial || same(serial, Der.whole(issuer.serial).body));
 }
 
 // Why a certificate whose signature counts is not taken; '' where it is.
@@ -216,7 +234,7 @@ export function anchors_of(text) {
 }
 
 export async function issued_by(certificate, issuer) {
-  return same(certificate.issuer, issuer.subject) && form_problem(certificate) === '' &&
+  return same(certificate.issuer, issuer.subject) && names_key_of(certificate, issuer) && form_problem(certificate) === '' &&
     verify_signature(issuer.key, signature_algorithm(certificate.algorithm), certificate.signature, certificate.tbs);
 }
 

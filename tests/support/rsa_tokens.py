@@ -201,6 +201,7 @@ class Authorities:
                           ("PSS, its salt of 20 left out", pss("sha256", 20, parameters=pss_parameters("sha256", 20)[:2]))):
             yield f"a CA signed with {text}", under(text, key, way), True
         yield "a CA of ECDSA", under("ECDSA", self.curve, pkcs1("sha256"), leaf_way=ecdsa("sha256")), True
+        yield from self.issuers(info)
         for text, (anchor, counts) in self.anchors.items():
             yield f"under a root {text}", under(f"root {text}", key, pkcs1("sha256"), anchor), counts
         yield "a leaf right under a root signed with SHA-1", Maker(Holder("Time of the old root", key, self.trusted[1], extensions=Holder.STAMPS), info).token(), True
@@ -221,3 +222,44 @@ class Authorities:
             yield f"a leaf signed with {text}", under(f"leaf {text}", key, pkcs1("sha256"), leaf_way=way), False
         for bits in (1024, 1536):
             yield f"a CA of RSA {bits}", under(f"RSA {bits}", self.key[bits], pkcs1("sha256")), False
+
+    def issuers(self, info):
+        """Whose a certificate is: names and key identifiers, of the leaf against its issuer's and of that against the root's."""
+        key, at, names = self.key[2048], lambda tag, *content: der(tag, *content), lambda *all_: der(0xa1, *(der(0xa4, n) for n in all_))  # noqa: E731
+        own = lambda identifier: extension("2.5.29.14", der(4, identifier), False)  # noqa: E731
+        says = lambda *content: extension("2.5.29.35", der(0x30, *content), False)  # noqa: E731
+        number = lambda holder: der(0x82, bad_tokens.parts(holder.serial)[0][1])  # noqa: E731
+
+        def leaf(text, sub, *extensions, above=None, along=None):
+            return Maker(Holder(f"Time, {text}", key, above or sub, extensions=[*Holder.STAMPS, *extensions]), info, along or [sub]).token()
+        ca = lambda text, *extensions, **o: Holder(f"CA, {text}", key, self.root, extensions=[Holder.CA, Holder.SIGNS, *extensions], **o)  # noqa: E731
+        with_, without = ca("with an identifier", own(b"its key")), ca("without one")
+        root, other = self.root.name, name("Somebody else")
+        for text, sub, content, counts in (
+                ("its key", with_, [at(0x80, b"its key")], True), ("another key", with_, [at(0x80, b"the key")], False), ("a longer one", with_, [at(0x80, b"its key ")], False),
+                ("a key of one who says none", without, [at(0x80, b"the key")], True), ("nothing", with_, [], True), ("name and number", without, [names(root), number(without)], True),
+                ("all three", with_, [at(0x80, b"its key"), names(root), number(with_)], True), ("another number", without, [names(root), number(with_)], False),
+                ("another number beside its key", with_, [at(0x80, b"its key"), names(root), number(without)], False), ("the number alone", without, [number(without)], True),
+                ("another name", without, [names(other), number(without)], False), ("the issuer's own name", without, [names(without.name), number(without)], False),
+                ("the name alone", without, [names(root)], True), ("another name first", without, [names(other, root), number(without)], False),
+                ("another name behind", without, [names(root, other), number(without)], True), ("a name of another kind", without, [der(0xa1, der(0x82, b"example")), number(without)], True),
+                ("a name of another kind first", without, [der(0xa1, der(0x82, b"example"), der(0xa4, other)), number(without)], False),
+                ("the name in other letters", without, [names(name("rsa root")), number(without)], False)):
+            yield f"a leaf that names {text}", leaf(f"names {text}", sub, says(*content)), counts
+        for text, content, counts in (("a key", at(0x80, b"x"), True), ("its number", number(self.root), True), ("another number", number(without), False)):
+            sub = ca(f"that names {text}", says(content))
+            yield f"a CA that names {text}", leaf(f"under one that names {text}", sub), counts
+        for text, content in (("a number first", der(0x30, number(without), names(root))), ("more than there is", der(0x30, at(0x80, b"x"), at(0x83, b"x"))), ("no sequence", der(4, b"x"))):
+            sub = ca(f"whose identifier has {text}", extension("2.5.29.35", content, False))
+            yield f"a CA whose authority key identifier has {text}", leaf(f"under one with {text}", sub), False
+        sub = ca("whose own identifier is none", extension("2.5.29.14", der(0x30), False))
+        yield "a CA whose key identifier is no octet string", leaf("under none", sub), False
+        # Names by their bytes; of several issuers of one name the one that signed.
+        upper = type("Said", (), {"name": name("CA, WITHOUT ONE"), "key": key})
+        yield "an issuer in other letters", leaf("of other letters", without, above=upper), False
+        twice = [Holder("CA, twice", k, self.root) for k in (self.key[3072], key, self.curve)]
+        for text, order in (("before", (1, 0, 2)), ("between", (0, 1, 2)), ("behind", (0, 2, 1))):
+            yield f"others of the name stand {text}", leaf(f"of three, {text}", twice[1], along=[twice[n] for n in order]), True
+        right, wrong = ca("in two forms", own(b"right")), ca("in two forms", own(b"wrong"))
+        for along in ([right, wrong], [wrong, right]):
+            yield f"two forms of one issuer, {len(along[0].der)} first", leaf("of two forms", right, says(at(0x80, b"right")), along=along), True
