@@ -36,6 +36,8 @@ void read_stamps(Dossier& d, const CmsCheck& cms, std::optional<Millis> issued,
 // Whether a host's time is later than a token's by more than an honest clock explains.
 bool contradicts(Millis host, const StampFacts& s);
 // Whether a good token counts as of its own time: its chain, among `s.others`, and what lists say of it.
+// Why a good token leads to none of these, to a reader of a report.
+std::string no_path_text(const std::vector<Bytes>& anchors);
 void judge_stamp(StampFacts& s, const std::vector<Bytes>& anchors, const std::vector<Crl>& lists);
 // Whether a good token leads, as of `at`, to a certificate that the rules bind, or these bind none; from its
 // own certificates, `s.others` and the reader's `anchors`.
@@ -60,9 +62,13 @@ std::optional<Millis> stamped_at(const Dossier& d);
 std::string earlier_problem(const Dossier& d, const KeyFacts& key);
 // Was every inspection after made in another start of the machine than each destruction (profile `restart`)?
 bool restart_shown(const Dossier& d);
-// The waiting period as the ledger shows it: the longest of plan, genesis and the plan's profile, from the
-// approval that reached the quorum, or from the newest finding about the clock between it and the first
-// destroy-intended: a clock that was set waited for nobody.
+// What an erasure takes: the highest of plan, rules in force at the request and the plan's profile.
+struct Bars {
+  int64_t quorum = 0, waiting_seconds = 0;
+};
+Bars bars_of(const Dossier& d);
+// The waiting period as the ledger shows it, from the approval that reached the quorum, or from the newest
+// finding about the clock between it and the first destroy-intended: a clock that was set waited for nobody.
 struct Waiting {
   bool approved = false;             // enough approvals that count; without, nothing else is set
   int64_t seconds = 0;               // asked for

@@ -113,22 +113,27 @@ void key_conditions(const Dossier& d, std::set<std::string>& out) {
     out.insert("receipts-or-settled");
 }
 
+Bars bars_of(const Dossier& d) {
+  const Profile* profile = find_profile(d.plan.str_or("profile", ""));
+  const Rules rules = rules_at(d, moment_of_request(d));
+  return {std::max({d.plan.num_or("quorum", 0), profile ? profile->quorum : 0, rules.quorum}),
+          std::max({d.plan.num_or("waiting_seconds", 0), profile ? profile->waiting_seconds : 0,
+                    rules.waiting_seconds})};
+}
+
 Waiting waiting_of(const Dossier& d) {
   Waiting out;
-  const Profile* profile = find_profile(d.plan.str_or("profile", ""));
-  if (!profile || !d.genesis) return out;
+  if (!find_profile(d.plan.str_or("profile", "")) || !d.genesis) return out;
   if (const auto era = d.graph.find(d.erasure))
     for (const auto& [seq, state] : era->states)
       if (state == "rejected" || state == "cancelled") return out;
-  const Rules rules = rules_at(d, moment_of_request(d));
+  const auto [quorum, seconds] = bars_of(d);
   std::vector<const SignedAct*> approvals;
   for (const SignedAct& act : d.acts)
     if (act.counted && act.action == "approve") approvals.push_back(&act);
-  int64_t quorum = std::max({d.plan.num_or("quorum", 1), profile->quorum, rules.quorum});
-  if (static_cast<int64_t>(approvals.size()) < quorum) return out;
+  if (quorum < 1 || static_cast<int64_t>(approvals.size()) < quorum) return out;
   out.approved = true;
-  out.seconds =
-      std::max({d.plan.num_or("waiting_seconds", 0), profile->waiting_seconds, rules.waiting_seconds});
+  out.seconds = seconds;
   const SignedAct* reached = approvals[static_cast<size_t>(quorum - 1)];
   out.reached = reached->seq;
   if (!d.first_intended || *d.first_intended <= reached->seq) return out;

@@ -85,11 +85,15 @@ bool stamp_of_rules(const StampFacts& s, const Anchors& bound, const std::vector
       .ok;
 }
 
+std::string no_path_text(const std::vector<Bytes>& anchors) {
+  return anchors.empty() ? "the trust file names no time-stamp authority (tsa-ca)"
+                         : "its chain does not lead to a tsa-ca of the trust file as of its time";
+}
+
 void judge_stamp(StampFacts& s, const std::vector<Bytes>& anchors, const std::vector<Crl>& lists) {
   const ChainCheck chain = timestamp_chain(s.token, s.others, anchors);
   s.trusted = chain.ok;
-  if (!chain.ok)
-    s.why = anchors.empty() ? "the trust file names no time-stamp authority (tsa-ca)" : chain.reason;
+  if (!chain.ok) s.why = no_path_text(anchors);
   if (chain.ok && chain.chain.size() > 1) {
     // Whenever it was revoked: who has an authority's key dates tokens as he likes.
     s.revocation = check_revocation(chain.chain, lists, s.token.time, false);

@@ -78,17 +78,16 @@ void Reading::stamp(std::string_view over, std::string_view part, ByteView token
     bad(notice::kDocument,
         "issued: " + utc_text(issued) + ", is later than its time-stamp of " + utc_text(check.time));
   const ChainCheck chain = timestamp_chain(check, others, trust.tsa_cas);
-  StampResult row{
-      std::string(over),
-      check.time,
-      check.accuracy,
-      check.authority->subject,
-      check.policy,
-      check.algorithm,
-      check.authority->not_after,
-      chain.ok,
-      trust.tsa_cas.empty() ? "the trust file names no time-stamp authority (tsa-ca)" : chain.reason,
-      {}};
+  StampResult row{std::string(over),
+                  check.time,
+                  check.accuracy,
+                  check.authority->subject,
+                  check.policy,
+                  check.algorithm,
+                  check.authority->not_after,
+                  chain.ok,
+                  dossier::no_path_text(trust.tsa_cas),
+                  {}};
   if (chain.ok) row.why.clear();
   if (chain.ok && chain.chain.size() > 1) {
     row.revocation = check_revocation(chain.chain, trust.signer_crls, check.time, false);

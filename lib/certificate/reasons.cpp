@@ -117,9 +117,9 @@ Reason authorised(const Dossier& d) {
                            " (" + act.action + ")");
     approvals += act.action == "approve";
   }
-  out.detail = count(approvals, "approval", "approvals") + ", quorum " +
-               std::to_string(d.plan.num_or("quorum", 0)) + ", waiting period " +
-               count(d.plan.num_or("waiting_seconds", 0), "second", "seconds");
+  const Bars bars = bars_of(d);
+  out.detail = count(approvals, "approval", "approvals") + ", quorum " + std::to_string(bars.quorum) +
+               ", waiting period " + count(bars.waiting_seconds, "second", "seconds");
   const Waiting waiting = waiting_of(d);
   out.detail += waiting_words(d, waiting);
   if (!waiting.anew) return out;

@@ -237,17 +237,22 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const
       report.shortfalls.push_back(c.id + " is " + std::string(level_text(c.level)) + "; profile " + bar.name +
                                   " asks for " + std::string(level_text(c.least)));
   const std::string unshown = bar.timestamp ? dossier::waiting_problem(d) : "";
-  name_stamps(d, unshown.empty(), report);
-  if (bar.timestamp) name_revocation(report);
+  if (bar.timestamp) {
+    name_stamps(d, unshown.empty(), report);
+    name_revocation(report);
+  }
   auto missing = [&](std::string_view what) { report.shortfalls.emplace_back(what); };
   if (report.claims.empty()) missing("no claim could be computed");
-  if (d.plan.num_or("quorum", 0) < bar.quorum)
-    report.shortfalls.push_back("approved by a quorum of " + std::to_string(d.plan.num_or("quorum", 0)) +
-                                "; profile " + bar.name + " asks for " + std::to_string(bar.quorum));
-  if (d.plan.num_or("waiting_seconds", 0) < bar.waiting_seconds)
-    report.shortfalls.push_back("waiting period of " + std::to_string(d.plan.num_or("waiting_seconds", 0)) +
-                                " seconds; profile " + bar.name + " asks for " +
-                                std::to_string(bar.waiting_seconds));
+  const auto number = [](int64_t n, const char* one, const char* several) {
+    return std::to_string(n) + " " + (n == 1 ? one : several);
+  };
+  const dossier::Bars held = dossier::bars_of(d);
+  if (held.quorum < bar.quorum)
+    report.shortfalls.push_back("approved by a quorum of " + std::to_string(held.quorum) + "; profile " +
+                                bar.name + " asks for " + std::to_string(bar.quorum));
+  if (held.waiting_seconds < bar.waiting_seconds)
+    report.shortfalls.push_back("waiting period of " + number(held.waiting_seconds, "second", "seconds") +
+                                "; profile " + bar.name + " asks for " + std::to_string(bar.waiting_seconds));
   if (!unshown.empty())
     report.shortfalls.push_back("that the waiting period passed is shown by the host's clock alone: " +
                                 unshown + "; profile " + bar.name + " asks for time-stamps");
@@ -258,11 +263,11 @@ void check_profile(dossier::Dossier& d, int64_t witnesses, int64_t quorum, const
                                 " witnesses that the rules ask for signed, so none counts; profile " +
                                 bar.name + " asks for " + std::to_string(bar.witness_quorum));
   else if (witnesses < bar.witness_quorum)
-    report.shortfalls.push_back(std::to_string(witnesses) + " trusted witnesses; profile " + bar.name +
-                                " asks for " + std::to_string(bar.witness_quorum));
+    report.shortfalls.push_back(number(witnesses, "trusted witness", "trusted witnesses") + "; profile " +
+                                bar.name + " asks for " + std::to_string(bar.witness_quorum));
   else if (bar.witness_quorum > 0 && witnesses < quorum)
-    report.shortfalls.push_back(std::to_string(witnesses) + " trusted witnesses; the trust file asks for " +
-                                std::to_string(quorum));
+    report.shortfalls.push_back(number(witnesses, "trusted witness", "trusted witnesses") +
+                                "; the trust file asks for " + std::to_string(quorum));
   if (bar.bind_payload)
     for (const dossier::DatasetFacts& set : d.datasets)
       if (!set.settings.flag("bind_payload"))

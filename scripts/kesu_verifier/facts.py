@@ -305,7 +305,7 @@ class Facts:
                 self.bad(BODIES, f"entry {header.seq} ({header.type}) does not say what changed")
             changes.append(change or {})
         for said in [body] + changes:
-            out.update({k: v for k, v in said.items() if k in out and k != "shown" or k in ("protection",)})
+            out.update({k: v for k, v in said.items() if k in out and k != "shown" or k in ("protection", "bind_payload")})
         return out
 
     def contacts(self):

@@ -130,8 +130,8 @@ def token_row(over, token, chain, trust, lists):
             if len(path) > 1:
                 revocation = crl.judge(path, lists, token.at, False)
                 why = revocation[1] if crl.against(revocation) else ""
-        except X509Error as error:
-            why = str(error)
+        except X509Error:
+            why = "its chain does not lead to a tsa-ca of the trust file as of its time"
     return {"over": over, "at": utc(token.at), "accuracy_ms": token.accuracy, "authority": distinguished_name(token.signer.subject),
             "policy": token.policy, "algorithm": token.algorithm, "certificate_until": utc(token.signer.not_after), "trusted": not why,
             "why": why, "revocation": {"state": revocation[0], "why": revocation[1]}}
@@ -243,11 +243,16 @@ class Stamps:
             row = rows["ledger/checkpoint-b"]
             claims.say("logged", f"checkpoint B stamped at {row['at']}, by {row['authority']}", claims.rests["logged"])
 
-    def shortfalls(self, waited):
-        """Those that do not count; of the waiting period where it is not shown without them."""
-        passed_over = [id(row) for _, row in self.waiting] if waited else []
+    def shortfalls(self, below, waited):
+        """Those that do not count and are missed: `below`, the claims below the bar; `waited`: the waiting period is shown."""
+        of_waiting = [id(row) for _, row in self.waiting]
+
+        def missed(row):
+            if id(row) in of_waiting:
+                return not waited
+            return ("logged" if row["over"] == "ledger/checkpoint-b" else "dated") in below
         return [f"the time-stamp over {r['over']} is of {r['authority']} and does not count: {r['why']}"
-                for r in self.rows if not r["trusted"] and id(r) not in passed_over]
+                for r in self.rows if not r["trusted"] and missed(r)]
 
     def signer_time(self):
         """When a signer's chain is judged where both tokens over the signature count."""

@@ -5,7 +5,7 @@ import time
 
 from . import archive, certificate, cms, crl, persons, renewals, stamps, x509
 from .attest import NAMESPACE as ATTEST, Attested
-from .base import Bad, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
+from .base import Bad, counted, is_kind, maybe, millis_or_none, parse_json, sha256_hex, sha512_hex
 from .bundle import BODIES, HEADERS, MAX_ALL, MAX_FILES, Files, check_manifest, check_names, read_extract, read_ledger
 from .claims import Claims
 from .commands import NAMESPACE as COMMAND, Commands
@@ -288,13 +288,15 @@ class Case:
         if not self.officers_known:
             add("the officers who signed are not identified: the trust file does not have all of their keys for what they "
                 "signed, and when, or a certificate of theirs does not lead to an authority that it names")
+        below = set()
         for r in self.results:
             least = bar["claims"][r["id"]]
             if LEVELS.index(r["level"]) < LEVELS.index(least):
+                below.add(r["id"])
                 add(f"{r['id']} is {r['level']}; profile {name} asks for {least}")
         unshown = self.claims.unshown_wait(self.stamps.counts) if bar["timestamp"] else ""
         if bar["timestamp"]:
-            self.shortfalls += self.stamps.shortfalls(not unshown)
+            self.shortfalls += self.stamps.shortfalls(below, not unshown)
             rows = [(f"authority of the time-stamp over {r['over']}", (r["revocation"]["state"], r["revocation"]["why"]))
                     for r in self.stamps.rows if r["trusted"]]
             for whose, revocation in [("signer's certificate", self.revocation), *rows]:
@@ -304,24 +306,29 @@ class Case:
         if quorum < bar["quorum"]:
             add(f"approved by a quorum of {quorum}; profile {name} asks for {bar['quorum']}")
         if waiting < bar["waiting_seconds"]:
-            add(f"waiting period of {waiting} seconds; profile {name} asks for {bar['waiting_seconds']}")
+            add(f"waiting period of {counted(waiting, 'second')}; profile {name} asks for {bar['waiting_seconds']}")
         if unshown:
             add(f"that the waiting period passed is shown by the host's clock alone: {unshown}; profile {name} asks for time-stamps")
+        witnesses = f"{self.claims.witnesses()} trusted witness" + ("" if self.claims.witnesses() == 1 else "es")
         if self.claims.witnesses() < bar["witness_quorum"]:
-            said = self.claims.short_of_rules() or f"{self.claims.witnesses()} trusted witnesses"
+            said = self.claims.short_of_rules() or witnesses
             add(f"{said}; profile {name} asks for {bar['witness_quorum']}")
         elif bar["witness_quorum"] and self.claims.witnesses() < self.trust.quorum:
-            add(f"{self.claims.witnesses()} trusted witnesses; the trust file asks for {self.trust.quorum}")
+            add(f"{witnesses}; the trust file asks for {self.trust.quorum}")
+        for ds in self.facts.scope if bar.get("bind_payload") else ():
+            settings = self.facts.dataset(ds) or {}
+            if settings.get("bind_payload") is not True:
+                add(f"the payloads of {settings.get('name', ds)} are not bound to the inventory; profile {name} asks for it")
         if bar.get("restart") and not self._restarted():
             add(f"no restart of the machine is shown between destruction and inspection; profile {name} asks for it")
         if bar.get("signed_commands") and not self.claims.people.in_force().get("signed_commands"):
             add(f"the rules in force at the request do not ask for signed commands; profile {name} asks for them")
-        if not self.ledger.complete:
-            add("not all headers of the ledger are there")
         if self.test_grade and not self.allow_test_grade:
             add("TEST GRADE: a provider without a validation certificate held the keys")
         if self.withdrawn:
             add("the certificate was withdrawn")
+        if not self.ledger.complete:
+            add("not all headers of the ledger are there")
         for row in self.object_rows:
             if row["result"] != "covered":
                 add(f"{row['path']}: {row['result']}")

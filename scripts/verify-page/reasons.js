@@ -20,7 +20,7 @@ const kReasons = [
   [/^whether the authority of the time-stamp over (\S+) was revoked is not shown: (.*); profile (\w+) asks for it$/, (m) => m[1] + ' のタイムスタンプ局の失効の有無が示されていない（' + m[2] + '）。プロファイル ' + m[3] + ' はこれを求める'],
   [/^the time-stamp over (\S+) is of (.*) and does not count: not of the rules/, (m) => m[1] + ' のタイムスタンプ（' + m[2] + '）は算入されない：申請時の規則が定める時刻認証局のものではない'],
   [/^the time-stamp over (\S+) is of (.*) and does not count: (.*)$/, (m) => m[1] + ' のタイムスタンプ（' + m[2] + '）は算入されない：' + m[3]],
-  [/^(.*) is (not-covered|cannot-say|header-covered)(.*)$/s, (m) => m[1] + '：' + { 'not-covered': '対象に含まれない', 'cannot-say': '判定できない', 'header-covered': 'ヘッダーのみ対象' }[m[2]] + m[3]],
+  [/^(.*): (not-covered|cannot-say|header-covered)$/s, (m) => m[1] + '：' + { 'not-covered': '対象に含まれない', 'cannot-say': '判定できない', 'header-covered': 'ヘッダーのみ対象' }[m[2]]],
 ];
 
 // `titles`: claim → its title in Japanese. What is not known stays as it is.

@@ -7,7 +7,7 @@ import { is_object } from './json.js';
 import { outside_manifest } from './bundle.js';
 import { chain_file } from './pki.js';
 import { Sha512 } from './sha512.js';
-import { check_token, counts_not, stamp_of_rules, stamp_path, token_of_answer, token_row } from './time.js';
+import { check_token, stamp_of_rules, stamp_path, token_of_answer, token_row } from './time.js';
 
 const kRenewal = /^renewal\/([1-9][0-9]{0,3})\.(ledger|manifest|manifest\.tsr|tsa\.pem)$/;
 const kRenewalFiles = ['ledger', 'manifest', 'manifest.tsr', 'tsa.pem'];
@@ -139,7 +139,7 @@ export async function read_renewals(f, stamps, trust, lists, bound, now) {
     const row = await token_row(part, t, t.extra, trust, lists);
     let why = row.why;
     if (!why && year_of(t.time) > last_year(f.policy, t)) why = 'an algorithm of it was past its period when it was made';
-    if (!why && !good) why = 'something in it is not good';
+    if (!why && !good) why = 'not all headers of the ledger are there, or something in it is not good';
     for (const one of why ? [] : front) if (!(await stands(f, trust, one, t.time))) why = 'it was made after what it renews had ended';
     rows.push({ ...row, trusted: why === '', why });
     if (why) continue;
@@ -154,9 +154,7 @@ export async function read_renewals(f, stamps, trust, lists, bound, now) {
     for (const [, t] of of_signature) if (await leads(t, stamps.unbound.time)) freed = false;
   if (freed) {
     const row = await token_row(over, stamps.unbound, stamps.unbound.extra, trust, lists);
-    stamps.why = stamps.why.filter((w) => !w.startsWith('the time-stamp over ' + over + ' '));
     if (row.trusted) Object.assign(stamps, { checkpoint: true, third: stamps.unbound });
-    else stamps.why.push(counts_not(row));
     rows[rows.indexOf(row_of(over))] = row;
   }
   if (!trust.renewal_required) return;
@@ -167,7 +165,6 @@ export async function read_renewals(f, stamps, trust, lists, bound, now) {
   for (const row of rows) {
     if (!lost.has(row.over) || !row.trusted) continue;
     Object.assign(row, { trusted: false, why: kEnded });
-    stamps.why.push(counts_not(row));
   }
   // The tokens over the signature are later than those of the waiting period, and cover them.
   const lasts = stamps.signature && !lost.has('signature');

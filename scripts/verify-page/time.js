@@ -142,9 +142,9 @@ export async function countersignature_time(cms, part, trust, lists, lasts) {
   return { row: { ...row, trusted: row.trusted && why === '', why }, t };
 }
 
-// All time-stamps of a bundle; `bound`: anchors of the rules. → {rows (of the report), signature: bool, checkpoint: bool, why: [text], second: time in ms or null}.
+// All time-stamps of a bundle; `bound`: anchors of the rules. → {rows (of the report), signature: bool, checkpoint: bool, second: time in ms or null}.
 export async function read_stamps(f, cms, trust, lists, bound) {
-  const { bundle, error } = f, out = { rows: [], signature: false, checkpoint: false, why: [], second: null, tokens: [], unbound: null };
+  const { bundle, error } = f, out = { rows: [], signature: false, checkpoint: false, second: null, tokens: [], unbound: null };
   const chains = async (path) => {
     if (!bundle.has(path)) return [];
     try {
@@ -165,7 +165,6 @@ export async function read_stamps(f, cms, trust, lists, bound) {
       const { row, of_rules } = await judged(over, t, extra);
       if (!of_rules && over === 'ledger/checkpoint-b') out.unbound = t;
       out.rows.push(row);
-      if (!row.trusted) out.why.push(counts_not(row));
       t.extra = extra;
       out.tokens.push([over, t]);
       return { t, trusted: row.trusted };

@@ -321,14 +321,13 @@ function shortfalls(f, input, bar, report) {
   if (!report.log_known) out.push('the ledger\'s key is not identified: no log line of the trust file names it');
   if (!report.officers_known)
     out.push('the officers who signed are not identified: the trust file does not have all of their keys for what they signed, and when, or a certificate of theirs does not lead to an authority that it names');
-  if (report.withdrawn) out.push('the certificate was withdrawn');
-  for (const c of report.claims)
-    if (kOrderOfVerify.indexOf(c.level) < kOrderOfVerify.indexOf(c.least)) out.push(c.id + ' is ' + c.level + '; ' + profile + ' asks for ' + c.least);
+  const below = new Set(report.claims.filter((c) => kOrderOfVerify.indexOf(c.level) < kOrderOfVerify.indexOf(c.least)).map((c) => c.id));
+  for (const c of report.claims) if (below.has(c.id)) out.push(c.id + ' is ' + c.level + '; ' + profile + ' asks for ' + c.least);
   const not_waited = bar.timestamp ? unshown_wait(f, f.found, (s) => s.row.trusted) : '';
   if (bar.timestamp) {
-    out.push(...f.stamps.why);
-    // Those of the waiting period where it is not shown without them.
-    for (const { row } of not_waited ? f.waiting : []) if (!row.trusted) out.push(counts_not(row));
+    // Those that are missed: of the waiting period where it is not shown without them.
+    const missed = (row) => (f.waiting.some((s) => s.row === row) ? not_waited : below.has(row.over === 'ledger/checkpoint-b' ? 'logged' : 'dated'));
+    for (const row of f.stamps.rows) if (!row.trusted && missed(row)) out.push(counts_not(row));
     const rows = f.stamps.rows.filter((r) => r.trusted).map((r) => ['authority of the time-stamp over ' + r.over, r.revocation]);
     for (const [whose, x] of [['signer\'s certificate', report.revocation], ...rows])
       if (unshown(x)) out.push('whether the ' + whose + ' was revoked is not shown: ' + x.why + '; ' + profile + ' asks for it');
@@ -350,5 +349,6 @@ function shortfalls(f, input, bar, report) {
   if (bar.restart && !restarted) out.push('no restart of the machine is shown between destruction and inspection; ' + profile + ' asks for it');
   if (bar.signed_commands && !f.people.in_force()?.signed_commands) out.push('the rules in force at the request do not ask for signed commands; ' + profile + ' asks for them');
   if (report.test_grade && !input.allow_test_grade) out.push('TEST GRADE: a provider without a validation certificate held the keys');
-  for (const o of report.objects) if (o.result !== 'covered') out.push(o.path + ' is ' + o.result + (o.why ? ': ' + o.why : ''));
+  if (report.withdrawn) out.push('the certificate was withdrawn');
+  for (const o of report.objects) if (o.result !== 'covered') out.push(o.path + ': ' + o.result);
 }

@@ -57,6 +57,8 @@ class AnchorsReaders(verify_page.Driver, scenario.World):
                 self.assertEqual([(t["over"], t["trusted"], t["revocation"]) for t in python["time"]],
                                  [(t["over"], t["trusted"], t["revocation"]) for t in kesu["time"]])
                 saved = self.saved()
+                short = second.verify(dict(case.files), trust_file.read_trust(str(path)), tables, require="high", allow_test_grade=True)
+                self.assertEqual(self.kesu_verify(where, case.trust, "--require", "high", "--allow-test-grade")["shortfalls"], short["shortfalls"])
                 told = [[t["over"] for t in r["time"] if t["why"] == NOT_OF_RULES] for r in (kesu, python, saved)]
                 self.assertEqual(told, [told[0]] * 3)
                 self.assertEqual(bool(told[0]), "of another" in case.name or case.name in ("all of others", "all of another than genesis says", "taken off after the request"))

@@ -74,6 +74,14 @@ class SecondVerifier(scenario.World):
             self.assertEqual(mine, first)
             self.assertEqual((mine["verdict"], mine["errors"]), ("complete", []))
 
+    def test_the_same_is_missed(self):
+        """Whatever bar they do not meet, by the same words: payloads that are not bound among it."""
+        for bar in ("standard", "high"):
+            first, mine = self.both(self.good, "--require", bar, code=7)
+            self.assertEqual(mine, first)
+            self.assertIn(f"the payloads of bare are not bound to the inventory; profile {bar} asks for it", mine["shortfalls"])
+            self.assertIn("TEST GRADE: a provider without a validation certificate held the keys", mine["shortfalls"])
+
     def test_objects(self):
         paths = sorted(self.out.rglob("*.kesu")) + [self.box.state / "bare" / "bare.kesu"]
         damaged = self.box.path / "damaged.kesu"
