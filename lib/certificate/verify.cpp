@@ -217,6 +217,22 @@ void check_entry(Dossier& d, const Json& stored, VerifyReport& report) {
     d.findings.bad("certificate.json", "issued: is after the ledger's entry");
 }
 
+// What is followed below A is followed beyond the run: who cites an earlier one would leave out what took an
+// approval away, or what nobody released.
+void check_reach(Dossier& d) {
+  if (!d.headers_complete) return;
+  const std::string part(bundle::kCheckpointA), state = d.state_at_a(d.erasure);
+  if (state != "destroyed" && state != "verified" && state != "validated")
+    d.findings.bad(
+        part, "does not cover the erasure, which is " + (state.empty() ? "not there" : state) + " as of it");
+  for (const Header& h : d.headers)
+    if (h.seq >= d.a.size && (h.type == "destroy-intended" || h.type == "destroy-done") &&
+        std::any_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) {
+          return std::binary_search(d.kill.versions.begin(), d.kill.versions.end(), m.id);
+        }))
+      d.findings.bad(part, "does not cover entry " + std::to_string(h.seq) + " (" + h.type + ")");
+}
+
 // What a newer extract of the ledger says of this certificate.
 void check_extract(Dossier& d, const Json& stored, const BundleFiles& extract, VerifyReport& report) {
   const auto newer = dossier::read_extract(d, extract);
@@ -271,6 +287,7 @@ VerifyReport verify_bundle(const BundleFiles& files, const TrustAnchors& trust,
     if (!stored.is_null() && !d.plan.is_null() && !d.headers.empty()) {
       const CmsCheck cms = check_signature(d, stored);
       d.findings.guard(std::string(bundle::kHeaders), [&] { check_entry(d, stored, report); });
+      check_reach(d);
       const bool withdrawn = report.withdrawn;  // by the bundle's own ledger
       if (options.extract)
         d.findings.guard("--ledger", [&] { check_extract(d, stored, *options.extract, report); });

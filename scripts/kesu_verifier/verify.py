@@ -131,6 +131,7 @@ class Case:
         self._named_bodies()
         self._signer_of_ledger()
         self._issued()
+        self._reach()
         self._extract()
         self.results = self.claims.results()
         self.chain = certificate.evidence_chain(self.claims, self.signed, self.tables.policy)
@@ -185,6 +186,18 @@ class Case:
         names = (("certificate", "certificate.json"), ("signature", P7S), ("manifest", "MANIFEST"))
         if any(path in self.files and body.get(name) != sha256_hex(self.files.read(path, 1 << 30)) for name, path in names):
             self.bad(BODIES, "certificate-issued names another certificate, signature or MANIFEST")
+
+    def _reach(self):
+        """Checkpoint A covers the whole erasure."""
+        stage, a = self.facts.stage(), self.ledger.a.size
+        if not self.ledger.complete:
+            return
+        if stage not in ("destroyed", "verified", "validated"):
+            self.bad("ledger/checkpoint-a", f"does not cover the erasure, which is {stage or 'not there'} as of it")
+        for v in self.facts.versions:
+            for header in self.ledger.about(v, "destroy-intended", "destroy-done"):
+                if header.seq >= a:
+                    self.bad("ledger/checkpoint-a", f"does not cover entry {header.seq} ({header.type})")
 
     def _extract(self):
         """What a newer extract of the ledger says."""

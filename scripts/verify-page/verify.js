@@ -129,6 +129,7 @@ async function judge(f, input, tables, report, progress) {
   check_plan(f, people);
   const signer = await read_signer(f);
   await check_issued(f);
+  check_reach(f);
   await check_ledger_key(f);
   await check_references(f);
   for (const v of f.versions) {
@@ -164,6 +165,14 @@ async function judge(f, input, tables, report, progress) {
     report.objects.push(await judge_object(f, name, file, (part) => progress('objects', i + part)));
   f.done = true;
   f.view = { claims, certificate: c, datasets: expected.datasets, keys: expected.keys, people: expected.people, holds: [...found.holds], stage: expected.stage };
+}
+
+// Checkpoint A covers the whole erasure.
+function check_reach(f) {
+  const a = f.checkpoints.a.size, state = f.graph.state_at(f.era, a), no = (what) => f.error('ledger/checkpoint-a', 'does not cover ' + what);
+  if (!['destroyed', 'verified', 'validated'].includes(state)) no('the erasure, which is ' + (state || 'not there') + ' as of it');
+  for (const v of f.versions)
+    for (const h of f.graph.about(v, 'destroy-intended', 'destroy-done')) if (h.seq >= a) no('entry ' + h.seq + ' (' + h.type + ')');
 }
 
 // The certificate's signature and who made it.
