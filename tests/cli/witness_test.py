@@ -416,7 +416,7 @@ class Vault(Desk, scenario.World):
         self.assertEqual(short(), ["0 trusted witnesses; profile high asks for 1"])
         self.assertEqual(short(lines[0]), [])
         self.assertEqual(short(*lines, "quorum 2"), [])
-        self.assertEqual(short(lines[0], "quorum 2"), ["1 trusted witnesses; the trust file asks for 2"])
+        self.assertEqual(short(lines[0], "quorum 2"), ["1 trusted witness; the trust file asks for 2"])
         self.assertEqual(self.logged(self.verify(bundle, lines[0], "quorum 2")), "asserted")
         self.assertEqual(self.logged(self.verify(bundle, *lines, "quorum 2")), "attested")
 
