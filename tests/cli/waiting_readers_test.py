@@ -13,6 +13,7 @@ import reissue
 import scenario
 import tsa
 import verify_page
+import waiting_test
 from kesu_verifier import trust as trust_file
 from kesu_verifier import verify as second
 
@@ -63,7 +64,7 @@ class WaitingReaders(verify_page.Driver, scenario.World):
         self.assertEqual(len([s for s in report["shortfalls"] if s.startswith("whether the authority of the time-stamp over evidence/")]),
                          sum(r["trusted"] and r["revocation"]["state"] != "good" for r in rows))
         claim = next(c for c in report["claims"] if c["id"] == "authorised")
-        self.assertEqual(claim["level"], "proven")
+        self.assertEqual(claim["level"], case.level)
         self.assertIn(words + (", counted from entry" if "the clock was set" in case.name else ""), claim["detail"])
         self.assertEqual(("time-stamped" in claim["detail"], "by the host's clock" in claim["detail"]), ("time-stamped" in words, "by the host" in words))
 
@@ -82,6 +83,44 @@ class WaitingReaders(verify_page.Driver, scenario.World):
                     if case.name in ("the whole period", "none, by the host's clock", "outside of the rules"):
                         # A bar that asks for no time-stamps asks for none of these.
                         self.assertEqual([r["verdict"] for r in self.three(case.files, case.trust, "low")], ["complete"] * 3)
+
+
+class CompleteAtStandard(verify_page.Driver, waiting_test.StandardVault):
+    """A vault of that profile, its day between approvals and destruction, and nothing missing: then one thing after the other."""
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        cls.authority_at("-30h")
+        case = cls("setUp")
+        erasure = case.twice_approved()
+        for clock in (cls.host_at, cls.authority_at):
+            clock("+0")
+        case.run_erasure(erasure)
+        lists = cls.box.path / "lists.pem"
+        lists.write_text(cls.tsa.lists(0.01))
+        with open(cls.box.vault / "kesu.toml", "a") as config:
+            config.write(f'[certificate]\ncrl = "{lists}"\n')
+        cls.issue(erasure)
+        cls.open_page()
+
+    def test_they_agree(self):
+        self.host_at("+0")
+        root, path, where = f"tsa-ca {self.tsa.root}\n", self.elsewhere / "trust", self.elsewhere / "one"
+        files, tables, own = reissue.read(self.bundle), trust_file.Tables(), self.trust
+        unlisted = {name: data for name, data in files.items() if name != "trust/signer.crl"}
+        for name, files, trust, short in (("nothing is missing", files, own + root, 0), ("no lists", unlisted, own + root, 5), ("no authority that the reader knows", files, own, 8)):
+            with self.subTest(name):
+                shutil.rmtree(where, ignore_errors=True)
+                reissue.write(files, where)
+                kesu = self.kesu_verify(where, trust, "--require", "standard", "--allow-test-grade")
+                python = second.verify(dict(files), trust_file.read_trust(str(path)), tables, require="standard", allow_test_grade=True)
+                self.check(where, trust=trust + (self.tsa.root.read_text() if "tsa-ca" in trust else ""), profile="standard")
+                page = self.saved()
+                self.assertEqual(kesu, python)
+                self.assertEqual([(r["verdict"], r["errors"]) for r in (kesu, page)], [("incomplete" if short else "complete", [])] * 2)
+                self.assertEqual(kesu["shortfalls"], page["shortfalls"])
+                self.assertEqual(len(kesu["shortfalls"]), short, kesu["shortfalls"])
+                self.assertEqual([s for s in kesu["shortfalls"] if s.startswith(BY_HOST)], [BY_HOST + bad_waiting.NONE + "; profile standard asks for time-stamps"] if short == 8 else [])
 
 
 if __name__ == "__main__":

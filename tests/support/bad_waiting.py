@@ -2,7 +2,7 @@
 
     for case in bad_waiting.cases(issuer, trust, bank, rogue): ...     # .name .files .trust .expect
 
-`expect`: None: invalid; or (why the period is not shown, "" where it is; what the issuer says of it; whether each row of `time` about
+`level`: of *authorised*. `expect`: None: invalid; or (why the period is not shown, "" where it is; what the issuer says of it; whether each row of `time` about
 it counts). `bank` and `rogue` are time-stamp authorities (tsa.Tsa). The vault's waiting period is SECONDS. Written from docs/spec alone.
 """
 import collections
@@ -23,7 +23,7 @@ from clock_test import at
 from bad_tokens import GRANTED, der
 from reissue import sha
 
-Case = collections.namedtuple("Case", "name files trust expect")
+Case = collections.namedtuple("Case", "name files trust expect level", defaults=("proven",))
 SECONDS = 2
 NONE = "no time-stamp that counts is over a checkpoint with the approvals"
 STAMPED, STARTED, INTENDED, DONE, ISSUED = "erasure-stamped", "erasure-started", "destroy-intended", "destroy-done", "certificate-issued"
@@ -240,6 +240,27 @@ def lasting(m):
     time.sleep(max(0, over + 1 - time.time()))
 
 
+def ended(m):
+    """(name, files, why, words, what counts, level): rejected or cancelled, and run all the same by who holds the ledger's key."""
+    words = m.shown(0, SECONDS)
+
+    def ends(kind, before=STARTED, erasure=None, lower=True):
+        def more(p):
+            era = erasure or p.plan["erasure"]
+            p.insert(p.find(before), f"erasure-{kind}", [{"id": era, "is": kind}], body={"reason": "not yet"})
+            if lower:
+                claim = next(c for c in p.certificate["claims"] if c["id"] == "authorised")
+                claim.update(level="absent", rests_on=[], premises=[])
+        return {"more": more}
+    for kind in ("rejected", "cancelled"):
+        yield f"{kind} before it began", m.stamped(pair(), "", **ends(kind)), "", "", [True, True], "absent"
+        yield f"{kind} before it began, and by the host's clock", m.stamped([], "", waited_by="host", **ends(kind)), "", "", [], "absent"
+        yield f"{kind} before it was approved", m.stamped(pair(), "", **ends(kind, APPROVED)), "", "", [True, True], "absent"
+        yield f"{kind} while it ran", m.stamped(pair(), "", **ends(kind, INTENDED)), "", "", [True, True], "absent"
+        yield f"another one was {kind}", m.stamped(pair(), words, **ends(kind, erasure=ERA, lower=False)), "", words, [True, True], "proven"
+        yield f"{kind}, and said to be authorised", m.stamped(pair(), words, **ends(kind, lower=False)), None, "", [], ""
+
+
 def forged(m):
     """(name, stamps): invalid by the last of them alone; whoever passes it over, or takes it, finds what the issuer says."""
     early = {"over": APPROVED, "and_it": True}
@@ -298,6 +319,8 @@ def cases(issuer, trust, bank, rogue):
         yield Case(name, files, m.trust, (why, words() if callable(words) else words, counts))
     for name, files, with_trust, why, words, counts in [*of_others(m), *last]:
         yield Case(name, files, with_trust, (why, words, counts))
+    for name, files, why, words, counts, level in ended(m):
+        yield Case(name, files, m.trust, None if why is None else (why, words, counts), level)
     for name, stamps in forged(m):
         yield Case(name, m.stamped(stamps, m.shown(0, SECONDS)), m.trust, None)
     for name, stamps, words, options in said(m):
