@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/trace.h"
 #include "context.h"
+#include "standard_output.h"
 #include "words.h"
 
 namespace {
@@ -153,11 +154,12 @@ int main(int argc, char** argv) {
   kesu::harden_process();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of that write, not a death
+  kesu::cli::StandardOutput output;
   try {
-    return run(argc, argv);
+    return output.end(run(argc, argv));
   } catch (const std::bad_alloc&) {  // before the commands were set up
     kesu::cli::print_error(no_memory(),
                            std::find(argv, argv + argc, std::string_view("--json")) != argv + argc);
-    return static_cast<int>(no_memory().exit());
+    return output.end(static_cast<int>(no_memory().exit()));
   }
 }

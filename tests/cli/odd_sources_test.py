@@ -24,6 +24,22 @@ class Odd(scenario.World):
         self.assertEqual(r.returncode, 1, r.stdout)
         self.assertIn(b"Bad file descriptor", r.stdout)
 
+    def test_output_that_is_lost_is_no_success(self):
+        def run(redirection, *words, json=True):
+            command = [str(w) for w in self.box.kesu_command(*words, json=json)]
+            return subprocess.run(["sh", "-c", f'"$@" {redirection}', "sh", *command], env=self.box.env, capture_output=True)
+        for words, json in ((("key", "list"), True), (("key", "list"), False), (("ledger", "show", "--bodies"), True), (("--version",), True),
+                            (("key", "--help"), False)):
+            with self.subTest(words):
+                done = run(">/dev/full", *words, json=json)
+                self.assertEqual((done.returncode, b"No space left on device" in done.stderr), (1, True), done)
+                self.assertEqual(run(">&-", *words, json=json).returncode, 0)
+                self.assertEqual(run("| true", *words, json=json).stderr, b"")
+        # The command's own code stays, and what it did is done.
+        self.assertEqual(run(">/dev/full", "key", "show", "nobody").returncode, 2)
+        self.assertEqual(run(">/dev/full", "key", "create", "more").returncode, 1)
+        self.box.kesu("key", "show", "more")
+
     def test_a_file_named_like_a_temporary_link_stays(self):
         self.write(".kesu-link-part", b"precious\n")
         os.symlink("nowhere", self.box.state / "src" / "z")
