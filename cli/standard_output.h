@@ -10,8 +10,8 @@ class StandardOutput : private std::streambuf {
  public:
   StandardOutput();  // from here on std::cout writes through it
   ~StandardOutput() override;
-  // Writes what is left. `exit` as it is when all was taken, or nobody is there to take it (a reader that went
-  // away, a descriptor that was closed); else the reason goes to standard error, and 0 becomes 1.
+  // Writes what is left. `exit` as it is when all was taken, or nobody is there to take it (a reader that
+  // went away, a descriptor that was closed); else the reason goes to standard error, and 0 becomes 1.
   int end(int exit);
 
  private:

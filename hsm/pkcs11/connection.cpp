@@ -1,8 +1,14 @@
 // Logging in, and logging in again.
 #include "hsm/pkcs11/connection_impl.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <set>
+
+#include "base/files.h"
 
 namespace kesu::p11 {
 
@@ -141,12 +147,28 @@ void Connection::follow() {
   }
 }
 
+namespace {
+// Whether this process may hardly open any more: a module says of that no more than that it failed.
+bool no_more_files() {
+  std::array<Fd, 3> some;
+  for (Fd& fd : some)
+    if (fd = Fd(::open("/", O_PATH | O_CLOEXEC)); !fd.ok()) return errno == EMFILE || errno == ENFILE;
+  return false;
+}
+}  // namespace
+
 TokenFound find_again(const Module& module, const Uri& uri, const CK_TOKEN_INFO& before, const Error& why,
                       CallLog* log) {
   TokensSeen seen = tokens_fitting(module, uri, log);
   for (const TokenFound& token : seen.fitting)
     if (same_token(token.info, before)) return token;
   std::string name = "token " + padded_text(before.label) + ", serial " + padded_text(before.serialNumber);
+  if (seen.fitting.empty() && no_more_files())
+    throw Error(Code::provider_unavailable,
+                "the module of " + name + " can open no more files or connections")
+        .tried("logging in again, because of this: " + said_by(why))
+        .cause("this process has as many files open as it may; " + seen.said())
+        .next("allow this user more open files (ulimit -n), then run the same command again");
   if (seen.fitting.empty())
     throw Error(Code::token_absent, name + " is no longer there")
         .tried("logging in again, because of this: " + said_by(why))

@@ -16,6 +16,7 @@
 #include "app/tree_restore.h"
 #include "base/crew.h"
 #include "base/interrupt.h"
+#include "base/open_files.h"
 
 namespace kesu {
 
@@ -314,7 +315,7 @@ class Opener {
   const OpenOptions& options_;
   OpenResult& result_;
   Progress& progress_;
-  Crew crew_;
+  Crew crew_{workers_by_open_files()};
   Lanes lanes_;
   ClosedTops tops_;
   std::vector<Below> places_;                     // by worker

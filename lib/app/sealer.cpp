@@ -10,6 +10,7 @@
 #include "app/actor.h"
 #include "app/sealed_name.h"
 #include "base/interrupt.h"
+#include "base/open_files.h"
 #include "provider/wrap_checked.h"
 
 namespace kesu {
@@ -28,6 +29,7 @@ Sealer::Sealer(Vault& vault, const SealTarget& target, SealResult& result, Progr
       result_(result),
       progress_(progress),
       holder_(vault, dataset_, "seal"),
+      crew_(workers_by_open_files()),
       ids_(vault.env().random) {
   lanes_ = std::make_unique<Lanes>(vault, crew_.size());
   for (unsigned i = 0; i < crew_.size(); ++i)

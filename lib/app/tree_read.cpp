@@ -11,11 +11,16 @@
 
 #include "app/tree_entries_impl.h"
 #include "base/interrupt.h"
+#include "base/open_files.h"
 
 namespace kesu {
 
 namespace {
-constexpr size_t kOpenFrames = 16;  // descriptors kept, beside the source's own
+// Descriptors kept, beside the source's own.
+size_t open_frames() {
+  static const size_t most = std::clamp<size_t>(open_file_limit() / 16, 2, 16);
+  return most;
+}
 
 FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
 
@@ -150,7 +155,7 @@ class Walk {
     f.fd = std::move(fd);
     frames_.push_back(std::move(f));
     left_ = Fd();
-    if (frames_.size() > kOpenFrames + 1) frames_[frames_.size() - kOpenFrames - 1].fd = Fd();
+    if (frames_.size() > open_frames() + 1) frames_[frames_.size() - open_frames() - 1].fd = Fd();
     if (listed && included) flush();
     return true;
   }

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/open_files.h"
+
 namespace kesu {
 
 Below::Below(const std::string& root) : root_(root), top_(open_path(root, O_RDONLY | O_DIRECTORY)) {
@@ -56,6 +58,8 @@ void Below::mark(size_t length, size_t depth, Fd fd) {
     const size_t before = i ? marks_[i - 1].depth : 0, after = marks_[i + 1].depth;
     if (after - before <= depth - after) marks_.erase(marks_.begin() + static_cast<ptrdiff_t>(i));
   }
+  static const size_t most = directories_kept_open();
+  while (marks_.size() > most) marks_.erase(marks_.begin());
 }
 
 int Below::directory_of(std::string_view name, std::string& leaf, bool create) {

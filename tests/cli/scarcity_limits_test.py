@@ -125,6 +125,23 @@ class Files(Limits):
         moved = self.limited("rewrap", "loans-2019", limits=[("nofile", 400)]).expect(0).json
         self.assertEqual((moved["moved"], moved["failed"], moved["missing"]), (701, [], []))
 
+    def test_a_deep_tree_with_few_open_files(self):
+        """Directories on the way are kept open only as far as the vault and the token are left enough."""
+        deep = self.box.path / "deep"
+        for i in range(120):
+            place = deep / "/".join([f"d{i % 3}"] + ["e"] * (i % 40) + [f"x{i}"])
+            place.mkdir(parents=True)
+            (place / "f").write_bytes(b"%d" % i)
+        for threads, files in ((2, 36), (4, 48), (64, 512)):
+            with self.subTest(threads=threads, files=files):
+                self.box.env["KESU_THREADS"] = str(threads)
+                out = self.box.path / f"out-{threads}"
+                sealed = self.limited("seal", "loans-2019", deep, "-o", out, limits=[("nofile", files)]).expect(0).json
+                self.assertEqual((sealed["sealed"], sealed["failed"]), (120, []))
+                shutil.rmtree(self.target, ignore_errors=True)
+                opened = self.limited("open", out, "-o", self.target, limits=[("nofile", files)]).expect(0).json
+                self.assertEqual((opened["opened"], opened["failed"]), (120, []))
+
     def test_size_of_a_file(self):
         ends = self.sweep("fsize", (0, 4096, 20_000, 40_000), self.commands())
         self.assertTrue(any(end in ("io-failed", "store-unavailable") for end in ends.values()), ends)

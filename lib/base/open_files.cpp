@@ -1,0 +1,34 @@
+#include "base/open_files.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/crew.h"
+
+namespace kesu {
+
+namespace {
+constexpr size_t kOthers = 32;    // vault, token, standard descriptors, the tree that is walked
+constexpr size_t kPerWorker = 8;  // source, part, roots, and two directories in each tree
+constexpr size_t kTrees = 4;      // that a worker may be in at once, with some to spare
+}  // namespace
+
+size_t open_file_limit() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<size_t>(limit.rlim_cur)
+                                                 : std::numeric_limits<size_t>::max();
+}
+
+unsigned workers_by_open_files() {
+  const size_t limit = open_file_limit(), left = limit - std::min(limit, kOthers);
+  return static_cast<unsigned>(std::clamp<size_t>(left / kPerWorker, 1, processors()));
+}
+
+size_t directories_kept_open() {
+  const size_t limit = open_file_limit(), left = limit - std::min(limit, kOthers);
+  return std::max<size_t>(1, left / workers_by_open_files() / kTrees);
+}
+
+}  // namespace kesu

@@ -1,0 +1,15 @@
+// How many of the files that a process may have open (ulimit -n) its work may take, so that the vault and a
+// token's module, which opens files and sockets of its own at any time, are left enough.
+#pragma once
+#include <cstddef>
+
+namespace kesu {
+
+// Soft limit of open files; a large number where there is none.
+size_t open_file_limit();
+// As processors(), fewer where each could not have files of its own.
+unsigned workers_by_open_files();
+// How many directories one of them may keep open on its way through a tree, at least 1.
+size_t directories_kept_open();
+
+}  // namespace kesu
