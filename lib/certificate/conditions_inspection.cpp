@@ -130,7 +130,7 @@ bool samples_hold(const Dossier& d, const Looked& looked) {
         return false;
       if (!earlier) drawn[sample.dataset].insert(sample.object);
     }
-    if (i.before->samples.size() != i.after->samples.size()) return false;
+    if (i.before->sample_request != i.after->sample_request) return false;  // the same wraps, both times
   }
   const Json* body = d.started ? d.body(*d.started) : nullptr;
   if (!body || body->at("samples").str("rule") != kSampleRule) return false;
@@ -160,6 +160,7 @@ std::string earlier_problem(const Dossier& d, const KeyFacts& key) {
   if (after.empty()) return "no inspection of it is in the bundle";
   // The last one counts; one that saw the key again cannot be made good by another that did not.
   for (const KeyLook* look : after) {
+    if (look->answer == "usable") return "an inspection after its destruction found it usable";
     if (!look->after) continue;
     auto is = look->after->keys.find(key.version);
     if (is != look->after->keys.end() && (is->second.first == "usable" || is->second.first == "refused"))
@@ -168,15 +169,15 @@ std::string earlier_problem(const Dossier& d, const KeyFacts& key) {
   const KeyLook& look = *after.back();
   if (look.answer != "absent") return "its inspection answered " + look.answer;
   if (look.provider != key.provider) return "another provider was inspected";
+  if (!look.before || !look.after) return "a transcript of its inspection is missing";
   if (!key.before_digest.empty() && key.before_digest != look.before_digest)
     return "its inspection before is not the one that its destruction rested on";
-  if (!look.before || !look.after) return "a transcript of its inspection is missing";
   if (!complete_at_place(*look.before) || !complete_at_place(*look.after))
     return "its inspections did not see the whole of the same place";
-  if (look.before->ended > key.intended_at || look.after->ended < key.destroyed_at)
-    return "its inspections were not made before and after its destruction";
   if (!shown_gone(d, key, *look.before, *look.after))
     return "its inspections do not show it usable before and absent after, with a living control";
+  if (look.before->ended > key.intended_at || look.after->started < key.destroyed_at)
+    return "its inspections were not made before and after its destruction";
   return "";
 }
 

@@ -57,7 +57,7 @@ Json keys_json(const Dossier& d) {
     out.push(Json::object({{"version", version},
                            {"name", k.name},
                            {"provider", k.provider},
-                           {"destroyed", k.done ? Json(utc_text(k.destroyed_at)) : Json()},
+                           {"destroyed", utc_text(k.done ? k.destroyed_at : 0)},
                            {"result", k.receipt ? k.receipt->result : ""},
                            {"receipt_lost", k.receipt_lost}}));
     Json& row = out.as_array().back();

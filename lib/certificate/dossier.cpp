@@ -74,6 +74,10 @@ Json read_json(ByteView text, std::string_view what) {
   return parse_json(as_text(text), what, {.max_bytes = kMaxJson, .max_depth = 32});
 }
 
+Json read_record(ByteView text, std::string_view what) {
+  return parse_canonical_json(as_text(text), what, {.max_bytes = kMaxJson, .max_depth = 32});
+}
+
 std::string brief_number(uint64_t seq) { return "entry " + std::to_string(seq); }
 
 void read_plan(Dossier& d) {
@@ -114,6 +118,7 @@ Dossier read_dossier(const BundleFiles& files) {
   auto part = [&](const char* name, void (*read)(Dossier&)) { d.findings.guard(name, [&] { read(d); }); };
   part("approvals/genesis.json", read_people);
   part("ledger/bodies.jsonl", read_keys);
+  part("ledger/headers.gz", check_once);
   part("ledger/bodies.jsonl", read_exceptions);
   part("ledger/bodies.jsonl", read_clock_findings);
   part("ledger/bodies.jsonl", read_contacts);

@@ -196,6 +196,7 @@ struct Probe {
   std::map<std::string, std::pair<std::string, std::string>> keys;  // version → answer, canary
   std::map<std::string, KeyRef> asked;
   std::map<Sample, std::string> samples;  // → opened, failed, not-tried
+  std::string sample_request;             // all that was asked of them, as JSON
   Millis started = 0, ended = 0;
   std::string boot_id;  // of the machine that it ran on
 };
@@ -328,7 +329,9 @@ bool of_object(const Json& attributes, const KeyRef& ref);
 Probe read_probe(ByteView transcript);  // throws bad_input
 
 constexpr size_t kMaxJson = size_t{64} << 20;
-Json read_json(ByteView text, std::string_view what);  // strict and bounded
-std::string brief_number(uint64_t seq);                // "entry 17"
+Json read_json(ByteView text, std::string_view what);    // strict and bounded
+Json read_record(ByteView text, std::string_view what);  // the same, and canonical
+void check_once(Dossier& d);                             // what begins a node is said of it once
+std::string brief_number(uint64_t seq);                  // "entry 17"
 
 }  // namespace kesu::dossier

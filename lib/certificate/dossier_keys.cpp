@@ -49,6 +49,8 @@ void read_birth(Dossier& d, KeyFacts& key, const Header& h, const NodeMention& m
   key.ref = KeyRef::from_json(body->at("ref"));
   if (key.ref->version.str() != key.version)
     throw Error(Code::bad_input, "ref is of " + key.ref->version.str());
+  if (body->str("purpose") != purpose_text(key.ref->purpose))
+    throw Error(Code::bad_input, "purpose is not that of ref");
   if (birth_digest(*key.ref) != m.d)
     throw Error(Code::bad_input, "d is not the digest of canary and public key");
   std::string digest = body->str("birth");
@@ -60,7 +62,7 @@ void read_birth(Dossier& d, KeyFacts& key, const Header& h, const NodeMention& m
     return;
   }
   d.findings.guard("evidence/" + digest, [&] {
-    key.birth = Birth::from_json(read_json(*content, "birth record"));
+    key.birth = Birth::from_json(read_record(*content, "birth record"));
     if (!(key.birth->ref.to_json() == key.ref->to_json()))
       throw Error(Code::bad_input, "the birth record is of another key");
     key.birth_shown = of_object(key.birth->attributes, *key.ref);
@@ -89,7 +91,7 @@ void read_end(Dossier& d, KeyFacts& key, const Header& h) {
   const Json& receipt = body->at("receipt");
   if (!receipt.is_null())
     evidence(receipt.as_string(), "the receipt", [&](ByteView content) {
-      Receipt r = Receipt::from_json(read_json(content, "receipt"));
+      Receipt r = Receipt::from_json(read_record(content, "receipt"));
       if (!key.ref || !of_object(r.before, *key.ref))
         throw Error(Code::bad_input, "the receipt is not of " + key.version);
       key.receipt = std::move(r);
@@ -188,13 +190,13 @@ void check_ledger_key(Dossier& d) {
     if (body)
       d.findings.bad(std::string(bundle::kLedgerKey), "is not the key that " + brief_number(h.seq) + " sets");
     else
-      d.findings.weak(std::string(bundle::kBodies), brief_number(h.seq) + " (ledger-key-set) is not opened");
+      d.findings.bad(std::string(bundle::kBodies), brief_number(h.seq) + " (ledger-key-set) is not opened");
   }
   auto it = d.keys.find(d.ledger_version);
   if (d.ledger_version.empty() || it == d.keys.end() || !it->second.ref) {
     d.checkpoints_signed = false;
-    d.findings.weak(std::string(bundle::kLedgerKey),
-                    "the ledger does not show the birth of the key that signs it");
+    d.findings.bad(std::string(bundle::kLedgerKey),
+                   "the ledger does not show the birth of the key that signs it");
     return;
   }
   if (d.ledger_key && it->second.ref->public_key != d.ledger_key->key.spki())

@@ -205,6 +205,12 @@ SignedAct read_act(Dossier& d, const Header& h, const Json& body) {
   act.time = h.time;
   act.statement = body.str("statement");
   act.part = "approvals/" + act.action + "." + act.operator_id + ".json";
+  if (act.action != "request" && std::none_of(h.nodes.begin(), h.nodes.end(), [&](const NodeMention& m) {
+        return m.id == act.operator_id;
+      })) {
+    d.findings.bad(act.part, "the header of " + brief_number(h.seq) + " names another person");
+    return act;
+  }
   auto statement = d.file(act.part), signature = d.file(act.part + ".sig");
   if (!statement || !signature) {
     d.findings.bad(statement ? act.part + ".sig" : act.part,

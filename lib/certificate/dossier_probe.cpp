@@ -46,7 +46,7 @@ std::optional<Probe> load(Dossier& d, const std::string& provider, const std::st
     Probe p = read_probe(*content);
     auto known = d.providers.find(provider);
     p.same_place = p.same_place && known != d.providers.end() && p.place.same_place(known->second.identity);
-    ProbeTranscript transcript = ProbeTranscript::from_json(read_json(*content, "transcript"));
+    ProbeTranscript transcript = ProbeTranscript::from_json(read_record(*content, "transcript"));
     ProbeRequest request = ProbeRequest::from_json(transcript.request);
     ProbeReport report = kesu::read_probe(transcript);
     for (size_t i = 0; i < request.samples.size(); ++i) {
@@ -126,7 +126,7 @@ void check_seed(Dossier& d, const Json& body) {
 
 // Every answer is judged again from the enumeration and the trials that were recorded.
 Probe read_probe(ByteView content) {
-  ProbeTranscript transcript = ProbeTranscript::from_json(read_json(content, "transcript"));
+  ProbeTranscript transcript = ProbeTranscript::from_json(read_record(content, "transcript"));
   ProbeRequest request = ProbeRequest::from_json(transcript.request);
   ProbeReport report = kesu::read_probe(transcript);
   Probe p;
@@ -139,6 +139,7 @@ Probe read_probe(ByteView content) {
   p.started = report.started;
   p.ended = report.ended;
   p.boot_id = report.boot_id;
+  p.sample_request = request.to_json().at("samples").canonical();
   if (report.enumeration) {
     p.complete = report.enumeration->complete;
     p.objects = report.enumeration->objects;

@@ -69,6 +69,23 @@ std::string statements(const ReadmeFacts& f, int version) {
          statements_loop(f, "request|approve|verify|validate|key-attest", "approvals/allowed_signers");
 }
 
+// Who the officers are, by the signature of each.
+std::string genesis_loop(const ReadmeFacts& f) {
+  const std::string ssh = std::string("ssh-keygen -Y verify ") +
+                          (f.limited ? "-O \"verify-time=$(at approvals/genesis.json)\" " : "") +
+                          "-f approvals/allowed_signers -I \"$o\" -n kesu-genesis-v1 -s \"$s\" < "
+                          "approvals/genesis.json";
+  std::string out = "    for s in approvals/genesis.opr-*.sig; do o=${s#approvals/genesis.}; o=${o%.sig}\n";
+  if (!f.certificates) return out + "      " + ssh + "; done\n";
+  return out +
+         "      c=approvals/certificate.$o.pem; if [ -e \"$c\" ]; then\n"
+         "        openssl cms -verify -binary -inform PEM -in \"$s\" -content approvals/genesis.json "
+         "-nointern "
+         "-certfile \"$c\" -noverify -out /dev/null\n"
+         "      else " +
+         ssh + "; fi; done\n";
+}
+
 std::string releases(const ReadmeFacts& f) {
   return "\nLegal holds were released by those whom approvals/release.* name; allowed_signers lists no such "
          "signatures, so its\nkeys are taken without what they are listed for:\n\n"
@@ -141,6 +158,62 @@ std::string readme_body(const ReadmeFacts& f, int version) {
          "know from elsewhere that they are the organisation's.\n";
 }
 
+// Version 3: what each line should print, and what they all leave out.
+std::string readme_told(const ReadmeFacts& f) {
+  return "Erasure certificate " + f.certificate + " of " + f.organisation +
+         "\n\n"
+         "certificate.json is the statement; nothing else in this directory can speak for it. A tool should "
+         "not "
+         "come from those\n"
+         "whom it checks: take kesu, verify_certificate.py (python3, python3-cryptography) or "
+         "kesu-verify.html "
+         "(a browser, no\n"
+         "network) from a release that you trust, and say in a file whom you trust:\n\n"
+         "    kesu verify . --trust YOUR-TRUST-FILE\n\n"
+         "Or use stock tools, in this directory. Each line says OK, successful or Good for everything that "
+         "it "
+         "checks, or prints what\n"
+         "the words behind # ask for. Whatever else it says, FAILED and error above all, is a reason not to "
+         "rely on this.\n\n"
+         "    sha512sum -c MANIFEST\n"
+         "    openssl cms -verify -binary -cades -in certificate.json.p7s -inform DER -content "
+         "certificate.json \\\n"
+         "        -CAfile " +
+         std::string(
+             f.under_authority
+                 ? "ROOT.pem -purpose any -out /dev/null          # the authority that you trust\n"
+                   "    openssl verify -CAfile ROOT.pem -untrusted trust/signer.pem trust/signer.pem\n"
+                   "    # where there is trust/signer.crl, add: -CRLfile trust/signer.crl -crl_check_all\n"
+                 : "trust/signer.pem -purpose any -out /dev/null\n") +
+         "    openssl x509 -in trust/signer.pem -noout -fingerprint -sha256     # what you know of the "
+         "signer\n"
+         "    grep -c \"\\\"plan\\\":\\\"$(sha256sum < plan.json | cut -c1-64)\\\"\" certificate.json "
+         "           # 1: it is about this plan\n" +
+         statements(f, 3) +
+         "    grep -L \"\\\"plan\\\": \\\"$(sha256sum < plan.json | cut -c1-64)\\\"\" "
+         "approvals/request.*.json approvals/approve.*.json || true  # nothing\n" +
+         genesis_loop(f) +
+         "    (cd evidence && for f in *; do echo \"$f  $f\"; done | sha256sum -c)\n"
+         "    zcat ledger/headers.gz | wc -l; sed -n 2p ledger/checkpoint-b     # twice the same number\n"
+         "    zcat ledger/headers.gz | grep '\"type\":\"certificate-issued\"' | grep -c \"$(sha512sum < "
+         "MANIFEST "
+         "| cut -c1-128)\"  # 1: the ledger has this\n\n"
+         "Once a certificate in trust/signer.pem has ended, add -attime to openssl cms, with \"issued\" of "
+         "certificate.json as\n"
+         "seconds since 1970 (date -d TIME +%s).\n\n"
+         "The keys in trust/ and approvals/allowed_signers are what the issuer offers. They prove something "
+         "only when you\n"
+         "know from elsewhere that they are the organisation's.\n\n"
+         "These lines show that nothing here was altered since it was signed, and by whom. They do not fold "
+         "the "
+         "ledger to its\n"
+         "checkpoints, follow which keys ever reached the data, judge the inspections or work out the levels "
+         "in "
+         "certificate.json:\n"
+         "the three programs above do. Who may sign a certificate can write anything into it that they would "
+         "refuse.\n";
+}
+
 std::string readme_stamps() {
   return "\nThe signature is time-stamped (RFC 3161), inside and as a file; so is ledger/checkpoint-b where "
          "time/checkpoint-b.tsr is.\n"
@@ -177,9 +250,9 @@ std::string readme_waiting() {
 }  // namespace
 
 std::string readme_text(const ReadmeFacts& f, int version) {
-  return readme_body(f, version) + (version > 1 && f.releases ? releases(f) : "") +
-         (f.commands ? commands(f, version) : "") + (f.stamped ? readme_stamps() : "") +
-         (f.waited ? readme_waiting() : "");
+  return (version > 2 ? readme_told(f) : readme_body(f, version)) +
+         (version > 1 && f.releases ? releases(f) : "") + (f.commands ? commands(f, version) : "") +
+         (f.stamped ? readme_stamps() : "") + (f.waited ? readme_waiting() : "");
 }
 
 }  // namespace kesu

@@ -201,7 +201,7 @@ class Claims:
             two = all(f.body(f._last(v, kind)) is not None for kind in ("key-intended", "key-created"))
             self._missing_origin(v)
             ref = f.reference(v)
-            if f.opened(v, "destroy-intended")[1] and not maybe(f.opened(v, "destroy-intended")[1], "attributes", "object"):
+            if f.opened(v, "destroy-intended")[1] and "attributes" not in f.opened(v, "destroy-intended")[1]:
                 f.bad(f"entry {f._last(v, 'destroy-intended').seq}", "attributes is missing")
             birth, intended = f.birth(v), f.opened(v, "destroy-intended")[1]
             attributes = [maybe(birth, "attributes", "object") or {},
@@ -237,7 +237,7 @@ class Claims:
             header = self.facts._last(v, kind)
             if header is not None and self.facts.body(header) is None:
                 why = f": where {v} came from is not shown" if kind == "key-intended" else ""
-                self.facts.bad("ledger/bodies.jsonl", f"entry {header.seq} ({kind}) is not opened{why}")
+                self.facts.note("ledger/bodies.jsonl", f"entry {header.seq} ({kind}) is not opened{why}")
 
     def _compromise(self):
         f, marked = self.facts, False
@@ -265,7 +265,7 @@ class Claims:
         for c in f.copies:
             if f.opened(c, "copy-registered")[1].get("kind") == "import-origin":
                 origins |= f.graph.out.get(c, set())
-        brought = all(v in origins for v in f.versions if self.origin_said(v) == "imported")
+        brought = all(v in origins for v in f.versions if self.origin_said(v) not in ("generated", "adopted"))
         self._hold("no-copies", f.versions and not f.copies and brought)
         self._hold("copies-ended", f.copies and ended and brought)
         documents = [maybe(f.opened(c, "copy-ended")[1], "document", "digest") for c in f.copies]
@@ -375,10 +375,10 @@ class Claims:
 
     def _waited(self, waiting):
         f, intended, begin = self.facts, self.facts.first_intended(), self.reached
+        if intended is None or begin is None or begin.seq > intended.seq:
+            return False, ""
         if waiting <= 0:
             return True, ""
-        if intended is None or begin is None:
-            return False, ""
         newest, what = None, ""
         for header in self.ledger.about(f.plan.get("vault", ""), "finding-recorded"):
             body = f.body(header)
@@ -399,6 +399,10 @@ class Claims:
         last = self.facts.ledger.of_type("ledger-key-set")
         body = self.facts.need(last[-1]) if last else None
         signed = bool(body) and body.get("vkey") == self.ledger.key.text
+        if last and body is None:
+            self.facts.bad("ledger/bodies.jsonl", f"entry {last[-1].seq} (ledger-key-set) is not opened")
+        elif last and not signed:
+            self.facts.bad("trust/ledger.vkey", f"is not the key that entry {last[-1].seq} sets")
         self._hold("checkpoints-signed", signed)
         self._hold("checkpoint-b-witnessed", self.witnesses() >= self.trust.quorum and self.trust.witnesses)
         self.say("logged", "", [f"checkpoints of {self.ledger.key.name}"])

@@ -1,9 +1,9 @@
 # What a bundle shows of one erasure, before any claim: plan, scope, kill set, keys, inventory.
-from .base import Bad, is_id, is_kind, is_version, maybe, parse_json, sha256_hex
+from .base import Bad, canonical_json, is_id, is_kind, is_version, maybe, parse_json, sha256_hex
 from .bundle import BODIES
 from .ledger import version_order
 from .notes import Tree
-from .probe import Unreadable, read_reference
+from .probe import Unreadable, read_birth, read_reference
 
 PLAN = "plan.json"
 _PLAN = {"type": "text", "vault": "text", "organisation": "text", "erasure": "text", "created": "time",
@@ -15,10 +15,10 @@ DESTROYED = ("destroyed", "destroyed-compromised")
 
 
 class Facts:
-    """Reads everything through the opened bodies of a usable ledger. `bad(part, what)` takes what is wrong."""
+    """Reads everything through the opened bodies of a usable ledger. `bad(part, what)` takes what is wrong, `note` what is only missing."""
 
-    def __init__(self, files, ledger, tables, bad):
-        self.files, self.ledger, self.tables, self.bad = files, ledger, tables, bad
+    def __init__(self, files, ledger, tables, bad, note):
+        self.files, self.ledger, self.tables, self.bad, self.note = files, ledger, tables, bad, note
         self.graph = ledger.graph
         self.now = self.graph.last
         self.plan, self.plan_digest, self.erasure, self.scope = {}, "", "", []
@@ -33,6 +33,8 @@ class Facts:
         self.requested = next(iter(ledger.about(self.erasure, "erasure-requested")), None)
         self.started = self._started_that_counts()
         self.done = {v: self._last(v, "destroy-done") for v in self.versions}
+        # The header alone is the ledger's word: what counts is an entry that says how it ended.
+        self.done = {v: h if self.need(h) is not None else None for v, h in self.done.items()}
         self.earlier = [v for v in self.versions if v not in self.order and self.done[v] is not None]
         self._check_evidence_names()
 
@@ -50,7 +52,7 @@ class Facts:
         """The body of an entry; where it is not opened, that is said."""
         body = self.body(header)
         if body is None and header is not None:
-            self.bad(BODIES, f"entry {header.seq} ({header.type}) is not opened")
+            self.note(BODIES, f"entry {header.seq} ({header.type}) is not opened")
         return body
 
     def _last(self, node, kind):
@@ -65,7 +67,7 @@ class Facts:
         if path not in self.files:
             if path not in self._missing:
                 self._missing.add(path)
-                self.bad(path, f"is missing: {what}")
+                self.note(path, f"is missing: {what}")
             return None
         if digest not in self._evidence:
             try:
@@ -81,7 +83,7 @@ class Facts:
         if data is None:
             return None
         try:
-            value = parse_json(data, f"evidence/{digest}")
+            value = parse_json(data, f"evidence/{digest}", canonical=True)
             return value if isinstance(value, dict) else None
         except Bad as error:
             self.bad(error.part, error.what)
@@ -243,7 +245,7 @@ class Facts:
             for name, value in values.items():
                 if q[name] != value:
                     self.bad(PLAN, f"providers: {name} of {q['id']} is not what the ledger shows")
-            if control.get("purpose") != "control" or node is None or node.provider != q["id"]:
+            if control and control.get("purpose") != "control" or node is None or node.provider != q["id"]:
                 self.bad(PLAN, f"providers: control of {q['id']} is not what the ledger shows")
         for place in holding - {q["id"] for q in self.plan["providers"]}:
             self.bad(PLAN, f"providers: {place} holds keys and is not in the plan")
@@ -269,10 +271,57 @@ class Facts:
         if not body:
             return None
         record = self.evidence_json(body.get("birth"), f"the birth of {version}")
-        if record is not None and record.get("ref") != self.reference(version):
-            self.bad(f"evidence/{body['birth']}", "the birth record is of another key")
+        try:
+            if record is not None and read_birth(record)["ref"] != self.reference(version):
+                raise Unreadable("the birth record is of another key")
+        except Unreadable as error:
+            self.bad(f"evidence/{body['birth']}", str(error))
             return None
         return record
+
+    def check_births(self):
+        """Of every version that something here rests on: the entry of its birth, its header and its record say one thing."""
+        headers = self.ledger.of_type("key-created")
+        wanted = {*self.versions, *(h.nodes[0]["id"] for h in self.ledger.of_type("ledger-key-set")),
+                  *(p["control"] for p in self.plan.get("providers", [])),
+                  *(h.nodes[0]["id"] for h in headers if (self.body(h) or {}).get("purpose") == "sign-certificate")}
+        for header in headers:
+            version, body = header.nodes[0]["id"], self.body(header)
+            if version not in wanted or body is None:
+                continue
+            try:
+                ref = read_reference(body.get("ref"))
+                if ref["version"] != version:
+                    raise Unreadable(f"ref is of {ref['version']}")
+                if not is_kind(body.get("name"), "text"):
+                    raise Unreadable("name is missing")
+                if ref["purpose"] != body.get("purpose"):
+                    raise Unreadable("purpose is not that of ref")
+                shown = (ref["canary"] or {}).get("digest", "") + ref["public_key"]
+                if header.nodes[0].get("d") != sha256_hex(bytes.fromhex(shown)):
+                    raise Unreadable("d is not the digest of canary and public key")
+            except Unreadable as error:
+                self.bad(f"entry {header.seq}", str(error))
+        for version in sorted(wanted):
+            self.birth(version)
+        for place in self.providers():
+            for header in self.ledger.about(place, "provider-added"):
+                identity = (self.body(header) or {}).get("identity")
+                if identity is not None and sha256_hex(canonical_json(identity)) != header.nodes[0].get("d"):
+                    self.bad(f"entry {header.seq}", "d is not the digest of identity")
+
+    def check_once(self):
+        """What begins a node is said of it once."""
+        for kind, wanted in (("dataset-added", self.scope), ("provider-added", self.providers()), ("key-created", None), ("seal-done", None),
+                             ("certificate-issued", None)):
+            seen = set()
+            for header in self.ledger.of_type(kind):
+                for item in header.nodes:
+                    if "is" not in item or wanted is not None and item["id"] not in wanted:
+                        continue
+                    if item["id"] in seen:
+                        self.bad(f"entry {header.seq}", f"a second {kind} of {item['id']}")
+                    seen.add(item["id"])
 
     def name(self, version):
         """As people write it, loans.2; the version itself where its name is not shown."""
@@ -294,7 +343,7 @@ class Facts:
         """What dataset-added says, changed by each dataset-updated."""
         out = {"name": ds, "class": "", "region": "", "owner": "", "contract": "", "locations": [],
                "service": "", "contact": "", "asset": "", "destination": "",
-               "unreadable_until": "open-ended", "plaintext_history": {"by": "", "detail": "", "statement": "unknown"},
+               "bind_payload": False, "unreadable_until": "open-ended", "plaintext_history": {"by": "", "detail": "", "statement": "unknown"},
                "shown": False}
         body = self.opened(ds, "dataset-added")[1]
         out["shown"] = bool(body)
@@ -394,7 +443,8 @@ class Facts:
         erased = [i for h in self.ledger.about(ds, "dataset-erased") for i in h.nodes
                   if i["id"] == ds and i.get("of") == self.erasure]
         if not erased:
-            raise Bad(part, f"the ledger does not say that {ds} is erased by this erasure")
+            self.inventory_good = False
+            self.note(part, f"the ledger does not say that {ds} is erased by this erasure")
         if any((i["n"], i["b"], i["d"]) != (whole.size, self.bytes(ds), root) for i in erased):
             raise Bad(part, "count, bytes or root are not those of dataset-erased")
 

@@ -2,9 +2,10 @@
 import copy
 from collections import Counter
 
-from .base import is_id, is_kind, is_version, maybe
+from .base import Bad, is_id, is_kind, is_version, maybe
 from .bundle import BODIES
-from .probe import Transcript, same_place
+from .facts import DESTROYED
+from .probe import Transcript, Unreadable, read_receipt, same_place
 
 AAD = b"kesu-wrap-v1"
 
@@ -27,18 +28,39 @@ class Gone:
         self._transcripts = {}
         self.receipts, self.lost, self.results = {}, {}, {}
         self.inspections, self.started_body, self.inspected = [], {}, None
-        self.removed = []
         self._read_receipts()
         self._read_inspections()
         self.earlier = {v: self._earlier(v) for v in facts.earlier}
+        self.removed = self._removed()
 
     def transcript(self, digest, what):
         if not is_kind(digest, "digest"):
             return None
         if digest not in self._transcripts:
-            data = self.facts.evidence(digest, what)
-            self._transcripts[digest] = None if data is None else Transcript(data, f"evidence/{digest}")
+            data, self._transcripts[digest] = self.facts.evidence(digest, what), None
+            try:
+                if data is not None:
+                    transcript = Transcript(data, f"evidence/{digest}")
+                    self._check_samples(transcript)
+                    self._transcripts[digest] = transcript
+            except (Unreadable, Bad) as error:
+                self.bad(f"evidence/{digest}", f"transcript: {getattr(error, 'what', str(error))}")
         return self._transcripts[digest]
+
+    def _check_samples(self, transcript):
+        """Each is a data key's wrap in this vault, as sealed objects wrap, and stands there once."""
+        seen, vault = set(), bytes.fromhex(self.facts.plan["vault"][4:])
+        for request in transcript.sample_requests:
+            key, number = request["key"][4:].split(".")
+            if not is_id(request["id"], "obj"):
+                raise Unreadable("a sample is malformed")
+            tail = bytes.fromhex(request["id"][4:]) + bytes.fromhex(key) + int(number).to_bytes(4, "big")
+            aad = bytes.fromhex(request["aad"])
+            if len(aad) != len(AAD) + 68 or aad[:len(AAD) + 16] != AAD + vault or aad[len(AAD) + 32:] != tail:
+                raise Unreadable(f"a sample's aad is not that of {request['id']}")
+            if (request["id"], request["key"]) in seen:
+                raise Unreadable("a sample stands there twice")
+            seen.add((request["id"], request["key"]))
 
     # Receipts.
 
@@ -55,6 +77,11 @@ class Gone:
                 continue
             receipt = self.facts.evidence_json(digest, f"the receipt of {v}")
             if receipt is None:
+                continue
+            try:
+                read_receipt(receipt)
+            except Unreadable as error:
+                self.bad(f"evidence/{digest}", f"receipt: {error}")
                 continue
             ref = self.facts.reference(v) or maybe(self.facts.opened(v, "destroy-intended")[1], "ref", "object") or {}
             before = maybe(receipt, "before", "object") or {}
@@ -78,7 +105,7 @@ class Gone:
         facts = self.facts
         started = facts.body(facts.started)
         if started is None:
-            self.bad(BODIES, "no opened erasure-started")
+            facts.note(BODIES, "no opened erasure-started")
         self.started_body = started or {}
         if started is not None and started.get("plan") != facts.plan_digest:
             self.bad(f"entry {facts.started.seq}", "another plan was started")
@@ -86,7 +113,7 @@ class Gone:
         body = facts.body(header)
         self.inspected = header
         if body is None:
-            self.bad(BODIES, "no opened erasure-inspected")
+            facts.note(BODIES, "no opened erasure-inspected")
             return
         first = {i.get("provider"): i.get("transcript") for i in maybe(self.started_body, "inspections", "objects") or []}
         for pair in self._pairs(header, body):
@@ -95,6 +122,8 @@ class Gone:
             self.inspections.append(pair)
 
     def _pairs(self, header, body):
+        if not is_kind(body.get("inspections"), "objects"):
+            self.bad(f"entry {header.seq}", "inspections are no list")
         for item in maybe(body, "inspections", "objects") or []:
             place, before, after = (item.get(n) for n in ("provider", "before", "after"))
             if not is_id(place, "prv") or not is_kind(before, "digest") or not is_kind(after, "digest"):
@@ -106,7 +135,7 @@ class Gone:
     def shown_again(self, header):
         """Whether the inspections that an erasure-verified names show the same as the erasure's own, from the same before."""
         again = copy.copy(self)
-        again.inspections, again.removed = list(self._pairs(header, self.facts.need(header) or {})), []
+        again.inspections = list(self._pairs(header, self.facts.need(header) or {}))
         own = {p.provider: p for p in self.inspections}
         if len(again.inspections) != len(self.inspections):
             return False
@@ -145,22 +174,17 @@ class Gone:
     def enumeration_pair(self):
         """Full lists before and after, of one place, that differ by exactly the destroyed objects."""
         facts, good = self.facts, bool(self.facts.versions)
-        self.removed = []
         for place, versions in self._by_place().items():
             pair = self._of(place)
             if pair is None or not pair.readable:
                 good = False
                 continue
             good = self._pair_good(pair, versions) and good
-        self.removed = sorted(set(self.removed))
         return good and self.earlier_good() and self._timely() and not facts.graph.closed
 
     def _pair_good(self, pair, versions):
         before, after = (t.enumeration.objects if t.enumeration else [] for t in (pair.before, pair.after))
         refs = [self.facts.reference(v) for v in versions]
-        own = {(r.get("label"), r.get("id")) for r in map(self.facts.reference, self.facts.versions)}
-        gone = Counter(before) - Counter(after)
-        self.removed += [o[2] or f"{o[0]} {o[3]}" for o in gone if (o[2], o[3]) not in own]
         good = all(t.whole and t.control_lives and self._control_known(t, pair.provider) for t in (pair.before, pair.after))
         good = good and same_place(pair.before.identity, pair.after.identity) and self._place_known(pair)
         for v, ref in zip(versions, refs):
@@ -173,6 +197,24 @@ class Gone:
                        for o in before + after)
             good = good and not seen
         return good
+
+    def _removed(self):
+        """What others took away between two inspections: of the erasure, or around a destruction of one of its versions before."""
+        facts, out = self.facts, set()
+        own = {r["label"] for r in map(facts.reference, facts.versions) if r}
+        pairs = [(p.before, p.after) for p in self.inspections]
+        for v in facts.versions:
+            for header in self.ledger.about(v, "key-inspected"):
+                body = facts.body(header) or {}
+                pairs.append([self.transcript(body.get(n), f"the transcript {n} of {v}") for n in ("before", "after")])
+        for before, after in pairs:
+            if before is None or after is None:
+                continue
+            was, now = (t.enumeration.objects if t.enumeration else [] for t in (before, after))
+            for o in Counter(was) - Counter(now):
+                if o[2] not in own and facts.graph.state(o[2].removeprefix("kesu:") if o[2].startswith("kesu:") else "") not in DESTROYED:
+                    out.add(o[2] or f"{o[0]} {o[3]}")
+        return sorted(out)
 
     def _place_known(self, pair):
         """The place is the provider that the ledger knows by this name."""
@@ -275,8 +317,9 @@ class Gone:
     def _earlier_why(self, v, done, looks, body, before_digest, after_digest):
         for _, look in looks:
             later = self.transcript(look.get("after"), f"the transcript after of {v}")
-            if look.get("answer") == "usable" or later is not None and later.answer(v) == "usable":
-                return "an inspection after its destruction found it usable"
+            found = "usable" if look.get("answer") == "usable" else later.answer(v) if later is not None else ""
+            if found in ("usable", "refused"):
+                return f"an inspection after its destruction found it {found}"
         if body.get("answer") != "absent":
             return f"its inspection answered {maybe(body, 'answer', 'text', 'nothing')}"
         if body.get("provider") != self.facts.graph.nodes[v].provider:

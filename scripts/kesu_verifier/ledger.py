@@ -258,8 +258,7 @@ class Graph:
         if node.kind == "key" and (node.state in ("absent", "destroyed-compromised") or node.state == "destroyed"
                                    and state != "destroyed-compromised"):
             was = "was destroyed" if node.state != "absent" else "never came to be"
-            if state != node.state or node.state == "absent":
-                raise Bad(HEADERS, f"line {line}: {node.id} {was} and cannot become {state}")
+            raise Bad(HEADERS, f"line {line}: {node.id} {was} and cannot become {state}")
         # What an erasure destroyed is not undone by another word for it.
         if node.kind == "era" and node.state in ENDED and (node.state, state) not in AFTER:
             raise Bad(HEADERS, f"line {line}: {node.id} was {node.state} and cannot become {state}")

@@ -145,6 +145,12 @@ class People:
         self.by_operator[c.operator] = officer
 
     def _enrolled(self):
+        seen = set()
+        for header in self.ledger.of_type("operator-enrolled"):
+            for item in header.nodes:
+                if item["id"] in seen and "is" in item:
+                    self.bad(f"entry {header.seq}", f"{item['id']} is enrolled a second time")
+                seen.add(item["id"])
         for seq, officer in enumerate(self.officers, 1):
             header, body = self.ledger.headers.get(seq), self.ledger.bodies.get(seq)
             if header is None or header.type != "operator-enrolled":
@@ -347,6 +353,8 @@ class People:
         return None
 
     def _statement(self, header, body, action, operator, path):
+        if action != "request" and operator not in header.named():
+            raise Bad(path, f"the header of entry {header.seq} names another person")
         for name in (path, path + ".sig"):
             if name not in self.files:
                 raise Bad(name, f"is missing; entry {header.seq} names it")

@@ -10,7 +10,10 @@ _IDENTITY = ("kind", "label", "serial", "manufacturer", "model", "firmware", "ha
 _OBJECT = {"class": "text", "key_type": "text", "label": "text", "id": "text", "check_value": "text"}
 _ANSWER = {"v": "number", "program": "text", "host": "text", "boot_id": "text", "pid": "number", "environment": "texts",
            "started": "time", "ended": "time", "same_place": "bool", "control": "text", "keys": "objects",
-           "samples": "objects", "calls": "objects"}
+           "samples": "objects"}
+_RECEIPT = {"accepted": "bool", "at": "time", "call": "text", "result": "text"}
+PURPOSES = ("wrap", "sign-ledger", "sign-certificate", "control")
+TRIED = ("opened", "failed", "not-tried")
 ANSWERS = ("usable", "refused", "absent", "unknown")
 OUTCOMES = ("opened", "failed", "refused", "not-tried")
 
@@ -36,9 +39,32 @@ def read_reference(value):
         raise Unreadable("a key reference is malformed")
     if canary is not None:
         _members(canary, {"mechanism": "text", "nonce": "text", "ciphertext": "text", "digest": "digest"})
-    texts = [value[n] for n in ("id", "check_value", "public_key")] + [canary[n] for n in ("nonce", "ciphertext") if canary]
-    if not all(re.fullmatch("([0-9a-f]{2})*", text) for text in texts):
-        raise Unreadable("a key reference has what is not lower-case hexadecimal")
+    _hex(value, "id", "check_value", "public_key")
+    _hex(canary or {}, *(("nonce", "ciphertext") if canary else ()))
+    if value["purpose"] not in PURPOSES:
+        raise Unreadable(f"purpose is not one of {', '.join(PURPOSES)}")
+    return value
+
+
+def _hex(value, *names):
+    for name in names:
+        if not re.fullmatch("([0-9a-f]{2})*", value[name]):
+            raise Unreadable(f"{name} is not lower-case hexadecimal")
+
+
+def read_birth(value):
+    """A birth record."""
+    _members(value, {"ref": "object", "left_out": "texts"}, ("attributes",))
+    if "attributes" not in value:
+        raise Unreadable("its members are not those of its record")
+    read_reference(value["ref"])
+    return value
+
+
+def read_receipt(value):
+    _members(value, _RECEIPT, ("before", "irreversible_at"))
+    if not {"before", "irreversible_at"} <= set(value) or value["irreversible_at"] is not None and not is_kind(value["irreversible_at"], "time"):
+        raise Unreadable("its members are not those of its record")
     return value
 
 
@@ -52,6 +78,7 @@ def same_place(left, right):
 
 def _object(value):
     _members(value, _OBJECT)
+    _hex(value, "id", "check_value")
     return tuple(value[name] for name in _OBJECT)
 
 
@@ -62,7 +89,7 @@ def _trials(value):
     for trial in value:
         _members(trial, {"object": "object", "mechanism": "text", "outcome": "text", "result": "text"}, ("digest",))
         digest = trial.get("digest")
-        if trial["outcome"] not in OUTCOMES or digest is not None and not is_kind(digest, "digest"):
+        if "digest" not in trial or trial["outcome"] not in OUTCOMES or digest is not None and not is_kind(digest, "digest"):
             raise Unreadable("a trial is malformed")
         out.append((_object(trial["object"]), trial["outcome"], digest))
     return out
@@ -77,49 +104,63 @@ class Seen:
 
 
 class Transcript:
-    """One inspection. `readable` is False where nothing can be taken from it."""
+    """One inspection; throws Unreadable or Bad where the record is not in form. `readable` is False where its answer is none."""
 
     def __init__(self, data, part):
         self.readable, self.keys, self.samples, self.enumeration = False, {}, [], None
         self.started = self.ended = None
         self.boot_id, self.control, self.control_ref, self.identity, self.same = "", "unknown", None, None, False
         self.wanted, self.sample_requests, self.error, self.try_remaining = {}, [], True, False
-        try:
-            self._read(parse_json(data, part, canonical=True))
-        except (Unreadable, Bad) as error:
-            self.why = getattr(error, "what", str(error))
-
-    def _read(self, value):
+        value = parse_json(data, part, canonical=True)
         _members(value, {"request": "object", "exit": "number", "stderr": "text", "timed_out": "bool"}, ("answer",))
-        request = _members(value["request"], {"v": "number", "uri": "text", "identity": "object", "keys": "objects",
-                                              "samples": "objects", "try_remaining": "bool"}, ("control",))
+        if "answer" not in value:
+            raise Unreadable("its members are not those of its record")
+        self._request(value["request"])
+        if value["exit"] == 0 and not value["timed_out"]:
+            try:  # an answer that cannot be read is none
+                self._answer(value["answer"], [ref["version"] for ref in value["request"]["keys"]])
+            except Unreadable as error:
+                self.why = str(error)
+
+    def _request(self, request):
+        _members(request, {"v": "number", "uri": "text", "identity": "object", "keys": "objects",
+                           "samples": "objects", "try_remaining": "bool"}, ("control",))
+        if request["v"] != 1 or "control" not in request:
+            raise Unreadable("its request is of another version")
         self.asked = read_identity(request["identity"])
-        self.wanted = {ref["version"]: read_reference(ref) for ref in request["keys"]}
-        if request.get("control") is not None:
+        self.wanted = {ref.get("version"): read_reference(ref) for ref in request["keys"]}
+        if len(self.wanted) != len(request["keys"]):
+            raise Unreadable("a key is asked for twice")
+        if request["control"] is not None:
             self.control_ref = read_reference(request["control"])
         self.try_remaining = request["try_remaining"]
         for s in request["samples"]:
             self.sample_requests.append(_members(s, {"id": "text", "key": "text", "aad": "text", "algorithm": "number",
                                                      "nonce": "text", "blob": "text"}))
-        answer = value.get("answer")
-        if answer is None or value["exit"] != 0 or value["timed_out"]:
-            raise Unreadable("the probe gave no answer")
-        _members(answer, _ANSWER, ("identity", "enumeration", "error", "token_sessions"))
-        if request["v"] != 1 or answer["v"] != 1:
-            raise Unreadable("is of another version")
-        self._answer(answer, [ref["version"] for ref in request["keys"]])
+            _hex(s, "aad", "nonce", "blob")
+            if s["algorithm"] not in (1, 2) or not is_version(s["key"]):
+                raise Unreadable("a sample is malformed")
 
     def _answer(self, answer, wanted):
+        _members(answer, _ANSWER, ("identity", "enumeration", "error", "token_sessions", "calls"))
+        if answer["v"] != 1 or not {"identity", "enumeration", "error", "calls"} <= set(answer) or answer["control"] not in ANSWERS:
+            raise Unreadable("its members are not those of its record")
+        if answer.get("token_sessions") is not None:
+            _members(answer["token_sessions"], {"sessions": "number", "rw_sessions": "number"})
         keys = {}
         for key in answer["keys"]:
             _members(key, {"version": "text", "answer": "text", "why": "text", "found": "number", "canary": "text",
                            "by": "list"})
+            if key["answer"] not in ANSWERS or key["canary"] not in TRIED:
+                raise Unreadable("an answer is none")
             keys[key["version"]] = (key["answer"], _trials(key["by"]))
         if [k["version"] for k in answer["keys"]] != wanted or len(keys) != len(wanted):
             raise Unreadable("the answer is for other keys")
         samples = []
         for s in answer["samples"]:
             _members(s, {"id": "text", "answer": "text", "by": "list"})
+            if s["answer"] not in TRIED:
+                raise Unreadable("an answer is none")
             samples.append((s["id"], s["answer"], _trials(s["by"])))
         if [s[0] for s in samples] != [s["id"] for s in self.sample_requests]:
             raise Unreadable("the answer is for other samples")

@@ -107,9 +107,11 @@ class Case:
     # Facts, claims, comparison.
 
     def _facts(self):
-        self.facts = facts = Facts(self.files, self.ledger, self.tables, self.bad)
+        self.facts = facts = Facts(self.files, self.ledger, self.tables, self.bad, self.note)
         facts.read_inventories()
         facts.check_plan()
+        facts.check_births()
+        facts.check_once()
         people = People(self.files, self.ledger, facts.plan, facts.plan_digest, self.bad, self.note)
         if facts.plan:
             people.read_acts(facts.erasure, facts.summary(), facts.started)
@@ -137,6 +139,8 @@ class Case:
         self.chain = certificate.evidence_chain(self.claims, self.signed, self.tables.policy)
         # What came to be known since may be that it is not so: it was withdrawn for that, and is genuine.
         certificate.compare(self, self.stored, self.note if self._withdrawn_by(self.ledger) else self.bad)
+        if issued is not None and issued > self.now:
+            self.note("certificate.json", "issued: lies in the future of this host's clock")
         self.guarded("certificate.json", self._countersigned)
         self._known(people)
         self._objects()

@@ -1,10 +1,11 @@
 // Which conditions of docs/spec/certificate.md hold, and what each claim says besides its level.
 import { witnesses_of_rules } from './anchors.js';
 import { hex } from './bytes.js';
-import { count, label_of, key_id } from './facts.js';
+import { count } from './facts.js';
 import { equal } from './json.js';
 import { kind_of } from './header.js';
 import { note_cosigned_by } from './note.js';
+import { exceptions_of } from './recompute.js';
 import { residue } from './residue.js';
 import { waiting_words } from './waiting.js';
 import { name_text } from './names.js';
@@ -13,9 +14,7 @@ const kWraps = { 1: 'AES-256-GCM', 2: 'RSA-OAEP-SHA256' };
 
 // → {holds: Set, rests: claim → [text], detail: claim → text, limits: [], waited_from, witnesses, restart}
 export async function find_conditions(f, people, inspection, trust, cms_names, stamps, again) {
-  const c = { holds: new Set(['headers-complete', 'checkpoints-signed']), rests: {}, detail: {}, limits: [], f, people, inspection,
-    // Claims whose words the specification does not fix in this case: they are shown, and not compared.
-    unsure: new Set() };
+  const c = { holds: new Set(['headers-complete', 'checkpoints-signed']), rests: {}, detail: {}, limits: [], f, people, inspection };
   scope(c);
   history(c);
   algorithms(c, cms_names);
@@ -64,13 +63,13 @@ function scope(c) {
 
 function history(c) {
   const { f } = c;
-  const said = f.datasets.map((ds) => [f.dataset_body(ds)?.name ?? ds, f.dataset_body(ds)?.plaintext_history?.statement ?? 'unknown']);
+  const text = (t) => (typeof t === 'string' && t !== '' ? t : null);
+  const all = f.datasets.map((ds) => [f.dataset_body(ds)?.name ?? ds, f.dataset_body(ds)?.plaintext_history ?? {}]);
+  const said = all.map(([name, h]) => [name, text(h.statement) ?? 'unknown', text(h.detail)]);
   hold(c, 'history-none', said.every(([, s]) => s === 'none'));
   hold(c, 'history-disposed', said.every(([, s]) => s === 'none' || s === 'disposed'));
-  const by = f.datasets.map((ds) => f.dataset_body(ds)?.plaintext_history).filter((h) => h && h.statement !== 'unknown').map((h) => 'statement of ' + h.by);
-  c.rests['plaintext-history'] = [...new Set(by)];
-  if (by.length > 1 || by.includes('statement of ')) c.unsure.add('plaintext-history');
-  c.detail['plaintext-history'] = said.map(([name, s]) => name + ': ' + s).join('; ');
+  c.rests['plaintext-history'] = [...new Set(all.map(([, h]) => text(h.by)).filter((b) => b))].map((b) => 'statement of ' + b);
+  c.detail['plaintext-history'] = said.map(([name, s, more]) => name + ': ' + s + (more ? ', ' + more : '')).join('; ');
 }
 
 function algorithms(c, cms_names) {
@@ -110,8 +109,10 @@ function algorithms(c, cms_names) {
   hold(c, 'algorithms-known', known && f.datasets.length > 0);
   hold(c, 'algorithms-listed', all.every((v) => v.listed));
   hold(c, 'algorithms-strong', all.every((v) => v.end === '' || v.strong));
-  c.detail.algorithms = [...used.keys()].sort().join(', ');
-  c.rests.algorithms = ['policy ' + f.policy.digest.slice(0, 16)];
+  const excepted = exceptions_of(f).filter((e) => e.what === 'algorithm').map((e) => '; by recorded exception only (entry ' + e.entry + '): ' + e.detail).join('');
+  const weak = !['algorithms-known', 'algorithms-listed', 'algorithms-strong'].every((n) => c.holds.has(n));
+  c.detail.algorithms = known ? [...used.keys()].sort().join(', ') + (weak ? excepted : '') : 'not every batch\'s algorithms are shown';
+  c.rests.algorithms = ['policy ' + String(f.plan.policy_digest).slice(0, 16)];
 }
 
 // Attributes of a key that was generated inside and could not leave, under its own name.
@@ -125,23 +126,23 @@ function origin(c) {
   const said = [];
   for (const v of f.versions) {
     const one = f.version.get(v), ref = one.ref, birth = one.birth, ends = one.intended_body;
-    const of_it = !!ref && !!birth && !!ends && equal(birth.ref, ref) && equal(ends.ref, ref) && f.canary_digest_matches(v) &&
+    const of_it = !!ref && !!birth && !!ends && equal(birth.ref, ref) && equal(ends.ref, ref) &&
       birth.attributes?.CKA_LABEL === ref.label && birth.attributes?.CKA_ID === ref.id &&
       ends.attributes?.CKA_LABEL === ref.label && ends.attributes?.CKA_ID === ref.id;
     const shown = f.body(one.key_intended) && one.created_body;
     const kind = one.provider_body?.identity?.kind;
     const brought = one.origins.some((o) => o !== undefined && o !== 'generated');
-    const own_name = !!ref && ref.label === label_of(v) && ref.id === key_id(v);
-    const recorded = of_it && shown && !brought && own_name && kind !== undefined && kind !== 'soft' && never_outside(birth.attributes, ref) &&
+    const recorded = of_it && shown && !brought && kind !== undefined && kind !== 'soft' && never_outside(birth.attributes, ref) &&
       never_outside(ends.attributes, ref);
     const in_software = of_it && shown && !brought && kind === 'soft';
     const by = f.attested.of(v);
     if (by.length) said.push('the making of ' + f.name_of(v) + ' was attended by ' + by.map((a) => a.officer.name).join(', '));
-    if (brought) said.push(f.name_of(v) + ' was ' + one.origin);
-    else if (in_software) said.push(f.name_of(v) + ' lay in a software keystore and could leave with its file');
+    if (brought) said.push(f.name_of(v) + ' was ' + one.origin + ': what it was before is somebody\'s word');
+    else if (!shown) said.push('where ' + f.name_of(v) + ' came from is not shown');
+    else if (kind === 'soft') said.push(f.name_of(v) + ' lay in a software keystore and could leave with its file');
     inside &&= recorded;
     software &&= recorded || in_software;
-    stated &&= recorded || in_software || (of_it && brought);
+    stated &&= recorded || in_software || (of_it && shown && brought && kind !== undefined);
   }
   hold(c, 'birth-recorded', inside);
   hold(c, 'birth-attested', f.versions.length > 0 && f.versions.every((v) => f.attested.of(v).length > 0));
@@ -159,7 +160,7 @@ function graph(c) {
     return f.graph.about(id, 'finding-recorded').length || n.states.some(([, s]) => s === 'compromised' || s === 'destroyed-compromised');
   });
   hold(c, 'never-compromised', f.versions.length > 0 && hurt.length === 0);
-  c.detail.uncompromised = hurt.map((id) => (f.version.has(id) ? f.name_of(id) : id)).join(', ');
+  c.detail.uncompromised = hurt.length ? 'a compromise or a finding is recorded' : '';
   c.rests.uncompromised = ['every header of the ledger'];
   const living = f.reachers.filter((id) => f.graph.living(id)).sort();
   hold(c, 'all-reachers-dead', f.versions.length > 0 && living.length === 0);
@@ -174,7 +175,7 @@ function copies(c) {
   const all = f.copies.map(of_copy);
   const origins = f.versions.every((v) => {
     const o = f.version.get(v).origin;
-    return !o || o === 'adopted' || all.some((x) => x.body?.kind === 'import-origin' && f.graph.node(x.id).to.includes(v));
+    return f.version.get(v).shown && (!o || o === 'adopted') || all.some((x) => x.body?.kind === 'import-origin' && f.graph.node(x.id).to.includes(v));
   });
   hold(c, 'no-copies', all.length === 0 && origins);
   hold(c, 'copies-ended', all.length > 0 && origins && all.every((x) => x.is === 'ended'));
@@ -192,24 +193,22 @@ function destroyed(c) {
     const gone = (is === 'destroyed' || is === 'destroyed-compromised') && !!one.done_body;
     if (gone) ++n;
     all &&= gone;
-    const a = one.receipt?.before ?? {};
-    const accepted = one.receipt?.accepted === true && one.ref && a.CKA_LABEL === one.ref.label && a.CKA_ID === one.ref.id;
+    const accepted = one.receipt?.accepted === true, without = one.done_body?.receipt_lost === true;
     if (accepted) ++got;
-    receipts &&= accepted;
-    let end = accepted;
-    if (!accepted && one.done_body?.receipt_lost === true) {
+    receipts &&= accepted && !without;
+    let end = accepted && !without;
+    if (without) {
       const t = f.transcripts.get(one.done_body.transcript);
       end = !!t && t.keys.get(v) === 'absent' && equal(t.refs.get(v), one.ref);
-      if (end) ++lost;
+      ++lost;
     }
     settled &&= end;
   }
   hold(c, 'all-destroyed', all);
   hold(c, 'receipts', receipts);
   hold(c, 'receipts-or-settled', settled);
-  if (lost) c.unsure.add('destroyed');
-  c.detail.destroyed = n + ' of ' + count(f.versions.length, 'key version') + ' destroyed';
-  c.rests.destroyed = [count(got, 'provider receipt'), ...(lost ? [count(lost, 'receipt') + ' lost and settled by an inspection'] : [])];
+  c.detail.destroyed = n + ' of ' + count(f.versions.length, 'key version') + ' destroyed' + (lost ? ', ' + count(lost, 'receipt') + ' lost and settled by inspection' : '');
+  c.rests.destroyed = [count(got, 'provider receipt')];
 }
 
 function gone(c) {
@@ -218,12 +217,11 @@ function gone(c) {
   hold(c, 'enumeration-pair', i.pairs.length > 0 && i.complete);
   hold(c, 'canaries-dead', i.pairs.length > 0 && i.canaries);
   hold(c, 'samples-dead', i.pairs.length > 0 && i.samples);
-  c.limits.push(...i.limits);
+  if (i.removed.length) c.limits.push({ id: 'removed-by-others', subject: i.removed.join(', ') });
   c.rests.irreversible = ['the provider\'s answers after destruction'];
   c.rests['verified-gone'] = i.pairs.map((p) => 'enumerations of ' + p.provider + ' before and after');
-  c.rests['verified-gone'].push(...i.earlier.filter(([, why]) => !why).map(([v]) => 'inspections of ' + f.name_of(v) + ' before and after'));
-  const earlier = i.earlier.filter(([, why]) => !why).map(([v]) => f.name_of(v) + ' was destroyed before this erasure, and inspected then');
-  c.detail['verified-gone'] = [count(f.versions.length, 'canary').replace('canarys', 'canaries') + ', ' + count(i.sampled, 'sample'), ...earlier, ...i.why].join('; ');
+  const earlier = i.earlier.map(([v, why]) => f.name_of(v) + ' was destroyed before this erasure, and ' + (why ? 'that it is gone is not shown: ' + why : 'inspected then'));
+  c.detail['verified-gone'] = [count(f.versions.length, 'canary').replace('canarys', 'canaries') + ', ' + count(i.sampled, 'sample'), ...earlier].join('; ');
 }
 
 function authorised(c) {
@@ -256,7 +254,7 @@ function authorised(c) {
   const held = f.holds.between(f.requested.seq, ends);
   hold(c, 'no-hold', !held);
   c.quorum = quorum;
-  c.detail.authorised = count(p.approvals.length, 'approval') + ', quorum ' + quorum + ', waiting period ' + count(waiting, 'second') + waiting_words(f, c) + tail + (held ? '; under a hold' : '');
+  c.detail.authorised = count(p.approvals.length, 'approval') + ', quorum ' + quorum + ', waiting period ' + count(waiting, 'second') + waiting_words(f, c) + tail;
   c.rests.authorised = p.counted.filter((one) => ['request', 'approve'].includes(one.action)).map((one) => 'signature of ' + one.officer.name + ' (' + one.action + ')');
 }
 
@@ -265,18 +263,15 @@ const anew = (q, own, entry) => !!own && own.after_sha !== q.after_sha && q.afte
 
 // The same conditions once more, by the verifier's own inspections.
 function looked_again(c, again) {
-  const { people: p, inspection: i } = c;
+  const { f, people: p, inspection: i } = c;
   const befores = (x) => x.pairs.map((q) => [q.provider, q.before_sha]).sort();
   const good = !!p.verified && !!again && again.pairs.length > 0 && again.complete && again.absent && again.canaries && again.samples && equal(befores(again), befores(i)) &&
     again.pairs.every((q) => anew(q, i.pairs.find((own) => own.provider === q.provider), p.verified.entry));
   hold(c, 'inspected-by-other', good);
   hold(c, 'validated-signed', !!p.validated);
-  // The words of these are not fixed.
-  if (p.verified || again) c.unsure.add('verified-gone');
-  c.unsure.add('validated');
-  if (p.verified) c.rests['verified-gone'].push('signature of ' + p.verified.officer.name + ' (verify)');
+  if (good) c.rests['verified-gone'].push('signature of ' + p.verified.officer.name + ' (verify)');
+  c.rests['verified-gone'].push(...i.earlier.map(([v]) => 'inspections of ' + f.name_of(v) + ' before and after'));
   if (p.validated) c.rests.validated = ['signature of ' + p.validated.officer.name + ' (validate)'];
-  if (again && !good) c.detail['verified-gone'] += again.why.map((w) => '; verification: ' + w).join('');
 }
 
 async function logged(c, trust, stamps) {
@@ -293,8 +288,6 @@ async function logged(c, trust, stamps) {
   const by = (t) => 'stamped at ' + new Date(t.time).toISOString() + ', by ' + name_text(t.certificate.subject);
   if (stamps.later) c.detail.dated = by(stamps.later) + (stamps.renewed ? by(stamps.renewed).replace('stamped', ', renewed') : ''), c.rests.dated = ['time-stamps over the signature'];
   if (stamps.third) c.detail.logged = 'checkpoint B ' + by(stamps.third);
-  // The issuer does not know the reader's anchors: these words are the reader's own.
-  c.unsure.add('logged').add('dated');
   c.rests.logged = ['checkpoints of ' + f.checkpoints.vkey.name];
 }
 

@@ -1,10 +1,12 @@
 // What the signed ledger says of one erasure: its datasets, the versions and copies that ever reached them, its entries.
-import { hex, refuse, unhex, concat } from './bytes.js';
+import { hex, refuse, unhex, utf8 } from './bytes.js';
 import { Tree, sha256 } from './hash.js';
 import { is_object, is_sha256, parse_json } from './json.js';
 import { kind_of } from './header.js';
 import { lines_of } from './bytes.js';
-import { judge_transcript, parse_transcript } from './probe.js';
+import { check_birth, check_receipt, judge_transcript, parse_transcript } from './probe.js';
+
+export const kNever = '1970-01-01T00:00:00.000Z'; // the time of what did not happen
 
 export class Facts {
   constructor(ctx) {
@@ -56,6 +58,8 @@ export class Facts {
     out.created_body = this.body(out.created);
     out.intended_body = this.body(out.intended);
     out.done_body = this.body(out.done);
+    // The header alone is the ledger's word: what counts is an entry that says how it ended.
+    if (!out.done_body) out.done = null;
     out.ref = out.created_body?.ref ?? null;
     out.name = out.created_body?.name ?? this.body(out.key_intended)?.name ?? '';
     out.provider = g.node(v).of ?? '';
@@ -64,11 +68,17 @@ export class Facts {
       if (item?.of) out.provider = item.of;
     }
     out.origins = [this.body(out.key_intended)?.origin, out.created_body?.origin];
+    out.shown = !!this.body(out.key_intended) && !!out.created_body;
     out.origin = out.origins.find((o) => o !== undefined && o !== 'generated') ?? null;
     const item = out.done && g.item(out.done, v);
     out.earlier = !!item && item.of !== this.era && out.done.seq < this.requested.seq;
-    out.birth = await this.json_evidence(out.created_body?.birth, 'birth');
-    out.receipt = await this.json_evidence(out.done_body?.receipt, 'receipt');
+    out.birth = await this.json_evidence(out.created_body?.birth, 'birth', check_birth);
+    out.receipt = await this.json_evidence(out.done_body?.receipt, 'receipt', check_receipt);
+    const a = out.receipt?.before ?? {};
+    if (out.receipt && !(out.ref && a.CKA_LABEL === out.ref.label && a.CKA_ID === out.ref.id)) {
+      this.error('evidence/' + out.done_body.receipt, 'the receipt is not of ' + v);
+      out.receipt = null;
+    }
     const provider = this.last_body(out.provider, 'provider-added');
     out.provider_body = provider;
     return out;
@@ -78,15 +88,17 @@ export class Facts {
     return (one?.name || v.slice(0, v.lastIndexOf('.'))) + v.slice(v.lastIndexOf('.'));
   }
 
-  // Evidence that an opened body names; null when there is none.
-  async json_evidence(sha, what) {
+  // Evidence that an opened body names; null when there is none, or none in form.
+  async json_evidence(sha, what, check = () => {}) {
     if (!is_sha256(sha)) return null;
     const path = 'evidence/' + sha;
     if (!this.bundle.has(path)) return null;
     if (!this.evidence_read.has(sha)) {
       let value = null;
       try {
-        value = parse_json(await this.bundle.bytes(path));
+        const read = parse_json(await this.bundle.bytes(path));
+        check(read);
+        value = read;
       } catch (e) {
         this.error(path, what + ': ' + e.message);
       }
@@ -99,13 +111,26 @@ export class Facts {
     if (!this.transcripts.has(sha)) {
       let value = null;
       try {
-        value = judge_transcript(parse_transcript(await this.bundle.bytes('evidence/' + sha)));
+        const read = parse_transcript(await this.bundle.bytes('evidence/' + sha));
+        this.check_samples(read.request.samples);
+        value = judge_transcript(read);
       } catch (e) {
         this.error('evidence/' + sha, 'transcript: ' + e.message);
       }
       this.transcripts.set(sha, value);
     }
     return this.transcripts.get(sha);
+  }
+
+  // Each sample is a data key's wrap in this vault, as sealed objects wrap, and stands there once.
+  check_samples(samples) {
+    const seen = new Set(), id = (x) => x.slice(x.indexOf('-') + 1), start = hex(utf8('kesu-wrap-v1')) + id(this.vault);
+    for (const s of samples) {
+      const tail = kind_of(s.id) === 'obj' ? id(s.id) + key_id(s.key) : refuse('a sample is malformed');
+      if (s.aad.length !== 160 || !s.aad.startsWith(start) || !s.aad.endsWith(tail)) refuse('a sample\'s aad is not that of ' + s.id);
+      if (seen.has(s.id + s.key)) refuse('a sample stands there twice');
+      seen.add(s.id + s.key);
+    }
   }
 
   batches_of(ds) {
@@ -182,14 +207,6 @@ export class Facts {
       Object.assign(out, b.changes);
     }
     return out;
-  }
-
-  canary_digest_matches(v) {
-    const one = this.version.get(v), item = one.created && this.graph.item(one.created, v);
-    const ref = one.ref;
-    if (!item || !ref) return false;
-    const canary = ref.canary ? unhex(ref.canary.digest) : new Uint8Array(0);
-    return hex(sha256(concat(canary, unhex(ref.public_key ?? '')))) === item.d;
   }
 }
 

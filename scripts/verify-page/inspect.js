@@ -36,31 +36,31 @@ function good_control(f, t) {
 async function earlier_why(f, v) {
   const one = f.version.get(v), g = f.graph;
   const looks = g.about(v, 'key-inspected').filter((h) => one.done && h.seq > one.done.seq);
-  if (looks.length === 0) return 'no inspection of it is in the bundle';
-  const bodies = looks.map((h) => f.body(h));
-  if (bodies.some((b) => !b)) return 'an inspection of it is not opened';
-  const found = bodies.find((b) => b.answer === 'usable');
-  if (found) return 'a later inspection found it usable';
+  const bodies = looks.map((h) => f.body(h)).filter((b) => b);
+  if (bodies.length === 0) return 'no inspection of it is in the bundle';
+  for (const b of bodies) {
+    const is = b.answer === 'usable' ? b.answer : (await f.transcript(b.after))?.keys.get(v);
+    if (is === 'usable' || is === 'refused') return 'an inspection after its destruction found it ' + is;
+  }
   const b = bodies[bodies.length - 1];
-  if (b.answer !== 'absent') return 'its inspection answered ' + b.answer;
-  if (b.provider !== one.provider) return 'its inspection is of another provider';
+  if (b.answer !== 'absent') return 'its inspection answered ' + (typeof b.answer === 'string' ? b.answer : 'nothing');
+  if (b.provider !== one.provider) return 'another provider was inspected';
   const before = await f.transcript(b.before), after = await f.transcript(b.after);
   if (!before || !after) return 'a transcript of its inspection is missing';
-  if (one.intended_body?.before !== undefined && one.intended_body.before !== b.before) return 'another inspection than the one that its destruction names';
-  if (after.keys.get(v) === 'usable' || before.keys.get(v) === 'absent') return 'the inspection after its destruction found it usable';
+  if (one.intended_body?.before !== undefined && one.intended_body.before !== b.before) return 'its inspection before is not the one that its destruction rested on';
   if (!before.ok || !after.ok || !before.complete || !after.complete || !same_place(before.place, after.place) || !same_place(before.place, one.provider_body?.identity))
     return 'its inspections did not see the whole of the same place';
-  if (!good_control(f, before) || !good_control(f, after)) return 'its inspections show no living control key';
-  if (!one.intended || !(before.ended <= one.intended.time && after.started >= one.done.time)) return 'its inspections were not made before and after its destruction';
   const asks = (t) => t.request.keys.length === 1 && t.request.keys[0].version === v && equal(t.request.keys[0], one.ref);
-  if (!asks(before) || !asks(after) || before.keys.get(v) !== 'usable' || after.keys.get(v) !== 'absent' || seen_again(one.ref, after.objects))
-    return 'its inspections do not show it usable before and absent after';
+  if (!good_control(f, before) || !good_control(f, after) || !asks(before) || !asks(after) || !before.canaries.get(v) || before.keys.get(v) !== 'usable' ||
+      after.keys.get(v) !== 'absent' || seen_again(one.ref, after.objects))
+    return 'its inspections do not show it usable before and absent after, with a living control';
+  if (!one.intended || !(before.ended <= one.intended.time && after.started >= one.done.time)) return 'its inspections were not made before and after its destruction';
   return '';
 }
 
 // → what the claims about the end of the keys rest on; `why` says what is missing.
 export async function inspect(f, by = f.inspected) {
-  const out = { pairs: [], complete: true, absent: true, canaries: true, samples: true, sampled: 0, why: [], limits: [], boots: [], earlier: [] };
+  const out = { pairs: [], complete: true, absent: true, canaries: true, samples: true, sampled: 0, why: [], boots: [], earlier: [] };
   const no = (what, ...names) => {
     for (const n of names) out[n] = false;
     if (!out.why.includes(what)) out.why.push(what);
@@ -102,17 +102,12 @@ function check_pair(f, pair, out, no) {
   if (!same_place(before.place, after.place) || !same_place(place, after.place)) return no('the inspections at ' + provider + ' are of two places', 'complete', 'absent');
   if (!good_control(f, before) || !good_control(f, after)) no('no living control key at ' + provider, 'complete');
   if (!f.started || before.ended > f.started.time) no('the inspection before ended after the start', 'complete');
-  if (!f.last_done || after.started < f.last_done.time) no('the inspection after began before the last destruction', 'complete');
+  if (!f.last_done || after.ended < f.last_done.time) no('the inspection after ended before the last destruction', 'complete');
   const refs = f.by_run.filter((v) => f.version.get(v).provider === provider).map((v) => f.version.get(v).ref);
   if (refs.some((r) => !r)) return no('a key reference is not shown', 'complete');
   for (const r of refs) {
     if (before.objects.filter((o) => is_of(r, o)).length < 1) no(r.label + ' is not in the enumeration before', 'complete');
     if (seen_again(r, after.objects)) no(r.label + ' is in the enumeration after', 'complete', 'absent');
-  }
-  for (const o of missing_in(before.objects, after.objects)) {
-    if (refs.some((r) => is_of(r, o))) continue;
-    const what = o.label || o.id || o.class;
-    out.limits.push({ id: 'removed-by-others', subject: what });
   }
   for (const v of f.older) {
     const one = f.version.get(v);
@@ -121,6 +116,21 @@ function check_pair(f, pair, out, no) {
     if (one.provider === provider && one.ref && (seen_again(one.ref, before.objects) || seen_again(one.ref, after.objects)))
       no(f.name_of(v) + ' was destroyed before this erasure, and was seen again', 'complete', 'absent', 'canaries', 'samples');
   }
+}
+
+// What others took away between two inspections: of the erasure, or around a destruction of one of its versions before.
+export async function removed_by_others(f, inspection) {
+  const own = f.versions.map((v) => f.version.get(v).ref?.label), pairs = inspection.pairs.map((p) => [p.before, p.after]), out = new Set();
+  for (const v of f.versions)
+    for (const h of f.graph.about(v, 'key-inspected')) {
+      const b = f.body(h);
+      pairs.push([await f.transcript(b?.before), await f.transcript(b?.after)]);
+    }
+  const by_kesu = (label) => label.startsWith('kesu:') && ['destroyed', 'destroyed-compromised'].includes(f.graph.nodes.get(label.slice(5))?.is);
+  for (const [before, after] of pairs)
+    for (const o of before && after ? missing_in(before.objects, after.objects) : [])
+      if (!own.includes(o.label) && !by_kesu(o.label)) out.add(o.label || o.class + ' ' + o.id);
+  return [...out].sort();
 }
 
 function check_versions(f, out, no) {

@@ -145,6 +145,7 @@ export class People {
     if (!body) return f.error('ledger/bodies.jsonl', 'entry ' + entry.seq + ' (' + entry.type + ') is not opened'), null;
     const path = 'approvals/' + action + '.' + body.operator + '.json';
     try {
+      if (action !== 'request' && !entry.nodes.some((x) => x.id === body.operator)) refuse('the header of entry ' + entry.seq + ' names another person');
       if (!f.bundle.has(path)) refuse('is missing');
       if (!f.bundle.has(path + '.sig')) refuse('its signature is missing');
       const raw = await f.bundle.bytes(path), raw_sig = await f.bundle.bytes(path + '.sig');
@@ -201,10 +202,9 @@ export class People {
       const one = await this.statement(entry, 'approve', 'approver', this.summary());
       if (!one) continue;
       const path = 'approvals/approve.' + one.officer.id + '.json', r = this.request;
-      if (r && (r.officer.name === one.officer.name || same(r.officer.key.blob, one.officer.key.blob))) f.error(path, one.officer.name + ' requested it, too');
+      if (r && (r.officer.name === one.officer.name || same(r.officer.key.blob, one.officer.key.blob))) f.note(path, 'does not count: ' + one.officer.name + ' or the same key requested it, or approved it already');
       else if (this.approvals.some((a) => a.officer.name === one.officer.name || same(a.officer.key.blob, one.officer.key.blob)))
-        f.error(path, one.officer.name + ' has approved it already');
-      else if (!entry.nodes.some((x) => x.id === one.officer.id)) f.error(path, 'entry ' + entry.seq + ' names another officer');
+        f.note(path, 'does not count: ' + one.officer.name + ' or the same key requested it, or approved it already');
       else if (f.started && entry.seq > f.started.seq) f.note(path, 'does not count: it came after the erasure ran');
       else this.approvals.push(one);
     }
@@ -225,15 +225,17 @@ export class People {
       const rows = f.body(verified)?.inspections ?? [];
       const one = await this.statement(verified, 'verify', 'verifier', ['Inspected after destruction: ' + count(p.order.length, 'key version') + ' absent: ' + names.join(', '),
         ...rows.map((r) => 'In ' + (f.last_body(r.provider, 'provider-added')?.name ?? '') + ': transcript ' + r.after)]);
-      if (one && !other(one, this.request)) f.error('approvals/verify.' + one.officer.id + '.json', one.officer.name + ' requested it, too');
+      if (one && !other(one, this.request)) f.note('approvals/verify.' + one.officer.id + '.json', 'does not count: ' + one.officer.name + ', or the same key, took part in what it judges');
       else if (one && f.last_done && verified.seq > f.last_done.seq) this.verified = one;
+      else if (one) f.note('approvals/verify.' + one.officer.id + '.json', 'does not count: it came before what it judges');
     }
     if (!validated) return;
     const sum = f.body(verified)?.statement ?? '', who = this.verified?.officer.name ?? f.body(f.graph.about(f.body(verified)?.operator, 'operator-enrolled')[0])?.name ?? '';
     const one = await this.statement(validated, 'validate', 'validator', [...p.datasets.map((d) => 'Accepts the erasure of dataset ' + d.name + ', ' + count(d.objects, 'object') + ', ' +
       count(d.bytes, 'byte')), 'Rests on the verification of ' + who + ': statement ' + sum]);
-    if (one && !other(one, this.request, this.verified)) f.error('approvals/validate.' + one.officer.id + '.json', one.officer.name + ' requested or verified it, too');
-    else if (one && verified && validated.seq > verified.seq) this.validated = one;
+    if (one && !other(one, this.request, this.verified)) f.note('approvals/validate.' + one.officer.id + '.json', 'does not count: ' + one.officer.name + ', or the same key, took part in what it judges');
+    else if (one && this.verified && validated.seq > verified.seq) this.validated = one;
+    else if (one && this.verified) f.note('approvals/validate.' + one.officer.id + '.json', 'does not count: it came before what it judges');
   }
 
   // Each person who asked for or approved it, by a line of the reader's.

@@ -1,28 +1,65 @@
 // A transcript of kesu-probe, judged again from its request, its enumeration and its trials (docs/spec/provider-port.md,
 // "The four answers"). What the record does not bear out is unknown.
-import { refuse } from './bytes.js';
-import { equal, is_object, is_time, list_of, members, parse_json } from './json.js';
+import { refuse, Refused } from './bytes.js';
+import { kind_of } from './header.js';
+import { equal, int_of, is_sha256, is_time, list_of, members, parse_json, text_of } from './json.js';
 
 const kRef = ['version', 'purpose', 'label', 'id', 'check_value', 'canary', 'public_key'];
 const kIdentity = ['kind', 'label', 'serial', 'manufacturer', 'model', 'firmware', 'hardware', 'module_path', 'module_sha256',
   'library_manufacturer', 'library_description', 'library_version'];
+const kPurposes = ['wrap', 'sign-ledger', 'sign-certificate', 'control'];
+const kRefTexts = ['version', 'label'], kRefHex = ['id', 'check_value', 'public_key'];
 const kObject = ['class', 'key_type', 'label', 'id', 'check_value'];
 
 export function same_place(a, b) {
   return !!a && !!b && a.kind === b.kind && a.serial === b.serial && a.manufacturer === b.manufacturer;
 }
-function check_ref(r) {
+const texts = (o, ...names) => names.forEach((n) => text_of(o, n));
+const hexes = (o, ...names) => names.forEach((n) => /^([0-9a-f]{2})*$/.test(text_of(o, n)) || refuse(n + ' is not lower-case hexadecimal'));
+const numbers = (o, ...names) => names.forEach((n) => int_of(o, n));
+const flags = (o, ...names) => names.forEach((n) => typeof o[n] === 'boolean' || refuse(n + ' is not true or false'));
+const times = (o, ...names) => names.forEach((n) => is_time(o[n]) || refuse(n + ' is no time'));
+const a_digest = (v) => is_sha256(v) || refuse('a digest out of form');
+export const a_version = (v) => (typeof v === 'string' && kind_of(v) === 'ver') || refuse('a version out of form');
+
+export function check_ref(r) {
   members(r, kRef);
-  if (r.canary !== null) members(r.canary, ['mechanism', 'nonce', 'ciphertext', 'digest']);
+  texts(r, ...kRefTexts);
+  hexes(r, ...kRefHex);
+  a_version(r.version);
+  if (!kPurposes.includes(r.purpose)) refuse('purpose is none');
+  if (r.canary === null) return;
+  members(r.canary, ['mechanism', 'nonce', 'ciphertext', 'digest']);
+  texts(r.canary, 'mechanism');
+  hexes(r.canary, 'nonce', 'ciphertext');
+  a_digest(r.canary.digest);
+}
+export function check_birth(b) {
+  members(b, ['ref', 'attributes', 'left_out']);
+  check_ref(b.ref);
+  if (!list_of(b, 'left_out').every((t) => typeof t === 'string')) refuse('left_out is no list of texts');
+}
+export function check_receipt(r) {
+  members(r, ['accepted', 'at', 'before', 'call', 'irreversible_at', 'result']);
+  flags(r, 'accepted');
+  times(r, 'at', ...(r.irreversible_at === null ? [] : ['irreversible_at']));
+  texts(r, 'call', 'result');
+}
+function check_identity(i) {
+  members(i, kIdentity);
+  texts(i, ...kIdentity);
 }
 function check_object(o) {
   members(o, kObject);
-  for (const name of kObject) if (typeof o[name] !== 'string') refuse(name + ' is no text');
+  texts(o, 'class', 'key_type', 'label');
+  hexes(o, 'id', 'check_value');
 }
 function check_trials(list) {
   for (const t of list) {
     members(t, ['object', 'mechanism', 'outcome', 'result', 'digest']);
     check_object(t.object);
+    texts(t, 'mechanism', 'result');
+    if (t.digest !== null) a_digest(t.digest);
     if (!['opened', 'failed', 'refused', 'not-tried'].includes(t.outcome)) refuse('an outcome that is none');
   }
 }
@@ -34,36 +71,69 @@ const one_of = (value, list) => list.includes(value) || refuse('an answer that i
 export function parse_transcript(bytes) {
   const t = parse_json(bytes);
   members(t, ['request', 'answer', 'exit', 'stderr', 'timed_out']);
+  numbers(t, 'exit');
+  texts(t, 'stderr');
+  flags(t, 'timed_out');
   const q = t.request;
-  if (q.v !== 1 || (t.answer !== null && t.answer.v !== 1)) refuse('a request or an answer of another version');
   members(q, ['v', 'uri', 'identity', 'keys', 'control', 'samples', 'try_remaining']);
-  members(q.identity, kIdentity);
+  if (q.v !== 1) refuse('a request of another version');
+  texts(q, 'uri');
+  flags(q, 'try_remaining');
+  check_identity(q.identity);
   for (const k of list_of(q, 'keys')) check_ref(k);
+  if (new Set(q.keys.map((k) => k.version)).size !== q.keys.length) refuse('a key is asked for twice');
   if (q.control !== null) check_ref(q.control);
-  for (const s of list_of(q, 'samples')) members(s, ['id', 'key', 'aad', 'algorithm', 'nonce', 'blob']);
-  const a = t.answer;
-  if (a === null) return t;
+  for (const s of list_of(q, 'samples')) {
+    members(s, ['id', 'key', 'aad', 'algorithm', 'nonce', 'blob']);
+    texts(s, 'id');
+    hexes(s, 'aad', 'nonce', 'blob');
+    a_version(s.key);
+    if (![1, 2].includes(s.algorithm)) refuse('a sample of another algorithm');
+  }
+  // An answer that cannot be read is none.
+  try {
+    if (t.answer !== null) check_answer(t.answer);
+  } catch (e) {
+    if (!(e instanceof Refused)) throw e;
+    t.answer = null;
+  }
+  return t;
+}
+
+function check_answer(a) {
   members(a, ['v', 'program', 'host', 'boot_id', 'pid', 'environment', 'started', 'ended', 'identity', 'same_place', 'enumeration',
     'control', 'keys', 'samples', 'error', 'calls'], ['token_sessions']);
+  if (a.v !== 1) refuse('an answer of another version');
   one_of(a.control, kAnswers);
-  if (!is_time(a.started) || !is_time(a.ended)) refuse('a time out of form');
-  if (a.identity !== null) members(a.identity, kIdentity);
+  texts(a, 'boot_id', 'host', 'program');
+  numbers(a, 'pid');
+  flags(a, 'same_place');
+  times(a, 'started', 'ended');
+  if (!list_of(a, 'environment').every((n) => typeof n === 'string')) refuse('environment is no list of texts');
+  if (a.error !== null) members(a.error, ['code', 'message']), texts(a.error, 'code', 'message');
+  if (a.token_sessions !== undefined && a.token_sessions !== null) members(a.token_sessions, ['sessions', 'rw_sessions']), numbers(a.token_sessions, 'sessions', 'rw_sessions');
+  if (a.identity !== null) check_identity(a.identity);
   if (a.enumeration !== null) {
     members(a.enumeration, ['complete', 'why', 'objects']);
+    flags(a.enumeration, 'complete');
+    texts(a.enumeration, 'why');
     for (const o of list_of(a.enumeration, 'objects')) check_object(o);
   }
   for (const k of list_of(a, 'keys')) {
     members(k, ['version', 'answer', 'why', 'found', 'canary', 'by']);
+    a_version(k.version);
+    texts(k, 'why');
+    numbers(k, 'found');
     one_of(k.answer, kAnswers);
     one_of(k.canary, ['opened', 'failed', 'not-tried']);
     check_trials(list_of(k, 'by'));
   }
   for (const s of list_of(a, 'samples')) {
     members(s, ['id', 'answer', 'by']);
+    texts(s, 'id');
     one_of(s.answer, ['opened', 'failed', 'not-tried']);
     check_trials(list_of(s, 'by'));
   }
-  return t;
 }
 
 const same_object = (a, b) => kObject.every((n) => a[n] === b[n]);
@@ -76,7 +146,7 @@ function judge_key(ref, record, answer, request, control_good) {
   if (!signing && ref.canary && record.by.some((t) => t.outcome === 'opened' && t.digest === ref.canary.digest)) return 'usable';
   if (signing && record.answer === 'usable' && record.found === 1) return 'usable';
   const samples = request.samples.map((s, i) => [s, answer.samples[i]]).filter(([s]) => s.key === ref.version);
-  if (samples.some(([, r]) => r.by.some((t) => t.outcome === 'opened' && is_key(ref, t.object)))) return 'usable';
+  if (samples.some(([, r]) => r.by.some((t) => t.outcome === 'opened'))) return 'usable';
   const e = answer.enumeration;
   const objects = e?.objects ?? [];
   const own = objects.filter((o) => o.class === expected_class(ref) && is_key(ref, o));
@@ -86,18 +156,18 @@ function judge_key(ref, record, answer, request, control_good) {
   if (answer.error !== null || !e || !e.complete || !control_good) return 'unknown';
   if (signing) return ref.label && ref.id ? 'absent' : 'unknown';
   if (!request.try_remaining || !ref.canary) return 'unknown';
-  // Every secret key of the enumeration was tried, and each AES key is excluded.
-  const secrets = objects.filter(is_secret);
-  if (!record.by.every((t) => secrets.some((o) => same_object(o, t.object)))) return 'unknown';
-  for (const o of secrets) {
-    const alike = secrets.filter((x) => same_object(x, o)).length;
-    const trials = record.by.filter((t) => same_object(t.object, o));
-    if (trials.length < alike) return 'unknown';
-    if (o.key_type !== 'CKK_AES') continue;
-    const differs = o.check_value !== '' && ref.check_value !== '' && o.check_value !== ref.check_value;
-    if (!differs && trials.filter((t) => t.outcome === 'failed').length < alike) return 'unknown';
-  }
-  return 'absent';
+  return all_tried(objects.filter(is_secret), record.by, ref.check_value) ? 'absent' : 'unknown';
+}
+
+// Every secret key of the enumeration was tried, and nothing else; each AES key failed, or has another check value.
+function all_tried(secrets, by, check_value) {
+  if (!by.every((t) => secrets.some((o) => same_object(o, t.object)))) return false;
+  return secrets.every((o) => {
+    const alike = secrets.filter((x) => same_object(x, o)).length, trials = by.filter((t) => same_object(t.object, o));
+    if (trials.length < alike) return false;
+    const differs = o.check_value !== '' && check_value !== '' && o.check_value !== check_value;
+    return o.key_type !== 'CKK_AES' || differs || trials.filter((t) => t.outcome === 'failed').length >= alike;
+  });
 }
 
 // → {ok: whether anything can be said, place, started, ended, boot_id, complete, objects, control, keys: version → answer,
@@ -126,15 +196,11 @@ export function judge_transcript(t) {
   for (const [i, r] of a.samples.entries()) {
     let answer = 'not-tried';
     if (r.by.some((x) => x.outcome === 'opened')) answer = 'opened';
-    else if (out.complete && r.by.length && secrets.every((o) => o.key_type !== 'CKK_AES' || excluded(o, secrets, r.by))) answer = 'failed';
+    else if (out.complete && q.try_remaining && all_tried(secrets, r.by, out.refs.get(q.samples[i].key)?.check_value ?? '')) answer = 'failed';
     out.samples[i].answer = agreed(answer, r.answer, 'not-tried');
   }
   return out;
 }
 function agreed(judged, said, otherwise) {
   return judged === said ? judged : otherwise;
-}
-function excluded(o, secrets, by) {
-  const alike = secrets.filter((x) => same_object(x, o)).length;
-  return by.filter((t) => same_object(t.object, o) && t.outcome === 'failed').length >= alike;
 }

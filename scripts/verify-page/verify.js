@@ -3,7 +3,7 @@ import { Attested } from './attest.js';
 import { hex, refuse, Refused, unhex, utf8 } from './bytes.js';
 import { Bundle } from './bundle.js';
 import { Commands, command_sizes } from './commands.js';
-import { check_certificate, evidence_chain, expected_certificate, exceptions_of, fixed_limits, grade } from './recompute.js';
+import { check_certificate, evidence_chain, expected_certificate, all_limits, exceptions_of, grade } from './recompute.js';
 import { check_cms, fingerprint, issued_by, parse_cms, parse_spki } from './pki.js';
 import { check_plan, read_plan } from './plan.js';
 import { Facts, count } from './facts.js';
@@ -11,13 +11,14 @@ import { find_conditions, judge_claim } from './conditions.js';
 import { fold_headers, read_bodies, read_checkpoints } from './fold.js';
 import { judge_revocation, parse_lists, signer_chain, signer_path, tells_against, unshown } from './chain.js';
 import { Holds } from './holds.js';
-import { inspect } from './inspect.js';
+import { inspect, removed_by_others } from './inspect.js';
 import { judge_object } from './objects.js';
-import { equal, parse_json, is_object, is_time, text_of } from './json.js';
+import { canonical, equal, parse_json, is_object, is_time, text_of } from './json.js';
 import { name_text } from './names.js';
 import { People } from './people.js';
 import { read_countersignature } from './persons.js';
 import { Policy } from './policy.js';
+import { check_birth, check_ref } from './probe.js';
 import { kEnded, read_renewals, stands } from './renewals.js';
 import { counts_not, countersignature_time, kMinute, read_stamps } from './time.js';
 import { self_test, sha256 } from './hash.js';
@@ -132,12 +133,13 @@ async function judge(f, input, tables, report, progress) {
   check_reach(f);
   await check_ledger_key(f);
   await check_references(f);
+  check_once(f);
   for (const v of f.versions) {
     const done = f.version.get(v).done_body;
     if (done?.receipt_lost && done.transcript) await f.transcript(done.transcript);
-    if (f.version.get(v).ref && !f.canary_digest_matches(v)) error('entry ' + f.version.get(v).created.seq, 'the key reference is not the one of its header');
   }
   const inspection = await inspect(f);
+  inspection.removed = await removed_by_others(f, inspection);
   const verified = f.graph.about(f.era, 'erasure-verified').pop();
   const again = verified ? await inspect(f, verified) : null;
   f.lists = [...input.trust.signer_crls, ...(await own_lists(f))];
@@ -151,7 +153,7 @@ async function judge(f, input, tables, report, progress) {
   const claims = tables.claims.claims.map((d) => {
     const row = judge_claim(d, found.holds), absent = row.level === 'absent';
     return { id: d.id, level: row.level, rests_on: absent ? [] : found.rests[d.id] ?? [], detail: found.detail[d.id] ?? '', premises: row.premises, says: row.says,
-      title: d.title, sure: !absent && !found.unsure.has(d.id), plain: plain_words(d.id, found, people) };
+      title: d.title };
   });
   f.premises_of = (list) => [...new Set((list ?? []).flatMap((x) => (Array.isArray(x?.premises) ? x.premises : [])))].filter((id) => tables.claims.premises[id]);
   const chain = evidence_chain(f, people, signer.names);
@@ -222,6 +224,7 @@ async function check_issued(f) {
 
 async function check_ledger_key(f) {
   const entry = f.graph.of_type('ledger-key-set').filter((h) => h.seq < f.checkpoints.a.size).pop(), b = entry && f.body(entry);
+  if (entry && !b) return f.error('ledger/bodies.jsonl', 'entry ' + entry.seq + ' (ledger-key-set) is not opened');
   if (!b || b.vkey !== f.checkpoints.vkey.text) return f.error('trust/ledger.vkey', 'is not the key that the ledger names (ledger-key-set)');
   const created = f.body(f.graph.about(entry.nodes[0].id, 'key-created').pop());
   const key = created && (await guarded(f.error, 'ledger/bodies.jsonl', () => parse_spki(unhex(created.ref.public_key))));
@@ -239,7 +242,7 @@ async function fill(f, input, report, { people, inspection, found, claims, chain
   report.claims = claims.map((x) => ({ id: x.id, level: x.level, least: bar.claims[x.id], rests_on: x.rests_on, detail: x.detail }));
   const ids = [...new Set(claims.flatMap((x) => x.premises))].sort();
   report.premises = ids.map((id) => ({ id, ...tables.claims.premises[id] }));
-  report.limits = [...fixed_limits(f), ...found.limits.map((l) => dynamic_limit(f, l))];
+  report.limits = all_limits(f, found);
   report.exceptions = exceptions_of(f);
   report.evidence_chain = chain;
   report.log_known = input.trust.logs.some((k) => k.text === f.checkpoints.vkey.text);
@@ -250,29 +253,41 @@ async function fill(f, input, report, { people, inspection, found, claims, chain
   f.found = found;
 }
 
-// The words that the certificate has for it; the specification does not fix them.
-function dynamic_limit(f, l) {
-  const said = (Array.isArray(f.certificate.limits) ? f.certificate.limits : []).find((x) => x?.id === l.id);
-  return said && typeof said.en === 'string' && typeof said.ja === 'string' ? { id: l.id, en: said.en, ja: said.ja } : { id: l.id, en: l.id, ja: l.id };
-}
-
-function plain_words(id, found, people) {
-  if (id === 'plaintext-history') return found.holds.has('history-disposed') ? null : { rests: [], detail: found.detail[id] };
-  if (id === 'logged') return { rests: found.rests.logged.slice(0, 1), detail: '' };
-  if (id === 'dated' || (id === 'validated' && !people.validated)) return { rests: [], detail: '' };
-  return null;
-}
-
-// Key references in form, and births that are of the same key.
+// Of every version that something here rests on: the entry of its birth, its header and its record say one thing.
 async function check_references(f) {
+  const first = (type) => f.graph.of_type(type).map((h) => h.nodes[0].id);
+  const wanted = new Set([...f.versions, ...first('ledger-key-set'), ...f.plan.providers.map((p) => p.control)]);
   for (const h of f.graph.of_type('key-created')) {
-    const b = f.body(h), r = b?.ref;
-    if (!b) continue;
-    const canary = r && (r.canary === null || (is_object(r.canary) && /^[0-9a-f]{64}$/.test(r.canary.digest)));
-    if (!is_object(r) || !['wrap', 'control', 'sign-ledger', 'sign-certificate'].includes(r.purpose) || !/^[0-9a-f]*$/.test(r.check_value) || !canary)
-      f.error('entry ' + h.seq, 'the key reference is not in form');
-    const birth = await f.json_evidence(b.birth, 'birth');
-    if (birth && !equal(birth.ref, r)) f.error('evidence/' + b.birth, 'the birth record is of another key');
+    const b = f.body(h), id = h.nodes[0].id;
+    if (!b || !(wanted.has(id) || b.purpose === 'sign-certificate')) continue;
+    await guarded(f.error, 'entry ' + h.seq, async () => {
+      check_ref(b.ref);
+      text_of(b, 'name');
+      if (b.ref.version !== id) refuse('ref is of ' + b.ref.version);
+      if (b.ref.purpose !== b.purpose) refuse('purpose is not that of ref');
+      if (hex(sha256(unhex((b.ref.canary?.digest ?? '') + b.ref.public_key))) !== h.nodes[0].d) refuse('d is not the digest of canary and public key');
+    });
+    const birth = await f.json_evidence(b.birth, 'birth', check_birth);
+    if (birth && !equal(birth.ref, b.ref)) f.error('evidence/' + b.birth, 'the birth record is of another key');
+  }
+  for (const h of f.providers.flatMap((id) => f.graph.about(id, 'provider-added'))) {
+    const b = f.body(h);
+    if (b && hex(sha256(utf8(canonical(b.identity ?? null)))) !== h.nodes[0].d) f.error('entry ' + h.seq, 'd is not the digest of identity');
+  }
+}
+
+// What begins a node is said of it once.
+function check_once(f) {
+  const about = { 'dataset-added': f.datasets, 'provider-added': f.providers, 'key-created': null, 'seal-done': null, 'certificate-issued': null,
+    'operator-enrolled': null };
+  for (const [type, ids] of Object.entries(about)) {
+    const seen = new Set();
+    for (const h of f.graph.of_type(type))
+      for (const { id, is } of h.nodes) {
+        if (is === undefined || (ids && !ids.includes(id))) continue;
+        if (seen.has(id)) f.error('entry ' + h.seq, type === 'operator-enrolled' ? id + ' is enrolled a second time' : 'a second ' + type + ' of ' + id);
+        seen.add(id);
+      }
   }
 }
 

@@ -60,7 +60,11 @@ class Readme(scenario.World):
             self.assertGreaterEqual(kinds.count(kind), least, kind)
         self.assertIn("valid-before", (self.bundle / "approvals" / "allowed_signers").read_text())
         said = self.box.run("bash", "-euo", "pipefail", "-c", self.recipe(), cwd=self.bundle).stdout
-        self.assertEqual(said.count('Good "kesu-'), len(self.statements()))
+        # Each statement, and the statement of genesis by each of its officers.
+        self.assertEqual(said.count('Good "kesu-'), len(self.statements()) + len(self.officers))
+        size = (self.bundle / "ledger" / "checkpoint-b").read_text().split("\n")[1]
+        self.assertIn(f"\n{size}\n{size}\n1\n", said)
+        self.assertEqual(said.count("approvals/request"), 2)                   # of MANIFEST: none without the plan's digest
         said = self.box.run("bash", "-euo", "pipefail", "-c", self.by_hand(), cwd=self.bundle).stdout
         self.assertEqual(said.count('Good "kesu-release-v1"'), 2)
 
