@@ -70,7 +70,8 @@ struct Run {
 void check_waiting(Run& run) {
   const WaitingEnd end = waiting_end(run.vault.state(), run.record());
   if (run.vault.now() >= end.at) return;
-  Error e(Code::waiting, "the waiting period ends " + local_text(end.at));
+  // To the next whole minute: nobody is told a time at which it is too early.
+  Error e(Code::waiting, "the waiting period ends " + local_text(end.at + 59'999));
   if (!end.why.empty()) e.cause("the clock was set since the approval, so the period counts from " + end.why);
   throw e.next("run it then");
 }

@@ -66,7 +66,9 @@ std::optional<Span> span_of(Vault& vault, const Json& body, const Anchors& ancho
 }
 
 Error not_over(Millis end, const std::string& cause) {
-  return Error(Code::waiting, "the waiting period ends " + local_text(end)).cause(cause).next("run it then");
+  return Error(Code::waiting, "the waiting period ends " + local_text(end + 59'999))
+      .cause(cause)
+      .next("run it then");
 }
 
 void record(Vault& vault, const std::string& id, const SavedCheckpoint& checkpoint, const Stamp& stamp) {
@@ -172,7 +174,8 @@ void begin_waiting(Vault& vault, const std::string& id, bool must) {
     if (why.code() == Code::interrupted)
       throw Error(Code::interrupted, "interrupted while a time authority was asked; the approval is recorded")
           .next("kesu erase run " + brief(id) + " asks again");
-    vault.env().notice("the approvals have no time-stamp, and the waiting period begins with one: " +
+    vault.env().notice("the approvals have no time-stamp" +
+                       std::string(w.demanded ? ", and the waiting period begins with one: " : ": ") +
                        why.message() + (why.cause().empty() ? "" : ": " + why.cause()) +
                        (w.demanded ? "; kesu erase run " + brief(id) + " asks for it again"
                                    : "; the ledger's own time decides alone"));

@@ -247,6 +247,9 @@ std::string render_report(const VerifyReport& report, bool ja) {
   if (!report.countersignatures.empty()) out += ja ? "  副署\n" : "  countersigned by\n";
   for (const CountersignatureResult& c : report.countersignatures)
     out += "    " + countersignature_line(c, ja) + "\n";
+  if (!report.countersignatures.empty())
+    out += ja ? "    これらの証明書の失効の有無は確認していない\n"
+              : "    whether these certificates were revoked is not asked\n";
   if (!report.exceptions.empty()) out += ja ? "  例外（記録されたもの）\n" : "  exceptions on record\n";
   for (const DisclosedException& e : report.exceptions) out += "    " + exception_line(e) + "\n";
   if (!report.evidence_chain.empty())

@@ -145,7 +145,7 @@ function show_result(data) {
   const own = (x) => x[language];
   if (r.premises.length) parts.push(section(w.premises, bullets(r.premises.map(own))));
   if (r.limits.length) parts.push(section(w.limits, bullets(r.limits.map(own))));
-  if (r.countersignatures) parts.push(section(w.countersigned, bullets(r.countersignatures.map((c) => [c.signer, 'sha256:' + c.certificate, c.known ? w.counter_known : w.counter_unknown, ...countersigned_at(c, w)].join(' · ')))));
+  if (r.countersignatures) parts.push(section(w.countersigned, bullets(r.countersignatures.map((c) => [c.signer, 'sha256:' + c.certificate, c.known ? w.counter_known : w.counter_unknown, ...countersigned_at(c, w)].join(' · '))), el('p', {}, w.counter_revoked)));
   if (v) parts.push(section(w.exceptions, r.exceptions.length ? bullets(r.exceptions.map((x) => [x.what, x.subject, x.detail, x.until ?? '', x.reason, x.approver].filter((t) => t).join(' · '))) : el('p', {}, w.no_entries)));
   if (r.evidence_chain.length) parts.push(section(w.chain, bullets(chain_rows(r.evidence_chain))));
   if (r.time.length) parts.push(stamps_of(r, w));

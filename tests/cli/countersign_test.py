@@ -77,8 +77,9 @@ class Countersign(verify_page.Driver, scenario.World):
             return verify.verify(str(bundle), trust_file.read_trust(str(path)), self.tables, require="low", allow_test_grade=True)
 
         def page():
-            self.check(bundle, trust=trust, trust_files=[self.tsa.root])
-            return self.saved()
+            text, report = self.check(bundle, trust=trust, trust_files=[self.tsa.root])["text"], self.saved()
+            self.assertEqual("Whether these certificates were revoked is not asked." in text, "countersignatures" in report)
+            return report
         return verify_page.together(kesu, second, *([page] if self.page_there else []))
 
     def test_an_auditor_and_a_validator(self):
@@ -102,7 +103,7 @@ class Countersign(verify_page.Driver, scenario.World):
             self.assertEqual(rows[0]["signer"], "CN=監査 役,O=Example Bank")
             self.assertEqual(report, before)                 # nothing else is said because of it
         said = self.box.run(harness.program("kesu"), "verify", target, *LOW, code=7).stdout
-        self.assertRegex(said, r"countersigned by\n +CN=監査 役.*, time not shown\n")
+        self.assertRegex(said, r"countersigned by\n +CN=監査 役.*, time not shown\n.*time not shown\n    whether these certificates were revoked is not asked\n")
 
     def test_stock_tools(self):
         page = (harness.SOURCE / "docs" / "verify-by-hand.md").read_text()
