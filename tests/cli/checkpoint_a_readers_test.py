@@ -32,7 +32,7 @@ class CheckpointAReaders(verify_page.Driver, scenario.World):
         cls.open_page()
 
     def three(self, files):
-        where, path = self.elsewhere / "case", self.elsewhere / "trust"
+        where, path = self.elsewhere / "case", self.elsewhere / "second-trust"      # kesu_verify writes its own
         shutil.rmtree(where, ignore_errors=True)
         reissue.write(files, where)
         kesu, python, page = verify_page.together(
@@ -44,7 +44,7 @@ class CheckpointAReaders(verify_page.Driver, scenario.World):
     def test_they_agree(self):
         issuer = reissue.Issuer(reissue.read(self.bundle), reissue.keys_by_operator(self.bundle, self))
         self.reader, self.tables = issuer.trust(self.trust), trust_file.Tables()
-        (self.elsewhere / "trust").write_text(self.reader)
+        (self.elsewhere / "second-trust").write_text(self.reader)
 
         def until(kind, stage, nth=-1, more=0):
             def edit(p):
