@@ -6,6 +6,9 @@ import { equal, list_of, members, parse_json } from './json.js';
 const kPlanMembers = ['type', 'vault', 'organisation', 'erasure', 'created', 'ledger', 'profile', 'profile_digest', 'policy_digest', 'quorum', 'waiting_seconds',
   'datasets', 'key_versions', 'providers', 'copies', 'order', 'exceptions', 'windows'];
 
+// The table of profiles that was published before the one that is built in.
+const kPublished = '882f2f35a0c5492fc87118f008a22666acc35b447aefa5c98e919a7e0b302eae';
+
 export async function read_plan(bundle) {
   const raw = await bundle.bytes('plan.json'), plan = parse_json(raw);
   members(plan, kPlanMembers);
@@ -22,6 +25,7 @@ export function check_plan(f, people) {
     if (b && b.plan !== f.plan_digest) f.error('entry ' + h.seq, 'another plan was started');
     if (b && f.roots.get(b.head?.size) !== b.head?.root) f.error('entry ' + h.seq, 'head: is not the ledger\'s root of that size');
   }
+  if (![f.tables.profiles_digest, kPublished].includes(p.profile_digest)) no('profile_digest: is of no table of profiles that this page knows');
   if (p.vault !== f.vault) no('vault: is for another vault');
   if (p.erasure !== f.era) no('erasure: is for another erasure');
   if (people.genesis && p.organisation !== people.genesis.organisation) no('organisation: is of another organisation');
