@@ -80,6 +80,11 @@ void check_providers(Dossier& d) {
     compare(d, "providers: serial of " + id, item.at("serial"), identity.serial);
     compare(d, "providers: label of " + id, item.at("label"), identity.label);
     compare(d, "providers: manufacturer of " + id, item.at("manufacturer"), identity.manufacturer);
+    const auto control = d.keys.find(item.str("control"));
+    if (control == d.keys.end() || control->second.provider != id ||
+        (control->second.ref && control->second.ref->purpose != KeyPurpose::control))
+      d.findings.bad(std::string(bundle::kPlan),
+                     "providers: control of " + id + " is not what the ledger shows");
   }
   for (const auto& [id, p] : d.providers)
     if (!named.contains(id))

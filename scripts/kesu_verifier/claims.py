@@ -397,7 +397,7 @@ class Claims:
 
     def _logged(self):
         last = self.facts.ledger.of_type("ledger-key-set")
-        body = self.facts.need(last[-1]) if last else None
+        body = self.facts.body(last[-1]) if last else None
         signed = bool(body) and body.get("vkey") == self.ledger.key.text
         if last and body is None:
             self.facts.bad("ledger/bodies.jsonl", f"entry {last[-1].seq} (ledger-key-set) is not opened")

@@ -10,7 +10,7 @@ import { residue } from './residue.js';
 import { waiting_words } from './waiting.js';
 import { name_text } from './names.js';
 
-const kWraps = { 1: 'AES-256-GCM', 2: 'RSA-OAEP-SHA256' };
+const kWraps = { 1: 'AES-256-GCM' };
 
 // → {holds: Set, rests: claim → [text], detail: claim → text, limits: [], waited_from, witnesses, restart}
 export async function find_conditions(f, people, inspection, trust, cms_names, stamps, again) {

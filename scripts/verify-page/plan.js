@@ -54,6 +54,8 @@ export function check_plan(f, people) {
     const b = f.last_body(q.id, 'provider-added');
     if (b && (b.name !== q.name || b.identity?.serial !== q.serial || b.identity?.label !== q.label || b.identity?.manufacturer !== q.manufacturer || b.identity?.kind !== q.kind))
       no('providers: ' + q.id + ' is not as the ledger shows it');
+    const made = f.graph.about(q.control, 'key-created').pop(), control = made && f.body(made);
+    if (!made || f.graph.item(made, q.control).of !== q.id || (control && control.purpose !== 'control')) no('providers: control of ' + q.id + ' is not what the ledger shows');
   }
   for (const id of new Set(f.by_run.map((v) => f.version.get(v).provider))) if (!p.providers.some((q) => q.id === id)) no('providers: ' + id + ' is not in the plan');
   const before = f.copies.filter((id) => (f.graph.node(id).entries[0]?.seq ?? 0) < f.checkpoints.a.size);

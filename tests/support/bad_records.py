@@ -115,6 +115,8 @@ def edits():
     yield "a ledger-key-set of another key", entry("ledger-key-set", lambda e, p: e.body.update(vkey="x")), INVALID
     yield "an approval whose header names another person", entry("erasure-approved", another_person), INVALID
     yield "a plan by a table of profiles of nobody", lambda p: p.plan.update(profile_digest="0" * 64), INVALID
+    yield "a plan with a control key of nobody", lambda p: p.plan["providers"][0].update(control="key-" + "0" * 32 + ".1"), INVALID
+    yield "a plan with a control key of another kind", lambda p: p.plan["providers"][0].update(control=p.plan["order"][0]["version"]), INVALID
     yield "an identity of another digest", entry("provider-added", digest), INVALID
     yield "a birth of another digest", entry("key-created", digest, of_control), INVALID
     yield "a control key of another purpose", entry("key-created", body(purpose="wrap"), of_control), INVALID
