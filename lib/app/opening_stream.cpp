@@ -1,5 +1,6 @@
 // One object through descriptors: from standard input, to standard output.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/below.h"
 #include "base/crew.h"
 #include "base/interrupt.h"
+#include "base/stream_out.h"
 #include "seal/opening_file.h"
 
 namespace kesu {
@@ -19,10 +21,13 @@ namespace kesu {
 namespace {
 size_t read_some(int fd, std::span<uint8_t> out) {
   for (;;) {
+    check_interrupted();
+    pollfd wait{fd, POLLIN, 0};  // a pipe may stay silent for ever
+    const int ready = ::poll(&wait, 1, 100);
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
     const ssize_t n = ::read(fd, out.data(), out.size());
     if (n >= 0) return static_cast<size_t>(n);
     if (errno != EINTR) throw file_error(errno, "read", "the sealed file");
-    check_interrupted();
   }
 }
 
@@ -49,7 +54,7 @@ class Target {
   void write(ByteView bytes) {
     check_interrupted();
     if (out_ == "-")
-      write_all(STDOUT_FILENO, bytes, "standard output");
+      write_to_reader(STDOUT_FILENO, bytes, "standard output");
     else
       write_all(temp_->fd(), bytes, shown_);
   }

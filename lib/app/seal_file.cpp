@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "base/interrupt.h"
+#include "base/stream_out.h"
 
 namespace kesu {
 
@@ -194,8 +195,8 @@ SealedFile seal_to_stdout(SealRequest request, int source_fd, bool from_here, co
   request.metadata.mtime = out.source.mtime;
   if (out.source.regular) request.metadata.size = out.source.size;
   out.object = seal_stream(
-      request, std::ref(source), [](ByteView bytes) { write_all(STDOUT_FILENO, bytes, "standard output"); },
-      wrap, random, &crew);
+      request, std::ref(source),
+      [](ByteView bytes) { write_to_reader(STDOUT_FILENO, bytes, "standard output"); }, wrap, random, &crew);
   return out;
 }
 }  // namespace

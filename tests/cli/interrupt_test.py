@@ -56,6 +56,33 @@ class Interrupted(scenario.World):
         path = self.box.vault / "ledger.db-wal"
         return path.read_bytes() if path.exists() else b""
 
+    def stuck(self, *words, stdin, read=True, sign=signal.SIGINT):
+        """One signal, while nobody reads what it writes; or, without `read`, nobody writes what it reads."""
+        receives, sends = os.pipe()
+        with open(stdin, "rb") as file, open(os.devnull, "wb") as null:
+            process = subprocess.Popen([str(w) for w in self.box.kesu_command(*words, json=False)], env=self.box.env,
+                                       stdin=file if read else receives, stdout=sends if read else null, stderr=subprocess.PIPE)
+            try:
+                time.sleep(1)
+                process.send_signal(sign)
+                _, err = process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                self.fail("it waits on")
+            finally:
+                os.close(receives)
+                os.close(sends)
+        self.assertEqual((process.returncode, b"interrupted" in err), (130, True), err)
+        self.assertEqual(self.box.kesu("status").json["questions"], [])
+
+    def test_a_reader_that_stopped(self):
+        sealed, = (self.out / "one").rglob("large.kesu")
+        self.stuck("seal", "one", "-", "--name", "n", "-o", "-", stdin=sealed)
+        self.stuck("open", sealed, "-o", "-", stdin=os.devnull, sign=signal.SIGTERM)
+        self.stuck("open", "-", "-o", "-", stdin=sealed)
+        self.stuck("open", "-", "-o", "-", stdin=sealed, read=False)
+
     def check(self, name, objects):
         result = self.box.kesu("inventory", "check", name).json
         self.assertEqual((result["objects"], result["good"], result["missing"], result["damaged"]), (objects, objects, [], []))
