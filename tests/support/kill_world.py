@@ -287,6 +287,10 @@ DISTURBED = ("token-absent", "provider-failed", "provider-unavailable", "session
 
 
 def disturbed(result):
+    document = result.json if result.code == 5 else {}
+    silent = document.get("silent") if isinstance(document, dict) else None
+    if silent:
+        return all(part["code"] in (*DISTURBED, "pin-missing") for part in silent)
     return (token_being_rewritten(result) or (result.code == 5 and result.error_code in DISTURBED) or
             result.error_code == "pin-missing")
 
