@@ -18,11 +18,12 @@ namespace kesu {
 namespace {
 constexpr int kSlice = 100;  // milliseconds between looks for Ctrl-C
 
-constexpr int kWide = 1 << 20;  // what a pipe is asked to hold, so that neither side waits for the other often
+// What a pipe is asked to hold, so that neither side waits for the other often.
+constexpr int kWide = 1 << 20;
 constexpr int kPage = 4096, kTorn = 4 * kPage;  // a pipe holds pages, of which a few may be filled in part
 
-// What is taken at once without waiting, where poll says that something is: of a pipe that holds `holds` bytes
-// what must be free, else as much as always has room.
+// What is taken at once without waiting, where poll says that something is: of a pipe that holds `holds`
+// bytes what must be free, else as much as always has room.
 size_t at_once(int fd, int holds) {
   int waiting = 0;
   if (holds <= 0 || ::ioctl(fd, FIONREAD, &waiting) != 0) return PIPE_BUF;
@@ -36,7 +37,8 @@ int look(int fd) {
   struct stat st {};
   if (::fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) return kFile;
   const int holds = ::fcntl(fd, F_GETPIPE_SZ);
-  if (holds > 0 && holds < kWide && ::fcntl(fd, F_SETPIPE_SZ, kWide) > 0) return ::fcntl(fd, F_GETPIPE_SZ);
+  const bool narrow = holds > 0 && holds < kWide;
+  if (narrow && ::fcntl(fd, F_SETPIPE_SZ, kWide) > 0) return ::fcntl(fd, F_GETPIPE_SZ);
   return holds;
 }
 }  // namespace

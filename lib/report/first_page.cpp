@@ -160,7 +160,13 @@ std::vector<Block> first_page(const Model& model, const Words& w) {
   who.rows = {{{{w("実施組織", "Organisation")}, {shortened(c.str("organisation"))}}},
               {{{w("申請者", "Requested by")}, {few(people(model, "request"), w, 3 * kLong)}}},
               {{{w("承認者", "Approved by")}, {few(people(model, "approve"), w, 3 * kLong)}}}};
-  if (!model.reason.empty()) who.rows.push_back({{{w("理由", "Reason")}, {shortened(model.reason, 180)}}});
+  for (const auto& [action, label] : {std::pair{"verify", w("検証者", "Verified by")},
+                                      std::pair{"validate", w("妥当性確認者", "Validated by")}})
+    if (const auto by = people(model, action); !by.empty())
+      who.rows.push_back({{{label}, {few(by, w, 3 * kLong)}}});
+  if (!model.reason.empty())  // the ledger's word: what the requester signs does not name it
+    who.rows.push_back({{{w("理由（台帳の記載、署名の対象外）", "Reason (the ledger's; not signed)")},
+                         {shortened(model.reason, 180)}}});
   std::vector<std::string> providers;
   for (const Json& p : c.at("providers").as_array()) providers.push_back(p.str("name"));
   what.rows.push_back({{{w("破棄した鍵", "Keys destroyed")},

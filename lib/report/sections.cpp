@@ -138,8 +138,9 @@ std::string at(const Json* time, const Words& w) {
 
 Block keys(const Model& model, const Words& w) {
   Block t{.kind = Kind::table};
-  t.header = {w("鍵バージョン", "Key version"), w("保管装置", "Provider"), w("生成", "Created"),
-              w("破棄の完了", "Destroyed"), w("応答", "Answer")};
+  t.header = {w("鍵バージョン", "Key version"), w("保管装置", "Provider"),
+              w("生成（+09:00）", "Created (+09:00)"), w("破棄の完了（+09:00）", "Destroyed (+09:00)"),
+              w("応答", "Answer")};
   t.widths = {0.26, 0.18, 0.2, 0.2, 0.16};
   std::map<std::string, std::string> providers;
   for (const Json& p : model.certificate.at("providers").as_array()) providers[p.str("id")] = p.str("name");
@@ -170,7 +171,7 @@ Block keys(const Model& model, const Words& w) {
 Block people(const Model& model, const Words& w) {
   Block t{.kind = Kind::table};
   t.header = {w("氏名", "Name"), w("役職", "Title"), w("役割・行為", "Role, act"),
-              w("台帳への記録", "Recorded in the ledger")};
+              w("台帳への記録（+09:00）", "Recorded in the ledger (+09:00)")};
   t.widths = {0.28, 0.26, 0.22, 0.24};
   for (const Json& p : model.certificate.at("people").as_array()) {
     std::string action = p.str("action");
