@@ -20,7 +20,7 @@ def day(days):
 
 
 class Renewal(kill_world.World):
-    every = 1 if os.environ.get("KESU_KILLS") == "all" else 13
+    every = 1 if os.environ.get("KESU_KILLS") == "all" else 7
 
     def setUp(self):
         super().setUp()
