@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,11 +32,15 @@ size_t at_once(int fd, int holds) {
   return static_cast<size_t>(std::max(room, PIPE_BUF));
 }
 
-constexpr int kFile = -2;
-// What a pipe holds; kFile, or another negative number for what else there is.
+constexpr int kFile = -2, kSocket = -3;
+// What a pipe holds; kFile where nobody reads while it is written (a device, too, that is no terminal),
+// kSocket; another negative number for what else there is.
 int look(int fd) {
   struct stat st {};
-  if (::fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) return kFile;
+  if (::fstat(fd, &st) == 0) {
+    if (S_ISSOCK(st.st_mode)) return kSocket;
+    if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && !::isatty(fd))) return kFile;
+  }
   const int holds = ::fcntl(fd, F_GETPIPE_SZ);
   const bool narrow = holds > 0 && holds < kWide;
   if (narrow && ::fcntl(fd, F_SETPIPE_SZ, kWide) > 0) return ::fcntl(fd, F_GETPIPE_SZ);
@@ -51,7 +56,9 @@ void write_to_reader(int fd, ByteView bytes, std::string_view name) {
     pollfd wait{fd, POLLOUT, 0};
     const int ready = ::poll(&wait, 1, kSlice);
     if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
-    const ssize_t n = ::write(fd, bytes.data(), std::min(bytes.size(), at_once(fd, holds)));
+    const ssize_t n = holds == kSocket
+                          ? ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT)
+                          : ::write(fd, bytes.data(), std::min(bytes.size(), at_once(fd, holds)));
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) throw file_error(errno, "write", std::string(name));
     bytes = bytes.subspan(static_cast<size_t>(n));

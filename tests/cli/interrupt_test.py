@@ -3,6 +3,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -56,9 +57,9 @@ class Interrupted(scenario.World):
         path = self.box.vault / "ledger.db-wal"
         return path.read_bytes() if path.exists() else b""
 
-    def stuck(self, *words, stdin, read=True, sign=signal.SIGINT):
+    def stuck(self, *words, stdin, read=True, sign=signal.SIGINT, through="pipe"):
         """One signal, while nobody reads what it writes; or, without `read`, nobody writes what it reads."""
-        receives, sends = os.pipe()
+        receives, sends = (end.detach() for end in socket.socketpair()) if through == "socket" else os.pipe()
         with open(stdin, "rb") as file, open(os.devnull, "wb") as null:
             process = subprocess.Popen([str(w) for w in self.box.kesu_command(*words, json=False)], env=self.box.env,
                                        stdin=file if read else receives, stdout=sends if read else null, stderr=subprocess.PIPE)
@@ -82,6 +83,20 @@ class Interrupted(scenario.World):
         self.stuck("open", sealed, "-o", "-", stdin=os.devnull, sign=signal.SIGTERM)
         self.stuck("open", "-", "-o", "-", stdin=sealed)
         self.stuck("open", "-", "-o", "-", stdin=sealed, read=False)
+        self.stuck("open", sealed, "-o", "-", stdin=os.devnull, through="socket")
+
+    def test_a_reader_behind_a_socket(self):
+        sealed, = (self.out / "one").rglob("large.kesu")
+        command = [str(w) for w in self.box.kesu_command("open", sealed, "-o", "-", json=False)]
+        piped = subprocess.run(command, env=self.box.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
+        receives, sends = socket.socketpair()
+        with receives, subprocess.Popen(command, env=self.box.env, stdin=subprocess.DEVNULL, stdout=sends) as process:
+            sends.close()
+            with receives.makefile("rb") as stream:
+                came = stream.read()
+            self.assertEqual(process.wait(timeout=60), 0)
+        self.assertEqual(len(came), LARGE)
+        self.assertTrue(came == piped)
 
     def check(self, name, objects):
         result = self.box.kesu("inventory", "check", name).json
