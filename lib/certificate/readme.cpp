@@ -125,15 +125,9 @@ ReadmeFacts readme_facts(const BundleFiles& files, const std::string& certificat
 }
 
 namespace {
-std::string readme_body(const ReadmeFacts& f, int version) {
-  return "Erasure certificate " + f.certificate + " of " + f.organisation +
-         "\n\n"
-         "certificate.json is the statement; nothing else in this directory can speak for it. Check it with "
-         "kesu:\n\n"
-         "    kesu verify . --trust YOUR-TRUST-FILE\n\n"
-         "or with stock tools, in this directory (what to compare with is in docs/verify-by-hand.md of "
-         "kesu):\n\n"
-         "    sha512sum -c MANIFEST\n"
+// That nothing was altered since it was signed: the same in every version.
+std::string signed_files(const ReadmeFacts& f) {
+  return "    sha512sum -c MANIFEST\n"
          "    openssl cms -verify -binary -cades -in certificate.json.p7s -inform DER -content "
          "certificate.json \\\n"
          "        -CAfile " +
@@ -141,11 +135,19 @@ std::string readme_body(const ReadmeFacts& f, int version) {
              f.under_authority
                  ? "ROOT.pem -purpose any -out /dev/null          # the authority that you trust\n"
                    "    openssl verify -CAfile ROOT.pem -untrusted trust/signer.pem trust/signer.pem\n"
-                 : "trust/signer.pem -purpose any -out /dev/null\n") +
-         std::string(f.under_authority
-                         ? "    # where there is trust/signer.crl, add: -CRLfile trust/signer.crl "
-                           "-crl_check_all\n"
-                         : "") +
+                   "    # where there is trust/signer.crl, add: -CRLfile trust/signer.crl -crl_check_all\n"
+                 : "trust/signer.pem -purpose any -out /dev/null\n");
+}
+
+std::string readme_body(const ReadmeFacts& f, int version) {
+  return "Erasure certificate " + f.certificate + " of " + f.organisation +
+         "\n\n"
+         "certificate.json is the statement; nothing else in this directory can speak for it. Check it with "
+         "kesu:\n\n"
+         "    kesu verify . --trust YOUR-TRUST-FILE\n\n"
+         "or with stock tools, in this directory (what to compare with is in docs/verify-by-hand.md of "
+         "kesu):\n\n" +
+         signed_files(f) +
          "    openssl x509 -in trust/signer.pem -noout -fingerprint -sha256     # the signer you know?\n"
          "    sha256sum plan.json                                               # \"plan\" in "
          "certificate.json and statements\n" +
@@ -174,17 +176,8 @@ std::string readme_told(const ReadmeFacts& f) {
          "it "
          "checks, or prints what\n"
          "the words behind # ask for. Whatever else it says, FAILED and error above all, is a reason not to "
-         "rely on this.\n\n"
-         "    sha512sum -c MANIFEST\n"
-         "    openssl cms -verify -binary -cades -in certificate.json.p7s -inform DER -content "
-         "certificate.json \\\n"
-         "        -CAfile " +
-         std::string(
-             f.under_authority
-                 ? "ROOT.pem -purpose any -out /dev/null          # the authority that you trust\n"
-                   "    openssl verify -CAfile ROOT.pem -untrusted trust/signer.pem trust/signer.pem\n"
-                   "    # where there is trust/signer.crl, add: -CRLfile trust/signer.crl -crl_check_all\n"
-                 : "trust/signer.pem -purpose any -out /dev/null\n") +
+         "rely on this.\n\n" +
+         signed_files(f) +
          "    openssl x509 -in trust/signer.pem -noout -fingerprint -sha256     # what you know of the "
          "signer\n"
          "    grep -c \"\\\"plan\\\":\\\"$(sha256sum < plan.json | cut -c1-64)\\\"\" certificate.json "

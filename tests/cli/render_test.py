@@ -147,7 +147,7 @@ class Render(scenario.World):
         pdf = self.bundle / "certificate.pdf"
         one = self.pdf_text(pdf, "-f", "1", "-l", "1")
         for wanted in ("暗号化消去証明書", "何を", "いつ", "誰が", "試験用（TEST GRADE）", "平文の履歴：不明", "3件：", "loans-2019", LONG[:22], SCRIPT, REQUESTER,
-                       APPROVING, "発行者が主張するプロファイル：low", f"{sum(d['objects'] for d in self.document()['datasets'])}オブジェクト"):
+                       APPROVING, "理由（台帳の記載、署名の対", "発行者が主張するプロファイル：low", f"{sum(d['objects'] for d in self.document()['datasets'])}オブジェクト"):
             self.assertIn(squeezed(wanted), squeezed(one))
         info = self.box.run("pdfinfo", pdf).stdout
         pages = int(re.search(r"Pages: +(\d+)", info)[1])

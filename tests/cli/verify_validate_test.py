@@ -56,6 +56,9 @@ class Later(scenario.World):
         self.assertEqual(document["stage"], "validated")
         self.assertEqual([(p["action"], p["role"]) for p in document["people"]][-2:],
                          [("verify", "verifier"), ("validate", "validator")])
+        page_one = self.box.run("pdftotext", "-layout", "-l", "1", bundle / "certificate.pdf", "-").stdout
+        self.assertRegex(page_one, rf"検証者 +{VERIFIER}")
+        self.assertRegex(page_one, rf"妥当性確認者 +{VALIDATOR}")
         # With ssh-keygen alone, as the bundle's README says.
         for action, opr in ((p["action"], p["operator"]) for p in document["people"]):
             self.box.run("sh", "-c", f"ssh-keygen -Y verify -f allowed_signers -I {opr} -n kesu-{action}-v1 "
