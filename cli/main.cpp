@@ -9,6 +9,7 @@
 
 #include "app/version.h"
 #include "base/secret.h"
+#include "base/stack.h"
 #include "base/trace.h"
 #include "context.h"
 #include "standard_output.h"
@@ -147,9 +148,7 @@ void keep_standard_descriptors() {
       ::open("/", O_PATH);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int guarded_run(int argc, char** argv) {
   keep_standard_descriptors();
   kesu::harden_process();
   std::signal(SIGPIPE, SIG_IGN);
@@ -163,3 +162,7 @@ int main(int argc, char** argv) {
     return output.end(static_cast<int>(no_memory().exit()));
   }
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return kesu::with_enough_stack(guarded_run, argc, argv); }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/secret.h"
+#include "base/stack.h"
 #include "hsm/register.h"
 #include "provider/probe.h"
 #include "provider/prover.h"
@@ -64,9 +65,7 @@ int work_beside(void (*serve)(kesu::ProviderFactory&, int)) {
   return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   kesu::harden_process();
   const std::string_view mode = argc == 2 ? argv[1] : "";
   if (mode == "prove") return work_beside(kesu::serve_proofs);
@@ -95,3 +94,7 @@ int main(int argc, char** argv) {
     return error.code() == kesu::Code::bad_input ? 2 : 1;
   }
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return kesu::with_enough_stack(run, argc, argv); }

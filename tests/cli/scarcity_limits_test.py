@@ -106,6 +106,11 @@ class Memory(Limits):
         self.assertIsNone(ends[f"{values[-1]} seal"])
         self.assertTrue(any(ends.values()), ends)
 
+    def test_stack(self):
+        """Whoever lowers it for all (a service's unit, a shell) has commands that work, not ones that crash."""
+        ends = self.sweep("stack", (49_152, 65_536, 98_304, 1 << 20), self.commands())
+        self.assertEqual(set(ends.values()), {None})
+
 
 class Files(Limits):
     def test_open_files(self):
