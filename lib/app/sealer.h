@@ -68,6 +68,7 @@ class Sealer {
   // What a lane sealed and does not publish yet, in order, and how many files failed meanwhile.
   struct LaneWork {
     std::vector<Item*> parts;
+    std::vector<Item*> over;  // of those, what takes an older object's place: published when all are durable
     size_t failed = 0;
   };
   // A batch between its two entries. `key`: the dataset key that its names are sealed under.
@@ -108,6 +109,8 @@ class Sealer {
   void seal_items(std::vector<Item>& items, const VersionRef& version);
   void prove_lane(unsigned lane, LaneWork& work);
   void publish_lane(unsigned lane, LaneWork& work);
+  void publish(unsigned lane, Item& item);
+  void publish_over(std::vector<LaneWork>& by_lane);
   void check_parts(const std::vector<Item*>& large, std::vector<LaneWork>& by_lane);
   void check_part(Item& item, unsigned worker, Crew& crew);
   void seal_item(Item& item, const VersionRef& version, unsigned worker, Crew& crew,

@@ -334,6 +334,11 @@ void Sealer::seal_items(std::vector<Item>& items, const VersionRef& version) {
           }
   }
   crew_.run([&](unsigned worker) { publish_lane(worker, by_lane[worker]); });
+  try {
+    publish_over(by_lane);
+  } catch (...) {
+    note();
+  }
   for (Item& i : items)
     if (!ends && i.failure && ends_all(*i.failure)) ends = std::make_exception_ptr(*i.failure);
   if (ends) std::rethrow_exception(ends);
@@ -358,14 +363,40 @@ void Sealer::prove_lane(unsigned lane, LaneWork& work) {
 void Sealer::publish_lane(unsigned lane, LaneWork& work) {
   for (Item* i : work.parts) {
     if (!i->part) continue;
-    try {
-      workers_[lane]->publish(*i->part);
-      i->done = true;
-    } catch (const Error& e) {
-      i->failure = e;
-    }
+    if (i->part->over)
+      work.over.push_back(i);
+    else
+      publish(lane, *i);
   }
   work.parts.clear();
+}
+
+void Sealer::publish(unsigned lane, Item& item) {
+  try {
+    workers_[lane]->publish(*item.part);
+    item.done = true;
+  } catch (const Error& e) {
+    item.failure = e;
+  }
+}
+
+// The older object goes when the newer one takes its name: until then the newer one's bytes must be on the
+// disk, or a loss of power would leave neither.
+void Sealer::publish_over(std::vector<LaneWork>& by_lane) {
+  if (std::all_of(by_lane.begin(), by_lane.end(), [](const LaneWork& w) { return w.over.empty(); })) return;
+  const Fd out(::open(target_.out.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!out.ok() || ::syncfs(out.get()) != 0) {
+    const Error error = file_error(errno, "make durable", target_.out);
+    for (unsigned lane = 0; lane < by_lane.size(); ++lane)
+      for (Item* i : by_lane[lane].over) {
+        workers_[lane]->discard(*i->part);
+        i->part.reset();
+      }
+    throw error;
+  }
+  crew_.run([&](unsigned worker) {
+    for (Item* i : by_lane[worker].over) publish(worker, *i);
+  });
 }
 
 // What comes from another dataset counts when its new object was opened to its end.

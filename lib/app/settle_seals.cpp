@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "app/hollow_files.h"
 #include "app/inventory_reader.h"
 #include "app/keys.h"
 #include "app/place_id.h"
@@ -57,6 +58,7 @@ struct Leftovers {
   std::map<std::string, std::string> parts;  // object (hex) -> name
   std::set<std::string> aside;               // objects that an earlier settling set aside
   std::vector<std::string> odd;              // under names of kesu's, and no regular file
+  std::vector<std::string> hollow;           // under final names, and without content
 
   void covered(Cover by) {
     if (!cover) cover = std::move(by);
@@ -195,6 +197,29 @@ std::string set_aside(Below& below, const std::string& name, const std::string& 
   }
 }
 
+// Named before their bytes were durable, by a machine that then stopped: nothing is in them, and they are in
+// the way of the same names. How many are gone.
+int64_t remove_hollow(Vault& vault, Below& below, const BatchRecord& batch,
+                      const std::vector<std::string>& names) {
+  int64_t removed = 0;
+  for (const std::string& name : names) {
+    std::string leaf;
+    const int directory = below.directory_of(name, leaf);
+    const Fd fd(::openat(directory, leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    struct stat st {};
+    if (!fd.ok() || ::fstat(fd.get(), &st) != 0 || !is_hollow(fd.get(), st, batch.since)) continue;
+    if (::unlinkat(directory, leaf.c_str(), 0) == 0)
+      ++removed;
+    else if (errno != ENOENT)
+      throw file_error(errno, "remove", path_join(batch.location, name));
+  }
+  if (removed)
+    vault.env().notice(std::to_string(removed) + " files below " + batch.location +
+                       " had their names and no content, as after a loss of power: they are removed; seal "
+                       "their sources again");
+  return removed;
+}
+
 // Objects of an unfinished batch that stand whole under their final names are adopted. Nothing is moved or
 // removed before all of them were looked at, and under its final name nothing is removed ever. `lost`: why
 // objects that a mount may hide are given up; "": they are not.
@@ -246,6 +271,11 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       Error e = file_error(errno, "open", path);
       if (!is_of_the_place(e, errno)) throw e;
       left.covered({path, e.cause()});
+      continue;
+    }
+    struct stat st {};
+    if (same && ::fstat(fd.get(), &st) == 0 && is_hollow(fd.get(), st, batch.since)) {
+      left.hollow.push_back(name);
       continue;
     }
     SealedInput in = file_input(fd.get());
@@ -325,6 +355,8 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     removed.push(object);
   }
   for (const std::string& object : left.aside) aside.push(object);
+  const int64_t hollow =
+      unseen > 0 && !left.hollow.empty() ? remove_hollow(vault, *below, batch, left.hollow) : 0;
   // What a segment lists was durable before it was written.
   if (!damaged.empty() || (!written && !adopted.empty())) left.durable.sync();
   if (adopted.empty()) {
@@ -334,6 +366,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
                                                            : "interrupted, and none of its objects opens"},
                               {"removed", removed}});
     if (!left.aside.empty()) body.set("set_aside", aside);
+    if (hollow) body.set("hollow", hollow);
     vault.append({{.type = "seal-abandoned",
                    .nodes = {{.id = batch.id, .is = "abandoned", .of = dataset_id}},
                    .body = std::move(body)}},
@@ -348,6 +381,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     done.body.set("removed", removed);
     if (may_be_hidden) done.body.set("why", "declared lost: " + lost);
     if (!left.aside.empty()) done.body.set("set_aside", aside);
+    if (hollow) done.body.set("hollow", hollow);
     vault.append({std::move(done)}, {batch.id});
     vault.env().notice("settled: " + std::to_string(adopted.size()) + " of " +
                        std::to_string(intended.size()) + " objects of an interrupted batch of " +
