@@ -18,14 +18,16 @@ Json program_facts() {
                                {"plan", 1},
                                {"certificate", 1},
                                {"vault", 1}});
+  Json libraries = Json::object({{"openssl", openssl_library()},
+                                 {"sqlite", sqlite_library()},
+                                 {"libsodium", sodium_library()},
+                                 {"libgcrypt", gcrypt_library()}});
+  if (const std::string wide = wide_library(); !wide.empty()) libraries.set("libipsec-mb", wide);
   return Json::object({{"program", kProgram.substr(0, space)},
                        {"version", kProgram.substr(space + 1)},
                        {"formats", formats},
                        {"policy_edition", policy::policy_edition()},
-                       {"libraries", Json::object({{"openssl", openssl_library()},
-                                                   {"sqlite", sqlite_library()},
-                                                   {"libsodium", sodium_library()},
-                                                   {"libgcrypt", gcrypt_library()}})},
+                       {"libraries", std::move(libraries)},
                        {"compiler", "g++ " __VERSION__}});
 }
 

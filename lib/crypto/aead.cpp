@@ -110,12 +110,14 @@ std::optional<AeadAlg> aead_from_number(uint16_t number) {
   return std::nullopt;
 }
 
-Aead::Aead(AeadAlg alg, std::span<const uint8_t> key) : alg_(alg) {
+Aead::Aead(AeadAlg alg, std::span<const uint8_t> key, AeadUse use) : alg_(alg) {
   const Row& r = row(alg);
   if (key.size() != aead_key_size(alg))
     throw Error(Code::bad_input, std::string(r.name) + " takes a key of " +
                                      std::to_string(aead_key_size(alg)) + " bytes, not " +
                                      std::to_string(key.size()));
+  if (use == AeadUse::much) engine_ = make_wide_engine(alg, key);
+  if (engine_) return;
   if (r.openssl)
     engine_ = std::make_unique<OpensslEngine>(alg, key);
   else

@@ -20,6 +20,10 @@ std::string_view aead_name(AeadAlg alg);  // "AES-256-GCM", …
 std::optional<AeadAlg> aead_from_name(std::string_view name);
 std::optional<AeadAlg> aead_from_number(uint16_t number);
 
+// How much is expected under a key. `much`: worth loading libipsec-mb for AES-GCM, where it is installed and
+// the processor has VAES and AVX-512; the bytes are the same, three to four times as fast.
+enum class AeadUse { little, much };
+
 // One key, many messages: only the nonce changes from call to call. Not for use by two threads at once; each
 // thread has its own. A nonce must never serve twice under one key: that is the caller's duty. The expanded
 // key is zeroed on destruction.
@@ -27,8 +31,8 @@ class Aead {
  public:
   // Throws Error bad_input unless the key has aead_key_size(alg) bytes, mechanism_absent when the library has
   // no such cipher here (FIPS mode).
-  Aead(AeadAlg alg, std::span<const uint8_t> key);
-  Aead(AeadAlg alg, const Secret& key) : Aead(alg, key.reveal()) {}
+  Aead(AeadAlg alg, std::span<const uint8_t> key, AeadUse use = AeadUse::little);
+  Aead(AeadAlg alg, const Secret& key, AeadUse use = AeadUse::little) : Aead(alg, key.reveal(), use) {}
   Aead(Aead&&) noexcept;
   Aead& operator=(Aead&&) noexcept;
   ~Aead();

@@ -14,5 +14,7 @@ class Aead::Engine {
 };
 
 std::unique_ptr<Aead::Engine> make_camellia_engine(std::span<const uint8_t> key);
+// Of AES-GCM over libipsec-mb; nullptr where that library, or the processor's instructions, are not there.
+std::unique_ptr<Aead::Engine> make_wide_engine(AeadAlg alg, std::span<const uint8_t> key);
 
 }  // namespace kesu

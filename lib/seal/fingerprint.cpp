@@ -26,13 +26,14 @@ const Secret& checked(const Secret& key) {
 }  // namespace
 
 struct Fingerprinter::State {
-  explicit State(const Secret& key)
-      : gmac(AeadAlg::aes256_gcm, key.reveal().first(32)), hmac(key.reveal().subspan(32)) {}
+  State(const Secret& key, AeadUse use)
+      : gmac(AeadAlg::aes256_gcm, key.reveal().first(32), use), hmac(key.reveal().subspan(32)) {}
   Aead gmac;
   HmacSha256 hmac;
 };
 
-Fingerprinter::Fingerprinter(const Secret& key) : state_(std::make_unique<State>(checked(key))) {}
+Fingerprinter::Fingerprinter(const Secret& key, AeadUse use)
+    : state_(std::make_unique<State>(checked(key), use)) {}
 Fingerprinter::~Fingerprinter() = default;
 
 Digest32 Fingerprinter::block(ByteView plain) {

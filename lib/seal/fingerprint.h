@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/crew.h"
+#include "crypto/aead.h"
 #include "seal/object.h"
 
 namespace kesu {
@@ -15,7 +16,8 @@ constexpr size_t kFingerprintBlock = 64 * 1024;  // aligned to the payload's sta
 // One key, many blocks. Each thread has its own. The expanded keys are zeroed on destruction.
 class Fingerprinter {
  public:
-  explicit Fingerprinter(const Secret& key);  // Error bad_input unless it has 64 bytes
+  // Error bad_input unless the key has 64 bytes.
+  explicit Fingerprinter(const Secret& key, AeadUse use = AeadUse::little);
   ~Fingerprinter();
   // Of one block, 1 to kFingerprintBlock bytes.
   Digest32 block(ByteView plain);

@@ -115,7 +115,8 @@ class Doctor(scenario.World):
     def test_version(self):
         facts = self.box.kesu("--version", vault=False).json
         self.assertEqual(facts["program"], "kesu")
-        self.assertEqual(sorted(facts["libraries"]), ["libgcrypt", "libsodium", "openssl", "sqlite"])
+        always = ["libgcrypt", "libsodium", "openssl", "sqlite"]
+        self.assertEqual(sorted(set(facts["libraries"]) - {"libipsec-mb"}), always)
         for version in facts["libraries"].values():
             self.assertRegex(version, r"^\d+\.\d+")
         self.assertEqual(facts["formats"]["ledger"], 1)
