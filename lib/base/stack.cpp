@@ -9,8 +9,8 @@
 namespace kesu {
 
 namespace {
-constexpr rlim_t kWanted = 8u << 20;    // what systems give by default
-constexpr rlim_t kNeeded = 1u << 20;    // less than a token's module and the parsers may take together
+constexpr rlim_t kWanted = 8u << 20;  // what systems give by default
+constexpr rlim_t kNeeded = 1u << 20;  // less than a token's module and the parsers may take together
 constexpr size_t kThread = 2u << 20;
 
 struct Call {

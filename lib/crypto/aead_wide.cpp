@@ -1,5 +1,6 @@
-// AES-GCM through libipsec-mb, whose code for processors with VAES and 512-bit registers does in one core what
-// OpenSSL 3.0 does in four (docs/decisions/0032-wide-registers.md). The one file that knows that library.
+// AES-GCM through libipsec-mb, whose code for processors with VAES and 512-bit registers does in one core
+// what OpenSSL 3.0 does in four (docs/decisions/0032-wide-registers.md). The one file that knows that
+// library.
 #ifdef KESU_IPSEC_MB
 #include <dlfcn.h>
 #include <intel-ipsec-mb.h>
@@ -50,8 +51,8 @@ class WideEngine final : public Aead::Engine {
     uint8_t expected[kAeadTag], found[kAeadTag];
     std::memcpy(expected, tag, kAeadTag);  // before `out` is written, which may reach into it
     std::memset(found, 0, kAeadTag);
-    gcm_.decrypt(&keys_->expanded, &keys_->message, out, cipher.data(), cipher.size(), nonce.data(), aad.data(),
-                 aad.size(), found, kAeadTag);
+    gcm_.decrypt(&keys_->expanded, &keys_->message, out, cipher.data(), cipher.size(), nonce.data(),
+                 aad.data(), aad.size(), found, kAeadTag);
     return CRYPTO_memcmp(found, expected, kAeadTag) == 0;
   }
 
@@ -81,7 +82,8 @@ bool agrees(const Wide& wide) {
       const Bytes sealed = known.seal(nonce, aad, in);
       Bytes out(size + kAeadTag), back(size);
       tried.seal(nonce, aad, in, out.data());
-      if (out != sealed || !tried.open(nonce, aad, std::span(out).first(size), out.data() + size, back.data()) ||
+      if (out != sealed ||
+          !tried.open(nonce, aad, std::span(out).first(size), out.data() + size, back.data()) ||
           !std::ranges::equal(back, in))
         return false;
       out[size] ^= 1;
@@ -99,7 +101,8 @@ std::optional<Wide> loaded() {
   const auto alloc = reinterpret_cast<decltype(&alloc_mb_mgr)>(::dlsym(library, "alloc_mb_mgr"));
   const auto init = reinterpret_cast<decltype(&init_mb_mgr_avx512)>(::dlsym(library, "init_mb_mgr_avx512"));
   const auto release = reinterpret_cast<decltype(&free_mb_mgr)>(::dlsym(library, "free_mb_mgr"));
-  const auto version = reinterpret_cast<decltype(&imb_get_version_str)>(::dlsym(library, "imb_get_version_str"));
+  const auto version =
+      reinterpret_cast<decltype(&imb_get_version_str)>(::dlsym(library, "imb_get_version_str"));
   if (!alloc || !init || !release || !version) return std::nullopt;
   IMB_MGR* manager = alloc(0);
   if (!manager) return std::nullopt;

@@ -29,7 +29,8 @@ bool expected_here() {
 }
 
 TEST(WideAead, IsTakenWhereItCanBe) {
-  if (!expected_here()) GTEST_SKIP() << "this processor has no VAES with AVX-512, or libipsec-mb is not there";
+  if (!expected_here())
+    GTEST_SKIP() << "this processor has no VAES with AVX-512, or libipsec-mb is not there";
   EXPECT_EQ(wide_library().substr(0, 2), "1.");
 }
 
@@ -54,7 +55,8 @@ TEST(WideAead, GivesTheSameBytes) {
           const auto out = std::span(room).subspan(start);
           std::ranges::copy(in, out.begin());
           much.seal(nonce, aad, out.first(size), out);
-          ASSERT_TRUE(std::ranges::equal(out, sealed)) << size << " bytes from " << start << ", aad " << aad_size;
+          ASSERT_TRUE(std::ranges::equal(out, sealed))
+              << size << " bytes from " << start << ", aad " << aad_size;
           ASSERT_TRUE(much.open(nonce, aad, out, out.first(size))) << size;
           ASSERT_TRUE(std::ranges::equal(out.first(size), in)) << size;
         }
