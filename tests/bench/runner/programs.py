@@ -43,7 +43,7 @@ def sealing(bench, *words):
         if "us_each" in line:
             yield Row(f"{name}, each", f"{line['us_each']:.1f} µs", "copying the file", f"{line['copy_us_each']:.1f} µs",
                       line["us_each"] / line["copy_us_each"], "×", "≤", command=said, beside=IN_TURN)
-        else:
+        elif "ours" in line:
             yield Row(name, rate(bench.size, line["ours"]), "pread, EVP, pwrite", rate(bench.size, line["bare"]),
                       line["ratio"], "×", target=0.9, command=said, beside=IN_TURN,
                       note="same chunk, same number of threads, the same hash where there is one")
