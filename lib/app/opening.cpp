@@ -17,12 +17,15 @@
 #include "base/crew.h"
 #include "base/interrupt.h"
 #include "base/open_files.h"
+#include "seal/files.h"
+#include "seal/opening_file.h"
 
 namespace kesu {
 
 namespace {
 constexpr uint64_t kLarge = 4u << 20;   // from here on the whole crew opens one object
 constexpr size_t kShortPath = 3 << 10;  // longer ones are reached by descriptors
+constexpr uint64_t kUnnamed = 1 << 30;  // so many bytes of large objects wait at most for their names
 
 // A part of OUT that did not exist: closed to others while the files in it have not got the directories'
 // modes yet.
@@ -65,6 +68,8 @@ struct Outcome {
   uint32_t mode = 0;
   uint64_t bytes = 0;
   std::optional<Error> error;
+  std::string part;  // opened, and not named yet: what it is called so long, and
+  Fd file;           // its lock
 };
 
 class Opener {
@@ -143,18 +148,23 @@ class Opener {
     std::vector<Outcome> outcomes(files.size());
     // Copies of one object one after the other: they go through one temporary name, which is locked.
     std::map<ObjectId, std::vector<size_t>> small;
+    std::map<ObjectId, int> copies_of;
     std::vector<size_t> large;
     for (size_t i = 0; i < files.size(); ++i) {
       try {
         readable(vault_, vault_.state(), files[i]);
       } catch (const Error& e) {
-        outcomes[i] = {Outcome::failed, "", {}, 0, 0, e};
+        outcomes[i].what = Outcome::failed;
+        outcomes[i].error = e;
         continue;
       }
       (files[i].payload >= kLarge ? large : small[files[i].header.object]).push_back(i);
+      ++copies_of[files[i].header.object];
     }
+    const size_t together = files_kept_open();
     const auto one = [&](unsigned worker, size_t i, Crew& crew) {
-      open_one(worker, files[i], crew, outcomes[i]);
+      const bool named = !together || copies_of.at(files[i].header.object) > 1;
+      open_one(worker, files[i], crew, outcomes[i], named);
       ++progress_.files;
     };
     std::exception_ptr stopped;
@@ -162,22 +172,71 @@ class Opener {
       std::vector<const std::vector<size_t>*> objects;
       for (const auto& [object, copies] : small) objects.push_back(&copies);
       std::sort(objects.begin(), objects.end(), [](auto* a, auto* b) { return a->front() < b->front(); });
-      crew_.each(objects.size(), [&](unsigned worker, size_t i) {
-        Crew alone(1);
-        for (const size_t copy : *objects[i]) one(worker, copy, alone);
-      });
+      const size_t stretch = together ? together : objects.size();
+      for (size_t from = 0; from < objects.size(); from += stretch) {
+        crew_.each(std::min(stretch, objects.size() - from), [&](unsigned worker, size_t i) {
+          Crew alone(1);
+          for (const size_t copy : *objects[from + i]) one(worker, copy, alone);
+        });
+        name_opened(outcomes);
+      }
+      size_t unnamed = 0;
+      uint64_t bytes = 0;
       for (const size_t i : large) {
         check_interrupted();
         holder->keep();
         one(0, i, crew_);
+        bytes += outcomes[i].bytes;
+        if (++unnamed < together && bytes < kUnnamed) continue;
+        name_opened(outcomes);
+        unnamed = bytes = 0;
       }
     } catch (...) {
       stopped = std::current_exception();
+    }
+    try {
+      name_opened(outcomes);
+    } catch (...) {
+      if (!stopped) stopped = std::current_exception();
     }
     for (size_t i = 0; i < files.size(); ++i) take(files[i], outcomes[i]);
     files.clear();
     if (stopped) std::rethrow_exception(stopped);
     check_interrupted();
+  }
+
+  // What was opened gets its name when its bytes are on the disk: with a name, and the size and time that it
+  // was sealed with, it would count as there also after a loss of power that took the bytes.
+  void name_opened(std::vector<Outcome>& outcomes) {
+    if (std::all_of(outcomes.begin(), outcomes.end(), [](const Outcome& o) { return o.part.empty(); }))
+      return;
+    struct stat top {};
+    const int failed = ::fstat(tops_.fd(), &top) == 0 && ::syncfs(tops_.fd()) == 0 ? 0 : errno;
+    const dev_t device = top.st_dev;
+    for (Outcome& o : outcomes) {
+      if (o.part.empty()) continue;
+      const std::string part = std::exchange(o.part, {});
+      const Fd locked = std::move(o.file);
+      const std::string above = dir_name(path_join(out_, o.name));
+      int directory = -1;
+      try {
+        std::string leaf;
+        directory = places_[0].directory_of(o.name, leaf);
+        struct stat st {};
+        if (failed) throw file_error(failed, "make durable", out_);
+        // Behind a mount it lies on another file system.
+        if (::fstat(locked.get(), &st) != 0 || (st.st_dev != device && ::fsync(locked.get()) != 0))
+          throw file_error(errno, "make durable", path_join(out_, o.name));
+        if (!same_file(locked.get(), "/proc/self/fd/" + std::to_string(directory) + "/" + part))
+          throw Error(Code::conflict, "another process took away the file under work").cause(above);
+        publish(At{directory, above}, part, leaf, options_.force);
+      } catch (const Error& e) {
+        if (directory >= 0 && e.code() != Code::conflict) ::unlinkat(directory, part.c_str(), 0);
+        o.what = Outcome::failed;
+        o.error = e;
+      }
+    }
+    if (failed) throw file_error(failed, "make durable", out_);
   }
 
   // The path under which an object is read: a descriptor's where the way there is too long for the system.
@@ -199,7 +258,7 @@ class Opener {
           .next("open one of the two, or each into a directory of its own");
   }
 
-  void open_one(unsigned worker, const Candidate& c, Crew& crew, Outcome& out) {
+  void open_one(unsigned worker, const Candidate& c, Crew& crew, Outcome& out, bool named) {
     std::string by_fd, real;
     try {
       Fd fd;
@@ -220,11 +279,13 @@ class Opener {
         by_fd = "/proc/self/fd/" + std::to_string(directory);
         return by_fd + "/" + leaf;
       };
-      const OpenedFile opened = open_to_file(
+      OpenedFile opened = open_to_file(
           way(worker, c, fd),
           [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(worker, slot, aad); }, choose, crew,
-          {.replace = options_.force, .durable = false, .bytes_done = &progress_.bytes});
+          {.replace = options_.force, .durable = named, .named = named, .bytes_done = &progress_.bytes});
       out.what = Outcome::opened;
+      out.part = std::move(opened.part);
+      out.file = std::move(opened.file);
       out.bytes = opened.object.plain_bytes;
     } catch (const IsManifest& m) {
       out.what = Outcome::manifest;

@@ -31,4 +31,10 @@ size_t directories_kept_open() {
   return std::max<size_t>(1, left / workers_by_open_files() / kTrees);
 }
 
+size_t files_kept_open() {
+  constexpr size_t kBeside = 256, kLeast = 16, kMost = 1000;
+  const size_t limit = open_file_limit(), left = (limit - std::min(limit, kBeside)) / 2;
+  return left < kLeast ? 0 : std::min(left, kMost);
+}
+
 }  // namespace kesu

@@ -12,4 +12,8 @@ unsigned workers_by_open_files();
 // How many directories one of them may keep open on its way through a tree, at least 1.
 size_t directories_kept_open();
 
+// How many finished files may stay open until they all get their names, beside what the work itself opens;
+// at most 1000, and 0 where that is too few to be worth it.
+size_t files_kept_open();
+
 }  // namespace kesu

@@ -354,9 +354,15 @@ OpenedFile open_to_file(const std::string& sealed, const UnwrapKey& unwrap,
   if (options.durable && ::fsync(temp.fd()) != 0) throw file_error(errno, "make durable", temp.path());
   if (!same_file(temp.fd(), temp.path()))
     throw Error(Code::conflict, "another process took away the file under work").cause(temp.path());
-  publish(temp.path(), out.path, options.replace);
-  temp.keep();
-  if (options.durable) sync_directory(dir_name(out.path));
+  if (options.named) {
+    publish(temp.path(), out.path, options.replace);
+    temp.keep();
+    if (options.durable) sync_directory(dir_name(out.path));
+  } else {
+    out.part = base_name(temp.path());
+    temp.keep();
+    out.file = temp.take();
+  }
   out.object = {std::move(job.metadata), job.header, job.version, info.payload_size};
   return out;
 }

@@ -103,11 +103,14 @@ std::string safe_destination(const std::string& root, const std::string& name);
 struct OpenFileOptions {
   bool replace = false;  // an existing destination; else already_exists, before the payload is read
   bool durable = true;   // fsync of the file and its directory
+  bool named = true;     // false: it keeps its temporary name, for the caller to give it the final one
   std::atomic<int64_t>* bytes_done = nullptr;  // when given, counts payload bytes as they are written
 };
 struct OpenedFile {
   OpenedObject object;
   std::string path;
+  std::string part;  // not named: its name in the directory of `path`, and
+  Fd file;           // what keeps it locked while it bears that
 };
 // Opens a sealed file. `choose` gets the authenticated metadata and gives the destination, whose directory
 // must be there; `.<object>.kesu-open` beside it holds the plaintext (0600) until the last chunk has

@@ -66,6 +66,34 @@ class Power(power.World):
         self.each_cut(*words, check=check, at=lambda calls, i: calls[i].name == "syncfs", losses=("content",))
         self.assertTrue(said)
 
+    def test_what_was_opened_has_its_name_when_it_has_its_bytes(self):
+        box = self.box
+        large = self.source / "large"
+        large.write_bytes(kill_world.content("large", 5 << 20))
+        box.kesu("seal", "loans-2019", self.source, "-o", self.out)
+        target = self.disk / "opened"
+        command = ("open", self.out, "-o", target)
+        already = []
+
+        def check(call):
+            wanted = {n: kill_world.content(n, size) for n, (size, _, _) in FILES.items()} | {"large": large.read_bytes()}
+            for name, data in wanted.items():
+                path = target / "loans" / name
+                if path.exists():
+                    self.assertEqual(path.read_bytes(), data, name)
+            if call:
+                already.append(box.kesu(*command, "--resume").json["already"])
+            self.assertEqual({n: (target / "loans" / n).read_bytes() for n in wanted}, wanted)
+            self.assertEqual([p for p in target.rglob("*.kesu-open")], [])
+            self.settled()
+
+        def named(calls, i):
+            return calls[i].name == "syncfs" or any(c.name.startswith("renameat") for c in calls[max(i - 1, 0):i + 1])
+
+        self.each_cut(*command, check=check, at=named, losses=("content",))
+        self.assertIn(len(FILES) + 1, already)
+        self.after_success(*command, check=check)
+
 
 if __name__ == "__main__":
     harness.main()
