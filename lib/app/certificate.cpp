@@ -12,6 +12,7 @@
 #include "app/certificate_time.h"
 #include "app/countersign.h"
 #include "app/hold_evidence.h"
+#include "app/put_blobs.h"
 #include "app/settle.h"
 #include "app/signer.h"
 #include "app/vault_source.h"
@@ -107,16 +108,15 @@ BundleFiles issue(Vault& vault, const std::string& erasure) {
   add_signature(files,
                 build_detached_cades(document, signer.leaf, signer.issuers, issued, signer_of(vault, key)));
   const Stamped stamped = stamp_signature(vault, files, issued, anchors_at_request(vault, erasure));
-  for (std::string_view part : {bundle::kCertificate, bundle::kSignature})
-    vault.store().put_blob(files.at(std::string(part)));
-  Json renderings = add_renderings(vault, std::move(drawn), files);
+  put_blobs(vault.store(),
+            {files.at(std::string(bundle::kCertificate)), files.at(std::string(bundle::kSignature))});
+  files.merge(drawn.get());
   give_back_memory();
   bring_inventory(files, source, inventory);
   Event event = seal_manifest(files);
-  event.body.set("renderings", std::move(renderings));
+  event.body.set("renderings", keep_renderings(vault, files));
   // That it was asked for is recorded: what is missing is due.
   if (stamped == Stamped::none) event.body.set("time", Json());
-  vault.store().put_blob(files.at(std::string(bundle::kManifest)));
   vault.append({event}, {erasure});
   return files;
 }

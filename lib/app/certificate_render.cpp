@@ -1,6 +1,7 @@
 #include "app/certificate_render.h"
 
 #include "app/certificate.h"
+#include "app/put_blobs.h"
 #include "app/withdraw.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -52,12 +53,15 @@ std::future<BundleFiles> begin_renderings(const BundleFiles& draft) {
   });
 }
 
-Json add_renderings(Vault& vault, std::future<BundleFiles> drawn, BundleFiles& files) {
+Json keep_renderings(Vault& vault, const BundleFiles& files) {
+  std::vector<std::string> names{std::string(bundle::kManifest)};
+  for (std::string_view name : kRenderings)
+    if (files.contains(std::string(name))) names.emplace_back(name);
+  std::vector<ByteView> contents;
+  for (const std::string& name : names) contents.emplace_back(files.at(name));
+  const std::vector<std::string> kept = put_blobs(vault.store(), contents);
   Json out((Json::Object()));
-  for (auto& [name, content] : drawn.get()) {
-    out.set(name, vault.store().put_blob(content));
-    files[name] = std::move(content);
-  }
+  for (size_t i = 1; i < names.size(); ++i) out.set(names[i], kept[i]);
   return out;
 }
 

@@ -14,9 +14,9 @@ namespace kesu {
 // meanwhile: neither signature nor time-stamps stand in them. Where Pango or the fonts are not installed,
 // certificate.pdf is left out.
 std::future<BundleFiles> begin_renderings(const BundleFiles& draft);
-// Adds them to the bundle and keeps them as evidence blobs. Returns {path: SHA-256 of the blob} for the entry
-// `certificate-issued`. Throws what drawing threw.
-Json add_renderings(Vault& vault, std::future<BundleFiles> drawn, BundleFiles& files);
+// Keeps the manifest and the drawn pages of a bundle as evidence blobs. Returns {path: SHA-256 of the blob}
+// of the pages, for the entry `certificate-issued`.
+Json keep_renderings(Vault& vault, const BundleFiles& files);
 // The same bytes again, as they were when the certificate was issued: fonts may have changed since. `issued`:
 // the body of that entry.
 void restore_renderings(Vault& vault, const Json& issued, BundleFiles& files);

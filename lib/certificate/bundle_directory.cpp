@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/sync_together.h"
 #include "certificate/bundle.h"
 #include "certificate/bundle_impl.h"
 
@@ -59,27 +60,26 @@ bool is_folder(std::string_view name) {
   return false;
 }
 
-// All files, durable on return. They are below a directory that has no final name yet, so none needs a
-// temporary name or a sync of its own beside the data: the device is asked to write all of a group before the
-// first is waited for, and that first wait pays for nearly all of it.
-void write_files(const std::string& directory, const BundleFiles& files) {
+// All files and the directories they are in, durable on return. They are below a directory that has no final
+// name yet, so none needs a temporary name.
+void write_files(const std::string& directory, const std::vector<std::string_view>& folders,
+                 const BundleFiles& files) {
   constexpr size_t kGroup = 64;  // descriptors at once
-  std::vector<std::pair<Fd, std::string>> open_files;
-  auto settle_group = [&] {
-    for (auto& [fd, path] : open_files) ::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);  // a hint
-    for (auto& [fd, path] : open_files)
-      if (::fsync(fd.get()) != 0) throw file_error(errno, "make durable", path);
-    open_files.clear();
-  };
+  OpenPaths open_files;
   for (const auto& [name, content] : files) {
+    if (open_files.size() == kGroup) {
+      sync_together(open_files);
+      open_files.clear();
+    }
     std::string path = path_join(directory, name);
     Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     if (!fd.ok()) throw file_error(errno, "create", path);
     write_all(fd.get(), content, path);
     open_files.emplace_back(std::move(fd), std::move(path));
-    if (open_files.size() == kGroup) settle_group();
   }
-  settle_group();
+  for (std::string_view folder : folders) open_files.push_back(open_directory(path_join(directory, folder)));
+  open_files.push_back(open_directory(directory));
+  sync_together(open_files);
 }
 
 }  // namespace
@@ -119,9 +119,7 @@ void write_bundle_directory(const std::string& path, const BundleFiles& files) {
     for (std::string_view folder : kFolders)
       if ((folder != "time" && folder != "renewal") || has_folder(files, folder)) folders.push_back(folder);
     for (std::string_view folder : folders) make_directories(path_join(part, folder));
-    write_files(part, files);
-    for (std::string_view folder : folders) sync_directory(path_join(part, folder));
-    sync_directory(part);
+    write_files(part, folders, files);
     settle(part, target);
   } catch (...) {
     remove_quietly(part);

@@ -3,6 +3,7 @@
 End state: one certificate was issued, once; the bundle stands whole under its name and verifies; nothing lies beside
 it. The command is run again when the bundle does not stand yet; what stands at the moment of a kill must verify.
 """
+import hashlib
 import os
 import pathlib
 import shutil
@@ -10,6 +11,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
+import harness_kill
 import kill_world
 import tsa
 
@@ -61,6 +63,20 @@ class Bundle(kill_world.World):
             self.assertEqual({name: (self.bundle / name).read_bytes() for name in signed}, first)
 
         self.each_kill(*self.command, check=check, expect=self.expect, only=lambda call: call.ordinal % self.every == 0)
+
+    def test_every_file_is_durable_before_its_bundle_has_a_name(self):
+        calls, _, _ = harness_kill.traced(self.box.kesu_command(*self.command), env=self.box.env)
+        named = next(i for i, call in enumerate(calls) if call.name == "renameat2" and call.target == str(self.bundle))
+        part = next(call.target for call in calls if call.name == "mkdir" and ".part-" in call.target)
+        synced = {call.target.removeprefix(part).lstrip("/") for call in calls[:named]
+                  if call.name == "fsync" and call.target.startswith(part)}
+        everything = [p.relative_to(self.bundle).as_posix() for p in self.bundle.rglob("*")]
+        self.assertGreater(len(everything), 20)
+        self.assertEqual(synced, {"", *everything})
+        # What the entry names is durable before the entry is: the pages are blobs of the vault.
+        for name in ("certificate.json", "certificate.json.p7s", "MANIFEST", "certificate.html", "certificate.pdf"):
+            digest = hashlib.sha256((self.bundle / name).read_bytes()).hexdigest()
+            self.assertTrue((self.box.vault / "evidence" / digest).is_file(), name)
 
 
 class Stamped(Bundle):
