@@ -30,7 +30,8 @@ TEST_F(PutBlobs, AFailureIsTold) {
   // In the way of its name: a directory.
   std::filesystem::create_directory(path_join(path_join(vault, "evidence"), hex(sha256(bad))));
   for (bool first : {true, false}) {
-    const std::vector<ByteView> contents = first ? std::vector<ByteView>{bad, good} : std::vector<ByteView>{good, bad};
+    const std::vector<ByteView> contents =
+        first ? std::vector<ByteView>{bad, good} : std::vector<ByteView>{good, bad};
     EXPECT_THROW(put_blobs(*store, contents), Error);
     EXPECT_EQ(store->blob(hex(sha256(good))), good);
   }
