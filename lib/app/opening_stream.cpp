@@ -31,6 +31,21 @@ size_t read_some(int fd, std::span<uint8_t> out) {
   }
 }
 
+// A file of which the region was read already: what is opened is what was recorded.
+SealedInput held_to(const Bytes& region, int fd) {
+  SealedInput in = file_input(fd);
+  in.read = [&region, rest = std::move(in.read)](uint64_t offset, std::span<uint8_t> out) {
+    if (offset < region.size()) {
+      const size_t n = std::min<uint64_t>(out.size(), region.size() - offset);
+      std::memcpy(out.data(), region.data() + offset, n);
+      offset += n;
+      out = out.subspan(n);
+    }
+    if (!out.empty()) rest(offset, out);
+  };
+  return in;
+}
+
 // Where the plaintext goes: standard output, or a file that gets its name when all of it has authenticated.
 class Target {
  public:
@@ -141,9 +156,12 @@ OpenResult open_stream_file(Vault& vault, const std::string& source, const std::
     return n;
   };
   Target target(out == "-" ? out : absolute_path(out), c.header.object, options);
-  const OpenedObject opened = open_stream(
-      bytes, [&](const Slot& slot, ByteView aad) { return lanes.unwrap(0, slot, aad); },
-      [&](const Metadata& m) { target.begin(m); }, [&](ByteView plain) { target.write(plain); }, &crew);
+  const UnwrapKey unwrap = [&](const Slot& slot, ByteView aad) { return lanes.unwrap(0, slot, aad); };
+  const auto begin = [&](const Metadata& m) { target.begin(m); };
+  const auto sink = [&](ByteView plain) { target.write(plain); };
+  const OpenedObject opened = file.ok() && file_facts(from).regular
+                                  ? open_object(held_to(region, from), unwrap, begin, sink, &crew)
+                                  : open_stream(bytes, unwrap, begin, sink, &crew);
   target.end(opened.metadata);
   holder.end("returned");
   OpenResult result;

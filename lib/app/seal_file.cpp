@@ -188,15 +188,18 @@ bool is_stdin(const SealSource& s) { return s.top.empty() && !s.manifest; }
 
 SealedFile seal_to_stdout(SealRequest request, int source_fd, bool from_here, const WrapKey& wrap,
                           Random& random, Crew& crew) {
+  const auto sink = [](ByteView bytes) { write_to_reader(STDOUT_FILENO, bytes, "standard output"); };
   FdSource source(source_fd, &crew, from_here);
   SealedFile out;
   out.source = source.facts();
+  if (!from_here) {
+    out.object = seal_file_stream(request, source_fd, sink, wrap, random, crew);
+    source.check();
+    return out;
+  }
   request.metadata.mode = out.source.mode;
   request.metadata.mtime = out.source.mtime;
-  if (out.source.regular) request.metadata.size = out.source.size;
-  out.object = seal_stream(
-      request, std::ref(source),
-      [](ByteView bytes) { write_to_reader(STDOUT_FILENO, bytes, "standard output"); }, wrap, random, &crew);
+  out.object = seal_stream(request, std::ref(source), sink, wrap, random, &crew);
   return out;
 }
 }  // namespace
