@@ -13,6 +13,7 @@
 
 #include "app/known_objects.h"
 #include "base/interrupt.h"
+#include "base/rename_new.h"
 #include "crypto/random.h"
 
 namespace kesu {
@@ -161,14 +162,14 @@ void TreeRestore::put(int directory, const std::string& temp, const std::string&
                       const std::string& name) {
   struct stat st {};
   const bool there = ::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
-  const bool refused = there && (!force_ || S_ISDIR(st.st_mode));
-  if (!refused &&
-      (there ? ::renameat(directory, temp.c_str(), directory, leaf.c_str())
-             : ::renameat2(directory, temp.c_str(), directory, leaf.c_str(), RENAME_NOREPLACE)) == 0)
-    return;
-  const int why = refused ? EEXIST : errno;
-  if (why == EINVAL || why == ENOSYS)  // no such rename there
-    if (::renameat(directory, temp.c_str(), directory, leaf.c_str()) == 0) return;
+  int why = 0;
+  if (!there)
+    why = rename_new(directory, temp, leaf);
+  else if (!force_ || S_ISDIR(st.st_mode))
+    why = EEXIST;
+  else if (::renameat(directory, temp.c_str(), directory, leaf.c_str()) != 0)
+    why = errno;
+  if (why == 0) return;
   ::unlinkat(directory, temp.c_str(), 0);
   if (why == EEXIST) throw in_the_way(shown(name));
   throw file_error(why, "rename into place", shown(name));

@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/rename_new.h"
+
 namespace kesu {
 
 namespace {
@@ -120,22 +122,6 @@ void write_all(int fd, ByteView content, std::string_view path) {
   }
 }
 
-namespace {
-// One step, so that no second name is left behind; a link where the file system cannot do that.
-void rename_new(const std::string& from, const std::string& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
-  if (errno == EINVAL || errno == ENOSYS) {
-    if (::link(from.c_str(), to.c_str()) == 0) {
-      if (::unlink(from.c_str()) != 0) throw file_error(errno, "remove", from);
-      return;
-    }
-  }
-  if (errno == EEXIST)
-    throw Error(Code::already_exists, to + " is already there").next("choose another name or remove it");
-  throw file_error(errno, "put into place", to);
-}
-}  // namespace
-
 void write_file_durable(const std::string& path, ByteView content, unsigned mode, bool replace) {
   static std::atomic<unsigned> counter{0};
   std::string temp = path + ".tmp" + std::to_string(::getpid()) + "." + std::to_string(counter++);
@@ -148,7 +134,11 @@ void write_file_durable(const std::string& path, ByteView content, unsigned mode
     if (replace) {
       if (::rename(temp.c_str(), path.c_str()) != 0) throw file_error(errno, "rename into place", path);
     } else {
-      rename_new(temp, path);
+      const int why = rename_new(AT_FDCWD, temp, path);
+      if (why == EEXIST)
+        throw Error(Code::already_exists, path + " is already there")
+            .next("choose another name or remove it");
+      if (why != 0) throw file_error(why, "put into place", path);
     }
   } catch (...) {
     ::unlink(temp.c_str());

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/sync_together.h"
+#include "base/rename_new.h"
 #include "certificate/bundle.h"
 #include "certificate/bundle_impl.h"
 
@@ -166,20 +167,10 @@ std::string part_of(const std::string& target) {
 }
 
 void settle(const std::string& part, const std::string& target) {
-  bool renamed = renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0;
-  // Where the file system cannot refuse to replace by itself. A rename replaces no directory that has
-  // anything in it; a file it would replace, so that one is given a second name first.
-  if (!renamed && (errno == EINVAL || errno == ENOSYS)) {
-    struct stat st {};
-    if (lstat(part.c_str(), &st) == 0 && S_ISREG(st.st_mode))
-      renamed = link(part.c_str(), target.c_str()) == 0 && unlink(part.c_str()) == 0;
-    else
-      renamed = rename(part.c_str(), target.c_str()) == 0;
-  }
-  if (!renamed) {
-    if (errno == EEXIST || errno == ENOTEMPTY)
+  if (const int why = rename_new(AT_FDCWD, part, target); why != 0) {
+    if (why == EEXIST || why == ENOTEMPTY)
       throw Error(Code::already_exists, target + " is there already").next("give another name");
-    throw file_error(errno, "rename", target);
+    throw file_error(why, "rename", target);
   }
   sync_directory(dir_name(target));
 }

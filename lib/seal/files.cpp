@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "base/interrupt.h"
+#include "base/rename_new.h"
 #include "seal/damage.h"
 #include "seal/files_impl.h"
 
@@ -21,16 +22,10 @@ namespace {
 FileTime time_of(const timespec& t) { return {t.tv_sec, t.tv_nsec}; }
 
 // Names in `directory`, or paths; `shown` is the new one for messages.
-void rename_new(int directory, const std::string& from, const std::string& to, const std::string& shown) {
-  if (::renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE) == 0) return;
-  if (errno == EEXIST) throw there_already(shown);
-  if (errno != EINVAL && errno != ENOSYS) throw file_error(errno, "rename into place", shown);
-  // File systems without that flag: a link never replaces either.
-  if (::linkat(directory, from.c_str(), directory, to.c_str(), 0) != 0) {
-    if (errno == EEXIST) throw there_already(shown);
-    throw file_error(errno, "put into place", shown);
-  }
-  ::unlinkat(directory, from.c_str(), 0);
+void put_new(int directory, const std::string& from, const std::string& to, const std::string& shown) {
+  const int why = rename_new(directory, from, to);
+  if (why == EEXIST) throw there_already(shown);
+  if (why != 0) throw file_error(why, "rename into place", shown);
 }
 }  // namespace
 
@@ -153,14 +148,14 @@ std::string opening_path(const std::string& directory, const ObjectId& object) {
 }
 
 void publish(const std::string& part, const std::string& final_path, bool replace) {
-  if (!replace) return rename_new(AT_FDCWD, part, final_path, final_path);
+  if (!replace) return put_new(AT_FDCWD, part, final_path, final_path);
   if (::rename(part.c_str(), final_path.c_str()) != 0)
     throw file_error(errno, "rename into place", final_path);
 }
 
 void publish(const At& directory, const std::string& part, const std::string& name, bool replace) {
   const std::string shown = path_join(directory.path, name);
-  if (!replace) return rename_new(directory.fd, part, name, shown);
+  if (!replace) return put_new(directory.fd, part, name, shown);
   if (::renameat(directory.fd, part.c_str(), directory.fd, name.c_str()) != 0)
     throw file_error(errno, "rename into place", shown);
 }
@@ -216,7 +211,7 @@ void publish(const At& directory, const Fd& part, const ObjectId& object, const 
     write_at(copy.fd(), at, bytes, copy.path());
     left = at;
   }
-  rename_new(directory.fd, copied, name, shown);
+  put_new(directory.fd, copied, name, shown);
   copy.keep();
 }
 
