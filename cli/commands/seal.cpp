@@ -103,8 +103,10 @@ void setup_seal(CLI::App& app, Context& c) {
   cmd->add_flag("--null", o->null, "names in --files-from end with NUL");
   cmd->add_flag("--dry-run", o->dry_run, "what there is to seal, and the space it needs; nothing is changed");
   cmd->add_flag("--replace", o->order.replace, "seal changed files anew over their older objects");
-  cmd->add_flag("--remove-source", o->order.remove_source,
-                "remove what was sealed, after it was opened again and compared");
+  cmd->add_flag(
+      "--remove-source", o->order.remove_source,
+      "remove what was sealed, after it was opened again and compared; what is open for writing stays "
+      "(on network file systems that is not seen)");
   auto* opaque = cmd->add_flag(
       "--opaque-names", o->opaque,
       "name sealed files by their object identifiers (profile high: always unless told otherwise)");

@@ -229,7 +229,8 @@ class Opener {
           throw file_error(errno, "make durable", path_join(out_, o.name));
         if (!same_file(locked.get(), "/proc/self/fd/" + std::to_string(directory) + "/" + part))
           throw Error(Code::conflict, "another process took away the file under work").cause(above);
-        publish(At{directory, above}, part, leaf, options_.force);
+        publish(At{directory, above}, part, leaf, options_.force && replaces(directory, leaf, o.name));
+        if (options_.force) note_named(st, o.name);
       } catch (const Error& e) {
         if (directory >= 0 && e.code() != Code::conflict) ::unlinkat(directory, part.c_str(), 0);
         o.what = Outcome::failed;
@@ -258,8 +259,34 @@ class Opener {
           .next("open one of the two, or each into a directory of its own");
   }
 
+  // By force: whether something stands there, to be replaced. Where names differ for us and not for the file
+  // system (upper and lower case), not what this run put there under another name. Any thread.
+  bool replaces(int directory, const std::string& leaf, const std::string& name) {
+    struct stat st {};
+    if (::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    std::lock_guard lock(claims_mutex_);
+    const auto it = named_.find({st.st_dev, st.st_ino});
+    if (it != named_.end() && it->second != KnownObjects::key_of(name))
+      throw Error(Code::already_exists,
+                  name + " is the same name there as another that was opened in this run")
+          .next("open one of the two, or into a directory where names differ in case");
+    return true;
+  }
+  void note_named(const struct stat& st, const std::string& name) {
+    std::lock_guard lock(claims_mutex_);
+    named_.insert_or_assign({st.st_dev, st.st_ino}, KnownObjects::key_of(name));
+  }
+
   void open_one(unsigned worker, const Candidate& c, Crew& crew, Outcome& out, bool named) {
     std::string by_fd, real;
+    const auto in_real_words = [&](const Error& e) {
+      const auto words = [&](std::string text) {
+        for (size_t at; !by_fd.empty() && (at = text.find(by_fd + "/")) != std::string::npos;)
+          text.replace(at, by_fd.size(), real);
+        return text;
+      };
+      return Error(e.code(), words(e.message())).tried(e.tried()).cause(words(e.cause())).next(e.next());
+    };
     try {
       Fd fd;
       const auto choose = [&](const Metadata& m) {
@@ -275,6 +302,7 @@ class Opener {
             S_ISREG(st.st_mode) && static_cast<uint64_t>(st.st_size) == m.size.value_or(c.payload) &&
             FileTime{st.st_mtim.tv_sec, st.st_mtim.tv_nsec} == m.mtime)
           throw IsThere{};
+        if (options_.force) replaces(directory, leaf, out.name);
         real = dir_name(path_join(out_, out.name));
         by_fd = "/proc/self/fd/" + std::to_string(directory);
         return by_fd + "/" + leaf;
@@ -283,10 +311,13 @@ class Opener {
           way(worker, c, fd),
           [&](const Slot& slot, ByteView aad) { return lanes_.unwrap(worker, slot, aad); }, choose, crew,
           {.replace = options_.force, .durable = named, .named = named, .bytes_done = &progress_.bytes});
+      if (struct stat st{}; named && options_.force && ::lstat(opened.path.c_str(), &st) == 0)
+        note_named(st, out.name);
       out.what = Outcome::opened;
       out.part = std::move(opened.part);
       out.file = std::move(opened.file);
       out.bytes = opened.object.plain_bytes;
+      if (opened.refused) out.error = in_real_words(*opened.refused);
     } catch (const IsManifest& m) {
       out.what = Outcome::manifest;
       out.name = m.root;
@@ -294,13 +325,8 @@ class Opener {
     } catch (const IsThere&) {
       out.what = Outcome::there;
     } catch (const Error& e) {
-      const auto words = [&](std::string text) {
-        for (size_t at; !by_fd.empty() && (at = text.find(by_fd + "/")) != std::string::npos;)
-          text.replace(at, by_fd.size(), real);
-        return text;
-      };
       out.what = Outcome::failed;
-      out.error = Error(e.code(), words(e.message())).tried(e.tried()).cause(words(e.cause())).next(e.next());
+      out.error = in_real_words(e);
       // The others would meet the same.
       if (e.code() == Code::disk_full || e.code() == Code::interrupted || e.code() == Code::out_of_memory)
         throw *out.error;
@@ -315,6 +341,7 @@ class Opener {
         ++result_.opened;
         result_.bytes += static_cast<int64_t>(o.bytes);
         opened_.add(o.name, o.mode);
+        if (o.error) fail(c.path, *o.error);
         break;
       case Outcome::there:
         ++result_.already;
@@ -388,7 +415,8 @@ class Opener {
   std::map<std::pair<std::string, std::string>, std::pair<FileTime, Candidate>> trees_;
   OpenedNames opened_;
   std::mutex claims_mutex_;
-  std::map<KnownObjects::Key, KnownObjects::Key> claims_;  // by force: name, object
+  std::map<KnownObjects::Key, KnownObjects::Key> claims_;       // by force: name, object
+  std::map<std::pair<dev_t, ino_t>, KnownObjects::Key> named_;  // by force: what this run put there, its name
 };
 }  // namespace
 

@@ -338,7 +338,7 @@ class Reseal {
     s.file.inode = o.inode;
     std::optional<ObjectId> there;
     if (called_by_object(to, s))
-      there = sealer.inventory().named(o.name);
+      there = sealer.inventory().named_in(dir_name(place_of(to, s, ObjectId())), o.name);
     else if (const auto known = sealer.inventory().at_place(place_of(to, s, ObjectId())))
       there = known->object;
     const auto lost = there ? lost_.find(*there) : lost_.end();

@@ -101,7 +101,7 @@ void ResealOrigin::begin(SealSource& source, const Metadata& m) {
   if (o.taken || !names_.insert(KnownObjects::key_of(m.name)).second)
     throw Error(Code::already_exists, "another object of that name is in the dataset already: " + m.name)
         .cause("nothing is sealed over")
-        .next("reseal it to another place: --into DIR2 --plain-names");
+        .next("reseal it to another place: --into DIR2");
 }
 
 void ResealOrigin::read_small(SealSource& source, unsigned worker, const SealedInput& in, uint64_t size,

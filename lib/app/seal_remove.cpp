@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "app/writers.h"
 #include "base/interrupt.h"
 
 namespace kesu {
@@ -92,6 +93,7 @@ class Remover {
           .cause(place + " does not open to the same bytes");
     std::string leaf;
     const int directory = worker.directory_of(s.file.name, leaf);
+    const NoWriters none(fd.get());
     struct stat st {};
     if (::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
         st.st_dev != s.file.device || st.st_ino != s.file.inode ||
@@ -120,9 +122,10 @@ class Remover {
   }
 
   void remove_link(int directory, const std::string& leaf, std::optional<struct stat>& known) {
-    const Fd fd(::openat(directory, leaf.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    const Fd fd(::openat(directory, leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat st {};
     if (!fd.ok() || ::fstat(fd.get(), &st) != 0) throw file_error(errno, "look at", leaf);
+    const NoWriters none(fd.get());
     if (!known || st.st_dev != known->st_dev || st.st_ino != known->st_ino || st.st_size != known->st_size ||
         !same(st.st_mtim, known->st_mtim) || !same(st.st_ctim, known->st_ctim))
       throw changed();

@@ -224,6 +224,20 @@ SealTarget target_of(Vault& vault, const DatasetRecord& dataset, const SealOrder
   return t;
 }
 
+// The next run would take sealed files that lie among their sources for sources, seal them again and, with
+// --remove-source, remove them. What is mounted below the place is refused for itself.
+void refuse_among(const std::vector<Top>& tops, const SealTarget& target) {
+  const auto out = target.opaque || target.out == "-" ? std::nullopt : place_id_of(target.out);
+  if (!out) return;
+  for (const Top& top : tops) {
+    const auto below = top.directory ? place_id_of(path_join(target.out, top.base)) : std::nullopt;
+    const auto source = below ? place_id_of(top.path) : std::nullopt;
+    if (source && below->same_directory(*source) && below->same_mount(*out))
+      throw needs("in " + target.out + " the sealed files would lie among their sources, in " + top.path,
+                  "choose another -o DIR, or hidden names: --opaque-names");
+  }
+}
+
 void seal_all(Sealer& sealer, Vault& vault, const std::vector<Top>& tops, const SealOrder& order,
               SealResult& result) {
   // Sources of one batch may come from several tops; those of one stand together.
@@ -285,6 +299,7 @@ SealResult seal_files(Vault& vault, DatasetRecord& dataset, const SealOrder& ord
   const DatasetRecord& now = vault.state().datasets.at(id);
   if (now.state != "open") protecting_version(vault, now);  // says why, before any key is asked for
   const SealTarget target = target_of(vault, now, order);
+  refuse_among(tops, target);
   if (target.out != "-") make_directories(target.out);
   CatchInterrupts interrupts;
   SealResult result;
@@ -349,6 +364,7 @@ class DirectoriesToMake {
 
 SealForecast forecast_seal(Vault& vault, const DatasetRecord& dataset, const SealOrder& order) {
   const SealTarget target = target_of(vault, dataset, order);
+  refuse_among(tops_of(order), target);
   SealForecast out;
   int64_t block = 1;
   if (target.out != "-") {

@@ -347,10 +347,17 @@ OpenedFile open_to_file(const std::string& sealed, const UnwrapKey& unwrap,
     throw file_error(errno, "set the size of", temp.path());
 
   const Metadata& m = job.metadata;
-  if (::fchmod(temp.fd(), m.mode & 0777) != 0) throw file_error(errno, "set the mode of", temp.path());
+  // exFAT and its like know no modes; some say so. The bytes are what somebody wants back.
+  const auto set = [&](int result, const char* doing) {
+    if (result == 0) return;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
+      throw file_error(errno, doing, temp.path());
+    out.refused = file_error(errno, doing, out.path);
+  };
+  set(::fchmod(temp.fd(), m.mode & 0777), "set the mode of");
   const timespec times[2] = {{0, UTIME_OMIT},
                              {static_cast<time_t>(m.mtime.seconds), static_cast<long>(m.mtime.nanos)}};
-  if (::futimens(temp.fd(), times) != 0) throw file_error(errno, "set the time of", temp.path());
+  set(::futimens(temp.fd(), times), "set the time of");
   if (options.durable && ::fsync(temp.fd()) != 0) throw file_error(errno, "make durable", temp.path());
   if (!same_file(temp.fd(), temp.path()))
     throw Error(Code::conflict, "another process took away the file under work").cause(temp.path());

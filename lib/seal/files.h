@@ -111,6 +111,8 @@ struct OpenedFile {
   std::string path;
   std::string part;  // not named: its name in the directory of `path`, and
   Fd file;           // what keeps it locked while it bears that
+  std::optional<Error>
+      refused;  // of a file that is whole: the mode or time that its file system does not take
 };
 // Opens a sealed file. `choose` gets the authenticated metadata and gives the destination, whose directory
 // must be there; `.<object>.kesu-open` beside it holds the plaintext (0600) until the last chunk has

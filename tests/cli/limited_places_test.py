@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
+import places
 import scenario
 
 NEITHER = ("renameat2:error=EINVAL", "link,linkat:error=EPERM")
@@ -29,6 +30,34 @@ class Limited(scenario.World):
         (to / "src/f1").write_bytes(b"mine")
         again = self.there("open", out / "src/f1.kesu", "-o", to, code=None)
         self.assertEqual((again.code, (to / "src/f1").read_bytes()), (3, b"mine"), again)
+
+    def test_no_modes(self):
+        """The bytes come back; that the mode did not is said."""
+        self.seal("loans-2019", {"a": b"one", "b": b"two"})
+        to = self.box.path / "no-modes"
+        r = self.there("open", self.out, "-o", to, without=["fchmod:error=EPERM"], code=8)
+        self.assertEqual((r.json["opened"], self.files_below(to / "src")), (2, {"a": b"one", "b": b"two"}))
+        said = [f["why"] for f in r.json["failed"]]
+        for name in ("a", "b"):
+            self.assertTrue(any(f"set the mode of {to}/src/{name}: " in why for why in said), said)
+
+    def test_by_force_two_names_that_are_one_there(self):
+        """As where upper and lower case are one, here by a mount: the second does not replace the first."""
+        if why := places.unusable():
+            self.skipTest(why)
+        self.seal("loans-2019", {"D/x": b"upper", "d/x": b"lower"})
+        for before in (False, True):
+            with self.subTest(there_before=before):
+                to = self.box.path / f"forced-{before}"
+                for name in ("D", "d"):
+                    (to / "src" / name).mkdir(parents=True)
+                if before:
+                    (to / "src/D/x").write_bytes(b"old")
+                places.run("mount", "--bind", to / "src/D", to / "src/d")
+                self.addCleanup(places.unmount, to / "src/d")
+                r = self.box.kesu("open", self.out, "-o", to, "--force", code=8).json
+                self.assertEqual((r["opened"], [f["code"] for f in r["failed"]]), (1, ["already-exists"]), r)
+                self.assertIn((to / "src/d/x").read_bytes(), (b"upper", b"lower"))
 
 
 if __name__ == "__main__":

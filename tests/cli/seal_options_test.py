@@ -1,4 +1,5 @@
 """seal's options: what is chosen, dry runs, pipes, hidden names, sources removed after a check, Ctrl-C."""
+import mmap
 import os
 import pathlib
 import shutil
@@ -227,6 +228,21 @@ class Options(scenario.World):
         result = self.sealed(src, "--remove-source", code=6)
         self.assertEqual(result["removed"], 0)
         self.assertIn("a", self.files_below(src))
+
+    def test_what_somebody_has_open_for_writing_is_not_removed(self):
+        """What he writes next would be lost, with nothing to tell by: size and times are still the same."""
+        src = self.source({"a": b"one", "b": b"two", "c": b"three", "mapped": b"m" * 4096})
+        os.link(src / "b", src / "b2")
+        with open(src / "b2", "ab"), open(src / "c", "rb"):
+            with open(src / "mapped", "r+b") as file:
+                mapped = mmap.mmap(file.fileno(), 0)
+            result = self.sealed(src, "--remove-source", code=8)
+            self.assertEqual((result["sealed"], result["removed"]), (4, 2))
+            self.assertEqual({f["code"] for f in result["failed"]}, {"conflict"})
+            self.assertEqual(sorted(os.listdir(src)), ["b", "b2", "mapped"])
+            mapped.close()
+        self.assertEqual(self.sealed(src, "--remove-source")["removed"], 3)
+        self.assertEqual(os.listdir(src), [])
 
     # Ctrl-C.
 

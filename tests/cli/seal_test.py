@@ -195,8 +195,12 @@ class Seal(scenario.World):
             self.box.kesu("seal", "loans-2019", src, "-o", out, code=2, error="usage")
         other = self.write("src/a", below="else").parent
         self.box.kesu("seal", "loans-2019", src, other, "-o", self.out, code=2, error="usage")
+        # Sealed files among their sources would be sealed again, and removed, by the next run.
+        self.box.kesu("seal", "loans-2019", src, "-o", src.parent, code=2, error="usage")
+        self.box.kesu("seal", "loans-2019", src, "-o", src.parent, "--dry-run", code=2, error="usage")
         self.nothing_changed(entries)
         self.assertFalse((src / "sealed").exists())
+        self.assertEqual(os.listdir(src), ["a"])
 
     def test_a_source_that_changes_while_it_is_read(self):
         """Whatever the timing: either it is refused and nothing stands, or one consistent state was sealed."""
