@@ -82,6 +82,7 @@ class Checker {
     const SegmentObject* object;
     int64_t position;
     Looked looked;
+    bool sealed_over = false;
   };
 
   const DatasetRecord& dataset() const { return vault_.state().datasets.at(order_.dataset); }
@@ -140,6 +141,7 @@ class Checker {
       }
       compare_slots(b, tasks);
     }
+    look_again(tasks);
     for (const Task& t : tasks) judge(t);
     progress_(result_.objects, total_);
   }
@@ -189,7 +191,44 @@ class Checker {
     }
   }
 
+  // What is not in its place may have been sealed over since the check began, or is being: that is no damage.
+  void look_again(std::vector<Task>& tasks) {
+    std::map<const Task*, std::string> instead;  // 32 hex, as seen before the ledger is asked
+    for (const Task& t : tasks) {
+      if (!t.looked.verdict) continue;
+      try {
+        instead[&t] = hex(header_at(t.object->place).object.bytes());
+      } catch (const Error&) {
+        instead[&t] = "";
+      }
+    }
+    if (instead.empty()) return;
+    vault_.refresh();
+    for (const BatchRecord& b : batches_) read_.insert(b.id);
+    for (const BatchRecord& b : batches_sealed(dataset()))
+      if (read_.insert(b.id).second)
+        for (const SegmentObject& o : objects_of(b))
+          if (o.supersedes) superseded_.insert(*o.supersedes);
+    std::unordered_set<std::string> intended;
+    for (const BatchRecord& b : batches_intended(dataset()))
+      intended.insert(b.objects.begin(), b.objects.end());
+    for (Task& t : tasks) {
+      if (!t.looked.verdict) continue;
+      t.sealed_over = superseded_.contains(t.object->object);
+      if (!t.sealed_over && intended.contains(instead.at(&t)))
+        t.looked.verdict = Verdict{false,
+                                   "it is being sealed over by a command that runs, or was interrupted: "
+                                   "look again when that has ended",
+                                   Code::conflict};
+    }
+  }
+
   void judge(const Task& t) {
+    if (t.sealed_over) {
+      ++result_.superseded;
+      --total_;
+      return;
+    }
     ++result_.objects;
     const SegmentObject& o = *t.object;
     if (const auto& v = t.looked.verdict) {
@@ -214,6 +253,7 @@ class Checker {
   std::optional<KeyHolder> holder_;
   std::map<std::string, Secret> keys_;
   Ids superseded_;
+  std::unordered_set<std::string> read_;  // batches whose segments were read for what they supersede
   std::unordered_set<uint64_t> marks_;
   int64_t total_ = 0;
   Crew crew_;

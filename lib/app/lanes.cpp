@@ -43,6 +43,14 @@ void Lanes::say_of_processes() noexcept try {
 } catch (...) {  // a notice that cannot be given stops no work
 }
 
+LoginProcess::Waits Lanes::say_waits() {
+  return [this](pid_t process) {
+    vault_.env().notice("waiting for the login of a process beside this one (kesu-probe, " +
+                        std::to_string(process) +
+                        "), for 10 seconds at most: then what it was to do is done here, more slowly");
+  };
+}
+
 Lanes::Place& Lanes::place(const std::string& provider) {
   std::unique_ptr<Place>& slot = places_[provider];
   if (slot) return *slot;
@@ -111,7 +119,7 @@ void Lanes::expect(const VersionRecord& version, int64_t wraps) {
   }
   p->prover = Prover::start(vault_.env().probe_program,
                             vault_.provider_uri(vault_.state().providers.at(version.provider)),
-                            p->shared->identity(), refs);
+                            p->shared->identity(), refs, say_waits());
   if (p->prover) p->proven_there = std::move(there);
 }
 
@@ -125,7 +133,7 @@ void Lanes::expect_moves(const VersionRecord& version, int64_t wraps, unsigned p
     // One after the other: were the PIN wrong by now, that would be one attempt.
     lanes_[i].mover = Rewrapper::start(vault_.env().probe_program,
                                        vault_.provider_uri(vault_.state().providers.at(version.provider)),
-                                       p->shared->identity(), versions, version.version());
+                                       p->shared->identity(), versions, version.version(), say_waits());
     if (!lanes_[i].mover) return;
   }
 }

@@ -20,7 +20,7 @@ namespace kesu {
 namespace {
 constexpr int kPatience = 10'000;  // milliseconds without an answer, after which it counts as dead
 constexpr const char *kSilent = "was silent for 10 seconds", *kEnded = "ended";
-constexpr int kLoginPatience = 30'000;
+constexpr int kSayAfter = 1'500;
 constexpr int kEnd = 5'000;  // milliseconds that it gets to end by itself
 constexpr int kSlice = 100;  // milliseconds between looks for Ctrl-C
 
@@ -94,7 +94,7 @@ bool LoginProcess::possible(const std::string& uri) {
 
 std::unique_ptr<LoginProcess> LoginProcess::start(const std::string& program, const char* mode,
                                                   const std::string& uri, const ProviderIdentity& identity,
-                                                  Json request, ByteView secret) {
+                                                  Json request, ByteView secret, const Waits& waits) {
   if (!possible(uri)) return nullptr;
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return nullptr;
@@ -107,10 +107,10 @@ std::unique_ptr<LoginProcess> LoginProcess::start(const std::string& program, co
   // One login for this process, ever: a second attempt with a PIN that became wrong would be the parent's.
   request.set("uri", uri + (uri.starts_with("pkcs11:") ? "&x-kesu-one-login=1" : ""));
   request.set("identity", identity.to_json());
-  return made->begin(request.canonical(), secret) ? std::move(made) : nullptr;
+  return made->begin(request.canonical(), secret, waits) ? std::move(made) : nullptr;
 }
 
-bool LoginProcess::begin(const std::string& text, ByteView secret) {
+bool LoginProcess::begin(const std::string& text, ByteView secret, const Waits& waits) {
   const auto size_sent = static_cast<uint32_t>(text.size());
   Bytes hello(sizeof size_sent);
   std::memcpy(hello.data(), &size_sent, sizeof size_sent);
@@ -118,10 +118,12 @@ bool LoginProcess::begin(const std::string& text, ByteView secret) {
   send(hello);
   send(secret);
   uint32_t size = 0;
-  if (dead_ || !receive_all(socket_.get(), {reinterpret_cast<uint8_t*>(&size), sizeof size}, kLoginPatience))
-    return give_up(), false;
+  if (!dead_ && !ready(socket_.get(), POLLIN, kSayAfter) && !interrupted() && waits) waits(pid_);
+  if (dead_ ||
+      !receive_all(socket_.get(), {reinterpret_cast<uint8_t*>(&size), sizeof size}, kPatience - kSayAfter))
+    return give_up(kSilent), false;
   Bytes said(std::min<size_t>(size, 65536));
-  if (!receive_all(socket_.get(), said, kLoginPatience)) return give_up(), false;
+  if (!receive_all(socket_.get(), said, kPatience)) return give_up(kSilent), false;
   try {
     const Json answer = parse_json(to_text(said), "the answer of a process beside");
     const std::string code = answer.str_or("code", "");

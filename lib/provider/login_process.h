@@ -21,13 +21,15 @@ class LoginProcess {
  public:
   // Can a second process log in there: is the secret of the login to be read once more, without asking?
   static bool possible(const std::string& uri);
+  using Waits = std::function<void(pid_t)>;
   // Starts `program` (kesu-probe) with the argument `mode`; returns when it is logged in at the place that
   // `identity` names. It is told `request` (an object; `uri` and `identity` are added) and, after that,
-  // `secret`, which never goes anywhere else. nullptr where it does not come to that. Errors: pin_wrong, for
-  // then it spent an attempt.
+  // `secret`, which never goes anywhere else. nullptr where it does not come to that, after 10 seconds
+  // without a word at most. `waits` is called once when it takes longer than a person would wait for without
+  // being told. Errors: pin_wrong, for then it spent an attempt.
   static std::unique_ptr<LoginProcess> start(const std::string& program, const char* mode,
                                              const std::string& uri, const ProviderIdentity& identity,
-                                             Json request, ByteView secret = {});
+                                             Json request, ByteView secret = {}, const Waits& waits = {});
   ~LoginProcess();  // ends the process, and with it its login, before it returns
   LoginProcess(const LoginProcess&) = delete;
   LoginProcess& operator=(const LoginProcess&) = delete;
@@ -48,7 +50,7 @@ class LoginProcess {
 
  private:
   LoginProcess() = default;
-  bool begin(const std::string& text, ByteView secret);
+  bool begin(const std::string& text, ByteView secret, const Waits& waits);
 
   pid_t pid_ = -1;
   Fd socket_;

@@ -13,14 +13,15 @@ constexpr size_t kFlush = 2u << 10;  // bytes that are collected before they are
 }  // namespace
 
 std::unique_ptr<Prover> Prover::start(const std::string& program, const std::string& uri,
-                                      const ProviderIdentity& identity, const std::vector<KeyRef>& keys) {
+                                      const ProviderIdentity& identity, const std::vector<KeyRef>& keys,
+                                      const LoginProcess::Waits& waits) {
   Json refs = Json::array({});
   for (const KeyRef& ref : keys) refs.push(ref.to_json());
   std::unique_ptr<Prover> made(new Prover);
   // Not a key of any data: it only makes the tags of one run worthless in another.
   made->tag_key_ = system_random().secret(proof_wire::kTagKey);
   made->process_ = LoginProcess::start(program, "prove", uri, identity, Json::object({{"keys", refs}}),
-                                       made->tag_key_.reveal());
+                                       made->tag_key_.reveal(), waits);
   return made->process_ ? std::move(made) : nullptr;
 }
 

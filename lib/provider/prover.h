@@ -17,9 +17,11 @@ namespace kesu {
 class Prover {
  public:
   // Starts `program` (kesu-probe) in its proving mode for these keys; returns when it is logged in. nullptr
-  // where it does not come to that. Errors: pin_wrong, for then it spent an attempt.
+  // where it does not come to that; `waits` as in LoginProcess::start. Errors: pin_wrong, for then it spent
+  // an attempt.
   static std::unique_ptr<Prover> start(const std::string& program, const std::string& uri,
-                                       const ProviderIdentity& identity, const std::vector<KeyRef>& keys);
+                                       const ProviderIdentity& identity, const std::vector<KeyRef>& keys,
+                                       const LoginProcess::Waits& waits = {});
 
   enum class Verdict { open, proven, none };  // none: it did not say so, whatever the reason
   // One wrap under way; it lies still until wait() returned for it.

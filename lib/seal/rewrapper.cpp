@@ -50,13 +50,13 @@ void carry_over(Provider& provider, const Keys& keys, const VersionRef& to, Byte
 
 std::unique_ptr<Rewrapper> Rewrapper::start(const std::string& program, const std::string& uri,
                                             const ProviderIdentity& identity, const Versions& versions,
-                                            const VersionRef& to) {
+                                            const VersionRef& to, const LoginProcess::Waits& waits) {
   Json refs = Json::array({});
   for (auto& [version, ref] : versions)
     refs.push(Json::object({{"version", version.str()}, {"ref", ref.to_json()}}));
   std::unique_ptr<Rewrapper> made(new Rewrapper);
-  made->process_ =
-      LoginProcess::start(program, "rewrap", uri, identity, Json::object({{"keys", refs}, {"to", to.str()}}));
+  made->process_ = LoginProcess::start(program, "rewrap", uri, identity,
+                                       Json::object({{"keys", refs}, {"to", to.str()}}), {}, waits);
   return made->process_ ? std::move(made) : nullptr;
 }
 

@@ -17,11 +17,11 @@ class Rewrapper {
  public:
   using Versions = std::vector<std::pair<VersionRef, KeyRef>>;
   // Starts `program` (kesu-probe) in its mode for this; returns when it is logged in. `versions`: those whose
-  // slots it may open, and `to`, under which it wraps, among them. nullptr where it does not come to that.
-  // Errors: pin_wrong, for then it spent an attempt.
+  // slots it may open, and `to`, under which it wraps, among them; `waits` as in LoginProcess::start. nullptr
+  // where it does not come to that. Errors: pin_wrong, for then it spent an attempt.
   static std::unique_ptr<Rewrapper> start(const std::string& program, const std::string& uri,
                                           const ProviderIdentity& identity, const Versions& versions,
-                                          const VersionRef& to);
+                                          const VersionRef& to, const LoginProcess::Waits& waits = {});
   pid_t process() const { return process_->pid(); }
   // It failed once after it had begun to wrap, or is gone: it is asked for nothing more, for what it wraps in
   // vain no entry counts. What is under work is answered: with no.

@@ -1,8 +1,10 @@
 """What others do while a destruction is decided, begun, interrupted: nothing that is to be kept dies with it."""
 import contextlib
+import json
 import os
 import pathlib
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -139,6 +141,61 @@ class Race(scenario.World):
         self.assertEqual(self.stage(erasure), "approved")          # registers are believed for showing
         self.run_erasure(erasure, code=4, error="approvals-missing")
         self.assertEqual(self.opened(self.out), {"src/a": b"one", "src/b": b"two"})
+
+    def object_at(self, name):
+        with open(self.out / "src" / f"{name}.kesu", "rb") as file:
+            return file.read(64)[48:64]
+
+    @contextlib.contextmanager
+    def stopped(self, *words, when):
+        """A command that sleeps from the moment on at which when() is true, or has ended by then."""
+        process = subprocess.Popen(self.box.kesu_command(*words), env=self.box.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        while process.poll() is None and not when():
+            pass
+        process.send_signal(signal.SIGSTOP)
+        yield process
+        process.send_signal(signal.SIGCONT)
+        self.ended = process, *process.communicate(timeout=60)
+
+    def test_a_check_while_another_seals_over(self):
+        """What another command is sealing over, or has sealed over since the check began, is no damage."""
+        self.box.kesu("dataset", "add", "many", "--key", "loans")
+        names = [f"f{i:03}" for i in range(300)]
+        self.seal("many", {n: b"v0" for n in names})
+        log = self.box.vault / "ledger.db-wal"
+        caught = 0
+        for turn in range(12):
+            for name in names:
+                self.write(name, b"turn %d" % turn)
+            before = self.object_at(names[0])
+            with self.stopped("seal", "many", self.box.state / "src", "-o", self.out, "--replace",
+                              when=lambda: self.object_at(names[0]) != before):
+                result = self.box.kesu("inventory", "check", "many", code=None)
+                if result.error_code != "store-busy":       # else it sleeps inside an append
+                    self.assertEqual(result.json["damaged"], [])
+                    over = result.json["missing"]
+                    self.assertEqual({m["code"] for m in over} | {"conflict"}, {"conflict"})
+                    self.assertEqual(result.code, 8 if over else 0)
+                    caught += bool(over)
+            self.assertEqual(self.ended[0].returncode, 0, self.ended)
+            result = self.box.kesu("inventory", "check", "many").json
+            self.assertEqual(result["good"], len(names) + 2 + turn)   # and a manifest of each sealing
+            if caught:
+                break
+        self.assertTrue(caught)
+        before = result
+        started = (log.read_bytes() if log.exists() else b"").count(b"process-started")
+        with self.stopped("inventory", "check", "many",
+                          when=lambda: log.exists() and log.read_bytes().count(b"process-started") > started):
+            for name in names[:10]:
+                self.write(name, b"while it sleeps")
+            self.box.kesu("seal", "many", self.box.state / "src", "-o", self.out, "--replace")
+        process, out, _ = self.ended
+        result = json.loads(out)
+        self.assertEqual((process.returncode, result["damaged"], result["missing"]), (0, [], []))
+        self.assertEqual((result["good"], result["superseded"]), (before["good"] - 10, before["superseded"] + 10))
 
 
 if __name__ == "__main__":

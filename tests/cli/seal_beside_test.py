@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import time
 
@@ -79,6 +80,21 @@ class Beside(scenario.World):
                 self.assertEqual(done.json["sealed"], FROM)
                 self.assertEqual([notice in line for line in done.stderr.splitlines() if "process beside" in line], [True], done.stderr)
                 self.assertLess(time.monotonic() - begun, 55)
+
+    def test_a_login_that_hangs_is_told_and_not_waited_for_long(self):
+        self.probe("sleep 60")
+        command = self.box.kesu_command("seal", "loans-2019", self.tree, "-o", self.out)
+        begun = time.monotonic()
+        process = subprocess.Popen([self.bin / "kesu", *command[1:]], env=self.box.env, cwd=self.box.path, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        said = process.stderr.readline().decode()
+        told = time.monotonic() - begun
+        self.assertIn("waiting for the login of a process beside this one (kesu-probe, ", said)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, err), (0, b""))
+        self.assertIn(b'"sealed":%d' % FROM, out)
+        self.assertLess(told, 8)
+        self.assertLess(time.monotonic() - begun, 28)    # it waited for 30 seconds once
 
     def test_a_pin_that_became_wrong_ends_it_and_leaves_no_question(self):
         answer = self.box.path / "answer.py"
