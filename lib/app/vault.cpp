@@ -14,6 +14,7 @@
 #include "base/trace.h"
 #include "crypto/note.h"
 #include "ledger/checkpoint.h"
+#include "store/waiting.h"
 
 namespace kesu {
 
@@ -81,6 +82,7 @@ Vault::Vault(std::string directory, Environment& env, Access access)
   } catch (const toml::parse_error& e) {
     throw Error(Code::bad_input, config_path + " is not TOML").cause(std::string(e.description()));
   }
+  say_of_waiting(env_.notice);  // a copy: it outlives this vault
   store_ = open_sqlite_store(directory_, env_.clock, env_.random,
                              {.create = false, .read_only = access == Access::read, .allow_network = false});
   load();

@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/sync_together.h"
 #include "base/rename_new.h"
+#include "base/sync_together.h"
 #include "certificate/bundle.h"
 #include "certificate/bundle_impl.h"
 

@@ -10,10 +10,13 @@
 
 #include "base/files.h"
 #include "store/sqlite_impl.h"
+#include "store/waiting_impl.h"
 
 namespace kesu::sqlite {
 
 namespace {
+
+constexpr Millis kSayAfter = 1500;
 
 int64_t steady_millis() {
   using namespace std::chrono;
@@ -110,7 +113,12 @@ int Db::wait(void* self, int tries) {
   auto& db = *static_cast<Db*>(self);
   int64_t now = steady_millis();
   if (tries == 0) db.waiting_since_ = now;
+  if (tries == 0) db.said_ = false;
   if (now - db.waiting_since_ >= db.busy_wait_) return 0;
+  if (!db.said_ && now - db.waiting_since_ >= kSayAfter) {
+    db.said_ = true;
+    said_waiting(db.path_, db.busy_wait_);
+  }
   auto micros = std::min(50 * (tries + 1), 2000);
   std::this_thread::sleep_for(std::chrono::microseconds(micros));
   return 1;

@@ -42,6 +42,7 @@ class Db {
   std::string path_;
   Millis busy_wait_;
   int64_t waiting_since_ = 0;
+  bool said_ = false;
 };
 
 // A prepared statement. Binding is 1-based as in SQLite; bound views must live until the next reset().

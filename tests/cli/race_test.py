@@ -197,6 +197,23 @@ class Race(scenario.World):
         self.assertEqual((process.returncode, result["damaged"], result["missing"]), (0, [], []))
         self.assertEqual((result["good"], result["superseded"]), (before["good"] - 10, before["superseded"] + 10))
 
+    def test_a_writer_that_sleeps_is_named(self):
+        """Stopped inside an append, it is waited for, and whoever waits knows for whom."""
+        busy = sqlite3.connect(self.box.vault / "ledger.db", isolation_level=None)
+        busy.execute("PRAGMA locking_mode=NORMAL")
+        busy.execute("BEGIN IMMEDIATE")
+        command = self.box.kesu_command("dataset", "add", "ds9", "--key", "loans")
+        with subprocess.Popen(command, env=self.box.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            begun = time.monotonic()
+            said = process.stderr.readline()
+            self.assertLess(time.monotonic() - begun, 10)
+            self.assertIn(f"another process ({os.getpid()}) is writing to ", said)
+            self.assertIn("waiting for it, for 30 seconds at most", said)
+            busy.execute("ROLLBACK")
+            busy.close()
+            _, err = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, err), (0, ""))
+
 
 if __name__ == "__main__":
     harness.main()
