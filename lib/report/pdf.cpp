@@ -1,8 +1,10 @@
 // The blocks as A4 pages. Two runs over the same blocks: the first counts the pages, the second draws them.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "report/page_impl.h"
 
 namespace kesu {
@@ -33,6 +35,17 @@ Colour colour_of(Tone tone) {
   return tone == Tone::muted ? kGrey : tone == Tone::warn ? kRed : tone == Tone::good ? kGreen : kInk;
 }
 bool is_bold(Tone tone) { return tone != Tone::plain && tone != Tone::muted; }
+
+// Cairo copies a table of 16 MB out of a font file eight times over, each time into a block of its own. glibc
+// has such a block mapped anew, and its pages come one by one: six times as long as the copying. From the
+// first block of that size that is freed on they come from the heap; this is that first one, never touched.
+// What the heap keeps meanwhile is as much again as one of them: not where much is held already.
+void keep_large_blocks() {
+  constexpr size_t kFontTable = size_t{17} << 20;
+  if (resident_memory() >= kMuchMemory / 2) return;
+  void* volatile block = std::malloc(kFontTable);
+  std::free(block);
+}
 
 class Paginator {
  public:
@@ -455,6 +468,7 @@ Bytes certificate_pdf(const BundleFiles& files, const ReportLanguages& languages
   std::vector<Document> documents;
   for (ReportLanguage language : languages) documents.push_back(compose(model, language));
   const Drawing& d = drawing();
+  keep_large_blocks();
   Fonts fonts;
   std::string organisation = shown(model.certificate.str("organisation"));
   std::string running = model.certificate.str("id") + "   " + organisation;
