@@ -35,7 +35,9 @@ void setup_open(CLI::App& app, Context& c) {
   CLI::App* cmd = app.add_subcommand("open",
                                      "decrypt sealed files, and restore the trees they came from\n\n"
                                      "  kesu open /mnt/cloud/loans -o restored\n"
-                                     "  kesu open /mnt/cloud/loans/2019/0001.csv.kesu -o - | less");
+                                     "  kesu open /mnt/cloud/loans/2019/0001.csv.kesu -o - | less\n\n"
+                                     "What opens is genuine. Whether it is the newest of its name, and lies "
+                                     "where it was sealed to:\nkesu inventory check DATASET");
   cmd->add_option("FILE", o->sources, "sealed files, or directories of them; - is standard input")
       ->required();
   cmd->add_option("-o,--out", o->out, "where the files go (default: here); - is standard output");

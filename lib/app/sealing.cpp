@@ -203,7 +203,12 @@ std::optional<TreeManifest> walk(const Top& top, const SealOrder& order, Result*
     };
   sinks.file = [&](const TreeFile& f) { file(f); };
   sinks.skipped = [&](const std::string& path, const std::string& what) {
-    if (result) result->skipped.push_back({path, what});
+    if (!result) return;
+    if (path != top.path) return result->skipped.push_back({path, what});
+    // What somebody named was not sealed: that is no success.
+    const Error e =
+        Error(Code::bad_input, path + " is " + what).cause("only files and directories are sealed");
+    result->failed.push_back({path, text_of(e), e.code()});
   };
   sinks.failed = [&](const std::string& path, const Error& e) {
     if (result) result->failed.push_back({path, text_of(e), e.code()});

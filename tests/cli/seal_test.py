@@ -96,6 +96,15 @@ class Seal(scenario.World):
         self.assertEqual(list((opened / "empty").iterdir()), [])
         self.assertIn("a FIFO", self.box.text("seal", "loans-2019", root, "-o", self.out).stdout)
 
+    def test_named_and_no_file_is_a_failure(self):
+        """Met in a tree it is skipped; who names it wants it sealed, and is not told that all is done."""
+        path = self.write("a", b"one").parent / "fifo"
+        os.mkfifo(path)
+        result = self.box.kesu("seal", "loans-2019", path, path.with_name("a"), "-o", self.out, code=8).json
+        self.assertEqual((result["sealed"], result["skipped"]), (1, []))
+        self.assertEqual([(f["path"], f["code"]) for f in result["failed"]], [(str(path), "bad-input")])
+        self.box.kesu("seal", "loans-2019", path, "-o", self.out, code=2, error="bad-input")
+
     def test_unreadable_files_are_named_and_the_others_done(self):
         self.seal("loans-2019", {"good": b"one"})
         bad = self.write("bad", b"two", mode=0)
