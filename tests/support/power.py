@@ -98,7 +98,7 @@ class World(kill_world.World):
             self.assertEqual(len(self.entries()), len(entries))
             check(None)
 
-    def each_cut(self, *words, check, at, stdin=None, losses=LOSSES):
+    def each_cut(self, *words, check, at, stdin=None, losses=LOSSES, shard=(0, 1)):
         """Cuts the power before each call of `kesu WORDS` of which at(calls, index) is true. Returns how often.
         `stdin`: a file; check(call) as in harness_kill."""
         self.keep()
@@ -106,7 +106,7 @@ class World(kill_world.World):
         if stdin:
             command = ["sh", "-c", 'exec "$@" <"$0"', str(stdin), *command]
         calls, _, _ = harness_kill.traced(command, env=self.box.env, cwd=self.box.path)
-        chosen = [c.ordinal for i, c in enumerate(calls) if at(calls, i) and not kill_world.cuts_the_token(c)]
+        chosen = [c.ordinal for i, c in enumerate(calls) if at(calls, i) and not kill_world.cuts_the_token(c)][shard[0]::shard[1]]
         cuts = 0
         for loss in losses:
             for ordinal in chosen:
@@ -123,6 +123,7 @@ class World(kill_world.World):
                     check(call)
                 except Exception as error:
                     raise harness.HarnessError(f"{loss} lost before call {call.ordinal}, {call.name} {call.target}\n{error}\n{result}") from error
+        print(f"{words[0]}: the power was cut {cuts} times", flush=True)
         self.assertGreater(cuts, 0)
         return cuts
 
