@@ -14,8 +14,9 @@ namespace {
 std::mutex g_mutex;
 std::function<void(const std::string&)> g_say;
 
-// The process that has the write lock of SQLite's shared memory (its byte 120), by /proc/locks: to ask for the
-// lock itself, the file would have to be opened, and closing it gives up the locks that this process has there.
+// The process that has the write lock of SQLite's shared memory (its byte 120), by /proc/locks: to ask for
+// the lock itself, the file would have to be opened, and closing it gives up the locks that this process has
+// there.
 std::string writer_of(const std::string& path) {
   struct stat st {};
   if (::stat((path + "-shm").c_str(), &st) != 0) return "";
@@ -32,8 +33,8 @@ std::string writer_of(const std::string& path) {
     std::string text;
     std::getline(state, text);
     const size_t name = text.rfind(')');
-    const bool stopped =
-        name != std::string::npos && name + 2 < text.size() && (text[name + 2] == 'T' || text[name + 2] == 't');
+    const bool stopped = name != std::string::npos && name + 2 < text.size() &&
+                         (text[name + 2] == 'T' || text[name + 2] == 't');
     return pid + (stopped ? ", which is stopped" : "");
   }
   return "";

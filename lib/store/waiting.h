@@ -5,8 +5,8 @@
 
 namespace kesu {
 
-// From here on `say` is called, from whatever thread, each time a wait for another process's write has taken a
-// second and a half; with a text for a person, which names the process where the system does. Process-wide;
+// From here on `say` is called, from whatever thread, each time a wait for another process's write has taken
+// a second and a half; with a text for a person, which names the process where the system does. Process-wide;
 // an empty function ends it.
 void say_of_waiting(std::function<void(const std::string&)> say);
 
