@@ -115,8 +115,9 @@ class Texts {
   }
   // One to three small changes of bytes, mostly to what means something in JSON.
   std::string changed(std::string text) {
-    static const std::string kBytes("{}[]\",:0123456789-+.eEtfnu\\/ \t\n\0\x01\x7f\x80\xc3\xa9\xed\xa0\xff",
-                                    42);
+    static constexpr char kLiteral[] =
+        "{}[]\",:0123456789-+.eEtfnu\\/ \t\n\0\x01\x7f\x80\xc3\xa9\xed\xa0\xff";
+    static const std::string kBytes(kLiteral, sizeof kLiteral - 1);
     for (size_t n = 1 + below(3); n > 0 && !text.empty(); --n) {
       const size_t at = below(text.size());
       const char byte = kBytes[below(kBytes.size())];
