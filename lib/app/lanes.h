@@ -124,8 +124,8 @@ class Lanes {
 
   Place& place(const std::string& provider);
   const Allowed& allowed(const VersionRef& version) const;
-  // The place at which another process pays, for `count` wraps under this version; null: nowhere.
   LoginProcess::Waits say_waits();
+  // The place at which another process pays, for `count` wraps under this version; null: nowhere.
   Place* worth_a_process(const VersionRef& version, int64_t count);
   // Every version that may be used at that place.
   Rewrapper::Versions versions_at(const Place& place) const;

@@ -221,8 +221,8 @@ int64_t remove_hollow(Vault& vault, Below& below, const BatchRecord& batch,
 }
 
 // Objects of an unfinished batch that stand whole under their final names are adopted. Nothing is moved or
-// removed before all of them were looked at, and under its final name nothing is removed ever. `lost`: why
-// objects that a mount may hide are given up; "": they are not.
+// removed before all of them were looked at, and under its final name nothing is removed ever but what has no
+// content. `lost`: why objects that a mount may hide are given up; "": they are not.
 void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord& batch,
                   const std::string& lost = "") {
   const std::set<std::string> intended(batch.objects.begin(), batch.objects.end());

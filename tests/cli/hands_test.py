@@ -71,8 +71,7 @@ class ReadOnly(kill_world.World):
     """A vault on a medium that is mounted read-only: it is read; what would write says so."""
 
     def test_read_only_mount(self):
-        if places.unusable():
-            self.skipTest(places.unusable())
+        places.needed(self)
         self.prepare_vault()
         box = self.box
         box.kesu("seal", "loans-2019", self.source, "-o", self.out)
@@ -113,8 +112,7 @@ class NetworkFileSystem(kill_world.World):
     """Shown on FUSE (sshfs and its like); NFS, SMB, 9p, Ceph and AFS are told from it by statfs(2)'s number alone."""
 
     def test_a_vault_is_refused_there(self):
-        if places.unusable():
-            self.skipTest(places.unusable())
+        places.needed(self)
         box = self.box
         box.token()
         self.prepare_genesis()

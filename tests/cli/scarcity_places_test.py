@@ -21,9 +21,7 @@ class Small(kill_world.World):
 
     def setUp(self):
         super().setUp()
-        why = places.unusable()
-        if why:
-            self.skipTest(why)
+        places.needed(self)
         self.mounts = []
         self.addCleanup(self.unmount_all)
         self.prepare_vault()

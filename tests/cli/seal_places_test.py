@@ -181,9 +181,7 @@ class Forecast(Places):
 
     def setUp(self):
         super().setUp()
-        why = places.unusable()
-        if why:
-            self.skipTest(why)
+        places.needed(self)
         self.place = self.box.state / "small"
         self.place.mkdir(exist_ok=True)
 

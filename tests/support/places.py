@@ -26,6 +26,12 @@ def unusable():
     return "" if os.geteuid() == 0 else "mounting needs root"
 
 
+def needed(test):
+    """Skips a test that mounts something where nothing can be mounted."""
+    if why := unusable():
+        test.skipTest(why)
+
+
 def tmpfs(place, _image, size):
     run("mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "kesu-test", place)
 

@@ -26,9 +26,7 @@ class World(kill_world.World):
 
     def setUp(self):
         super().setUp()
-        why = places.unusable()
-        if why:
-            self.skipTest(why)
+        places.needed(self)
         box = self.box
         self.disk, self.image, self.kept = box.state / "disk", box.path / "image", box.path / "kept"
         self.disk.mkdir()
