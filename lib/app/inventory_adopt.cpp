@@ -5,6 +5,7 @@
 #include <map>
 
 #include "app/actor.h"
+#include "app/batch_paths.h"
 #include "app/inventory_check.h"
 #include "app/inventory_look.h"
 #include "app/inventory_orphans.h"
@@ -59,6 +60,7 @@ class Adopter {
                    const std::function<void(int64_t, int64_t)>& progress) {
     std::vector<std::pair<std::string, std::vector<std::string>>> wanted;  // path, versions of its slots
     std::vector<ObjectId> objects;
+    size_t paths = 0;  // bytes of those wanted
     int64_t done = 0;
     const auto finish = [&] {
       record(wanted, objects);
@@ -78,6 +80,7 @@ class Adopter {
       for (auto& [version, all] : by_version) batch(location, version, all);
       wanted.clear();
       objects.clear();
+      paths = 0;
     };
     for (const std::string& path : files) {
       check_interrupted();
@@ -102,10 +105,11 @@ class Adopter {
         for (const Slot* s : info.region.usable()) wanted.back().second.push_back(s->version.str());
         objects.push_back(h.object);
         place_of_[h.object] = path;
+        paths += path.size();
       } catch (const Error& e) {
         failed(path, e);
       }
-      if (wanted.size() == kMaxBatch) finish();
+      if (wanted.size() == kMaxBatch || paths >= kBatchPaths) finish();
     }
     if (!wanted.empty()) finish();
   }

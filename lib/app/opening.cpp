@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "app/batch_paths.h"
 #include "app/known_objects.h"
 #include "app/lanes.h"
 #include "app/opening_impl.h"
@@ -133,8 +134,12 @@ class Opener {
     }
     const std::string dataset = c.header.dataset.str();
     auto& files = waiting_[dataset];
+    size_t& paths = waiting_paths_[dataset];
+    paths += c.path.size();
     files.push_back(std::move(c));
-    if (files.size() == kMaxBatch) open_batch(dataset, files);
+    if (files.size() < kMaxBatch && paths < kBatchPaths) return;
+    paths = 0;
+    open_batch(dataset, files);
   }
 
   void open_batch(const std::string& dataset, std::vector<Candidate>& files) {
@@ -411,6 +416,7 @@ class Opener {
   std::vector<std::string> roots_;
   std::map<std::string, std::unique_ptr<KeyHolder>> holders_;
   std::map<std::string, std::vector<Candidate>> waiting_;  // by dataset
+  std::map<std::string, size_t> waiting_paths_;            // their bytes
   // Manifests by place and root, each with its time.
   std::map<std::pair<std::string, std::string>, std::pair<FileTime, Candidate>> trees_;
   OpenedNames opened_;

@@ -183,6 +183,8 @@ class Mover {
     std::vector<std::pair<Bytes, const Secret*>> some;
     Crew crew;
     std::mutex mutex;
+    size_t bytes = 0;
+    constexpr size_t kTogether = 16u << 20;  // in a deep tree they are large
     const auto open_some = [&] {
       crew.each(some.size(), [&](unsigned, size_t i) {
         const std::vector<ObjectId> over = superseded_by(some[i].first, *some[i].second);
@@ -191,10 +193,12 @@ class Mover {
       });
       check_interrupted();
       some.clear();
+      bytes = 0;
     };
     for (const BatchRecord& b : sealed_batches(dataset())) {
       some.emplace_back(vault_.store().segment(order_.dataset, b.id), &dataset_key(b.dataset_key));
-      if (some.size() == 4 * crew.size()) open_some();
+      bytes += some.back().first.size();
+      if (some.size() == 4 * crew.size() || bytes >= kTogether) open_some();
     }
     open_some();
   }

@@ -66,8 +66,7 @@ Error sealed_over(const std::string& place) {
       .next("--replace does that; or choose another -o DIR");
 }
 
-std::optional<ObjectHeader> header_at(const std::string& place, uint64_t& size) {
-  const Fd fd(open_path(place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+std::optional<ObjectHeader> header_of(const Fd& fd, uint64_t& size) {
   if (!fd.ok()) return std::nullopt;
   try {
     const SealedInput in = file_input(fd.get());

@@ -59,8 +59,8 @@ std::string text_of(const Error& e);  // message and cause
 bool ends_all(const Error& e);
 // Sealing over `place` was not asked for.
 Error sealed_over(const std::string& place);
-// The object that stands at `place`, by its header; nullopt: nothing, or none of kesu's. `size`: the file's.
-std::optional<ObjectHeader> header_at(const std::string& place, uint64_t& size);
+// The object in an open file, by its header; nullopt: not open, or none of kesu's. `size`: the file's.
+std::optional<ObjectHeader> header_of(const Fd& fd, uint64_t& size);
 // Whether the sealed object at `place` opens to what `source` (borrowed), or a Source, holds, which has
 // `size` bytes. False also where it is damaged. Errors: those of `unwrap`, io_failed.
 bool equals_source(const std::string& place, int source, uint64_t size, const UnwrapKey& unwrap);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "app/batch_paths.h"
 #include "app/writers.h"
 #include "base/interrupt.h"
 
@@ -31,8 +32,9 @@ class Remover {
       if (!sealer_.unchanged(s))
         return kept(s.path,
                     Error(Code::conflict, "the source is kept").cause("it changed after it was sealed"));
+      paths_ += s.path.size();
       sources_.push_back(std::move(s));
-      if (sources_.size() == kMaxBatch) flush(top);
+      if (sources_.size() == kMaxBatch || paths_ >= kBatchPaths) flush(top);
     };
     sinks.skipped = [](const std::string&, const std::string&) {};  // said as well
     sinks.failed = [&](const std::string& path, const Error& e) { kept(path, e); };
@@ -44,6 +46,7 @@ class Remover {
  private:
   void flush(const std::string& top) {
     std::vector<SealSource> sources = std::exchange(sources_, {});
+    paths_ = 0;
     if (sources.empty()) return;
     std::vector<ObjectId> objects;
     for (const SealSource& s : sources)
@@ -179,6 +182,7 @@ class Remover {
   const DatasetRecord& dataset_;
   SealResult& result_;
   std::vector<SealSource> sources_;
+  size_t paths_ = 0;  // their bytes
   std::mutex mutex_;
   // First names of files that have more, and what those were like when the last name was removed; nullopt:
   // they changed meanwhile.

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "app/actor.h"
+#include "app/batch_paths.h"
+#include "app/manifest_merge.h"
 #include "app/sealed_name.h"
 #include "base/interrupt.h"
 #include "base/open_files.h"
@@ -87,10 +89,11 @@ std::string Sealer::known_place(const SealSource& s) const {
 }
 
 // Whether the object that the inventory has at `place` stands there, by its header and length.
-bool Sealer::in_place(const std::string& place) const {
+bool Sealer::in_place(const std::string& place) {
   const KnownObjects::Object o = *known_.at_place(place);
   uint64_t size = 0;
-  const auto header = header_at(place, size);
+  const Fd fd(looking_.open(place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  const auto header = header_of(fd, size);
   return header && header->vault == target_.vault && header->dataset == target_.dataset &&
          header->object == o.object && size == sealed_size(*header, o.bytes);
 }
@@ -139,8 +142,11 @@ void Sealer::add(SealSource source) {
 // (Lanes::expect) is decided by them.
 void Sealer::queue(SealSource source) {
   batch_bytes_ += source.file.size;
+  batch_paths_ += source.path.size();
   batch_.push_back({std::move(source), ids_.id<ObjectId>(), std::nullopt, false, std::nullopt});
-  if (batch_.size() >= (begun_ ? 1 : 2) * kMaxBatch || batch_bytes_ >= kBatchBytes) begin();
+  if (batch_.size() >= (begun_ ? 1 : 2) * kMaxBatch || batch_bytes_ >= kBatchBytes ||
+      batch_paths_ >= kBatchPaths)
+    begin();
 }
 
 void Sealer::take(SealSource source) {
@@ -179,52 +185,20 @@ bool Sealer::add_manifest(const std::string& path, const TreeManifest& manifest,
   return result_.manifests > before;
 }
 
-// What an older manifest says of names that were not met now: of files that were removed after sealing, or
-// not selected this time. Where a file is known under the name by now, the older row is out of date.
+// What an older manifest says of names that were not met now stays.
 std::optional<TreeManifest> Sealer::with_older(const TreeManifest& now, const std::string& place) {
-  std::vector<TreeRow> older, newer;
   drain();  // lanes are asked
   record_opening({known_.at_place(place)->object}, "kept in its new manifest");
   lanes_->allow_all(dataset(), ProcessFor::opening);
-  TreeManifestReader read_older([&](const TreeRow& row) { older.push_back(row); });
+  ManifestMerge merge(now, [&](const std::string& name) { return known_.named(name).has_value(); });
+  TreeManifestReader older([&](const TreeRow& row) { merge.older(row); });
   const Fd fd(open_path(place, O_RDONLY | O_NOFOLLOW));
   if (!fd.ok()) throw file_error(errno, "open", place);
   open_object(
       file_input(fd.get()), [&](const Slot& slot, ByteView aad) { return lanes_->unwrap(0, slot, aad); },
-      [](const Metadata&) {}, [&](ByteView piece) { read_older.feed(piece); });
-  read_older.finish();
-  TreeManifestReader read_newer([&](const TreeRow& row) { newer.push_back(row); });
-  const Source source = now.source();
-  Bytes piece(64 << 10);
-  while (const size_t n = source(piece)) read_newer.feed(ByteView(piece).first(n));
-  read_newer.finish();
-
-  TreeManifest out(now.root(), read_newer.owner());
-  std::string dropped;  // a directory whose older rows are out of date
-  for (size_t i = 0, k = 0; i < older.size() || k < newer.size();) {
-    const bool take_old =
-        i < older.size() && (k == newer.size() || tree_before(older[i].name, newer[k].name));
-    if (!take_old) {
-      if (i < older.size() && older[i].name == newer[k].name) {
-        // Files that are not met any more have the owner that the directory says.
-        if (older[i].type == TreeRow::Type::directory && newer[k].type == TreeRow::Type::directory)
-          newer[k].files_owner = older[i].files_owner;
-        else if (older[i].type == TreeRow::Type::directory)
-          dropped = older[i].name + "/";
-        ++i;
-      }
-      out.add(newer[k++]);
-      continue;
-    }
-    const TreeRow& row = older[i++];
-    if (!dropped.empty() && row.name.starts_with(dropped)) continue;
-    if (row.type != TreeRow::Type::file && known_.named(path_join(now.root(), row.name))) {
-      if (row.type == TreeRow::Type::directory) dropped = row.name + "/";
-      continue;
-    }
-    out.add(row);
-  }
-  return out;
+      [](const Metadata&) {}, [&](ByteView piece) { older.feed(piece); });
+  older.finish();
+  return merge.finish();
 }
 
 // Its bytes say all, so that the one sealed last is read.

@@ -14,6 +14,7 @@
 #include "app/seal_file.h"
 #include "app/seal_origin.h"
 #include "app/sealing.h"
+#include "base/nearby.h"
 #include "base/random_pool.h"
 
 namespace kesu {
@@ -91,7 +92,7 @@ class Sealer {
   DatasetRecord& dataset();
   bool same_manifest(const SealSource& source);
   std::optional<TreeManifest> with_older(const TreeManifest& now, const std::string& place);
-  bool in_place(const std::string& place) const;
+  bool in_place(const std::string& place);
   void prepare();
   void make_dataset_key();
   void take_fingerprints();
@@ -132,9 +133,10 @@ class Sealer {
   std::unique_ptr<Lanes> lanes_;
   std::vector<std::unique_ptr<FileSealer>> workers_;
   KnownObjects known_;
+  OpenNearby looking_;  // at what is in its place
   RandomPool ids_;
   std::vector<Item> batch_;
-  uint64_t batch_bytes_ = 0;
+  uint64_t batch_bytes_ = 0, batch_paths_ = 0;
   bool begun_ = false;  // the first batch
   Running running_;
   std::vector<Running> sealed_;  // under their final names, not known to be durable

@@ -64,7 +64,7 @@ class Shares {
 
 void Sealer::begin() {
   std::vector<Item> items = std::exchange(batch_, {});
-  batch_bytes_ = 0;
+  batch_bytes_ = batch_paths_ = 0;
   begun_ = true;
   while (!items.empty()) begin_batch(items);
 }

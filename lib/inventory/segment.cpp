@@ -16,6 +16,9 @@ namespace {
 constexpr std::string_view kMagic = "KESU-SEG";
 constexpr size_t kFixedBytes = 80, kPerObject = 48, kNonceBytes = 12, kSaltBytesOfObject = 16;
 constexpr size_t kDatasetKeyBytes = 64;
+// A thousand names and places of 65,535 bytes each, all of characters that take six in JSON, and some. Such
+// batches are not made any more, and stay readable.
+constexpr size_t kMaxIndex = 1u << 30;
 
 Error damaged_segment(std::string_view field, std::string why) {
   return Error(Code::ledger_damaged, "inventory segment is damaged: " + std::string(field))
@@ -168,7 +171,7 @@ Bytes open_index(const Parts& p, const Secret& dataset_key) {
 
 std::vector<SegmentObject> read_index(const Parts& p, ByteView index) {
   try {
-    const Json json = parse_canonical_json(as_text(index), "inventory index");
+    const Json json = parse_canonical_json(as_text(index), "inventory index", {.max_bytes = kMaxIndex});
     std::vector<SegmentObject> out;
     for (const Json& row : json.at("objects").as_array()) {
       const SegmentObject& o = out.emplace_back(object_of(row));

@@ -1,7 +1,9 @@
 """Paths longer than the system takes at once (PATH_MAX, 4096): what sealing makes, every other command reaches."""
+import json
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
@@ -138,6 +140,47 @@ class Deep(scenario.World):
         self.box.kesu("seal", "loans-2019", self.tree, "-o", self.into)
         self.run_erasure(self.approved("loans-2019"))
         self.box.kesu("open", self.into, "-o", self.box.path / "none", code=3)
+
+
+class Long(scenario.World):
+    """A thousand files in a batch, and each path near the longest that is taken: the memory is that of short ones,
+    and the inventory's segments are such that they are read again."""
+    FILES, COMPONENT, DEPTH = 600, "d" * 250, 248                          # 62,248 bytes below the source
+
+    def peak(self, *words):
+        """MiB that the command had at most."""
+        command = self.box.kesu_command(*words)
+        with open(self.box.path / "said", "wb") as said:
+            child = subprocess.Popen(command, env=self.box.env, stdout=said, stderr=said)
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        text = (self.box.path / "said").read_text()
+        self.assertEqual(child.returncode, 0, text[:2000])
+        return used.ru_maxrss / 1024, json.loads(text)
+
+    def test_memory(self):
+        tree, into = self.box.path / "long", self.box.path / "long-sealed"
+        tree.mkdir()
+        fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+        for _ in range(self.DEPTH):
+            os.mkdir(self.COMPONENT, dir_fd=fd)
+            below = os.open(self.COMPONENT, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        self.addCleanup(os.close, fd)
+        for i in range(self.FILES):
+            os.close(os.open(f"{i:04}", os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=fd))
+        for words, member, count in (
+                (("seal", "loans-2019", tree, "-o", into), "sealed", self.FILES),
+                (("seal", "loans-2019", tree, "-o", into, "--replace"), "unchanged", self.FILES),
+                (("inventory", "check", "loans-2019", "--quick"), "good", self.FILES + 1),
+                (("key", "rotate", "loans"), "name", "loans"),
+                (("rewrap", "loans-2019"), "moved", self.FILES + 1),
+                (("open", into, "-o", self.box.path / "long-opened"), "opened", self.FILES)):
+            mib, result = self.peak(*words)
+            with self.subTest(words[0]):
+                self.assertLess(mib, 128)
+                self.assertEqual((result.get(member), result.get("failed", [])), (count, []))
 
 
 if __name__ == "__main__":
