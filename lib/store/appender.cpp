@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 namespace kesu {
 
@@ -188,6 +189,20 @@ void Appender::lead(std::unique_lock<std::mutex>& lock) {
   for (auto& request : group) request->tell(Request::done);
 }
 
+// Ctrl-C ends the wait of a process that has written nothing: nothing of it is left open then. One that has
+// waits on, to record how what it began ended.
+void Appender::begin(Transaction& tx) {
+  db_->end_wait_when_interrupted(!written_);
+  try {
+    tx.begin.done();
+  } catch (const Error& e) {
+    if (e.code() != Code::store_busy || written_ || !interrupted()) throw;
+    throw Error(Code::interrupted, "interrupted while another process was writing to " + db_->path())
+        .cause("nothing was recorded")
+        .next("the same command again");
+  }
+}
+
 void Appender::commit(Group& group) {
   std::optional<Error> all;
   try {
@@ -195,7 +210,7 @@ void Appender::commit(Group& group) {
     Transaction& tx = *statements_;
     try {
       check_usable();
-      tx.begin.done();
+      begin(tx);
       tx.bumps.clear();
       tx.at = HeadRow::read(*db_, tx.head);
       sqlite::ResetAtEnd end{tx.last};
@@ -212,6 +227,7 @@ void Appender::commit(Group& group) {
       } else {
         write_head(tx);
         tx.end.done();
+        written_ = true;
       }
     } catch (const Error& e) {
       note_failure(e);
@@ -294,7 +310,7 @@ void Appender::save_checkpoint(const SavedCheckpoint& checkpoint) {
   check_usable();
   try {
     Transaction& tx = *statements_;
-    tx.begin.done();
+    begin(tx);
     tx.checkpoint.bind(1, static_cast<int64_t>(checkpoint.size)).bind(2, checkpoint.note).done();
     {
       sqlite::ResetAtEnd end{tx.kept};
@@ -305,6 +321,7 @@ void Appender::save_checkpoint(const SavedCheckpoint& checkpoint) {
             .next("run: kesu ledger verify");
     }
     tx.end.done();
+    written_ = true;
   } catch (const Error& e) {
     note_failure(e);
     db_->rollback();

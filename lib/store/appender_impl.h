@@ -39,6 +39,7 @@ class Appender {
   Group take_group();
   void lead(std::unique_lock<std::mutex>& lock);
   void commit(Group& group);
+  void begin(Transaction& tx);  // waits for other processes
   void add(Transaction& tx, Request& request);
   void check_expected(Transaction& tx, Request& request);  // sets its error on conflict
   void write_head(Transaction& tx);
@@ -56,8 +57,9 @@ class Appender {
   size_t last_group_ = 0;
 
   std::mutex random_mutex_;
-  std::mutex db_mutex_;  // db_, statements_, failed_
+  std::mutex db_mutex_;  // db_, statements_, and the next two
   std::optional<Error> failed_;
+  bool written_ = false;  // something, by this process
 };
 
 }  // namespace kesu

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "base/files.h"
+#include "base/interrupt.h"
 #include "store/sqlite_impl.h"
 #include "store/waiting_impl.h"
 
@@ -115,6 +116,7 @@ int Db::wait(void* self, int tries) {
   if (tries == 0) db.waiting_since_ = now;
   if (tries == 0) db.said_ = false;
   if (now - db.waiting_since_ >= db.busy_wait_) return 0;
+  if (db.stoppable_ && interrupted()) return 0;
   if (!db.said_ && now - db.waiting_since_ >= kSayAfter) {
     db.said_ = true;
     said_waiting(db.path_, db.busy_wait_);

@@ -33,6 +33,8 @@ class Db {
   int64_t pragma(const char* sql);  // the first column of the first row; 0 without one
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
   void rollback() noexcept;
+  // Whether Ctrl-C (base/interrupt.h) ends a wait for other processes: then as if they had not let go.
+  void end_wait_when_interrupted(bool yes) { stoppable_ = yes; }
 
   int last_rc = SQLITE_OK;  // of the statement that threw last
 
@@ -42,7 +44,7 @@ class Db {
   std::string path_;
   Millis busy_wait_;
   int64_t waiting_since_ = 0;
-  bool said_ = false;
+  bool said_ = false, stoppable_ = false;
 };
 
 // A prepared statement. Binding is 1-based as in SQLite; bound views must live until the next reset().
