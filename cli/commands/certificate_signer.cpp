@@ -3,6 +3,7 @@
 
 #include "app/signer.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 
 namespace kesu::cli {
 
@@ -21,7 +22,7 @@ void setup_signer(CLI::App* group, Context& c) {
     if (!o->out.empty() && exists(o->out))
       throw Error(Code::already_exists, o->out + " is there already").next("choose another -o FILE");
     const std::string pem = request_signer_certificate(v);
-    if (!o->out.empty()) write_file_durable(o->out, as_bytes(pem), 0644, false);
+    if (!o->out.empty()) write_output(o->out, as_bytes(pem), 0644, false);
     c.show(Json::object({{"request", pem}}),
            o->out.empty()
                ? pem

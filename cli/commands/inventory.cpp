@@ -11,6 +11,7 @@
 #include "app/opening.h"
 #include "app/settle.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "inventory_group.h"
 
 namespace kesu::cli {
@@ -133,7 +134,7 @@ void setup_prove(CLI::App& group, Context& c) {
       return;
     }
     const std::string text = proof.canonical() + "\n";
-    write_file_durable(o->out, as_bytes(text));
+    write_output(o->out, as_bytes(text));
     c.show(
         Json::object({{"object", proof.str("object")},
                       {"dataset", proof.str("dataset")},

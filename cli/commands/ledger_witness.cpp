@@ -1,6 +1,7 @@
 // kesu ledger cosign, witness: on the witness's own machine, without a vault
 #include "app/witness.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "ledger_group.h"
 
 namespace kesu::cli {
@@ -28,7 +29,7 @@ void setup_witness(CLI::App* group, Context& c) {
     if (!o->out.empty() && exists(o->out))
       throw Error(Code::already_exists, o->out + " is there already").next("choose another -o FILE");
     const Cosigned s = cosign(c.env(), o->directory, o->request, o->first, o->go_on);
-    if (!o->out.empty()) write_file_durable(o->out, as_bytes(s.line), 0644, false);
+    if (!o->out.empty()) write_output(o->out, as_bytes(s.line), 0644, false);
     const Json document = Json::object({{"origin", s.origin},
                                         {"size", s.size},
                                         {"root", s.root},

@@ -5,6 +5,7 @@
 #include "anchor_options.h"
 #include "app/init.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 
 namespace kesu::cli {
 
@@ -37,7 +38,7 @@ void draft(Context& c, const InitOptions& o) {
   for (const std::string& text : o.officers) officers.push_back(officer_of(text));
   Genesis g = draft_genesis(o.organisation, o.origin, o.profile, o.quorum, o.signed_commands, officers,
                             c.env().random, ordered_anchors({}, o.anchors));
-  write_file_durable(o.draft, as_bytes(g.text()), 0644, false);
+  write_output(o.draft, as_bytes(g.text()), 0644, false);
   std::string text =
       "Genesis statement " + o.draft + ", vault " + g.vault.str() + "\nEach officer reads and signs it:\n";
   for (const GenesisOfficer& officer : g.officers)

@@ -1,10 +1,13 @@
 #include "app/certificate_render.h"
 
+#include <algorithm>
+
 #include "app/certificate.h"
 #include "app/put_blobs.h"
 #include "app/withdraw.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "certificate/verify.h"
 
 namespace kesu {
@@ -20,16 +23,19 @@ Bytes rendered(std::string_view name, const BundleFiles& files, const ReportLang
 std::vector<std::string> write_renderings(const BundleFiles& files, const std::string& directory,
                                           const ReportLanguages& languages) {
   std::vector<std::string> out;
-  for (std::string_view name : kRenderings) {
-    out.push_back(path_join(absolute_path(directory), name));
-    if (exists(out.back()))
-      throw Error(Code::already_exists, out.back() + " is there already").next("choose another -o DIR");
-  }
+  for (std::string_view name : kRenderings) out.push_back(path_join(absolute_path(directory), name));
+  if (std::all_of(out.begin(), out.end(), exists))
+    throw Error(Code::already_exists, out[0] + " is there already").next("choose another -o DIR");
   // Both are made before either is written.
   std::vector<Bytes> content;
   for (std::string_view name : kRenderings) content.push_back(rendered(name, files, languages));
+  // What a run that was killed had written stays; of anything else nothing is written over, or beside it.
+  for (size_t i = 0; i < out.size(); ++i)
+    if (exists(out[i]) && !holds(out[i], content[i]))
+      throw Error(Code::already_exists, out[i] + " is there already").next("choose another -o DIR");
   make_directories(absolute_path(directory));
-  for (size_t i = 0; i < out.size(); ++i) write_file_durable(out[i], content[i], 0644, false);
+  for (size_t i = 0; i < out.size(); ++i)
+    if (!exists(out[i])) write_output(out[i], content[i], 0644, false);
   return out;
 }
 

@@ -43,6 +43,9 @@ void record_contact(Vault& vault, const std::string& person, const std::optional
   vault.decide({node, vault_id}, [&] {
     auto it = vault.state().contacts.find(node);
     const ContactRecord before = it == vault.state().contacts.end() ? ContactRecord{} : it->second;
+    // The same again, of a run that was killed before it could say so.
+    if (contact.value_or(before.contact) == before.contact && place.value_or(before.place) == before.place)
+      return std::vector<Event>();
     Event event{.type = "contact-recorded",
                 .nodes = {{.id = node}},
                 .body = Json::object({{"contact", contact.value_or(before.contact)},

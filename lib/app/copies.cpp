@@ -68,6 +68,19 @@ void record_found_copy(Vault& vault, const std::string& version, const CopyDraft
   });
 }
 
+namespace {
+// Told apart by nothing that was typed: the same one, of a run that was killed before it could say so. That
+// it is another one must not be guessed either: each that is open has to end.
+void refuse_registered(const State& state, const std::vector<std::string>& versions, const CopyDraft& d) {
+  for (auto& [id, c] : state.copies)
+    if (c.state == "open" && c.kind == d.kind && c.place == d.place && c.custodian == d.custodian &&
+        c.medium == d.medium && c.versions == versions)
+      throw Error(Code::already_exists, "this copy is registered: " + id.substr(0, 12))
+          .cause("the same kind, place, custodian and medium, open since " + local_text(c.registered))
+          .next("of another one that lies there, too, --medium or --place has to say which it is");
+}
+}  // namespace
+
 std::string add_copy(Vault& vault, const KeyWord& which, bool all_versions, const CopyDraft& draft) {
   settle(vault);
   const std::string id = vault.env().random.id<CopyId>().str();
@@ -89,6 +102,7 @@ std::string add_copy(Vault& vault, const KeyWord& which, bool all_versions, cons
           .cause(names)
           .next("name one, as in " + key.name + "." + std::to_string(key.versions.back().number()) +
                 ", or say --all-versions");
+    refuse_registered(vault.state(), versions, draft);
     return copy_events(id, versions, draft);
   });
   return id;

@@ -1,5 +1,7 @@
 #include "app/datasets.h"
 
+#include <algorithm>
+
 #include "app/actor.h"
 #include "app/exceptions.h"
 #include "app/holds.h"
@@ -185,6 +187,13 @@ void update_dataset(Vault& vault, const std::string& id, const DatasetChanges& c
         throw Error(Code::state_refused, "dataset " + state.datasets.at(keep_as).name + " is erased");
       changes.set("keep_as", keep_as);
     }
+    // The same again, of a run that was killed before it could say so.
+    const Json::Object& all = changes.as_object();
+    if (std::all_of(all.begin(), all.end(), [&](const auto& one) {
+          const Json* now = d.settings.find(one.first);
+          return now != nullptr && *now == one.second;
+        }))
+      return std::vector<Event>();
     // The vault is named so that a request to destroy the key, decided at the same time, decides anew.
     return std::vector<Event>{
         {.type = "dataset-updated",

@@ -3,14 +3,15 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <regex>
 
 #include "app/actor.h"
 #include "app/clock_watch.h"
 #include "app/doctor.h"
 #include "app/rules.h"
 #include "app/settle.h"
+#include "app/write_places.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 
 namespace kesu {
 
@@ -88,24 +89,15 @@ Check checkpoint(Vault& vault) {
   return {"checkpoint", since > 86'400'000 ? warn : ok, words, "kesu ledger checkpoint"};
 }
 
-Check leftovers(const std::string& directory) {
-  static const std::regex kTemporary("[^/]+\\.tmp([0-9]+)\\.[0-9]+");
-  std::vector<std::string> places = {directory, path_join(directory, "evidence"),
-                                     path_join(directory, "plans"), path_join(directory, "stamps")};
-  std::string inventory = path_join(directory, "inventory");
-  if (exists(inventory))
-    for (const std::string& ds : list_directory(inventory)) places.push_back(path_join(inventory, ds));
+Check leftovers(Vault& vault) {
   size_t n = 0;
   std::string first;
-  for (const std::string& place : places) {
-    struct stat st {};
-    if (::stat(place.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) continue;
-    for (const std::string& name : list_directory(place)) {
-      std::smatch match;
-      if (!std::regex_match(name, match, kTemporary) || exists("/proc/" + match[1].str())) continue;
+  const auto count = [&](const std::string& place, const std::string& begin) {
+    for (const std::string& name : left_behind(place, begin))
       if (!n++) first = path_join(place, name);
-    }
-  }
+  };
+  for (const std::string& place : write_places(vault.directory())) count(place, "");
+  if (!vault.tombstones().empty()) count(vault.tombstones(), vault.state().vault.id + ".");
   if (n)
     return {"leftovers", warn,
             std::to_string(n) + " temporary files of interrupted commands, such as " + first,
@@ -242,7 +234,7 @@ std::vector<Check> examine_vault(Environment& env, const std::string& directory,
         out.push_back({"database", fail, said(e), e.next()});
       }
     }
-    out.push_back(leftovers(directory));
+    out.push_back(leftovers(vault));
     out.push_back(questions(vault));
     out.push_back(clock_history(vault));
     out.push_back(examine_tombstones(vault));

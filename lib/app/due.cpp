@@ -238,7 +238,7 @@ class List {
       if (!v) continue;
       names += (names.empty() ? "" : ", ") + version_name(state_, *v);
       auto state = parse_key_state(v->state);
-      outlives |= state && !may_exist(*state);
+      outlives |= state && !may_exist(*state) && *state != KeyState::absent;
       if (names.size() > 60) {
         names += ", …";
         break;

@@ -10,6 +10,7 @@
 #include "app/settle.h"
 #include "app/waiting_stamps.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "crypto/hash.h"
 
 namespace kesu {
@@ -92,7 +93,7 @@ std::string export_statement(Vault& vault, const std::string& erasure, const std
                              const OperatorRecord& person, const std::string& file) {
   Json plan = load_plan(vault, erasure);
   Statement s = statement_for(vault, plan, hex(sha256(as_bytes(plan.canonical()))), action, person);
-  write_file_durable(file, as_bytes(s.text()), 0644);
+  write_output(file, as_bytes(s.text()), 0644);
   return s.signature_namespace();
 }
 

@@ -8,6 +8,7 @@
 #include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "crypto/hash.h"
 
 namespace kesu {
@@ -182,7 +183,7 @@ void record(const Later& l, const Json& seen, const SignatureSource& source) {
 
 std::string write_statement(const Later& l, const Json& seen, const std::string& file) {
   const Statement s = statement_for(l, seen);
-  write_file_durable(file, as_bytes(s.text()), 0644);
+  write_output(file, as_bytes(s.text()), 0644);
   return s.signature_namespace();
 }
 }  // namespace

@@ -4,6 +4,7 @@
 #include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "crypto/hash.h"
 #include "erasure/exception_statement.h"
 
@@ -71,6 +72,11 @@ void refuse_algorithm(Vault& vault, const ExceptionOrder& order, std::string_vie
     throw Error(Code::policy_refused, "no exception lets " + order.detail + " pass")
         .cause(v.reason)
         .next("kesu policy check " + std::string(algorithm) + "; kesu policy algorithms shows others");
+  for (auto& [seq, e] : vault.state().exceptions)
+    if (e.what == kAlgorithm && e.detail == order.detail && e.until >= order.until)
+      throw Error(Code::bad_input, order.detail + " is excepted until " + local_text(e.until) + " as it is")
+          .cause("recorded " + local_text(e.time) + ": " + e.reason)
+          .next("an end after that");
 }
 
 // "AES-KW for wrap" → both halves.
@@ -169,7 +175,7 @@ ExceptionOrder algorithm_order(Vault& vault, const std::string& algorithm, const
 std::string export_exception(Vault& vault, const ExceptionOrder& order, const OperatorRecord& person,
                              const std::string& file) {
   needs_approver(vault, person);
-  write_file_durable(file, as_bytes(statement_for(vault, order, person).text()), 0644);
+  write_output(file, as_bytes(statement_for(vault, order, person).text()), 0644);
   return std::string(kExceptionNamespace);
 }
 

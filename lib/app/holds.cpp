@@ -8,6 +8,7 @@
 #include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "erasure/hold_statement.h"
 
 namespace kesu {
@@ -167,6 +168,19 @@ const HoldRecord& to_release(Vault& vault, const std::string& id) {
 }
 }  // namespace
 
+namespace {
+// The same words of the same person over the same: placed by this command before, and perhaps killed before
+// it could say so. A second one would have to be released, too.
+const HoldRecord* standing_hold(const State& state, const std::string& node, const HoldDraft& draft,
+                                const std::string& person) {
+  for (auto& [id, hold] : state.holds)
+    if (!hold.released && hold.subject == node && hold.case_number == draft.case_number &&
+        hold.reason == draft.reason && hold.placed_by == person)
+      return &hold;
+  return nullptr;
+}
+}  // namespace
+
 std::vector<std::string> place_hold(Vault& vault, const HoldDraft& draft, const OperatorRecord& found) {
   needs_text(draft.case_number, "--case", "which case?");
   needs_text(draft.reason, "--reason", "why?");
@@ -180,11 +194,17 @@ std::vector<std::string> place_hold(Vault& vault, const HoldDraft& draft, const 
   const Json body =
       Json::object({{"case", draft.case_number}, {"reason", draft.reason}, {"operator", person.id}});
   std::vector<std::string> ids;
+  uint64_t before = 0;
   // The vault is named: every destruction rests on its stream, so that none begins beside this.
   vault.decide({vault_id}, [&] {
     std::vector<Event> events;
     ids.clear();
+    before = vault.state().size;
     for (const std::string& node : nodes_of(vault, subject)) {
+      if (const HoldRecord* same = standing_hold(vault.state(), node, draft, person.id)) {
+        ids.push_back(same->id);
+        continue;
+      }
       ids.push_back(vault.env().random.id<HoldId>().str());
       events.push_back({.type = "hold-placed",
                         .nodes = {{.id = ids.back(), .is = "placed", .of = node}, {.id = vault_id}},
@@ -192,6 +212,9 @@ std::vector<std::string> place_hold(Vault& vault, const HoldDraft& draft, const 
     }
     return events;
   });
+  if (!ids.empty() && vault.state().size == before)
+    vault.env().notice("in force since " + local_text(vault.state().holds.at(ids.front()).placed) +
+                       ": the same hold was placed before, and not again");
   // Batches that a command began before go on to their end.
   if (auto d = vault.state().datasets.find(subject.dataset); d != vault.state().datasets.end())
     for (const BatchRecord& b : d->second.batches.open())
@@ -207,7 +230,7 @@ std::string export_release(Vault& vault, const std::string& hold, const std::str
   needs_text(reason, "--reason", "why?");
   needs_enrolled(vault, person, "approver");
   const ConsentForm form = release_form(vault, to_release(vault, hold), reason);
-  write_file_durable(file, as_bytes(consent_text(vault, form, person)), 0644);
+  write_output(file, as_bytes(consent_text(vault, form, person)), 0644);
   return std::string(kHoldNamespace);
 }
 

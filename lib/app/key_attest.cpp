@@ -6,6 +6,7 @@
 #include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "crypto/hash.h"
 #include "erasure/attest_statement.h"
 
@@ -174,7 +175,7 @@ std::string export_attestation(Vault& vault, const KeyWord& which, const Operato
                                const std::string& file) {
   const Attesting a = begin(vault, which, person);
   const AttestStatement s = look(a, role_of(a, moment_now(vault)));
-  write_file_durable(file, as_bytes(s.text()), 0644);
+  write_output(file, as_bytes(s.text()), 0644);
   return std::string(kAttestNamespace);
 }
 

@@ -5,6 +5,7 @@
 #include "app/rules.h"
 #include "app/rules_change.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "certificate/evidence_chain.h"
 #include "crypto/hash.h"
 #include "crypto/person_key.h"
@@ -207,7 +208,7 @@ Json to_json(const PeopleReview& review) {
 
 std::string export_review(Vault& vault, const OperatorRecord& person, const std::string& note,
                           const std::string& file) {
-  write_file_durable(file, as_bytes(statement_for(vault, person, note)), 0644);
+  write_output(file, as_bytes(statement_for(vault, person, note)), 0644);
   return std::string(kReviewNamespace);
 }
 

@@ -5,6 +5,7 @@
 
 #include "app/settle.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "certificate/claims.h"
 #include "crypto/hash.h"
 #include "crypto/person_key.h"
@@ -255,6 +256,17 @@ Proposal proposal_of(Vault& vault, const std::string& id, const ChangeStatement&
   return p;
 }
 
+// Of a change that is recorded; nothing where it is none. `id` may be its first digits.
+void refuse_recorded(const State& state, const std::string& id) {
+  if (id.size() < 4) return;
+  for (auto& [seq, c] : state.changes)
+    if (c.statement.starts_with(id))
+      throw Error(Code::already_exists, "change " + c.statement.substr(0, 16) + " is recorded: entry " +
+                                            std::to_string(seq) + ", " + local_text(c.time))
+          .cause(change_text(c.change))
+          .next("kesu operator changes says from when on it counts");
+}
+
 ChangeStatement find_kept(Vault& vault, std::string& id) {
   std::vector<std::string> hits;
   for (const std::string& known : kept_ids(vault))
@@ -262,15 +274,18 @@ ChangeStatement find_kept(Vault& vault, std::string& id) {
   if (hits.size() > 1)
     throw Error(Code::identifier_ambiguous, id + " could be several changes").next("type more of its digits");
   auto s = hits.empty() ? std::nullopt : kept(vault, hits[0]);
-  if (!s)
+  if (!s) {
+    refuse_recorded(vault.state(), id);
     throw Error(Code::not_found, "no proposed change is called " + id)
         .next("kesu operator changes lists them");
+  }
   id = hits[0];
   return *s;
 }
 
 void refuse_stale(Vault& vault, const std::string& id, const ChangeStatement& s) {
   if (fits(vault, s)) return;
+  refuse_recorded(vault.state(), id);
   throw Error(Code::state_refused, "change " + id + " serves no more: it is of rules that are not in force")
       .cause("people or rules were changed since " + local_text(s.issued) + ", or it is older than 31 days")
       .next("propose it anew: there is another statement to sign");
@@ -293,10 +308,16 @@ OperatorRecord signer_of(Vault& vault, const ChangeStatement& s, const std::stri
   return person;
 }
 
-// Statements that can serve no more, and their signatures, once a change is recorded: all of them.
-void remove_kept(Vault& vault) {
+// Statements that can serve no more, and their signatures: when a change is recorded, all that were issued
+// under the rules before it. Who recorded it may have been killed before it came to this.
+void remove_stale(Vault& vault) {
+  if (!exists(plans(vault))) return;
+  std::set<std::string> serve;
+  for (const std::string& id : kept_ids(vault))
+    if (const auto s = kept(vault, id); s && s->since == last_change(vault.state())) serve.insert(id);
   for (const std::string& name : list_directory(plans(vault)))
-    if (name.starts_with("change-")) remove_file(path_join(plans(vault), name));
+    if (name.starts_with("change-") && name.size() > 7 + 16 && !serve.contains(name.substr(7, 16)))
+      remove_file(path_join(plans(vault), name));
 }
 }  // namespace
 
@@ -387,6 +408,7 @@ std::string propose_change(Vault& vault, const RuleChange& change, const std::st
     if (same.text() == old->text()) return id;
   }
   ChangeStatement::parse(s.text());
+  remove_stale(vault);
   const std::string id = id_of(s);
   make_directories(plans(vault), 0700);
   write_file_durable(statement_path(vault, id), as_bytes(s.text()), 0600);
@@ -406,7 +428,7 @@ std::string export_change(Vault& vault, const std::string& text, const std::stri
   std::string id = text;
   const ChangeStatement s = find_kept(vault, id);
   refuse_stale(vault, id, s);
-  write_file_durable(file, as_bytes(s.text()), 0644);
+  write_output(file, as_bytes(s.text()), 0644);
   return std::string(kChangeNamespace);
 }
 
@@ -458,7 +480,7 @@ Proposal sign_change(Vault& vault, const std::string& text, const std::string& p
   if (static_cast<int64_t>(p.signed_by.size()) < p.need || p.newcomer_missing) return p;
   p.entry = at.first_seq;
   p.effective = vault.state().changes.at(at.first_seq).effective;
-  remove_kept(vault);
+  remove_stale(vault);
   return p;
 }
 

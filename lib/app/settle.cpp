@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <functional>
-#include <regex>
 #include <set>
 
 #include "app/actor.h"
@@ -16,7 +15,9 @@
 #include "app/keys.h"
 #include "app/rewrap.h"
 #include "app/sealing.h"
+#include "app/write_places.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "erasure/destroy_version.h"
 #include "seal/files.h"
 
@@ -36,7 +37,8 @@ bool may_settle(Vault& vault, const Json& actor, Millis since) {
 void attempt_to_settle(Vault& vault, const std::function<void()>& settle_one) {
   // These are about the vault itself: no command can go on.
   static const std::set<Code> kEndsAll = {Code::ledger_damaged, Code::store_unavailable, Code::store_busy,
-                                          Code::disk_full,      Code::read_only,         Code::vault_newer};
+                                          Code::disk_full,      Code::read_only,         Code::vault_newer,
+                                          Code::interrupted};
   try {
     settle_one();
   } catch (const Error& e) {
@@ -83,6 +85,19 @@ void demand_unborn(Vault& vault, const VersionRecord& v, const ProbeReport& seen
                     " is not seen either");
 }
 
+// What an import was to bring in is the copy of no key when the import did not take place. It is registered
+// anew when the same material is brought in after all.
+std::vector<Event> origins_of(const State& state, const std::string& version) {
+  std::vector<Event> out;
+  for (auto& [id, c] : state.copies)
+    if (c.state == "open" && c.kind == "import-origin" && c.versions == std::vector{version})
+      out.push_back({.type = "copy-ended",
+                     .nodes = {{.id = id, .is = "ended"}},
+                     .body = Json::object({{"how", "the import did not take place: it is the copy of no key"},
+                                           {"actor", this_process()}})});
+  return out;
+}
+
 void settle_birth(Vault& vault, const std::string& id) {
   const VersionRecord v = *vault.state().version(id);
   // Settled, or begun anew, since it was listed.
@@ -102,10 +117,13 @@ void settle_birth(Vault& vault, const std::string& id) {
     vault.decide({id}, [&] {
       settled = vault.state().version(id)->state == "intended";
       if (!settled) return std::vector<Event>();
-      return std::vector<Event>{{.type = "key-abandoned",
-                                 .nodes = {{.id = id, .is = "absent"}},
-                                 .body = Json::object({{"transcript", probed.evidence},
-                                                       {"why", "interrupted before the provider made it"}})}};
+      std::vector<Event> events = {
+          {.type = "key-abandoned",
+           .nodes = {{.id = id, .is = "absent"}},
+           .body = Json::object(
+               {{"transcript", probed.evidence}, {"why", "interrupted before the provider made it"}})}};
+      for (Event& e : origins_of(vault.state(), id)) events.push_back(std::move(e));
+      return events;
     });
     if (settled) vault.env().notice("settled: " + v.version().brief() + " was never made");
   }
@@ -197,22 +215,9 @@ void settle_processes(Vault& vault) {
 }
 // Temporary files of durable writes that a kill left behind.
 void sweep(Vault& vault) {
-  auto clean = [](const std::string& dir) {
-    if (!exists(dir)) return;
-    // write_file_durable's own names, and no others: <name>.tmp<pid>.<number>
-    static const std::regex kTemporary("[^/]+\\.tmp([0-9]+)\\.[0-9]+");
-    std::smatch match;
-    for (const std::string& name : list_directory(dir))
-      if (std::regex_match(name, match, kTemporary) && !exists("/proc/" + match[1].str()))
-        remove_file(path_join(dir, name));
-  };
-  clean(vault.directory());
-  clean(path_join(vault.directory(), "evidence"));
-  clean(path_join(vault.directory(), "plans"));
-  clean(path_join(vault.directory(), "stamps"));
-  std::string inventory = path_join(vault.directory(), "inventory");
-  if (exists(inventory))
-    for (const std::string& ds : list_directory(inventory)) clean(path_join(inventory, ds));
+  for (const std::string& place : write_places(vault.directory())) remove_left_behind(place);
+  // Other vaults' tombstones may lie there, too.
+  if (!vault.tombstones().empty()) remove_left_behind(vault.tombstones(), vault.state().vault.id + ".");
 }
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include "app/rules.h"
 #include "app/settle.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "erasure/withdraw_statement.h"
 
 namespace kesu {
@@ -58,7 +59,7 @@ std::string export_withdrawal(Vault& vault, const std::string& id, const std::st
                               const OperatorRecord& person, const std::string& file) {
   const CertificateRecord& c = vault.state().certificates.at(id);
   refuse_request(vault, c, reason, person);
-  write_file_durable(file, as_bytes(consent_text(vault, form_of(vault, c, reason), person)), 0644);
+  write_output(file, as_bytes(consent_text(vault, form_of(vault, c, reason), person)), 0644);
   return std::string(kWithdrawNamespace);
 }
 

@@ -6,6 +6,7 @@
 #include "app/containers.h"
 #include "app/work_lock.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "crypto/hash.h"
 #include "crypto/note.h"
 #include "ledger/checkpoint.h"
@@ -41,7 +42,7 @@ Json read_document(const std::string& path, std::string_view type, size_t limit 
   }
 }
 void write_document(const std::string& path, const Json& document) {
-  write_file_durable(path, as_bytes(document.pretty()), 0600);
+  write_output(path, as_bytes(document.pretty()), 0600);
 }
 
 // One log as this witness remembers it.

@@ -10,6 +10,7 @@
 #include "app/anchors.h"
 #include "app/rules.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "certificate/claims.h"
 #include "ledger/checkpoint.h"
 #include "ledger/cosign_request.h"
@@ -170,7 +171,15 @@ int64_t witnesses_wanted(Vault& vault, const Anchors& anchors, size_t configured
 ExportedCheckpoint export_checkpoint(Vault& vault, const std::string& file, std::optional<uint64_t> since) {
   const std::vector<NoteKey> keys =
       witnesses_of_rules(configured_witnesses(vault.directory()), anchors_now(vault));
-  if (exists(file)) throw Error(Code::already_exists, file + " is there already").next("choose another FILE");
+  const auto refuse = [&] {
+    throw Error(Code::already_exists, file + " is there already").next("choose another FILE");
+  };
+  // Another request may be this one: a run that was killed before it could say so.
+  const bool there = exists(file);
+  const std::vector<SavedCheckpoint> made = vault.store().checkpoints();
+  if (there && std::none_of(made.begin(), made.end(),
+                            [&](const SavedCheckpoint& c) { return c.size == vault.state().size; }))
+    refuse();
   const SavedCheckpoint head = vault.checkpoint();
   ExportedCheckpoint out{.checkpoint = head, .since = since ? *since : seen_by_all(vault, keys)};
   if (out.since > head.size)
@@ -181,7 +190,8 @@ ExportedCheckpoint export_checkpoint(Vault& vault, const std::string& file, std:
       .old_size = out.since, .proof = {}, .note = without_cosignatures(head.note, vault.state().vault.vkey)};
   if (out.since < head.size) request.proof = consistency_proof(vault.store().leaves(head.size), out.since);
   out.proof = request.proof.size();
-  write_file_durable(file, as_bytes(request.text()), 0644, false);
+  if (there && !holds(file, as_bytes(request.text()))) refuse();
+  if (!there) write_output(file, as_bytes(request.text()), 0644, false);
   return out;
 }
 

@@ -80,6 +80,10 @@ class Lifecycle(kill_world.World):
             self.again(*words, refused={"already-exists"})
             states = sorted(self.states(self.end_state(), "legacy"))
             self.assertEqual(states, ["absent"] * (len(states) - 1) + ["active"])
+            # What did not come to be has no copy: one is open, and nothing destroyed comes back from it.
+            copy, = [c for c in self.box.kesu("copy", "list").json if c["state"] == "open"]
+            self.assertEqual([v["state"] for v in copy["versions"]], ["active"])
+            self.assertEqual([d["overdue"] for d in self.box.kesu("status").json["due"] if d["what"] == "copy"], [False])
             self.box.kesu("key", "import", "twin", *words[3:], code=3, error="key-known")
         self.each_kill(*words, check=check, expect=EXPECT)
 

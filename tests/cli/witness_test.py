@@ -535,7 +535,8 @@ class Vault(Desk, scenario.World):
         self.configure(self.vkey)
         text = self.box.text("ledger", "checkpoint", "--export", self.box.path / "request").stdout
         self.assertIn("kesu ledger cosign", text)
-        self.box.kesu("ledger", "checkpoint", "--export", self.box.path / "request", code=3, error="already-exists")
+        (self.box.path / "other").write_text("of somebody else\n")
+        self.box.kesu("ledger", "checkpoint", "--export", self.box.path / "other", code=3, error="already-exists")
         line = self.box.text("ledger", "cosign", self.box.path / "request", "--witness", self.witness, "--first", self.vault_vkey,
                              vault=False).stdout
         (self.box.path / "answer").write_text(line)
