@@ -9,6 +9,7 @@
 #include "app/actor.h"
 #include "app/census.h"
 #include "app/rewrap_files.h"
+#include "app/seal_file.h"
 #include "app/settle.h"
 #include "base/interrupt.h"
 #include "inventory/superseded.h"
@@ -17,8 +18,6 @@
 namespace kesu {
 
 namespace {
-std::string text_of(const Error& e) { return e.message() + (e.cause().empty() ? "" : ": " + e.cause()); }
-
 Json wrapped_json(const WrappedKey& w) {
   return Json::object(
       {{"algorithm", static_cast<int64_t>(w.algorithm)}, {"nonce", hex(w.nonce)}, {"blob", hex(w.blob)}});
@@ -65,6 +64,7 @@ class Mover {
       for (const std::string& path : paths)
         result_.failed.push_back({path, "no settled batch of the inventory holds it", Code::not_found});
     lanes_.reset();
+    judge_missing();
     keys_.clear();
     holder_->end("returned");
   }
@@ -196,11 +196,42 @@ class Mover {
       bytes = 0;
     };
     for (const BatchRecord& b : sealed_batches(dataset())) {
+      if (!read_.insert(b.id).second) continue;
       some.emplace_back(vault_.store().segment(order_.dataset, b.id), &dataset_key(b.dataset_key));
       bytes += some.back().first.size();
       if (some.size() == 4 * crew.size() || bytes >= kTogether) open_some();
     }
     open_some();
+  }
+
+  // What was not at its place may have been sealed over since the batches were read, or is being: then no file
+  // holds it, and nothing is missing.
+  void judge_missing() {
+    if (missing_.empty()) return;
+    std::vector<std::string> instead;  // what stands there, before the ledger is asked
+    OpenNearby nearby;
+    for (const auto& [object, row] : missing_) {
+      uint64_t size = 0;
+      const auto header = header_of(Fd(nearby.open(row.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)), size);
+      instead.push_back(header ? hex(header->object.bytes()) : "");
+    }
+    vault_.refresh();
+    read_superseded();
+    std::set<std::string> intended;
+    for (const BatchRecord& b : dataset().batches.open()) intended.insert(b.objects.begin(), b.objects.end());
+    for (size_t i = 0; i < missing_.size(); ++i) {
+      auto& [object, row] = missing_[i];
+      if (superseded_.contains(object)) {
+        ++result_.superseded;
+        continue;
+      }
+      if (intended.contains(instead[i]))
+        row = {std::move(row.path),
+               "it is being sealed over by a command that runs, or was interrupted: the same command again "
+               "when that has ended",
+               Code::conflict};
+      result_.missing.push_back(std::move(row));
+    }
   }
 
   // The files of an object that are to be looked at, or none where there is nothing to do.
@@ -263,6 +294,10 @@ class Mover {
   }
 
   void say(RewrapCandidate& c) {
+    if (order_.paths.empty()) {
+      for (Skipped& row : c.missing) missing_.emplace_back(c.object, std::move(row));
+      c.missing.clear();
+    }
     for (auto [from, to] : {std::pair(&c.missing, &result_.missing), std::pair(&c.failed, &result_.failed)}) {
       std::move(from->begin(), from->end(), std::back_inserter(*to));
       from->clear();
@@ -431,6 +466,8 @@ class Mover {
   PlacesFound found_;
   std::map<std::string, Secret> keys_;
   std::set<ObjectId> superseded_;
+  std::set<std::string> read_;  // batches of which it is known what they were sealed over
+  std::vector<std::pair<ObjectId, Skipped>> missing_;
   RewrapTask task_;
   std::optional<Lanes> lanes_;
   std::optional<RewrapFiles> files_;

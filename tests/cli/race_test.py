@@ -197,6 +197,51 @@ class Race(scenario.World):
         self.assertEqual((process.returncode, result["damaged"], result["missing"]), (0, [], []))
         self.assertEqual((result["good"], result["superseded"]), (before["good"] - 10, before["superseded"] + 10))
 
+    def test_a_rewrap_while_another_seals_over(self):
+        """What is sealed over while data keys are moved is no more missing than what was before."""
+        self.box.kesu("dataset", "add", "many", "--key", "loans")
+        names = [f"f{i:03}" for i in range(400)]
+        self.seal("many", {n: b"v0" for n in names[:200]})
+        for name in names[200:]:
+            self.write(name, b"v0")
+        self.box.kesu("seal", "many", self.box.state / "src", "-o", self.out)      # a second batch
+        log = self.box.vault / "ledger.db-wal"
+        intended = lambda: (log.read_bytes() if log.exists() else b"").count(b"rewrap-intended")
+        known, caught, being = 0, 0, 0
+        for turn in range(12):
+            for name in names:
+                self.write(name, b"turn %d" % turn)
+            self.box.kesu("key", "rotate", "loans")
+            before = intended()
+            with self.stopped("rewrap", "many", when=lambda: intended() > before):
+                sealed = self.box.kesu("seal", "many", self.box.state / "src", "-o", self.out, "--replace", code=None)
+            process, out, err = self.ended
+            if sealed.code == 0:                                           # else it sleeps inside an append
+                result = json.loads(out)
+                self.assertEqual((process.returncode, result["missing"], result["failed"]), (0, [], []), (out, err))
+                caught += result["superseded"] > known
+            if caught:
+                break
+            self.box.kesu("key", "rotate", "loans")
+            known = self.box.kesu("rewrap", "many").json["superseded"]
+        self.assertTrue(caught)
+        for turn in range(12):
+            for name in names:
+                self.write(name, b"again %d" % turn)
+            self.box.kesu("key", "rotate", "loans")
+            before = self.object_at(names[0])
+            with self.stopped("seal", "many", self.box.state / "src", "-o", self.out, "--replace",
+                              when=lambda: self.object_at(names[0]) != before):
+                result = self.box.kesu("rewrap", "many", code=None)
+                if result.error_code is None:
+                    self.assertEqual({m["code"] for m in result.json["missing"]} | {"conflict"}, {"conflict"})
+                    self.assertEqual(result.code, 8 if result.json["missing"] else 0)
+                    being += bool(result.json["missing"])
+            self.assertEqual(self.ended[0].returncode, 0, self.ended)
+            if being:
+                break
+        self.assertTrue(being)
+
     def test_a_writer_that_sleeps_is_named(self):
         """Stopped inside an append, it is waited for, and whoever waits knows for whom."""
         busy = sqlite3.connect(self.box.vault / "ledger.db", isolation_level=None)
