@@ -73,13 +73,22 @@ class Target {
     else
       write_all(temp_->fd(), bytes, shown_);
   }
-  void end(const Metadata& m) {
-    if (out_ == "-") return;
+  // What of its mode and time the file system refused; the bytes are what somebody wants back.
+  std::optional<Skipped> end(const Metadata& m) {
+    if (out_ == "-") return std::nullopt;
+    std::optional<Skipped> refused;
+    const auto set = [&](int result, const char* doing) {
+      if (result == 0) return;
+      const int why = errno;
+      const Error e = file_error(why, doing, shown_);
+      if (why != EPERM && why != EOPNOTSUPP && why != ENOSYS && why != EINVAL) throw e;
+      refused = Skipped{shown_, in_words(e), e.code()};
+    };
     const timespec times[2] = {{0, UTIME_OMIT},
                                {static_cast<time_t>(m.mtime.seconds), static_cast<long>(m.mtime.nanos)}};
-    if (::fchmod(temp_->fd(), m.mode & 0777) != 0 || ::futimens(temp_->fd(), times) != 0 ||
-        ::fsync(temp_->fd()) != 0)
-      throw file_error(errno, "finish", shown_);
+    set(::fchmod(temp_->fd(), m.mode & 0777), "set the mode of");
+    set(::futimens(temp_->fd(), times), "set the time of");
+    if (::fsync(temp_->fd()) != 0) throw file_error(errno, "make durable", shown_);
     if (!same_file(temp_->fd(), temp_->path()))
       throw Error(Code::conflict, "another process took away the file under work").cause(shown_);
     try {
@@ -90,6 +99,7 @@ class Target {
     }
     temp_->keep();
     sync_directory(dir_name(final_));
+    return refused;
   }
 
  private:
@@ -162,9 +172,9 @@ OpenResult open_stream_file(Vault& vault, const std::string& source, const std::
   const OpenedObject opened = file.ok() && file_facts(from).regular
                                   ? open_object(held_to(region, from), unwrap, begin, sink, &crew)
                                   : open_stream(bytes, unwrap, begin, sink, &crew);
-  target.end(opened.metadata);
-  holder.end("returned");
   OpenResult result;
+  if (auto refused = target.end(opened.metadata)) result.failed.push_back(std::move(*refused));
+  holder.end("returned");
   result.opened = 1;
   result.bytes = static_cast<int64_t>(opened.plain_bytes);
   return result;

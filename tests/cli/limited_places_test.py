@@ -40,6 +40,13 @@ class Limited(scenario.World):
         said = [f["why"] for f in r.json["failed"]]
         for name in ("a", "b"):
             self.assertTrue(any(f"set the mode of {to}/src/{name}: " in why for why in said), said)
+        to = self.box.path / "no-modes-stream"
+        inject = ("strace", "-f", "-o", "/dev/null", "-e", "inject=fchmod:error=EPERM")
+        with self.subTest("from a pipe"):
+            r = self.box.run(*inject, *self.box.kesu_command("open", "-", "-o", to), code=8,
+                             stdin=(self.out / "src/a.kesu").read_bytes())
+            self.assertEqual((r.json["opened"], self.files_below(to)), (1, {"src/a": b"one"}))
+            self.assertIn(f"set the mode of {to}/src/a: ", r.json["failed"][0]["why"])
 
     def test_by_force_two_names_that_are_one_there(self):
         """As where upper and lower case are one, here by a mount: the second does not replace the first."""
