@@ -12,8 +12,8 @@ namespace kesu {
 
 class ManifestMerge {
  public:
-  // Whether a regular file is known under a name (below the root's parent): then an older row that says it was
-  // anything else is out of date.
+  // Whether a regular file is known under a name (below the root's parent): then an older row that says it
+  // was anything else is out of date.
   using IsFile = std::function<bool(const std::string& name)>;
   // `now` is borrowed, and stays as it is.
   ManifestMerge(const TreeManifest& now, IsFile is_file);

@@ -204,8 +204,8 @@ class Mover {
     open_some();
   }
 
-  // What was not at its place may have been sealed over since the batches were read, or is being: then no file
-  // holds it, and nothing is missing.
+  // What was not at its place may have been sealed over since the batches were read, or is being: then no
+  // file holds it, and nothing is missing.
   void judge_missing() {
     if (missing_.empty()) return;
     std::vector<std::string> instead;  // what stands there, before the ledger is asked

@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <set>
 
 #include "app/hollow_files.h"
 #include "app/inventory_reader.h"
 #include "app/keys.h"
+#include "app/known_objects.h"
 #include "app/place_id.h"
 #include "app/rewrap.h"
 #include "app/sealed_name.h"
@@ -197,17 +199,29 @@ std::string set_aside(Below& below, const std::string& name, const std::string& 
   }
 }
 
+// From when on a file of this name may have been left by the batch. One with an object of the batch in its
+// name is nobody else's, whatever the clock said: it may have been set back since.
+Millis since_for(const std::string& leaf, const BatchRecord& batch, const std::set<std::string>& intended) {
+  constexpr size_t kIdentifier = 32;
+  std::string_view id = leaf;
+  if (id.starts_with(kManifestName)) id.remove_prefix(kManifestName.size());
+  const bool named_by_it = id.size() == kIdentifier + kSealedEnding.size() && id.ends_with(kSealedEnding) &&
+                           intended.contains(std::string(id.substr(0, kIdentifier)));
+  return named_by_it ? std::numeric_limits<Millis>::min() : batch.since;
+}
+
 // Named before their bytes were durable, by a machine that then stopped: nothing is in them, and they are in
 // the way of the same names. How many are gone.
 int64_t remove_hollow(Vault& vault, Below& below, const BatchRecord& batch,
-                      const std::vector<std::string>& names) {
+                      const std::set<std::string>& intended, const std::vector<std::string>& names) {
   int64_t removed = 0;
   for (const std::string& name : names) {
     std::string leaf;
     const int directory = below.directory_of(name, leaf);
     const Fd fd(::openat(directory, leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat st {};
-    if (!fd.ok() || ::fstat(fd.get(), &st) != 0 || !is_hollow(fd.get(), st, batch.since)) continue;
+    if (!fd.ok() || ::fstat(fd.get(), &st) != 0 || !is_hollow(fd.get(), st, since_for(leaf, batch, intended)))
+      continue;
     if (::unlinkat(directory, leaf.c_str(), 0) == 0)
       ++removed;
     else if (errno != ENOENT)
@@ -254,14 +268,9 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
     adopted = open_segment(vault.store().segment(dataset_id, batch.id), key);
     left.places.clear();
   }
-  std::map<std::string, ObjectId> at_place;
-  std::map<std::pair<std::string, std::string>, ObjectId>
-      of_name;  // by directory: a copy elsewhere stays one
-  if (!written)
-    InventoryReader(vault, dataset, ProcessFor::moving).each([&](const SegmentObject& o) {
-      at_place[o.place] = o.object;
-      if (lies_under_identifier(o)) of_name[{dir_name(o.place), o.name}] = o.object;
-    });
+  KnownObjects known;
+  if (!written && !left.places.empty())
+    InventoryReader(vault, dataset, ProcessFor::moving).each([&](const SegmentObject& o) { known.add(o); });
   for (const std::string& name : left.places) {
     const std::string path = path_join(batch.location, name);
     std::string leaf;
@@ -274,7 +283,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       continue;
     }
     struct stat st {};
-    if (same && ::fstat(fd.get(), &st) == 0 && is_hollow(fd.get(), st, batch.since)) {
+    if (same && ::fstat(fd.get(), &st) == 0 && is_hollow(fd.get(), st, since_for(leaf, batch, intended))) {
       left.hollow.push_back(name);
       continue;
     }
@@ -322,9 +331,9 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
       continue;
     }
     if (!hidden) {
-      if (const auto it = at_place.find(path); it != at_place.end()) whole->supersedes = it->second;
-    } else if (const auto it = of_name.find({dir_name(path), whole->name}); it != of_name.end()) {
-      whole->supersedes = it->second;
+      if (const auto older = known.at_place(path)) whole->supersedes = older->object;
+    } else {
+      whole->supersedes = known.named_in(dir_name(path), whole->name);
     }
     adopted.push_back(std::move(*whole));
   }
@@ -356,7 +365,7 @@ void settle_batch(Vault& vault, const std::string& dataset_id, const BatchRecord
   }
   for (const std::string& object : left.aside) aside.push(object);
   const int64_t hollow =
-      unseen > 0 && !left.hollow.empty() ? remove_hollow(vault, *below, batch, left.hollow) : 0;
+      unseen > 0 && !left.hollow.empty() ? remove_hollow(vault, *below, batch, intended, left.hollow) : 0;
   // What a segment lists was durable before it was written.
   if (!damaged.empty() || (!written && !adopted.empty())) left.durable.sync();
   if (adopted.empty()) {

@@ -1,5 +1,6 @@
 """A vault whose clock goes back and forth: nothing crashes, nothing goes back in the ledger, each jump is named once."""
 import datetime
+import os
 import pathlib
 import sqlite3
 import sys
@@ -113,6 +114,29 @@ class Clock(scenario.World):
     def test_synchronisation_is_no_jump(self):
         self.box.kesu("key", "create", "k3", env=at("+3s"))
         self.assertEqual(self.findings(), [])
+
+
+class LossOfPower(scenario.World):
+    def test_names_without_content_that_say_whose_they_are(self):
+        """Sealed while the clock was ahead, cut off by a loss of power, and the clock set right: what bears an object's
+        identifier and holds nothing is that batch's, whatever its time says."""
+        for i in range(3):
+            self.write(f"f{i}", b"%d" % i)
+        words = ("seal", "loans-2019", self.box.state / "src", "-o", self.out, "--opaque-names")
+        harness_kill.kill_while_publishing(self.box.kesu_command(*words), self.out, 2, env=self.box.env | at("+2d"),
+                                           cwd=self.box.path)
+        mine = self.out / ("ab" * 16 + ".kesu")                  # of no batch
+        mine.touch()
+        hollow = [p for p in self.out.glob("*.kesu") if p != mine]
+        self.assertEqual(len(hollow), 2)
+        for path in hollow:
+            os.truncate(path, 0)
+        result = self.box.kesu(*words)
+        self.assertEqual((result.json["sealed"], result.json["failed"]), (3, []))
+        self.assertIn("2 files", result.stderr)
+        self.assertEqual([p.exists() for p in (*hollow, mine)], [False, False, True])
+        mine.unlink()
+        self.assertEqual(len(self.opened(self.out)), 3)
 
 
 class Waiting(Certified):
