@@ -123,8 +123,8 @@ class LossOfPower(scenario.World):
         for i in range(3):
             self.write(f"f{i}", b"%d" % i)
         words = ("seal", "loans-2019", self.box.state / "src", "-o", self.out, "--opaque-names")
-        harness_kill.kill_while_publishing(self.box.kesu_command(*words), self.out, 2, env=self.box.env | at("+2d"),
-                                           cwd=self.box.path)
+        harness_kill.kill_while_publishing(self.box.kesu_command(*words), self.out, 2, cwd=self.box.path,
+                                           env=self.box.env | at("+2d") | {"KESU_THREADS": "1"})
         mine = self.out / ("ab" * 16 + ".kesu")                  # of no batch
         mine.touch()
         hollow = [p for p in self.out.glob("*.kesu") if p != mine]
