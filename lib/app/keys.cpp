@@ -96,12 +96,27 @@ void make_intended(Vault& vault, const VersionRef& version, KeyPurpose purpose) 
 std::string add_provider(Vault& vault, const std::string& name, const std::string& uri) {
   refuse_bad_name(name, "a provider's name");
   settle(vault);
+  std::string begun;  // killed, or refused by the provider, before it had its control key
   for (auto& [id, p] : vault.state().providers)
-    if (p.name == name)
-      throw Error(Code::already_exists, "a provider is called " + name + " already")
-          .next("choose another name");
-  auto provider = vault.env().providers.open(creating_uri(vault.directory(), uri));
+    if (p.name == name) {
+      if (!p.control.empty() || p.state != "open")
+        throw Error(Code::already_exists, "a provider is called " + name + " already")
+            .next("choose another name");
+      begun = id;
+    }
+  auto provider =
+      vault.env().providers.open(begun.empty() ? creating_uri(vault.directory(), uri)
+                                               : resolve_provider_uri(vault.directory(), recorded_uri(uri)));
   ProviderIdentity identity = provider->identity();
+  if (!begun.empty()) {
+    if (!vault.state().providers.at(begun).identity.same_place(identity))
+      throw Error(Code::already_exists, "a provider is called " + name + " already")
+          .cause("it is another place than this one, and has no control key yet")
+          .next("choose another name; or the URI that it was added with, to finish it");
+    provider.reset();
+    create_key(vault, "control-" + name, begun, KeyPurpose::control);
+    return begun;
+  }
   for (auto& [id, p] : vault.state().providers)
     if (p.identity.same_place(identity))
       throw Error(Code::already_exists, "this token is provider " + p.name + " already")

@@ -7,16 +7,17 @@
 #include "app/certificate_time.h"
 #include "app/clock_watch.h"
 #include "app/key_states.h"
+#include "app/notice_files.h"
 #include "app/settle.h"
 #include "app/waiting_stamps.h"
 #include "base/files.h"
 #include "certificate/notice.h"
+#include "certificate/notice_directory.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
 #include "crypto/note.h"
 #include "crypto/x509.h"
 #include "ledger/checkpoint.h"
-#include "report/notice.h"
 
 namespace kesu {
 
@@ -143,11 +144,21 @@ std::string new_directory(const std::string& where) {
   return path;
 }
 
+// The one that was recorded, written out as it is: the same bytes.
+IssuedNotice write_again(Vault& vault, const std::string& id, const std::string& path) {
+  const NoticeRecord record = vault.state().notices.at(id);
+  write_notice_directory(path, kept_notice(vault, id));
+  vault.env().notice("issued " + local_text(record.issued) + ": the same document, written out again");
+  vault.checkpoint();
+  return {id, parse_canonical_json(to_text(vault.store().blob(record.document)), "notice").str("type"), path};
+}
+
 // Signs, keeps, records, writes. `still`: throws when the document would not be true any more.
 IssuedNotice issue(Vault& vault, const ErasureRecord& e, Json document, const char* entry,
                    const DocumentSigner& signer, const std::string& path, Json more,
                    const std::function<void()>& still) {
   document.set("statement", notice_statement(document));
+  if (const auto before = same_notice(vault, e.id, entry, document)) return write_again(vault, *before, path);
   const Bytes bytes = to_bytes(as_bytes(document.canonical()));
   Bytes signature = build_detached_cades(bytes, signer.certificate, signer.issuers, vault.now(), signer.sign);
   // Never held up: what it reports is known now, and nothing rests on its stamp but its own time.
@@ -175,20 +186,10 @@ IssuedNotice issue(Vault& vault, const ErasureRecord& e, Json document, const ch
          .nodes = {{.id = id, .is = "attached", .of = erasure, .d = hex(sha256(bytes))}, {.id = erasure}},
          .body = more}};
   });
-  make_directories(path);
-  auto write = [&](std::string_view name, ByteView content) {
-    write_file_durable(path_join(path, std::string(name)), content, 0644, false);
-  };
-  write(notice::kDocument, bytes);
-  write(notice::kSignature, signature);
   std::string chain = Certificate::parse(signer.certificate).pem();
   for (const Bytes& issuer : signer.issuers) chain += Certificate::parse(issuer).pem();
-  write(notice::kSigner, as_bytes(chain));
-  if (stamps) {
-    write(notice::kStamp, stamps->answer);
-    write(notice::kStampChain, as_bytes(stamps->chain));
-  }
-  write(notice::kHtml, notice_html(bytes, {ReportLanguage::ja, ReportLanguage::en}));
+  write_notice_directory(path, notice_files(bytes, signature, chain, stamps ? stamps->answer : Bytes{},
+                                            stamps ? stamps->chain : ""));
   vault.checkpoint();
   return {id, document.str("type"), path};
 }
@@ -207,6 +208,9 @@ Json reversible_until(Vault& vault, const ErasureRecord& e) {
 IssuedNotice supersede(Vault& vault, const std::string& id, const std::string& path) {
   const ErasureRecord e = vault.state().erasures.at(id);
   const NoticeRecord* newest = notice_in_force(vault.state(), id);
+  if (!newest)
+    for (auto& [n, record] : vault.state().notices)
+      if (record.erasure == id && record.type == "notice-superseded") return write_again(vault, n, path);
   if (!newest)
     throw Error(Code::state_refused,
                 "erasure " + id.substr(0, 12) + " is " + e.stage + ", and no notice of it is in force")

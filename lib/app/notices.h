@@ -17,7 +17,9 @@ struct IssuedNotice {
 
 // A notice of disablement, while the erasure is requested, approved, or begun and has destroyed nothing. Once
 // it is cancelled or rejected after such a notice: the superseding record. Errors: state_refused (something
-// is destroyed; nothing to supersede), already_exists, provider errors.
+// is destroyed; nothing to supersede), already_exists, provider errors. What a run that was killed has
+// recorded is written out, the same bytes: of a notice or report that says the same within a day, of a
+// superseding record always.
 IssuedNotice issue_notice(Vault& vault, const std::string& erasure, const std::string& directory);
 // What is destroyed, what is not, what is unknown, per version, of an erasure that began and did not end.
 // Errors: state_refused (not begun, or done), already_exists, provider errors.

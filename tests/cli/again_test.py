@@ -102,6 +102,9 @@ class Again(World):
             sign = ("operator", "sign", change, "--as", NEW, "--key", key.private)
             self.killed_at("unlink", plans, *sign, at=2)                         # the statement is gone, signatures are not
             entry = self.types("rules-changed")[0]["seq"]
+        # What cannot be cleared is no failure of the change.
+        (plans / "change-0123456789abcdef.dir").mkdir()
+        self.assertEqual(self.box.kesu("operator", "revoke", AUDITOR, *self.by(), code=(0, 3)).code, 0)
         self.box.kesu("operator", "sign", "ffff" + change[4:], "--as", NEW, "--key", key.private, code=2, error="not-found")
 
 

@@ -91,8 +91,10 @@ class Notice(scenario.World):
         self.box.kesu("ledger", "verify")
 
     def test_cancelled_it_is_superseded(self):
-        erasure = self.approved("loans-2019")
+        erasure = self.plan("loans-2019")["erasure"]
+        self.request(erasure)
         first, _, _ = self.document(self.issue(erasure)[0])
+        self.approve(erasure)
         second, _, _ = self.document(self.issue(erasure, name="second")[0])
         self.assertEqual(self.due(), [])
         self.box.kesu("erase", "cancel", erasure, "--reason", "contract goes on")
@@ -108,7 +110,39 @@ class Notice(scenario.World):
         self.assertEqual(self.due(), [])
         (self.box.vault / "registers.db").unlink()
         self.assertEqual(self.due(), [])
-        self.issue(erasure, name="again", code=3, error="state-refused")
+        again, _, _ = self.document(self.issue(erasure, name="again")[0])        # there is one, and it is written out
+        self.assertEqual(again, document)
+
+    def test_the_same_once_more(self):
+        """A kill may come before it was written out: what was recorded is, with the same bytes, and not another one."""
+        erasure = self.plan("loans-2019")["erasure"]
+        self.request(erasure)
+
+        def killed_and_again(name):
+            path = self.box.state / name
+            words = ("certificate", "notice", erasure, "-o", path)
+            for call, under, at in (("renameat2", f"{path.parent}/.{name}.part-", 3), ("renameat2", str(path), 1)):
+                *_, killed, result = harness_kill.traced(self.box.kesu_command(*words), at, env=self.box.env,
+                                                         only=("--call", call, "--under", under))
+                self.assertTrue(killed, result)
+                self.assertFalse(path.exists())                                  # whole, or not there
+            said = self.box.kesu(*words).json
+            self.assertEqual(list(path.parent.glob(f".{name}*")), [])
+            self.issue(erasure, name=f"{name}-again")
+            self.assertEqual(self.files_below(path), self.files_below(self.box.state / f"{name}-again"))
+            document, _, _ = self.document(path)
+            self.assertEqual(document["id"], said["id"])
+            return document
+
+        first = killed_and_again("first")
+        self.approve(erasure)
+        second = killed_and_again("second")                                      # it says something else
+        self.assertNotEqual(first["id"], second["id"])
+        self.box.kesu("erase", "cancel", erasure, "--reason", "contract goes on")
+        last = killed_and_again("last")
+        self.assertEqual({n["id"] for n in last["supersedes"]}, {first["id"], second["id"]})
+        types = [e["type"] for e in self.entries()]
+        self.assertEqual((types.count("notice-issued"), types.count("notice-superseded")), (2, 1))
 
     def test_rejected_without_a_notice_nothing_is_due(self):
         erasure = self.plan("loans-2019")["erasure"]
