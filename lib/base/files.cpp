@@ -266,11 +266,43 @@ std::string dir_name(std::string_view path) {
   return slash == 0 ? "/" : std::string(path.substr(0, slash));
 }
 
-std::string absolute_path(std::string_view path) {
-  std::string out =
-      std::filesystem::absolute(std::filesystem::path(std::string(path))).lexically_normal().string();
-  while (out.size() > 1 && out.back() == '/') out.pop_back();
+namespace {
+std::string working_directory() {
+  std::error_code e;
+  std::string out = std::filesystem::current_path(e).string();
+  if (e)
+    throw Error(Code::not_found, "the working directory cannot be told")
+        .cause(e.message())
+        .next("cd to a directory that is there, or name everything by its whole path");
   return out;
+}
+
+// Taken back by one component, as the system would: `link/..` is the directory above what the link leads to,
+// not the one that the link lies in.
+void step_up(std::string& path) {
+  if (std::error_code e; std::filesystem::is_symlink(std::filesystem::symlink_status(path, e))) {
+    const auto real = std::filesystem::canonical(path, e);
+    if (!e) path = real.string();
+  }
+  path.resize(path.rfind('/'));
+}
+}  // namespace
+
+std::string absolute_path(std::string_view path) {
+  std::string out;
+  if (!path.starts_with('/')) out = working_directory();
+  if (out == "/") out.clear();
+  for (size_t from = 0; from <= path.size();) {
+    const size_t to = std::min(path.find('/', from), path.size());
+    const std::string_view component = path.substr(from, to - from);
+    from = to + 1;
+    if (component == "..") {
+      if (!out.empty()) step_up(out);
+    } else if (!component.empty() && component != ".") {
+      out.append(1, '/').append(component);
+    }
+  }
+  return out.empty() ? "/" : out;
 }
 
 std::optional<std::string> network_filesystem(const std::string& path) {

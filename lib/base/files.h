@@ -53,7 +53,7 @@ std::vector<std::string> list_directory(int fd, const std::string& path);
 std::string path_join(std::string_view dir, std::string_view name);
 std::string base_name(std::string_view path);
 std::string dir_name(std::string_view path);
-std::string absolute_path(std::string_view path);  // lexical, against the working directory
+std::string absolute_path(std::string_view path);  // its links stay, but one that `..` comes after
 
 // "nfs", "smb", … when `path` lies on a network file system, else nullopt.
 std::optional<std::string> network_filesystem(const std::string& path);

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -85,6 +87,25 @@ TEST(Error, EveryCodeHasATextAndAnExit) {
   EXPECT_EQ(exit_of(Code::sealed_damaged), Exit::invalid);
   for (int c = static_cast<int>(Code::failed) + 1; c <= static_cast<int>(Code::partial); ++c)
     EXPECT_NE(code_text(static_cast<Code>(c)), "failed") << c;
+}
+
+TEST(Files, WhatComesAfterALinkIsLookedUp) {
+  namespace fs = std::filesystem;
+  const fs::path dir = fs::canonical(testing::TempDir()) / "kesu_paths_test";
+  fs::remove_all(dir);
+  fs::create_directories(dir / "real/below");
+  fs::create_directory_symlink("real/below", dir / "link");
+  fs::create_directory_symlink("nowhere", dir / "dangling");
+  const std::string at = dir.string();
+  EXPECT_EQ(absolute_path(at + "/link/../x"), at + "/real/x");  // as every other program understands it
+  EXPECT_EQ(absolute_path(at + "/link/x"), at + "/link/x");
+  EXPECT_EQ(absolute_path(at + "/link/x/.."), at + "/link");
+  EXPECT_EQ(absolute_path(at + "/dangling/../x"), at + "/x");
+  EXPECT_EQ(absolute_path(at + "/none/.././/y//"), at + "/y");
+  EXPECT_EQ(absolute_path("/.."), "/");
+  EXPECT_EQ(absolute_path("//a/../.."), "/");
+  EXPECT_EQ(absolute_path("z"), fs::current_path().string() + "/z");
+  EXPECT_EQ(absolute_path("."), fs::current_path().string());
 }
 
 TEST(Files, DurableWriteReplacesWholeOrRefuses) {

@@ -18,6 +18,19 @@ class Odd(scenario.World):
         self.assertIn("more bytes than its size", r.stdout)
         self.assertFalse(list(self.out.rglob("*version*")))
 
+    def test_a_working_directory_that_is_gone(self):
+        """Whole paths work there; any other has an error that says what is wrong."""
+        self.write("a", b"one")
+        gone, source = self.box.path / "gone", self.box.state / "src"
+
+        def there(*words, **options):
+            gone.mkdir()
+            return self.box.run("sh", "-c", f'rmdir {gone}; exec "$@"', "sh", *self.box.kesu_command(*words), cwd=gone, **options)
+
+        for words in (("seal", "loans-2019", source, "-o", "out"), ("open", self.out), ("inventory", "adopt", "loans-2019", "x")):
+            self.assertIn("working directory", there(*words, code=2, error="not-found").json["error"]["message"])
+        self.assertEqual(there("seal", "loans-2019", source, "-o", self.out).json["sealed"], 1)
+
     def test_a_closed_standard_input_is_an_error(self):
         command = [str(w) for w in self.box.kesu_command("seal", "loans-2019", "-", "--name", "n", "-o", self.out)]
         r = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *command], env=self.box.env, capture_output=True)
