@@ -18,6 +18,26 @@ class Odd(scenario.World):
         self.assertIn("more bytes than its size", r.stdout)
         self.assertFalse(list(self.out.rglob("*version*")))
 
+    def test_holes_come_back_from_a_pipe(self):
+        """A sparse file need not fit where its zeros would not."""
+        source = self.write("sparse")
+        with open(source, "wb") as file:
+            for at in (3 << 20, (40 << 20) + 5):
+                file.seek(at)
+                file.write(b"data")
+            file.truncate(64 << 20)
+        self.box.kesu("seal", "loans-2019", self.box.state / "src", "-o", self.out)
+        sealed, data = self.out / "src" / "sparse.kesu", source.read_bytes()
+        with sealed.open("rb") as stream:
+            subprocess.run([*self.box.kesu_command("open", "-", "-o", self.box.path / "piped")], stdin=stream, check=True,
+                           env=self.box.env, stdout=subprocess.DEVNULL)
+        result = self.box.path / "piped" / "src" / "sparse"
+        self.assertEqual((result.stat().st_size, result.read_bytes() == data), (len(data), True))
+        self.box.run("sh", "-c", 'cat "$0" | "$@"', sealed, *self.box.kesu_command("open", "-", "-o", self.box.path / "cat"))
+        result = self.box.path / "cat" / "src" / "sparse"
+        self.assertEqual((result.stat().st_size, result.read_bytes() == data), (len(data), True))
+        self.assertLess(result.stat().st_blocks * 512, 1 << 20)
+
     def test_a_working_directory_that_is_gone(self):
         """Whole paths work there; any other has an error that says what is wrong."""
         self.write("a", b"one")
