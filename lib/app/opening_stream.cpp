@@ -130,7 +130,7 @@ class Target {
   const OpenOptions& options_;
   std::optional<Below> place_;
   std::string final_, shown_;
-  uint64_t at_ = 0, stands_ = 0;  // bytes that came; where the descriptor stands
+  uint64_t at_ = 0, stands_ = 0;   // bytes that came; where the descriptor stands
   std::optional<Temporary> temp_;  // after place_, by whose descriptor it is unlinked
 };
 }  // namespace

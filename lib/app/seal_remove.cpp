@@ -89,9 +89,14 @@ class Remover {
 
   void compare_and_remove(Worker& worker, const SealSource& s, const std::string& place, unsigned lane) {
     const Fd fd = worker.opener.open(s.file);
-    if (!equals_source(place, fd.get(), s.file.size, [&](const Slot& slot, ByteView aad) {
-          return sealer_.lanes().unwrap(lane, slot, aad);
-        }))
+    const bool equal = equals_source(place, fd.get(), s.file.size, [&](const Slot& slot, ByteView aad) {
+      return sealer_.lanes().unwrap(lane, slot, aad);
+    });
+    struct stat now {};
+    if (::fstat(fd.get(), &now) != 0) throw file_error(errno, "look at", s.path);
+    if (!as_sealed(s, now))
+      throw Error(Code::conflict, "the source is kept").cause("it changed after it was sealed");
+    if (!equal)
       throw Error(Code::sealed_damaged, "the source is kept")
           .cause(place + " does not open to the same bytes");
     std::string leaf;
@@ -99,9 +104,7 @@ class Remover {
     const NoWriters none(fd.get());
     struct stat st {};
     if (::fstatat(directory, leaf.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
-        st.st_dev != s.file.device || st.st_ino != s.file.inode ||
-        static_cast<uint64_t>(st.st_size) != s.file.size || time_of(st.st_mtim) != s.file.mtime ||
-        time_of(st.st_ctim) != s.file.ctime)
+        !as_sealed(s, st))
       throw Error(Code::conflict, "the source is kept").cause("it changed after it was sealed");
     if (::unlinkat(directory, leaf.c_str(), 0) != 0) throw file_error(errno, "remove", s.path);
     // Its other names go later: until then it must stay what was compared.
@@ -110,6 +113,13 @@ class Remover {
     std::lock_guard lock(mutex_);
     ++result_.removed;
     if (s.file.nlink > 1) removed_[s.file.name] = left;
+  }
+
+  // What differs from the sealed bytes is no damaged object where the file is another by now.
+  static bool as_sealed(const SealSource& s, const struct stat& st) {
+    return st.st_dev == s.file.device && st.st_ino == s.file.inode &&
+           static_cast<uint64_t>(st.st_size) == s.file.size && time_of(st.st_mtim) == s.file.mtime &&
+           time_of(st.st_ctim) == s.file.ctime;
   }
 
   static bool same(const timespec& a, const timespec& b) {

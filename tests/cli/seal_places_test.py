@@ -1,4 +1,5 @@
 """One tree sealed to two places, names as long as file systems take, and what --remove-source must not remove."""
+import json
 import os
 import pathlib
 import shutil
@@ -162,6 +163,23 @@ class RemoveSource(Places):
         done = self.seal(self.a, "--remove-source", code=8)
         self.assertEqual([f["code"] for f in done["failed"]], ["bad-input"])
         self.assertEqual(self.files_below(self.src), {"a": b"a"})
+
+    def test_a_source_that_changes_while_it_is_compared_is_no_damage(self):
+        source = self.write("a", b"as it was sealed")
+        log = self.box.vault / "ledger.db-wal"
+        command = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fdatasync,fsync:delay_exit=200000",
+                   *self.box.kesu_command("seal", "loans-2019", self.box.state / "src", "-o", self.a, "--remove-source")]
+        with subprocess.Popen(command, env=self.box.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            while process.poll() is None and not (log.exists() and b"before that is removed" in log.read_bytes()):
+                pass
+            with source.open("r+b") as file:                         # the command sleeps after the entry's sync
+                file.write(b"AS")
+            out, err = process.communicate(timeout=60)
+        result = json.loads(out)
+        failed = result["error"] if "error" in result else result["failed"][0]
+        self.assertEqual((process.returncode, failed["code"]), (8, "conflict"), (out, err))
+        self.assertIn("changed after it was sealed", failed["why"])
+        self.assertEqual(source.read_bytes(), b"AS it was sealed")
 
     def test_without_the_manifest_nothing_is_removed(self):
         self.source("a", "b")
