@@ -17,6 +17,8 @@
 namespace kesu {
 
 namespace {
+constexpr Millis kSameRun = 86'400'000;
+
 std::string day(Millis at) { return local_text(at).substr(0, 10); }
 
 std::vector<TimeAuthority> needed_authorities(Vault& vault) {
@@ -75,6 +77,15 @@ RenewOutcome make_renewal(Vault& vault, const std::string& id, bool due,
             until->at,
             "the time authority's own " + until->what + " ends " + day(until->at) +
                 ": a renewal by it gains nothing yet"};
+  // From a run that was killed before it had written the bundle, or could say so.
+  if (!later && ends && until->at == ends->at && !record.renewals.empty() &&
+      vault.now() - record.renewals.back().time < kSameRun)
+    return {id,
+            "renewed",
+            record.renewals.size(),
+            record.renewals.back().time,
+            ends->at,
+            "renewed before: another one of today would gain nothing"};
   if (!later && ends && until->at < ends->at)
     throw Error(Code::state_refused, "the renewal would end " + day(until->at) + ", before what there is (" +
                                          day(ends->at) + "): " + until->what)

@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import harness
+import harness_kill
 import kill_world
 import tsa
 
@@ -51,6 +52,21 @@ class Renewal(kill_world.World):
         levels = {c["id"]: c["level"] for c in report["claims"]}
         self.assertEqual((levels["dated"], levels["logged"]), ("attested", "proven"))
         return [r["over"] for r in report["time"] if r["over"].startswith("renewal/") and r["trusted"]]
+
+    def test_renewed_and_not_written(self):
+        """The bundle is written by the same command, and nothing is renewed a second time."""
+        certificate = kill_world.of_type(self.entries(), "certificate-issued")[0]["nodes"][0]["id"]
+        out = self.box.state / "renewed"
+        command = ("certificate", "renew", certificate, "-o", out)
+        harness_kill.traced(self.box.kesu_command(*command), at=1, env=self.box.env, only=("--call", "renameat2", "--under", str(out)))
+        self.assertFalse(out.exists())
+        self.assertEqual(len(self.renewals(self.consistent())), 1)
+        row, = self.box.kesu(*command).json["certificates"]
+        self.assertEqual((row["outcome"], row["n"]), ("renewed", 1))
+        entries = self.settled()
+        self.assertEqual(len(self.renewals(entries)), 1)
+        self.assertEqual([p.name for p in self.box.state.iterdir() if "renewed" in p.name], ["renewed"])
+        self.assertEqual(self.verifies(), ["renewal/1.manifest"])
 
     def test_renew(self):
         command = ("certificate", "renew", "--due")
