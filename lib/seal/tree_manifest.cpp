@@ -1,7 +1,10 @@
 #include "seal/tree_manifest.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -247,19 +250,32 @@ void TreeManifest::add(const TreeRow& row) {
 void TreeManifest::put(std::string line) {
   line += '\n';
   bytes_ += line.size();
-  if (text_.empty() || text_.back().size() + line.size() > kPiece) {
-    if (!text_.empty()) text_.back().shrink_to_fit();
-    text_.emplace_back();
-    text_.back().reserve(std::min(kPiece, std::max<size_t>(line.size(), bytes_)));
+  if (!last_.empty() && last_.size() + line.size() > kPiece) {
+    uLongf size = ::compressBound(last_.size());
+    Bytes packed(size);
+    if (::compress2(packed.data(), &size, as_bytes(last_).data(), last_.size(), Z_BEST_SPEED) != Z_OK)
+      throw std::bad_alloc();
+    pieces_.push_back({Bytes(packed.begin(), packed.begin() + static_cast<ptrdiff_t>(size)), last_.size()});
+    last_.clear();
   }
-  text_.back() += line;
+  last_ += line;
+}
+
+void TreeManifest::unpack(const Piece& piece, std::string& text) {
+  text.resize(piece.size);
+  uLongf size = piece.size;
+  const int result =
+      ::uncompress(reinterpret_cast<Bytef*>(text.data()), &size, piece.packed.data(), piece.packed.size());
+  if (result == Z_MEM_ERROR) throw std::bad_alloc();
+  if (result != Z_OK || size != piece.size) throw Error(Code::failed, "a manifest in memory is damaged");
 }
 
 Source TreeManifest::source() const {
-  return [this, piece = size_t{0}, at = size_t{0}](std::span<uint8_t> out) mutable {
+  return [this, piece = size_t{0}, at = size_t{0}, unpacked = std::string()](std::span<uint8_t> out) mutable {
     size_t done = 0;
-    while (done < out.size() && piece < text_.size()) {
-      const std::string& text = text_[piece];
+    while (done < out.size() && piece <= pieces_.size()) {
+      if (at == 0 && piece < pieces_.size()) unpack(pieces_[piece], unpacked);
+      const std::string& text = piece < pieces_.size() ? unpacked : last_;
       const size_t n = std::min(out.size() - done, text.size() - at);
       std::memcpy(out.data() + done, text.data() + at, n);
       done += n;

@@ -70,7 +70,7 @@ class TreeContext {
   std::vector<Open> open_;
 };
 
-// A manifest in the making, kept as text.
+// A manifest in the making, kept as text, compressed: a million rows take some tens of MiB.
 class TreeManifest {
  public:
   // `root` is the base name of the sealed directory, `owner` who owns it. Throws bad_input for a root that is
@@ -87,7 +87,13 @@ class TreeManifest {
   void put(std::string line);
   std::string root_;
   TreeContext context_;
-  std::deque<std::string> text_;
+  struct Piece {
+    Bytes packed;
+    size_t size;  // of the text
+  };
+  static void unpack(const Piece& piece, std::string& text);
+  std::deque<Piece> pieces_;
+  std::string last_;  // what comes after them
   uint64_t bytes_ = 0;
 };
 

@@ -2,6 +2,7 @@
 #include "seal/tree_manifest.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include "base/json.h"
 #include "seal/support.h"
@@ -173,6 +174,22 @@ TEST(TreeManifest, TenThousandLevels) {
   reader.finish();
   EXPECT_EQ(rows, 10'002);
   EXPECT_EQ(longest, name);
+}
+
+TEST(TreeManifest, ManyRowsTakeAFractionOfTheirTextInMemory) {
+  TreeManifest m("data", kTanaka);
+  m.add(directory(""));
+  const size_t before = ::mallinfo2().uordblks;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string number = std::to_string(100'000 + i);
+    m.add(directory("directory-" + number));
+  }
+  EXPECT_GT(m.bytes(), 1'200'000u);
+  EXPECT_LT(::mallinfo2().uordblks - before, (256u << 10) * 2 + m.bytes() / 4);
+  const Bytes whole = bytes_of(m, 1 << 20);
+  EXPECT_EQ(whole.size(), m.bytes());
+  EXPECT_EQ(bytes_of(m, 4093), whole);
+  EXPECT_EQ(read(whole).size(), 20'001u);
 }
 
 TEST(TreeManifest, ALineTooLongIsRefusedBeforeItIsWhole) {
