@@ -86,15 +86,8 @@ void read_plan(Dossier& d) {
   d.plan_digest = hex(sha256(*file));
   d.findings.guard(std::string(bundle::kPlan), [&] {
     Json plan = parse_canonical_json(as_text(*file), "plan", {.max_bytes = kMaxJson, .max_depth = 16});
-    if (plan.str("type") != "kesu-plan-v1") throw Error(Code::bad_input, "type: " + plan.str("type"));
-    if (!ErasureId::parse(plan.str("erasure"))) throw Error(Code::bad_input, "erasure: no identifier");
-    if (!VaultId::parse(plan.str("vault"))) throw Error(Code::bad_input, "vault: no identifier");
-    for (const Json& dataset : plan.at("datasets").as_array()) {
-      if (!DatasetId::parse(dataset.str("id"))) throw Error(Code::bad_input, "datasets: no identifier");
-      if (!d.datasets_in_scope.insert(dataset.str("id")).second)
-        throw Error(Code::bad_input, "datasets: one stands there twice");
-    }
-    if (d.datasets_in_scope.empty()) throw Error(Code::bad_input, "datasets: none");
+    check_plan_form(plan);
+    for (const Json& dataset : plan.at("datasets").as_array()) d.datasets_in_scope.insert(dataset.str("id"));
     d.erasure = plan.str("erasure");
     d.vault = plan.str("vault");
     d.organisation = plan.str("organisation");

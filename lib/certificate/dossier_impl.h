@@ -323,6 +323,8 @@ void read_commands(Dossier& d);
 bool names_commands(const Dossier& d);
 void read_waiting_stamps(Dossier& d);
 void read_inspections(Dossier& d);
+// Throws bad_input unless it has the members of a plan, each of its kind (docs/spec/erasure.md, "Plan").
+void check_plan_form(const Json& plan);
 void check_plan(Dossier& d);
 // Whether these are the attributes of the object that `ref` names.
 bool of_object(const Json& attributes, const KeyRef& ref);

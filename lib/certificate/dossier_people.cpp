@@ -124,9 +124,12 @@ void read_genesis(Dossier& d) {
   const Json::Array& signatures = body->at("signatures").as_array();
   d.officers_known = signatures.size() == g.officers.size();
   if (!d.officers_known)
-    d.findings.bad(part, "not every officer has a signature in the ledger's first entry");
+    d.findings.bad(part, "the ledger's first entry does not name one signature of each officer");
   for (size_t i = 0; i < signatures.size() && i < g.officers.size(); ++i) {
     const GenesisOfficer& officer = g.officers[i];
+    if (i + 1 < d.headers.size() && d.headers[i + 1].type == "operator-enrolled" &&
+        d.headers[i + 1].nodes.front().id != signatures[i].str("operator"))
+      d.findings.bad(part, "the signatures in the ledger's first entry are not in the officers' order");
     auto it = d.people.find(signatures[i].str("operator"));
     Person* person = it == d.people.end() ? nullptr : &it->second;
     if (!person || person->enrolled != i + 1 || !person->key) {

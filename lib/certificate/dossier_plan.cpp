@@ -1,12 +1,56 @@
-// The plan against what the ledger shows: its kill set, datasets, providers, keys and copies recomputed.
+// The plan: its form; and against what the ledger shows: its kill set, datasets, providers, keys and copies
+// recomputed.
 #include <algorithm>
+#include <functional>
+#include <utility>
 
+#include "base/clock.h"
 #include "certificate/dossier_impl.h"
 #include "ledger/tree.h"
 
 namespace kesu::dossier {
 
 namespace {
+
+struct Member {
+  std::string_view name;
+  bool (*good)(const Json&);
+};
+using Members = std::initializer_list<Member>;
+
+bool text(const Json& v) { return v.is_string(); }
+bool count(const Json& v) { return v.is_int() && v.as_int() >= 0; }
+bool digest(const Json& v) { return v.is_string() && unhex32(v.as_string()); }
+bool digest_or_none(const Json& v) { return v == Json("") || digest(v); }
+bool time(const Json& v) { return v.is_string() && parse_utc(v.as_string()); }
+bool list(const Json& v) { return v.is_array(); }
+bool none(const Json& v) { return v.is_array() && v.size() == 0; }
+bool version(const Json& v) { return v.is_string() && VersionRef::parse(v.as_string()); }
+bool step(const Json& v) { return v == Json("destroy"); }
+bool type(const Json& v) { return v == Json("kesu-plan-v1"); }
+template <class Id>
+bool id(const Json& v) {
+  return v.is_string() && Id::parse(v.as_string());
+}
+
+void check_members(const Json& value, const std::string& what, Members members) {
+  if (!value.is_object()) throw Error(Code::bad_input, what + " is no object");
+  for (const Member& m : members)
+    if (const Json* found = value.find(m.name); !found || !m.good(*found))
+      throw Error(Code::bad_input, what + ": " + std::string(m.name) + " is missing or out of form");
+  if (value.size() != members.size())
+    throw Error(Code::bad_input, what + " has a member that is none of a plan");
+}
+
+// `first` of each stands there once.
+void check_items(const Json& plan, const std::string& what, Members members) {
+  std::set<std::string> seen;
+  for (const Json& item : plan.at(what).as_array()) {
+    check_members(item, what, members);
+    const std::string& name = item.str(members.begin()->name);
+    if (!seen.insert(name).second) throw Error(Code::bad_input, what + ": " + name + " stands there twice");
+  }
+}
 
 void compare(Dossier& d, const std::string& what, const Json& is, const Json& should) {
   if (!(is == should)) d.findings.bad(std::string(bundle::kPlan), what + " is not what the ledger shows");
@@ -16,8 +60,7 @@ void check_versions(Dossier& d) {
   std::set<std::string> named, ordered;
   for (const Json& item : d.plan.at("key_versions").as_array()) {
     const std::string& version = item.str("version");
-    if (!named.insert(version).second)
-      d.findings.bad(std::string(bundle::kPlan), "key_versions: " + version + " stands there twice");
+    named.insert(version);
     auto key = d.keys.find(version);
     if (key == d.keys.end() || !key->second.ref) continue;
     compare(d, "key_versions: name of " + version, item.at("name"), key->second.name);
@@ -26,12 +69,7 @@ void check_versions(Dossier& d) {
     compare(d, "key_versions: canary of " + version, item.at("canary"),
             key->second.ref->canary ? hex(key->second.ref->canary->digest) : "");
   }
-  for (const Json& step : d.plan.at("order").as_array()) {
-    if (step.str("step") != "destroy")
-      d.findings.bad(std::string(bundle::kPlan), "order: unknown step " + step.str("step"));
-    if (!ordered.insert(step.str("version")).second)
-      d.findings.bad(std::string(bundle::kPlan), "order: " + step.str("version") + " stands there twice");
-  }
+  for (const Json& step : d.plan.at("order").as_array()) ordered.insert(step.str("version"));
   std::set<std::string> kill(d.kill.versions.begin(), d.kill.versions.end());
   for (const std::string& version : kill) {
     if (!named.contains(version))
@@ -119,6 +157,56 @@ void check_position(Dossier& d) {
 }
 
 }  // namespace
+
+void check_plan_form(const Json& plan) {
+  check_members(plan, "the plan",
+                {{"type", type},
+                 {"vault", id<VaultId>},
+                 {"organisation", text},
+                 {"erasure", id<ErasureId>},
+                 {"created", time},
+                 {"ledger", [](const Json& v) { return v.is_object(); }},
+                 {"profile", text},
+                 {"profile_digest", digest},
+                 {"policy_digest", digest},
+                 {"quorum", count},
+                 {"waiting_seconds", count},
+                 {"datasets", list},
+                 {"key_versions", list},
+                 {"providers", list},
+                 {"copies", list},
+                 {"order", list},
+                 {"exceptions", none},
+                 {"windows", none}});
+  check_members(plan.at("ledger"), "ledger", {{"size", count}, {"root", digest}});
+  check_items(plan, "datasets",
+              {{"id", id<DatasetId>},
+               {"name", text},
+               {"objects", count},
+               {"bytes", count},
+               {"inventory_root", digest},
+               {"batches", count}});
+  check_items(plan, "key_versions",
+              {{"version", version},
+               {"name", text},
+               {"provider", id<ProviderId>},
+               {"label", text},
+               {"canary", digest_or_none}});
+  check_items(plan, "providers",
+              {{"id", id<ProviderId>},
+               {"name", text},
+               {"kind", text},
+               {"serial", text},
+               {"label", text},
+               {"manufacturer", text},
+               {"control", version}});
+  check_items(plan, "copies", {{"id", id<CopyId>}, {"state", text}});
+  check_items(plan, "order", {{"version", version}, {"step", step}});
+  const Json::Array& datasets = plan.at("datasets").as_array();
+  const auto before = [](const Json& a, const Json& b) { return a.str("id") < b.str("id"); };
+  if (datasets.empty() || !std::is_sorted(datasets.begin(), datasets.end(), before))
+    throw Error(Code::bad_input, "datasets are not in order, or none");
+}
 
 void check_plan(Dossier& d) {
   check_versions(d);

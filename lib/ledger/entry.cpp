@@ -76,7 +76,8 @@ std::string nodes_problem(const Header& header) {
         std::find_if(rules.begin(), rules.end(), [&](const auto& r) { return follows(r, kind, m, members); });
     if (rule != rules.end()) {
       subject = subject || rule->kind == rules.front().kind;
-    } else if (!m.is.empty() || members != 0) {
+    } else if (!m.is.empty() || members != 0 ||
+               std::any_of(rules.begin(), rules.end(), [&](const auto& r) { return r.kind == kind; })) {
       return "nodes: " + header.type + " may not say this of " + m.id +
              (m.is.empty() ? std::string() : " (" + m.is + ")");
     }

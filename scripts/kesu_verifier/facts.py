@@ -10,6 +10,29 @@ _PLAN = {"type": "text", "vault": "text", "organisation": "text", "erasure": "te
          "ledger": "object", "profile": "text", "profile_digest": "digest", "policy_digest": "digest",
          "quorum": "number", "waiting_seconds": "number", "datasets": "objects", "key_versions": "objects",
          "providers": "objects", "copies": "objects", "order": "objects", "exceptions": "list", "windows": "list"}
+
+
+def _text(value):
+    return isinstance(value, str)
+
+
+def _count(value):
+    return is_kind(value, "number") and value >= 0
+
+
+def _id(kind):
+    return lambda value: is_id(value, kind)
+
+
+# Of the items of its lists; the first of each stands once.
+_ITEMS = {"datasets": {"id": _id("ds"), "name": _text, "objects": _count, "bytes": _count, "inventory_root": lambda v: is_kind(v, "digest"),
+                       "batches": _count},
+          "key_versions": {"version": is_version, "name": _text, "provider": _id("prv"), "label": _text,
+                           "canary": lambda v: v == "" or is_kind(v, "digest")},
+          "providers": {"id": _id("prv"), "name": _text, "kind": _text, "serial": _text, "label": _text, "manufacturer": _text,
+                        "control": is_version},
+          "copies": {"id": _id("cpy"), "state": _text},
+          "order": {"version": is_version, "step": lambda v: v == "destroy"}}
 NEVER = "1970-01-01T00:00:00.000Z"  # the time of what did not happen
 DESTROYED = ("destroyed", "destroyed-compromised")
 
@@ -125,28 +148,21 @@ class Facts:
             raise Bad(PLAN, "is no plan of an erasure")
         if plan["exceptions"] or plan["windows"]:
             raise Bad(PLAN, "exceptions or windows are not empty")
-        lists = (("datasets", "id", lambda t: is_id(t, "ds")), ("key_versions", "version", is_version),
-                 ("providers", "id", lambda t: is_id(t, "prv")), ("copies", "id", lambda t: is_id(t, "cpy")),
-                 ("order", "version", is_version))
-        for name, member, good in lists:
-            ids = [item.get(member) for item in plan[name]]
-            if not all(map(good, ids)) or len(set(ids)) != len(ids):
-                raise Bad(PLAN, f"{name} is malformed")
-        texts = (("datasets", {"name": "text", "objects": "number", "bytes": "number", "inventory_root": "digest",
-                               "batches": "number"}),
-                 ("key_versions", {"name": "text", "provider": "text", "label": "text", "canary": "text"}),
-                 ("providers", {"name": "text", "kind": "text", "serial": "text", "label": "text", "manufacturer": "text",
-                                "control": "text"}), ("order", {"step": "text"}))
-        for name, members in texts:
+        for name, members in _ITEMS.items():
             for item in plan[name]:
-                for member, kind in members.items():
-                    if not is_kind(item.get(member), kind):
-                        raise Bad(PLAN, f"{name}: {member} is missing, or is not a {kind}")
+                if set(item) != set(members):
+                    raise Bad(PLAN, f"{name}: its members are not those of a plan")
+                for member, good in members.items():
+                    if not good(item[member]):
+                        raise Bad(PLAN, f"{name}: {member} is out of form")
+            first = [item[next(iter(members))] for item in plan[name]]
+            if len(set(first)) != len(first):
+                raise Bad(PLAN, f"{name}: one stands there twice")
         if [d["id"] for d in plan["datasets"]] != sorted(d["id"] for d in plan["datasets"]) or not plan["datasets"]:
             raise Bad(PLAN, "datasets are not in order, or none")
-        if any(s["step"] != "destroy" for s in plan["order"]) or plan["quorum"] < 0 or plan["waiting_seconds"] < 0:
-            raise Bad(PLAN, "a step, the quorum or the waiting period is not possible")
-        if not is_kind(plan["ledger"].get("size"), "number") or not is_kind(plan["ledger"].get("root"), "digest"):
+        if plan["quorum"] < 0 or plan["waiting_seconds"] < 0:
+            raise Bad(PLAN, "the quorum or the waiting period is not possible")
+        if set(plan["ledger"]) != {"size", "root"} or not _count(plan["ledger"]["size"]) or not is_kind(plan["ledger"]["root"], "digest"):
             raise Bad(PLAN, "ledger is malformed")
 
     def summary(self):

@@ -20,7 +20,7 @@ STATES = {
     "era": {"requested", "approved", "waiting", "withheld", "disabled", "scheduled", "running", "destroyed", "verified",
             "validated", "certified", "rejected", "cancelled", "failed"},
     "cer": {"issued", "superseded", "withdrawn"}, "cpy": {"open", "ended"}, "hld": {"placed", "released"},
-    "opr": {"enrolled", "revoked"}, "doc": {"attached"}}
+    "opr": {"enrolled", "revoked"}, "doc": {"attached"}, "obj": set()}
 
 
 # One row of the table of types: node kind -> (states, members that are there, members that may be); edges.
@@ -37,7 +37,7 @@ TYPES = {
     "vault-closed": _row(("vlt", "closed", "")),
     "operator-enrolled": _row(("opr", "enrolled", "")),
     "operator-revoked": _row(("opr", "revoked", "")),
-    "rules-changed": _row(("vlt", "", "d"), ("opr", "enrolled revoked", "")),
+    "rules-changed": _row(("vlt", "", "d"), ("opr", "enrolled revoked", ""), ("opr", "", "")),
     "provider-added": _row(("prv", "open", "d")),
     "provider-closed": _row(("prv", "closed", "", "d")),
     "provider-rekeyed": _row(("prv", "", "")),
@@ -144,7 +144,7 @@ class Header:
             if not set(item) <= {"id", "is", "of", "n", "b", "d", "t"}:
                 raise Bad(HEADERS, f"{name} has a member that is not known")
             self._kinds(item, kind)
-            if len(item) > 1 and not self._follows(item, rows.get(kind, [])):
+            if (len(item) > 1 or kind in rows) and not self._follows(item, rows.get(kind, [])):
                 raise Bad(HEADERS, f"{name} is not as {self.type} says")
         if rows and self._missing_first(rows):
             raise Bad(HEADERS, f"no node is as {self.type} says")
@@ -157,14 +157,14 @@ class Header:
             if (kind_of(edge[0]), kind_of(edge[1])) not in edge_kinds or tuple(edge) in seen:
                 raise Bad(HEADERS, f"an edge is not as {self.type} says, or stands twice")
             seen.add(tuple(edge))
-            end = edge[0] if kind_of(edge[0]) in ("prc", "cpy") else edge[1]
+            end = edge[0 if self.type in ("process-started", "copy-registered") else 1]
             if end not in ids:
                 raise Bad(HEADERS, f"{end} stands at an edge and is not among the nodes")
         if self.type in _LINKED:
             ends = {e for edge in self.edges for e in edge}
+            own = {kind[0 if self.type == "copy-registered" else 1] for kind in edge_kinds} if self.type != "process-started" else ()
             for item in self.nodes:
-                kind = kind_of(item["id"])
-                if (len(item) > 1 or kind == "dsk") and kind in ("bat", "dsk", "cpy", "ds") and item["id"] not in ends:
+                if kind_of(item["id"]) in own and item["id"] not in ends:
                     raise Bad(HEADERS, f"{item['id']} is the end of no edge")
 
     def _missing_first(self, rows):

@@ -167,10 +167,11 @@ class People:
                 self.bad(GENESIS, f"{officer.name} is enrolled with another name, title, key or roles")
 
     def _genesis_signatures(self, data, body):
-        listed = {}
-        for item in body.get("signatures", []) if body and is_kind(body.get("signatures"), "objects") else []:
-            if is_kind(item.get("operator"), "text") and is_kind(item.get("signature"), "digest"):
-                listed[item["operator"]] = item["signature"]
+        said = body.get("signatures") if body else []
+        said = said if is_kind(said, "objects") else [{}]
+        listed = {item.get("operator"): item.get("signature") for item in said if is_kind(item.get("operator"), "text")}
+        if body and (len(said) != len(self.officers) or any(o.operator and i.get("operator") != o.operator for o, i in zip(self.officers, said))):
+            self.bad(GENESIS, "the ledger's first entry does not name one signature of each officer, in their order")
         for officer in self.officers:
             if officer.operator is None:
                 continue

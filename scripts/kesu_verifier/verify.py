@@ -32,7 +32,7 @@ class Case:
         self.files, self.trust, self.tables = files, trust, tables
         self.require, self.allow_test_grade, self.object_paths = require, allow_test_grade, objects
         self.errors, self.shortfalls, self.results, self.chain, self.object_rows = [], [], [], [], []
-        self.notes, self.stamps = 0, None
+        self.hard, self.stamps = False, None
         self.stored, self.signer, self.signed, self.signer_version = {}, None, None, ""
         self.ledger = self.facts = self.gone = self.claims = None
         self.revocation = ("not-asked", "")
@@ -40,13 +40,16 @@ class Case:
         self.countersignatures = []
 
     def bad(self, part, what):
-        if {"part": part, "what": what} not in self.errors and len(self.errors) < 1000:
-            self.errors.append({"part": part, "what": what})
+        self.hard = True
+        self._say(part, what)
 
     def note(self, part, what):
         """What is wrong and honestly so: an act that does not count. It lowers claims, and alters nothing."""
-        self.bad(part, what)
-        self.notes += {"part": part, "what": what} in self.errors
+        self._say(part, what)
+
+    def _say(self, part, what):
+        if {"part": part, "what": what} not in self.errors and len(self.errors) < 1000:
+            self.errors.append({"part": part, "what": what})
 
     def guarded(self, part, step, *words):
         """One step; whatever goes wrong in it is an error that names the part."""
@@ -364,7 +367,7 @@ class Case:
     def report(self):
         bar = self.tables.profile(self.require)
         stored = self.stored if self.facts and self.stored else {}
-        verdict = INVALID if len(self.errors) > self.notes or self.claims is None else INCOMPLETE if self.shortfalls else COMPLETE
+        verdict = INVALID if self.hard or self.claims is None else INCOMPLETE if self.shortfalls else COMPLETE
         if verdict == INVALID and not self.errors:
             self.bad("bundle", "cannot be read")
         claims = [{"id": r["id"], "level": r["level"], "least": bar["claims"][r["id"]], "rests_on": r["rests_on"],

@@ -22,7 +22,7 @@ const kTypes = {
   'vault-closed': [row('vlt', ['closed'])],
   'operator-enrolled': [row('opr', ['enrolled'])],
   'operator-revoked': [row('opr', ['revoked'])],
-  'rules-changed': [row('vlt', null, 'd'), row('opr', ['enrolled', 'revoked'])],
+  'rules-changed': [row('vlt', null, 'd'), row('opr', ['enrolled', 'revoked']), row('opr', null)],
   'provider-added': [row('prv', ['open'], 'd')],
   'provider-closed': [row('prv', ['closed'], '', 'd')],
   'provider-rekeyed': [row('prv', null)],
@@ -91,8 +91,9 @@ function check_item(item, rows, type) {
   for (const n of ['n', 'b']) if (n in item && (!Number.isInteger(item[n]) || item[n] < 0)) refuse('a count out of range');
   if ('d' in item && !(kind === 'cer' ? /^[0-9a-f]{128}$/ : /^[0-9a-f]{64}$/).test(item.d)) refuse('a digest out of form');
   if ('t' in item && !is_time(item.t)) refuse('a time out of form');
-  if (names.length === 0) return;
-  const r = rows.find((x) => x.kind === kind);
+  const own = rows.filter((x) => x.kind === kind);
+  if (names.length === 0 && (own.length === 0 || own.some((x) => !x.is && !x.need.length))) return;
+  const r = own[0];
   if (!r) refuse('says something of ' + item.id + ', which ' + type + ' does not');
   const wanted = [...(r.is ? ['is'] : []), ...r.need];
   for (const n of wanted) if (!(n in item)) refuse(n + ' of ' + item.id + ' is missing');

@@ -77,6 +77,10 @@ export class People {
     const f = this.f;
     let good = true;
     const bad = (id, what) => (f.error('approvals/genesis.' + id + '.sig', what), (good = false));
+    if (!equal(list_of(body, 'signatures').map((s) => s?.operator ?? null), [...this.officers.keys()])) {
+      f.error('approvals/genesis.json', 'entry 0 does not name one signature of each officer, in their order');
+      good = false;
+    }
     for (const o of this.officers.values()) {
       const path = 'approvals/genesis.' + o.id + '.sig', named = (body.signatures ?? []).find((s) => s.operator === o.id);
       if (!f.bundle.has(path)) {

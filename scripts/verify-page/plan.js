@@ -1,19 +1,42 @@
 // plan.json: that it is the plan that was asked for and started, and that it says what the ledger shows.
 import { hex, refuse } from './bytes.js';
 import { sha256 } from './hash.js';
-import { equal, list_of, members, parse_json } from './json.js';
+import { kind_of } from './header.js';
+import { equal, is_object, is_sha256, is_time, members, parse_json } from './json.js';
 
-const kPlanMembers = ['type', 'vault', 'organisation', 'erasure', 'created', 'ledger', 'profile', 'profile_digest', 'policy_digest', 'quorum', 'waiting_seconds',
-  'datasets', 'key_versions', 'providers', 'copies', 'order', 'exceptions', 'windows'];
+const is_text = (v) => typeof v === 'string', is_count = (v) => typeof v === 'number' && v >= 0, of_kind = (kind) => (v) => kind_of(v) === kind;
+const is_list = Array.isArray, is_none = (v) => is_list(v) && v.length === 0, is_version = of_kind('ver');
+// Members of a plan, each of its kind; then those of the items of its lists, where the first stands once.
+const kPlanForm = { type: (v) => v === 'kesu-plan-v1', vault: of_kind('vlt'), organisation: is_text, erasure: of_kind('era'), created: is_time, ledger: is_object,
+  profile: is_text, profile_digest: is_sha256, policy_digest: is_sha256, quorum: is_count, waiting_seconds: is_count,
+  datasets: is_list, key_versions: is_list, providers: is_list, copies: is_list, order: is_list, exceptions: is_none, windows: is_none };
+const kItemForms = {
+  datasets: { id: of_kind('ds'), name: is_text, objects: is_count, bytes: is_count, inventory_root: is_sha256, batches: is_count },
+  key_versions: { version: is_version, name: is_text, provider: of_kind('prv'), label: is_text, canary: (v) => v === '' || is_sha256(v) },
+  providers: { id: of_kind('prv'), name: is_text, kind: is_text, serial: is_text, label: is_text, manufacturer: is_text, control: is_version },
+  copies: { id: of_kind('cpy'), state: is_text },
+  order: { version: is_version, step: (v) => v === 'destroy' },
+};
+
+function check_form(value, form, what) {
+  members(value, Object.keys(form));
+  for (const name of Object.keys(form)) if (!form[name](value[name])) refuse(what + name + ' is out of form');
+}
 
 // The table of profiles that was published before the one that is built in.
 const kPublished = '882f2f35a0c5492fc87118f008a22666acc35b447aefa5c98e919a7e0b302eae';
 
 export async function read_plan(bundle) {
   const raw = await bundle.bytes('plan.json'), plan = parse_json(raw);
-  members(plan, kPlanMembers);
-  if (plan.type !== 'kesu-plan-v1') refuse('is no plan of version 1');
-  for (const name of ['datasets', 'key_versions', 'providers', 'copies', 'order', 'exceptions', 'windows']) list_of(plan, name);
+  check_form(plan, kPlanForm, '');
+  check_form(plan.ledger, { size: is_count, root: is_sha256 }, 'ledger: ');
+  for (const [name, form] of Object.entries(kItemForms)) {
+    for (const item of plan[name]) check_form(item, form, name + ': ');
+    const first = plan[name].map((item) => item[Object.keys(form)[0]]);
+    if (new Set(first).size !== first.length) refuse(name + ': one stands there twice');
+  }
+  const ids = plan.datasets.map((d) => d.id);
+  if (!ids.length || !equal(ids, [...ids].sort())) refuse('datasets are not in order, or none');
   return { plan, digest: hex(sha256(raw)) };
 }
 

@@ -44,6 +44,7 @@ export async function verify(input, tables, progress = () => {}) {
     if (!report.errors.some((e) => e.part === part && e.what === what)) (report.errors.push({ part, what }), noted.add(part + '\n' + what));
   };
   const error = (part, what) => {
+    noted.delete(part + '\n' + what);
     if (!report.errors.some((e) => e.part === part && e.what === what)) report.errors.push({ part, what });
   };
   const bundle = new Bundle(input.files, error);

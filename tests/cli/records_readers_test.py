@@ -24,6 +24,8 @@ class RecordsReaders(verify_page.Driver, scenario.World):
     def prepare(cls):
         case, box = cls("setUp"), cls.box
         cls.seal("loans-2019", {"a": b"one", "b": b"two"})
+        box.kesu("dataset", "update", "loans-2019", "--owner", "Ledgers", "--reason", "moved")
+        box.kesu("open", cls.out, "-o", box.state / "opened")
         cls.erased, cls.tables = {}, trust_file.Tables()
         erasure = case.approved("loans-2019")
         case.run_erasure(erasure)

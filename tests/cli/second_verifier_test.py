@@ -18,6 +18,8 @@ import reissue
 import scenario
 from kesu_verifier import trust as trust_file
 from kesu_verifier import verify as second
+from kesu_verifier.base import Bad
+from kesu_verifier.ledger import Header
 from scenario import CHUNK
 
 SCRIPT = ROOT / "scripts" / "verify_certificate.py"
@@ -81,6 +83,17 @@ class SecondVerifier(scenario.World):
             self.assertEqual(mine, first)
             self.assertIn(f"the payloads of bare are not bound to the inventory; profile {bar} asks for it", mine["shortfalls"])
             self.assertIn("TEST GRADE: a provider without a validation certificate held the keys", mine["shortfalls"])
+
+    def test_headers(self):
+        """What is a header and what is none, by the vectors that kesu's own reader keeps."""
+        for case in json.loads((ROOT / "tests" / "vectors" / "ledger" / "headers.json").read_text())["cases"]:
+            with self.subTest(case["name"]):
+                try:
+                    Header(case["header"].encode(), "it")
+                    said = "accepted"
+                except Bad:
+                    said = "refused"
+                self.assertEqual(said, "accepted" if case["outcome"] == "accepted" else "refused")
 
     def test_objects(self):
         paths = sorted(self.out.rglob("*.kesu")) + [self.box.state / "bare" / "bare.kesu"]

@@ -106,6 +106,21 @@ def spaced(v):
     return json.dumps(v, sort_keys=True, ensure_ascii=False).encode()
 
 
+def plans():
+    """Plans that are none (docs/spec/erasure.md)."""
+    for name, value in (("created", "soon"), ("policy_digest", "b5"), ("policy_digest", "0" * 64), ("exceptions", {}), ("windows", ""), ("exceptions", ["x"]),
+                        ("waiting_seconds", -1), ("waiting_seconds", "0"), ("organisation", None), ("datasets", {})):
+        yield f"a plan whose {name} is {value!r}", lambda p, n=name, v=value: p.plan.update({n: v}), INVALID
+    for name in ("exceptions", "windows", "copies", "created", "policy_digest"):
+        yield f"a plan without {name}", lambda p, n=name: p.plan.pop(n), INVALID
+    yield "a plan with a member more", lambda p: p.plan.update(x=1), INVALID
+    for name in ("datasets", "key_versions", "providers", "order"):
+        yield f"a plan with a member more in {name}", lambda p, n=name: p.plan[n][0].update(x=1), INVALID
+        yield f"a plan with {name} twice", lambda p, n=name: p.plan[n].append(p.plan[n][0]), INVALID
+    yield "a plan whose canary is none", lambda p: p.plan["key_versions"][0].update(canary="x"), INVALID
+    yield "a plan with a version beyond all numbers", lambda p: p.plan["order"][0].update(version="key-" + "0" * 32 + ".4294967296"), INVALID
+
+
 def edits():
     yield "unchanged", lambda p: None, COMPLETE
     for kind in ("operator-enrolled", "dataset-added", "provider-added", "key-created", "seal-done", "destroy-done", "certificate-issued"):
@@ -117,6 +132,14 @@ def edits():
     yield "a plan by a table of profiles of nobody", lambda p: p.plan.update(profile_digest="0" * 64), INVALID
     yield "a plan with a control key of nobody", lambda p: p.plan["providers"][0].update(control="key-" + "0" * 32 + ".1"), INVALID
     yield "a plan with a control key of another kind", lambda p: p.plan["providers"][0].update(control=p.plan["order"][0]["version"]), INVALID
+    yield from plans()
+    yield "the first entry's signatures, one twice", entry("genesis", lambda e, p: e.body["signatures"].append(e.body["signatures"][0])), INVALID
+    yield "the first entry's signatures in another order", entry("genesis", lambda e, p: e.body["signatures"].reverse()), INVALID
+    yield "a dataset-updated that is closed", entry("dataset-updated", closed), INVALID
+    yield "an opening that names no process", entry("objects-opened", lambda e, p: e.header["nodes"].pop(0)), INVALID
+    yield "an opening that names no dataset", entry("objects-opened", lambda e, p: e.header["nodes"].pop(1)), INVALID
+    yield "an opening by an object", entry("objects-opened", lambda e, p: e.header["nodes"][0].update(id="obj-" + "0" * 32)), INVALID
+    yield "an addition that names another dataset, too", entry("dataset-added", lambda e, p: e.header["nodes"].append({"id": "ds-" + "0" * 32})), INVALID
     yield "an identity of another digest", entry("provider-added", digest), INVALID
     yield "a birth of another digest", entry("key-created", digest, of_control), INVALID
     yield "a control key of another purpose", entry("key-created", body(purpose="wrap"), of_control), INVALID
