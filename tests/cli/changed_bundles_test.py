@@ -69,7 +69,7 @@ class Mutator:
         for key, statement in p.statements.items():
             out["statement", *key] = statement
         for path, data in p.files.items():
-            if path.startswith("evidence/") and data[:1] == b"{":
+            if path.startswith("evidence/") and data[:1] == b"{" or path.startswith("approvals/command.") and path.endswith(".json"):
                 out[path] = json.loads(data)
         return out
 
@@ -140,6 +140,8 @@ class Mutator:
         documents = self.documents(p)
         document = documents[which]
         told = self.member(document)
+        if isinstance(which, str) and which.startswith("approvals/"):
+            p.files[which] = reissue.readable(document)   # the issuer signs it anew
         if isinstance(which, str) and which.startswith("evidence/"):
             del p.files[which]
             new = p.put_evidence(document)

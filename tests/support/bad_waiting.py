@@ -175,7 +175,6 @@ def honest(m):
     yield "one behind checkpoint A that is not opened", [*pair(), Stamp(0, before=ISSUED, body=lambda b: None)], {}, "", s(0, SECONDS), yes
     real = lambda: f", time-stamped from {m.times[0]} to {m.times[1]}"  # noqa: E731
     yield "by openssl itself", [Stamp(0, stamp=m.real("+0s")), Stamp(0, stamp=m.real("+1h"))], {}, "", real, yes
-    yield "another erasure named beside", pair(nodes=lambda n: [{"id": ERA}, *n]), {}, "", s(0, SECONDS), yes
     yield "of another erasure first", pair(nodes=lambda n: [{"id": ERA, "d": "1" * 64}, *n]), {}, "", s(0, SECONDS), yes
     yield "of another erasure", pair(nodes=lambda n: [{"id": ERA, "d": "1" * 64}], body=lambda b: None), {}, NONE, "", []
 
