@@ -405,13 +405,14 @@ class Facts:
         return sum(maybe(self.body(self._last(n.id, "seal-done")), "replaced", "number", 0) for n in self.sealed(ds))
 
     def abandoned(self, ds):
+        """Batches that were given up, in the order of their seal-abandoned entries."""
         out = []
         for node in self.batches(ds):
             if node.state == "abandoned":
-                header = self._last(node.id, "seal-intended")
+                header, end = self._last(node.id, "seal-intended"), self._last(node.id, "seal-abandoned")
                 n = next((i.get("n", 0) for i in header.nodes if i["id"] == node.id), 0) if header else 0
-                out.append({"batch": node.id, "n": n})
-        return sorted(out, key=lambda item: item["batch"])
+                out.append((end.seq if end else 0, {"batch": node.id, "n": n}))
+        return [item for _, item in sorted(out, key=lambda pair: pair[0])]
 
     # Inventory.
 

@@ -144,7 +144,8 @@ export class Facts {
       else out.open.push(one);
     }
     out.sealed.sort((a, b) => a.done.seq - b.done.seq);
-    out.abandoned.sort((a, b) => (a.intended?.seq ?? 0) - (b.intended?.seq ?? 0));
+    const given_up = (one) => g.about(one.id, 'seal-abandoned').pop()?.seq ?? 0;
+    out.abandoned.sort((a, b) => given_up(a) - given_up(b));
     return out;
   }
 
