@@ -121,6 +121,39 @@ class RecordsReaders(verify_page.Driver, scenario.World):
         self.box.kesu("key", "compromise", "lost", "--reason", "stolen", "-y")
         self.same("compromised", "incomplete", "lost")
 
+    def test_everything_more_than_once(self):
+        """What a certificate lists comes in one order to all: of the ledger, or of identifiers, which are random."""
+        box, by, names = self.box, ("--as", scenario.OPERATOR), ("one", "two", "three")
+        for name in ("first", "second"):
+            box.kesu("key", "create", name)
+        for name, key in zip(names, ("first", "second", "first")):
+            self.fresh(name, key, "--owner", name)
+        for turn in range(2):
+            for name in names:
+                box.kesu("dataset", "update", name, "--owner", f"{name} {turn}", "--fingerprints", "on" if turn else "off", "--reason", "moved")
+            for key in ("second", "first"):
+                box.kesu("key", "rotate", key)
+            for name in reversed(names):
+                box.kesu("seal", name, self.write(f"{name}-{turn}.txt", b"more", below=f"{name}-{turn}").parent, "-o", box.state / f"more-{name}")
+                box.kesu("rewrap", name)
+                box.kesu("open", box.state / f"more-{name}", "-o", box.state / f"opened-{name}-{turn}")
+                box.kesu("inventory", "scan", name, box.path, code=(0, 8))
+            for key in ("first", "second"):
+                box.kesu("key", "destroy", f"{key}.{turn + 1}", "-y")
+        copies = [box.kesu("copy", "add", key, "--kind", "backup", "--place", place, "--custodian", "C", "--medium", "tape").json["id"]
+                  for place in ("safe 1", "safe 2") for key in ("second.3", "first.3")]
+        for copy in sorted(copies):
+            box.kesu("copy", "destroy", copy, "--how", "shredded", *by)
+        holds = [box.kesu("hold", "place", name, "--case", "2026-118", "--reason", reason, *by).json for reason in ("order", "appeal") for name in names]
+        for hold in sorted(h["id"] for held in holds for h in (held if isinstance(held, list) else [held])):
+            box.kesu("hold", "release", hold, "--reason", "closed", *self.signer(scenario.APPROVER))
+        for person in (scenario.APPROVER, scenario.OPERATOR):
+            for place in ("Tokyo", "Osaka"):
+                box.kesu("vault", "contact", "--of", person, "--place", place)
+        for _ in range(2):
+            box.kesu("erase", "cancel", self.approved("one", "three"), "--reason", "not yet")
+        self.same("many", "complete", *names)
+
     def test_payloads_that_are_not_bound(self):
         self.fresh("bare", None, "--header-only")
         report = self.same("bare", "incomplete", "bare", profile="standard")
