@@ -337,9 +337,8 @@ class Gone:
         place, ref = self.facts.graph.nodes[v].provider, self.facts.reference(v)
         exact = all(list(t.wanted.values()) == [ref] for t in (before, after))
         alive = all(t.control_lives and self._control_known(t, place) for t in (before, after))
-        there = [o for o in before.enumeration.objects if (o[2], o[3]) == (ref.get("label"), ref.get("id"))]
         still = [o for o in after.enumeration.objects if (o[2], o[3]) == (ref.get("label"), ref.get("id"))]
-        if not (exact and alive and there and not still and before.canary_opened(v) and before.answer(v) == "usable"
+        if not (exact and alive and not still and before.canary_opened(v) and before.answer(v) == "usable"
                 and after.answer(v) == "absent"):
             return "its inspections do not show it usable before and absent after, with a living control"
         if not intended or before.ended > intended[-1].millis or after.started < done.millis:
