@@ -204,7 +204,10 @@ export class Facts {
     const out = { ...first };
     for (const h of this.graph.about(ds, 'dataset-updated')) {
       const b = this.body(h);
-      if (!b) return null;
+      if (!is_object(b?.changes)) {
+        this.error('ledger/bodies.jsonl', 'entry ' + h.seq + ' (dataset-updated) does not say what changed');
+        return null;
+      }
       Object.assign(out, b.changes);
     }
     return out;

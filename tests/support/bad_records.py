@@ -136,6 +136,7 @@ def edits():
     yield "the first entry's signatures, one twice", entry("genesis", lambda e, p: e.body["signatures"].append(e.body["signatures"][0])), INVALID
     yield "the first entry's signatures in another order", entry("genesis", lambda e, p: e.body["signatures"].reverse()), INVALID
     yield "a dataset-updated that is closed", entry("dataset-updated", closed), INVALID
+    yield "a dataset-updated that changes a list", entry("dataset-updated", body(changes=[])), INVALID
     yield "an opening that names no process", entry("objects-opened", lambda e, p: e.header["nodes"].pop(0)), INVALID
     yield "an opening that names no dataset", entry("objects-opened", lambda e, p: e.header["nodes"].pop(1)), INVALID
     yield "an opening by an object", entry("objects-opened", lambda e, p: e.header["nodes"][0].update(id="obj-" + "0" * 32)), INVALID
