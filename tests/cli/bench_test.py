@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench" / "runner"))
+import cases_seal
+import cases_seal
 import harness
 import measure
 import report
@@ -97,6 +99,21 @@ class Measuring(unittest.TestCase):
         self.assertLess(small, 32 << 20)
         self.assertGreater(large, 100 << 20)
         del hoard
+
+    def test_to_standard_output_is_said_outright(self):
+        # Left alone, `gpg --symmetric FILE` writes FILE.gpg, and its figure would be one of writing.
+        self.assertEqual(cases_seal._to_stdout(["gpg", "--quiet", "-o", "x.sealed", "--symmetric", "x"]),
+                         ["gpg", "--quiet", "-o", "-", "--symmetric", "x"])
+
+    def test_memory_of_huge_pages_is_there_and_gone_afterwards(self):
+        with tempfile.TemporaryDirectory() as place:
+            try:
+                with measure.huge_pages(place) as huge:
+                    mounted = next(l for l in Path("/proc/self/mounts").read_text().splitlines() if str(huge) in l)
+                    self.assertIn("huge=always", mounted)
+            except measure.NoHugePages as why:
+                self.skipTest(f"no memory of huge pages: {why}")
+            self.assertEqual(list(Path(place).iterdir()), [])
 
 
 class Script(harness.TestCase):

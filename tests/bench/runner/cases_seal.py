@@ -33,9 +33,9 @@ def _peers(world, source):
 
 
 def _to_stdout(command):
-    """The same command with its output on standard output."""
-    at = command.index("-o")
-    return command[:at] + command[at + 2:]
+    """The same command with its output on standard output. Said outright: gpg left alone seals to a file beside."""
+    at = command.index("-o") + 1
+    return [*command[:at], "-", *command[at + 1:]]
 
 
 def _pipe_works(world):
@@ -48,11 +48,22 @@ def _pipe_works(world):
 
 
 def whole(bench):
-    """`kesu seal` and `kesu open` of one large file beside age and gpg, in memory."""
+    """`kesu seal` and `kesu open` of one large file beside age and gpg: in memory as the system gives it, and in memory
+    of huge pages, where making the new file's pages does not take most of everybody's time."""
+    yield from _whole(bench, bench.ram, "ram", "to a new file", pipes=True)
+    try:
+        with measure.huge_pages(bench.ram) as huge:
+            yield from _whole(bench, huge, "huge", "to a new file of huge pages", pipes=False)
+    except measure.NoHugePages as why:
+        bench.missing(f"memory of huge pages: {why}")
+
+
+def _whole(bench, base, place, to_file, pipes):
     size = bench.size
-    measure.warm(bench.ram, 3 * size)
-    with worlds.World(bench.ram) as world:
-        bench.place(world, "ram")
+    bench.place(base, place)
+    measure.warm(base, 5 * size)
+    with worlds.World(base) as world:
+        bench.place(world.path, place)
         source = worlds.random_file(world.path / "source", size)
         peers, peer_sealed, peer_opened = _peers(world, source)
         out, back = world.path / "out", world.path / "back"
@@ -82,14 +93,13 @@ def whole(bench):
             worlds.remove(out)
             worlds.remove(peer_sealed)
 
-        pipes = _pipe_works(world)
-        if not pipes:
+        if pipes and not _pipe_works(world):
+            pipes = False
             bench.missing("/dev/null: this kesu neither seals nor opens to standard output")
         sealing = {name: c[0] for name, c in peers.items()}
-        yield from compare("seal to a new file", kesu_seal, sealing, clear_sealed)
-        yield from compare("seal to a new file, payload bound", kesu_bound, sealing, clear_sealed, {})
-
+        yield from compare(f"seal {to_file}", kesu_seal, sealing, clear_sealed)
         if pipes:
+            yield from compare(f"seal {to_file}, payload bound", kesu_bound, sealing, clear_sealed, {})
             sealing = {name: _to_stdout(c) for name, c in sealing.items()}
             for what, dataset, wanted in (("seal to /dev/null", "header-only", {"age": 3, "gpg": 6}),
                                           ("seal to /dev/null, payload bound", "bench", {})):
@@ -106,22 +116,22 @@ def whole(bench):
         for name, (sealing, opening) in peers.items():
             worlds.remove(peer_sealed)
             measure.run(sealing, env=world.box.env)
-            yield from compare("open to a new file", kesu_open, {name: opening}, clear_opened)
+            yield from compare(f"open {to_file}", kesu_open, {name: opening}, clear_opened)
             clear_opened(None)
             if not pipes:
                 continue
             piped = world.command("open", sealed, "-o", "-", json=False)
             yield from compare("open to /dev/null", piped, {name: _to_stdout(opening)}, None, stdout="/dev/null")
         clear_sealed(None)
-        yield from _writing_beside(bench, peer_seconds)
+        yield from _writing_beside(bench, base, to_file, peer_seconds)
 
 
-def _writing_beside(bench, peer_seconds):
+def _writing_beside(bench, base, to_file, peer_seconds):
     """What writing alone reaches against the same peers: more is not to be had here, whoever encrypts."""
-    said, lines = programs.lines_of(bench, "seal_bench", bench.ram, "--mib", bench.size >> 20, "--rounds", bench.rounds,
+    said, lines = programs.lines_of(bench, "seal_bench", base, "--mib", bench.size >> 20, "--rounds", bench.rounds,
                                     "--only", "write-file")
     bare = lines[0]["bare"]
-    for what in ("seal to a new file", "open to a new file"):
+    for what in (f"seal {to_file}", f"open {to_file}"):
         for peer in ("age", "gpg"):
             if theirs := peer_seconds.get((what, peer)):
                 yield Row(f"writing alone instead of kesu: {what}", rate(bench.size, bare), peer, rate(bench.size, theirs),
@@ -138,7 +148,7 @@ def small(bench):
 def _small(bench, world, name):
     """Each run writes to a new place, and nothing is removed before the end: ext4 without a journal passes over inodes
     that were freed in the last minutes one by one, which costs either side many times the work itself."""
-    bench.place(world, "disk")
+    bench.place(world.path, "disk")
     tree = worlds.tree_of_files(world.path / "tree", bench.files, 4096)
     run = itertools.count(1)
 

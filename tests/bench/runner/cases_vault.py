@@ -37,7 +37,7 @@ def ledger(bench):
     if not maker.is_file():
         raise programs.NotThereYet("make_vault is not built")
     with worlds.World(bench.disk) as world:
-        bench.place(world, "disk")
+        bench.place(world.path, "disk")
         words = [maker, world.box.vault, bench.keys, bench.entries]
         measure.run(words, env=world.box.env)
         world.box.kesu("status", code=None)
@@ -62,7 +62,7 @@ def bundle(bench):
             raise programs.NotThereYet(f"{program.name} is not built")
     objects, headers = 5 * bench.objects, bench.entries // 10
     with worlds.World(bench.ram) as world:
-        bench.place(world, "ram")
+        bench.place(world.path, "ram")
         measure.run([maker, world.box.vault, "200", headers, "20"], env=world.box.env)
         for part in range(10):  # with their sources all at once they would not fit
             source = worlds.tree_of_files(world.path / f"source-{part}", objects // 10, 16)
@@ -105,7 +105,7 @@ class Erasable:
 
     def __init__(self, bench, total):
         self.world = world = worlds.World(bench.disk)
-        bench.place(world, "disk")
+        bench.place(world.path, "disk")
         each = min(total, GIB)
         source, self.out = world.path / "source", world.path / "out"
         source.mkdir()

@@ -1,4 +1,5 @@
 """For scripts/bench: runs commands and says what they took; alternating pairs, medians; what machine this is."""
+import contextlib
 import os
 import platform
 import shlex
@@ -11,6 +12,10 @@ from pathlib import Path
 
 class CommandFailed(Exception):
     """A measured command ended otherwise than with exit code 0."""
+
+
+class NoHugePages(Exception):
+    """This machine, or this user, has no memory of huge pages to measure in."""
 
 
 class Cost:
@@ -129,3 +134,19 @@ def warm(directory, size):
         for _ in range(size >> 20):
             file.write(block)
     path.unlink()
+
+
+@contextlib.contextmanager
+def huge_pages(directory):
+    """A new tmpfs of huge pages below `directory`, gone afterwards. Throws NoHugePages."""
+    path = Path(tempfile.mkdtemp(prefix="huge-", dir=directory))
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "huge=always,mode=700", "tmpfs", path], capture_output=True, check=False)
+    if done.returncode != 0:
+        path.rmdir()
+        raise NoHugePages(done.stderr.decode().strip() or f"mount ended with exit code {done.returncode}")
+    try:
+        yield path
+    finally:
+        # What a stopped measurement left in use goes with its last user.
+        subprocess.run(["umount", "--lazy", path], check=True)
+        path.rmdir()

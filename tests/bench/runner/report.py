@@ -161,8 +161,8 @@ def document(sections, facts):
         out += _section_lines(section, letter)
     out += ["## Machine", "", "| | |", "| --- | --- |"]
     out += [f"| {_cell(what)} | {_cell(value)} |" for what, value in facts]
-    out += ["", "In commands, `$RAM` is a directory in memory and `$DISK` one on the disk, each made for the run; vaults are made as",
-            "tests/bench/runner/worlds.py shows. kesu is the release build."]
+    out += ["", "In commands, `$RAM` is a directory in memory, `$HUGE` one on a tmpfs mounted with `huge=always`, and `$DISK` one on the",
+            "disk, each made for the run; vaults are made as tests/bench/runner/worlds.py shows. kesu is the release build."]
     return "\n".join(out) + "\n"
 
 
