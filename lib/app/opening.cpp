@@ -84,6 +84,7 @@ class Opener {
         progress_(progress),
         lanes_(vault, crew_.size()),
         tops_(out) {
+    make_room_for_open_files(64 + files_kept_open());
     for (unsigned i = 0; i < crew_.size(); ++i) places_.emplace_back(out);
     sources_.resize(crew_.size());
   }

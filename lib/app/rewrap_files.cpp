@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/interrupt.h"
+#include "base/open_files.h"
 #include "seal/files.h"
 
 namespace kesu {
@@ -128,7 +129,9 @@ RewrapFiles::RewrapFiles(const RewrapTask& task, Lanes& lanes, unsigned threads)
       threads_(threads),
       group_(group_of(threads)),
       moving_(threads),
-      nearby_(threads + 1) {}
+      nearby_(threads + 1) {
+  make_room_for_open_files(64 + threads * 2 * group_);
+}
 RewrapFiles::~RewrapFiles() = default;
 
 void RewrapFiles::move(std::span<RewrapCandidate> work, Durable& durable,

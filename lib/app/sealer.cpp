@@ -33,6 +33,7 @@ Sealer::Sealer(Vault& vault, const SealTarget& target, SealResult& result, Progr
       holder_(vault, dataset_, "seal"),
       crew_(workers_by_open_files()),
       ids_(vault.env().random) {
+  make_room_for_open_files(64 + crew_.size() * kPartsTogether);
   lanes_ = std::make_unique<Lanes>(vault, crew_.size());
   for (unsigned i = 0; i < crew_.size(); ++i)
     workers_.push_back(std::make_unique<FileSealer>(target_, *lanes_, i, vault.env().random, progress_));

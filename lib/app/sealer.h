@@ -21,6 +21,8 @@ namespace kesu {
 
 class Sealer {
  public:
+  // Parts without names that a worker keeps open at most before it names them.
+  static constexpr size_t kPartsTogether = 256;
   // Opens a source in whatever thread; throws what the file system says.
   using OpenSource = std::function<Fd(const SealSource&, unsigned worker)>;
 

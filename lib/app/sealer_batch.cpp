@@ -23,9 +23,8 @@ namespace {
 constexpr uint64_t kLarge = 8u << 20;
 // So many batches wait at most for the sync that is under way; then sealing waits for it, too.
 constexpr size_t kWaiting = 4;
-// From so many small files in a batch on, names for their parts cost more than they are worth. A worker keeps
-// so many parts open at most.
-constexpr size_t kNameless = 64, kGroup = 256;
+// From so many small files in a batch on, names for their parts cost more than they are worth.
+constexpr size_t kNameless = 64;
 
 // Parts that a worker keeps open before it gives them their names: none where that is too few to be worth it.
 size_t parts_together(unsigned workers) {
@@ -33,7 +32,7 @@ size_t parts_together(unsigned workers) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= kOthers) return 0;
   const size_t each = (limit.rlim_cur - kOthers) / 2 / workers;
-  return each < kLeast ? 0 : std::min(each, kGroup);
+  return each < kLeast ? 0 : std::min(each, Sealer::kPartsTogether);
 }
 
 // [0, count) in a stretch for each worker: files that follow one another lie in one directory, where the

@@ -1,6 +1,8 @@
 #include "base/open_files.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -35,6 +37,13 @@ size_t files_kept_open() {
   constexpr size_t kBeside = 256, kLeast = 16, kMost = 1000;
   const size_t limit = open_file_limit(), left = (limit - std::min(limit, kBeside)) / 2;
   return left < kLeast ? 0 : std::min(left, kMost);
+}
+
+void make_room_for_open_files(size_t count) {
+  const size_t highest = std::min(count, open_file_limit());
+  if (highest == 0) return;
+  const int fd = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(highest - 1));
+  if (fd >= 0) ::close(fd);
 }
 
 }  // namespace kesu

@@ -16,4 +16,9 @@ size_t directories_kept_open();
 // at most 1000, and 0 where that is too few to be worth it.
 size_t files_kept_open();
 
+// Has the system make room for `count` open files (or as many as it allows) while there is one thread still:
+// Linux doubles the table of open files as it fills, and between threads each doubling waits for every
+// processor, 10 ms and more. Nothing is lost where it refuses.
+void make_room_for_open_files(size_t count);
+
 }  // namespace kesu
