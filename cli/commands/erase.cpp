@@ -9,6 +9,7 @@ struct Options {
   std::vector<std::string> datasets, except;
   std::string contract, erasure, person, key, signature, export_to, reason;
   bool dry_run = false;
+  std::vector<std::string> paths;
 };
 
 std::string plan_text(const Plan& plan, const State& s) {
@@ -178,6 +179,10 @@ void setup_erase(CLI::App& app, Context& c) {
                               "inspect, destroy, inspect again; interrupted, the same command goes on\n\n  "
                               "kesu erase run era-7c1e90b4 --dry-run");
   cmd->add_option("ERASURE", o->erasure)->required();
+  cmd->add_option(
+      "PATH", o->paths,
+      "sealed files that are not where they were sealed to, and what was sealed to a pipe: of some "
+      "it is shown that they open before and not after");
   cmd->add_flag("--dry-run", o->dry_run, "show the plan again, change nothing");
   on_run(cmd, [&c, o] {
     Vault& v = c.open(o->dry_run ? Access::read : Access::write);
@@ -189,7 +194,8 @@ void setup_erase(CLI::App& app, Context& c) {
     const std::string& stage = v.state().erasures.at(id).stage;  // any other is refused
     if (stage == "approved" || stage == "running")
       c.confirm("Erasure " + brief(id) + " destroys keys for ever. Run it?");
-    RunResult r = run_erasure(v, id, [&c](const std::string& line) { c.say("  " + line); });
+    RunResult r = run_erasure(
+        v, id, [&c](const std::string& line) { c.say("  " + line); }, o->paths);
     Json j = erasure_status(v, v.state().erasures.at(id));
     std::string text = "Erased: " + grouped(static_cast<int64_t>(r.destroyed.size())) +
                        " key version(s) destroyed" + (r.receipt_lost ? ", a receipt lost" : "") +

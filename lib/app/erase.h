@@ -49,11 +49,13 @@ struct RunResult {
   bool receipt_lost = false;
   std::string before, after;  // evidence
 };
-// `step(text)` says each step before it is done. Safe to interrupt anywhere: run again. Errors:
-// approvals_missing, waiting, processes_alive (exit 4); plan_changed (3); outcome_unknown, provider errors
-// (5).
+// `step(text)` says each step before it is done; `paths`: files and directories in which sampled objects are
+// looked for that are not where they were sealed to, or were sealed to a pipe. Safe to interrupt anywhere:
+// run again. Errors: approvals_missing, waiting, processes_alive (exit 4); plan_changed (3); outcome_unknown,
+// provider errors (5).
 RunResult run_erasure(Vault& vault, const std::string& erasure,
-                      const std::function<void(const std::string&)>& step);
+                      const std::function<void(const std::string&)>& step,
+                      const std::vector<std::string>& paths = {});
 
 Json erasure_status(Vault& vault, const ErasureRecord& erasure);
 

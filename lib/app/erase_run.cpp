@@ -17,6 +17,7 @@
 #include "app/inventory_reader.h"
 #include "app/refusals.h"
 #include "app/reseal.h"
+#include "app/rewrap.h"
 #include "app/rules.h"
 #include "app/settle.h"
 #include "app/waiting_stamps.h"
@@ -40,6 +41,7 @@ struct Run {
   std::string id;
   Json plan;
   const std::function<void(const std::string&)>& say;
+  const std::vector<std::string>& paths;  // sealed files that lie elsewhere
 
   ErasureRecord& record() { return vault.state().erasures.at(id); }
   std::vector<std::string> order() const {
@@ -149,6 +151,23 @@ void check_processes(Run& run) {
         .next("end them, then run the same command again");
 }
 
+// Whether the file at `path` is that object; its wrapped data keys are added to `out`.
+bool add_sample(const ObjectId& object, const std::string& path, std::vector<ProbeSample>& out) {
+  Fd fd(open_path(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd.ok()) return false;
+  try {
+    ObjectInfo info = inspect_object(file_input(fd.get()));
+    const ObjectHeader& header = info.region.header;
+    if (header.object != object) return false;
+    for (const Slot* slot : info.region.usable())
+      out.push_back({object.str(), slot->version,
+                     wrap_aad(header.vault, header.dataset, object, slot->version), slot->wrapped});
+    return true;
+  } catch (const Error&) {  // moved or replaced since: the next of the order serves
+    return false;
+  }
+}
+
 // Wrapped data keys of the sampled objects, from the files themselves (docs/spec/erasure.md, "Samples").
 std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t& size) {
   std::vector<ProbeSample> out;
@@ -160,23 +179,20 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
     const auto replaced = std::min(static_cast<uint64_t>(dataset.batches.sums().replaced), all->size());
     const uint64_t want = std::min<uint64_t>(all->size() - replaced, kMaxSamples);
     uint64_t got = 0;
+    std::vector<Skipped> others;  // of other datasets, or not to be read: not these
+    const PlacesFound found =
+        run.paths.empty() ? PlacesFound() : find_objects(run.vault, ds, run.paths, others);
     size += static_cast<int64_t>(want);
     for (uint64_t i : sample_order(seed, ds, all->size())) {
       if (got == want) break;
       const SegmentObject& o = all->at(i);
-      Fd fd(open_path(o.place, O_RDONLY | O_NOFOLLOW));
-      if (!fd.ok()) continue;
-      try {
-        ObjectInfo info = inspect_object(file_input(fd.get()));
-        if (info.region.header.object != o.object) continue;
-        ++got;
-        for (const Slot* slot : info.region.usable())
-          out.push_back(
-              {o.object.str(), slot->version,
-               wrap_aad(info.region.header.vault, info.region.header.dataset, o.object, slot->version),
-               slot->wrapped});
-      } catch (const Error&) {  // moved or replaced since: the next of the order serves
-      }
+      const auto elsewhere = found.find(o.object);
+      const bool taken =
+          add_sample(o.object, o.place, out) ||
+          (elsewhere != found.end() &&
+           std::any_of(elsewhere->second.begin(), elsewhere->second.end(),
+                       [&](const std::string& path) { return add_sample(o.object, path, out); }));
+      got += taken ? 1 : 0;
     }
     all.reset();  // and its keys, before it is said that they are gone
     holder.end("released");
@@ -185,7 +201,7 @@ std::vector<ProbeSample> collect_samples(Run& run, const Digest32& seed, int64_t
                                            " sample objects of " + dataset.name +
                                            " that the certificate needs are where they were sealed to")
           .next("bring the sealed files back to their places (kesu inventory list " + dataset.name +
-                " --json), then run the same command again");
+                " --json), or say where they are now: kesu erase run " + run.id.substr(0, 12) + " PATH...");
   }
   return out;
 }
@@ -349,8 +365,8 @@ void inspect_after(Run& run, RunResult& result) {
   run.vault.append(std::move(events), {run.id});
 }
 
-RunResult run_now(Vault& vault, const std::string& text,
-                  const std::function<void(const std::string&)>& step) {
+RunResult run_now(Vault& vault, const std::string& text, const std::function<void(const std::string&)>& step,
+                  const std::vector<std::string>& paths) {
   vault.rebuild();
   watch_clock(vault);  // again: somebody may have set it while a person was asked
   std::string id = vault.find_erasure(text).id;
@@ -359,7 +375,7 @@ RunResult run_now(Vault& vault, const std::string& text,
   const WorkLock lock(path_join(path_join(vault.directory(), "evidence"), vault.find_erasure(text).plan),
                       "erasure " + brief, "kesu erase status " + brief);
   settle(vault);
-  Run run{vault, id, load_plan(vault, id), step};
+  Run run{vault, id, load_plan(vault, id), step, paths};
   check_permission(run);
   RunResult result;
   if (!run.begun()) {  // what is begun is finished
@@ -388,10 +404,11 @@ RunResult run_now(Vault& vault, const std::string& text,
 }  // namespace
 
 RunResult run_erasure(Vault& vault, const std::string& text,
-                      const std::function<void(const std::string&)>& step) {
+                      const std::function<void(const std::string&)>& step,
+                      const std::vector<std::string>& paths) {
   const std::string id = vault.find_erasure(text).id;
   try {
-    return run_now(vault, id, step);
+    return run_now(vault, id, step, paths);
   } catch (const Error& e) {
     // Once keys are going, a wait is one for the clock before the inspection: nothing was refused.
     const std::vector<std::string>& versions = vault.state().erasures.at(id).versions;

@@ -15,6 +15,7 @@
 #include "app/place_id.h"
 #include "app/rules.h"
 #include "app/seal_remove.h"
+#include "app/seal_turns.h"
 #include "app/sealed_name.h"
 #include "app/sealer.h"
 #include "app/settle.h"
@@ -306,6 +307,13 @@ SealResult seal_files(Vault& vault, DatasetRecord& dataset, const SealOrder& ord
   const SealTarget target = target_of(vault, now, order);
   refuse_among(tops, target);
   if (target.out != "-") make_directories(target.out);
+  SealTurns turns(vault.directory());
+  if (target.opaque && target.out != "-") {
+    std::set<std::string> roots;  // one named twice is not in its own way
+    for (const Top& top : tops)
+      if (roots.insert(top.base).second) turns.take(id, target.out, top.base);
+    vault.refresh();  // what the one before has sealed is known
+  }
   CatchInterrupts interrupts;
   SealResult result;
   try {

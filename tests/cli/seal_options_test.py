@@ -164,6 +164,27 @@ class Options(scenario.World):
         self.pipe("open", "-", "-o", "-", data=sealed[:-1] + bytes([sealed[-1] ^ 1]), code=6)
         self.pipe("open", "-", "-o", "-", data=sealed + b"x", code=6)
 
+    def test_what_went_to_a_pipe_is_erased_where_it_is_shown(self):
+        """It has no place: the samples of an erasure are taken from the files that are named."""
+        kept = self.box.path / "kept" / "dump.kesu"
+        kept.parent.mkdir()
+        kept.write_bytes(self.pipe("seal", "loans-2019", "-", "--name", "dump", "-o", "-", data=b"all of it").stdout)
+        erasure = self.approved("loans-2019")
+        self.run_erasure(erasure, code=5, error="object-absent")
+        self.assertEqual(self.opened(kept), {"dump": b"all of it"})
+        whole = kept.read_bytes()
+        kept.write_bytes(whole[:200])                        # what is no sealed file any more shows nothing
+        self.box.kesu("erase", "run", erasure, kept.parent, "-y", code=5, error="object-absent")
+        kept.write_bytes(whole)
+        self.box.kesu("erase", "run", erasure, kept.parent, "-y")
+        self.box.kesu("open", kept, "-o", self.box.path / "none", code=3)
+        bundle = self.box.path / "bundle"
+        self.box.kesu("certificate", "bundle", erasure, "-o", bundle)
+        report = self.box.kesu("verify", bundle, "--allow-test-grade", "--object", kept, vault=False, code=(0, 7)).json
+        self.assertEqual((report["errors"], [o["result"] for o in report["objects"]]), ([], ["covered"]))
+        claims = {c["id"]: c["detail"] for c in report["claims"]}
+        self.assertIn("1 sample", claims["verified-gone"])
+
     def test_a_file_to_a_pipe(self):
         data = os.urandom(2 * CHUNK + 5)
         source = self.write("ledger.csv", data, below="piped")
@@ -201,6 +222,25 @@ class Options(scenario.World):
         self.assertEqual(self.opened(self.out)["src/x"], b"changed")
 
     # Sources removed.
+
+    def test_two_at_once_under_hidden_names(self):
+        """Nothing at a place would tell the second of the first: both objects would stand, and the older be restored."""
+        def words(name):
+            return "seal", "loans-2019", "-", "--name", name, "-o", self.out, "--opaque-names", "--replace"
+        first = subprocess.Popen(self.box.kesu_command(*words("dump")), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=self.box.env)
+        try:
+            first.stdin.write(b"one" * 100_000)              # more than a pipe holds: it has begun to read
+            first.stdin.flush()
+            self.box.kesu(*words("dump"), stdin=b"two", code=1, error="conflict")
+            self.box.kesu(*words("another"), stdin=b"beside")
+            first.stdin.close()
+            self.assertEqual(first.wait(60), 0)
+        finally:
+            first.kill()
+            first.wait()
+        self.assertEqual(self.opened(self.out), {"dump": b"one" * 100_000, "another": b"beside"})
+        self.box.kesu(*words("dump"), stdin=b"two")
+        self.assertEqual(self.opened(self.out), {"dump": b"two", "another": b"beside"})
 
     def test_remove_source(self):
         src = self.source({"a": b"one", "sub/b": b"two"})
