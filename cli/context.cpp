@@ -13,6 +13,8 @@
 #include "app/tombstones.h"
 #include "base/files.h"
 #include "base/trace.h"
+#include "bus_error.h"
+#include "error_words.h"
 #include "hsm/register.h"
 
 namespace kesu::cli {
@@ -44,7 +46,6 @@ Json writable(const Json& j) {
   return out;
 }
 
-std::string utf8(const std::string& text) { return is_utf8(text) ? text : printable(text, true); }
 }  // namespace
 
 std::string program_path() {
@@ -163,9 +164,12 @@ void Context::begin_command(CLI::App& app, const std::string& words) {
 }
 
 std::string Context::vault_directory() const {
-  if (!vault_option.empty()) return absolute_path(vault_option);
-  if (const char* from = std::getenv("KESU_VAULT"); from && *from) return absolute_path(from);
-  return find_vault(".");
+  const char* from = std::getenv("KESU_VAULT");
+  std::string out = !vault_option.empty() ? absolute_path(vault_option)
+                    : from && *from       ? absolute_path(from)
+                                          : find_vault(".");
+  bus_errors_are_of(out);
+  return out;
 }
 
 Vault& Context::open(Access access) {
@@ -263,21 +267,10 @@ std::string brief(const std::string& id) {
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 void print_error(const Error& e, bool json) {
-  if (json) {
-    Json members = Json::object({{"code", code_text(e.code())},
-                                 {"message", utf8(e.message())},
-                                 {"tried", utf8(e.tried())},
-                                 {"cause", utf8(e.cause())},
-                                 {"next", utf8(e.next())}});
-    std::cout << Json::object({{"error", members}}).canonical() << "\n";
-    return;
-  }
-  std::string text =
-      "kesu: " + printable(e.message(), false) + " [" + std::string(code_text(e.code())) + "]\n";
-  if (!e.tried().empty()) text += "  tried  " + e.tried() + "\n";
-  if (!e.cause().empty()) text += "  cause  " + e.cause() + "\n";
-  if (!e.next().empty()) text += "  next   " + e.next() + "\n";
-  std::cerr << printable(text, true);
+  if (json)
+    std::cout << error_json(e) << "\n";
+  else
+    std::cerr << error_text(e);
 }
 
 }  // namespace kesu::cli

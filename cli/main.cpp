@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/stack.h"
 #include "base/trace.h"
+#include "bus_error.h"
 #include "context.h"
 #include "standard_output.h"
 #include "words.h"
@@ -115,6 +116,7 @@ int run(int argc, char** argv) {
   };
   try {
     context.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    tell_bus_errors(context.json);
     refuse_unknown_command(app, argc, argv);
     app.parse(argc, argv);
     context.close();

@@ -106,7 +106,8 @@ void setup_seal(CLI::App& app, Context& c) {
   cmd->add_flag(
       "--remove-source", o->order.remove_source,
       "remove what was sealed, after it was opened again and compared; what is open for writing stays "
-      "(on network file systems that is not seen)");
+      "(on network file systems that is not seen); snapshots, reflinks and other copies of it are not "
+      "touched");
   auto* opaque = cmd->add_flag(
       "--opaque-names", o->opaque,
       "name sealed files by their object identifiers (profile high: always unless told otherwise)");

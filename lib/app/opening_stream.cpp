@@ -12,6 +12,7 @@
 #include "app/settle.h"
 #include "base/below.h"
 #include "base/crew.h"
+#include "base/file_times.h"
 #include "base/interrupt.h"
 #include "base/stream_out.h"
 #include "seal/opening_file.h"
@@ -86,19 +87,16 @@ class Target {
   std::optional<Skipped> end(const Metadata& m) {
     if (out_ == "-") return std::nullopt;
     std::optional<Skipped> refused;
-    const auto set = [&](int result, const char* doing) {
-      if (result == 0) return;
-      const int why = errno;
+    const auto set = [&](int why, const char* doing) {
+      if (why == 0) return;
       const Error e = file_error(why, doing, shown_);
-      if (why != EPERM && why != EOPNOTSUPP && why != ENOSYS && why != EINVAL) throw e;
+      if (why != EPERM && why != EOPNOTSUPP && why != ENOSYS && why != EINVAL && why != ERANGE) throw e;
       refused = Skipped{shown_, in_words(e), e.code()};
     };
-    const timespec times[2] = {{0, UTIME_OMIT},
-                               {static_cast<time_t>(m.mtime.seconds), static_cast<long>(m.mtime.nanos)}};
     if (::ftruncate(temp_->fd(), static_cast<off_t>(at_)) != 0)  // the end may be a hole
       throw file_error(errno, "set the size of", shown_);
-    set(::fchmod(temp_->fd(), m.mode & 0777), "set the mode of");
-    set(::futimens(temp_->fd(), times), "set the time of");
+    set(::fchmod(temp_->fd(), m.mode & 0777) == 0 ? 0 : errno, "set the mode of");
+    set(set_mtime(temp_->fd(), nullptr, m.mtime.seconds, m.mtime.nanos), "set the time of");
     if (::fsync(temp_->fd()) != 0) throw file_error(errno, "make durable", shown_);
     if (!same_file(temp_->fd(), temp_->path()))
       throw Error(Code::conflict, "another process took away the file under work").cause(shown_);

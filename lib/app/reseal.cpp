@@ -17,6 +17,7 @@
 #include "app/sealer.h"
 #include "app/settle.h"
 #include "app/work_lock.h"
+#include "base/durable_directories.h"
 #include "base/interrupt.h"
 #include "crypto/hash.h"
 #include "erasure/samples.h"
@@ -68,7 +69,7 @@ class Reseal {
       sums_ = listed.batches.sums();
       const CurrentObjects all(vault_, listed);
       look_at_links();
-      make_directories(result_.place);
+      make_directories_durable(result_.place);
       result_.place = std::filesystem::canonical(result_.place).string();
       check_unchecked(all);
       choose(all);

@@ -41,9 +41,24 @@ class Remover {
     read_tree(top, selection, sinks);
     flush(top);
     if (manifest) links(top, *manifest);
+    make_durable(top);
   }
 
  private:
+  // What came back after a loss of power would be plaintext that the command said is gone.
+  void make_durable(const std::string& top) {
+    for (auto& [device, directory] : std::exchange(disks_, {}))
+      if (directory.ok() && ::syncfs(directory.get()) != 0)
+        kept(top, file_error(errno, "make durable that files were removed from", top));
+  }
+
+  void removed_from_disk(dev_t device, int directory, const std::string& leaf) {
+    auto [it, fresh] = disks_.try_emplace(device);
+    if (!fresh) return;
+    it->second = directory == AT_FDCWD ? Fd(open_path(dir_name(leaf), O_RDONLY | O_DIRECTORY))
+                                       : Fd(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+
   void flush(const std::string& top) {
     std::vector<SealSource> sources = std::exchange(sources_, {});
     paths_ = 0;
@@ -111,6 +126,7 @@ class Remover {
     std::optional<struct stat> left;
     if (s.file.nlink > 1) left = removed_from(fd.get(), st);
     std::lock_guard lock(mutex_);
+    removed_from_disk(st.st_dev, directory, leaf);
     ++result_.removed;
     if (s.file.nlink > 1) removed_[s.file.name] = left;
   }
@@ -172,6 +188,7 @@ class Remover {
           if (n < 0 || std::string_view(target.data(), static_cast<size_t>(n)) != row.target) throw changed();
           if (::unlinkat(directory, leaf.c_str(), 0) != 0) throw file_error(errno, "remove", leaf);
         }
+        removed_from_disk(st.st_dev, directory, leaf);
         ++result_.removed;
       } catch (const Error& e) {
         kept(tree_path(top, name), e);
@@ -198,6 +215,7 @@ class Remover {
   // they changed meanwhile.
   std::map<std::string, std::optional<struct stat>> removed_;
   std::set<std::string> said_;
+  std::map<dev_t, Fd> disks_;  // from which something was removed: a directory on each
 };
 }  // namespace
 

@@ -20,6 +20,7 @@
 #include "app/sealer.h"
 #include "app/settle.h"
 #include "app/tree_read.h"
+#include "base/durable_directories.h"
 #include "base/interrupt.h"
 
 namespace kesu {
@@ -306,7 +307,7 @@ SealResult seal_files(Vault& vault, DatasetRecord& dataset, const SealOrder& ord
   if (now.state != "open") protecting_version(vault, now);  // says why, before any key is asked for
   const SealTarget target = target_of(vault, now, order);
   refuse_among(tops, target);
-  if (target.out != "-") make_directories(target.out);
+  if (target.out != "-") make_directories_durable(target.out);
   SealTurns turns(vault.directory());
   if (target.opaque && target.out != "-") {
     std::set<std::string> roots;  // one named twice is not in its own way

@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <functional>
 
 #include "app/known_objects.h"
+#include "base/file_times.h"
 #include "base/interrupt.h"
 #include "base/rename_new.h"
 #include "crypto/random.h"
@@ -20,6 +22,8 @@ namespace kesu {
 
 namespace {
 constexpr uint32_t kSetId = S_ISUID | S_ISGID;
+// Where so much is free, an attribute (at most 64 KiB, by Linux) is not refused for want of space.
+constexpr uint64_t kRoomForXattrs = 1 << 20;
 
 Error in_the_way(const std::string& path) {
   return Error(Code::already_exists, path + " is already there")
@@ -150,9 +154,7 @@ void TreeRestore::close_directory() {
     set_owner(fd, "", AT_EMPTY_PATH, row.owner, row.name);
     set_xattrs(by_descriptor(fd, "."), row);
     if (::fchmod(fd, row.mode) != 0) throw file_error(errno, "set the mode of", shown(row.name));
-    const timespec times[2] = {{0, UTIME_OMIT},
-                               {static_cast<time_t>(row.mtime.seconds), static_cast<long>(row.mtime.nanos)}};
-    if (::futimens(fd, times) != 0) throw file_error(errno, "set the time of", shown(row.name));
+    set_time(fd, nullptr, row);
   } catch (const Error& e) {
     say(row.name, e);
   }
@@ -187,10 +189,7 @@ void TreeRestore::make_symlink(const TreeRow& row) {
   }
   ++result_.symlinks;
   set_owner(directory, leaf.c_str(), AT_SYMLINK_NOFOLLOW, row.owner, row.name);
-  const timespec times[2] = {{0, UTIME_OMIT},
-                             {static_cast<time_t>(row.mtime.seconds), static_cast<long>(row.mtime.nanos)}};
-  if (::utimensat(directory, leaf.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
-    throw file_error(errno, "set the time of", shown(row.name));
+  set_time(directory, leaf.c_str(), row);
 }
 
 void TreeRestore::make_link(const TreeRow& row) {
@@ -280,10 +279,26 @@ bool TreeRestore::set_owner(int directory, const char* leaf, int flags, const Tr
   return false;
 }
 
+void TreeRestore::set_time(int directory, const char* leaf, const TreeRow& row) {
+  if (const int why = set_mtime(directory, leaf, row.mtime.seconds, row.mtime.nanos))
+    throw file_error(why, "set the time of", shown(row.name));
+}
+
 void TreeRestore::set_xattrs(const std::string& path, const TreeRow& row) {
-  for (const auto& [name, value] : row.xattrs)
-    if (::lsetxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) != 0)
-      say(row.name, file_error(errno, "set the extended attribute " + name + " of", shown(row.name)));
+  for (const auto& [name, value] : row.xattrs) {
+    if (::lsetxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) == 0) continue;
+    const int why = errno;
+    const std::string doing = "set the extended attribute " + name + " of";
+    // ext4 and btrfs say "no space" of what is more than they keep of one file, however much is free.
+    struct statvfs fs {};
+    const bool room = why == ENOSPC && ::statvfs(out_.c_str(), &fs) == 0 &&
+                      static_cast<uint64_t>(fs.f_bavail) * fs.f_frsize >= kRoomForXattrs;
+    say(row.name, !room ? file_error(why, doing, shown(row.name))
+                        : Error(Code::io_failed, "cannot " + doing + " " + shown(row.name))
+                              .cause("its " + std::to_string(value.size()) +
+                                     " bytes are more than the file system there takes")
+                              .next("open it onto the file system that it was sealed from, or one like it"));
+  }
 }
 
 void TreeRestore::finish() {

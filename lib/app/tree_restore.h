@@ -59,6 +59,7 @@ class TreeRestore {
   void finish_file(int directory, const std::string& leaf, const std::string& name, const TreeOwner& owner,
                    const TreeRow* row, uint32_t mode);
   bool set_owner(int directory, const char* leaf, int flags, const TreeOwner& owner, const std::string& name);
+  void set_time(int directory, const char* leaf, const TreeRow& row);  // leaf null: of the directory
   void set_xattrs(const std::string& path, const TreeRow& row);
   // Gives `temp` in `directory` the name `leaf`; over what is there only by force.
   void put(int directory, const std::string& temp, const std::string& leaf, const std::string& name);

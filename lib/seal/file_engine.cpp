@@ -11,6 +11,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/file_times.h"
 #include "base/interrupt.h"
 #include "seal/damage.h"
 #include "seal/engine_impl.h"
@@ -348,16 +349,14 @@ OpenedFile open_to_file(const std::string& sealed, const UnwrapKey& unwrap,
 
   const Metadata& m = job.metadata;
   // exFAT and its like know no modes; some say so. The bytes are what somebody wants back.
-  const auto set = [&](int result, const char* doing) {
-    if (result == 0) return;
-    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
-      throw file_error(errno, doing, temp.path());
-    out.refused = file_error(errno, doing, out.path);
+  const auto set = [&](int why, const char* doing) {
+    if (why == 0) return;
+    if (why != EPERM && why != EOPNOTSUPP && why != ENOSYS && why != EINVAL && why != ERANGE)
+      throw file_error(why, doing, temp.path());
+    out.refused = file_error(why, doing, out.path);
   };
-  set(::fchmod(temp.fd(), m.mode & 0777), "set the mode of");
-  const timespec times[2] = {{0, UTIME_OMIT},
-                             {static_cast<time_t>(m.mtime.seconds), static_cast<long>(m.mtime.nanos)}};
-  set(::futimens(temp.fd(), times), "set the time of");
+  set(::fchmod(temp.fd(), m.mode & 0777) == 0 ? 0 : errno, "set the mode of");
+  set(set_mtime(temp.fd(), nullptr, m.mtime.seconds, m.mtime.nanos), "set the time of");
   if (options.durable && ::fsync(temp.fd()) != 0) throw file_error(errno, "make durable", temp.path());
   if (!same_file(temp.fd(), temp.path()))
     throw Error(Code::conflict, "another process took away the file under work").cause(temp.path());

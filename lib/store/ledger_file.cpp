@@ -3,14 +3,19 @@
 #include "store/ledger_file_impl.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
+#include <thread>
+#include <utility>
 
 #include "base/files.h"
 
@@ -61,6 +66,15 @@ void ask_for_room(const std::string& path) {
   const uint64_t free = fs.f_bavail * fs.f_frsize, has = room_in(shared);
   // What the file has may be given up and taken again; where its blocks are is said in a block, too.
   if (free + has < kShared + (has ? 0 : 4 * fs.f_frsize)) throw file_error(ENOSPC, "make room for", shared);
+}
+
+// Whether writing what is mapped takes new blocks, as on btrfs, and few are left: SQLite writes there to
+// read, too.
+bool may_end_by_mapping(const std::string& path) {
+  constexpr uint64_t kFew = 4 << 20;
+  struct statfs fs {};
+  return ::statfs(path.c_str(), &fs) == 0 && static_cast<uint32_t>(fs.f_type) == BTRFS_SUPER_MAGIC &&
+         fs.f_bavail * static_cast<uint64_t>(fs.f_bsize) < kFew;
 }
 
 // SQLite makes <file>-wal and <file>-shm where they are not there; of what hinders that, it tells only that
@@ -183,7 +197,7 @@ LedgerFile::~LedgerFile() {
 
 void LedgerFile::choose_reading(bool directory_writable) {
   access_ = Access::read;
-  if (directory_writable) return;
+  if (directory_writable) return read_where_writable();
   // SQLite's plain reading needs -shm beside the file, which cannot be made here. Reading the file as
   // immutable leaves out what only the -wal has: entries that are committed. So that is for a ledger without
   // one.
@@ -201,30 +215,82 @@ void LedgerFile::choose_reading(bool directory_writable) {
   access_ = Access::immutable;
 }
 
+// To read, SQLite needs room on the disk, too, for -wal and -shm. A ledger is to be read most when its disk
+// is full: then from a copy elsewhere, made while nobody has the ledger open, so that it is of one moment.
+void LedgerFile::read_where_writable() {
+  bool without_looking = may_end_by_mapping(path_);
+  for (Millis waited = 0;;) {
+    std::optional<Error> full;
+    if (!without_looking && !(full = try_reading())) return;
+    Fd lock(::open(path_.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+    struct flock all {};  // what SQLite locks in a database
+    all.l_type = F_WRLCK;
+    all.l_whence = SEEK_SET;
+    all.l_start = 0x40000000;
+    all.l_len = 512;
+    if (lock.ok() && ::fcntl(lock.get(), F_OFD_SETLK, &all) == 0) return copy_aside();
+    lock = Fd();
+    if (std::exchange(without_looking, false)) continue;  // what another process has mapped, it has written
+    if (waited >= busy_wait_) throw *full;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    waited += 20;
+  }
+}
+
+// What a full disk says to reading in place; another error is said again by whoever reads.
+std::optional<Error> LedgerFile::try_reading() {
+  try {
+    ask_for_room(path_);
+    looked_ = std::make_unique<Db>(path_, Access::read, busy_wait_);
+    touch(*looked_);
+    return std::nullopt;
+  } catch (const Error& e) {
+    looked_.reset();
+    if (e.code() == Code::disk_full) return e;
+  }
+  try {
+    make_beside(path_);  // SQLite says only that they are not there
+  } catch (const Error& e) {
+    if (e.code() == Code::disk_full) return e;
+  }
+  return std::nullopt;
+}
+
 void LedgerFile::copy_aside() {
   const char* base = std::getenv("TMPDIR");
-  std::string place = path_join(base && *base ? base : "/tmp", "kesu-XXXXXX");
-  if (!::mkdtemp(place.data())) throw file_error(errno, "create", place);
-  copy_ = place;
-  std::string to = path_join(copy_, "ledger.db");
-  std::error_code failed;
-  for (const char* suffix : {"", "-wal"}) {
-    std::filesystem::copy_file(path_ + suffix, to + suffix, failed);
-    if (!failed) {
-      ::chmod((to + suffix).c_str(), 0600);
+  std::optional<Error> failure;
+  // Memory, where the directory for temporary files is as full.
+  for (const std::string parent : {base && *base ? base : "/tmp", "/dev/shm"}) {
+    std::string place = path_join(parent, "kesu-XXXXXX");
+    const std::string doing = "copy, for reading, to " + parent + " the file";
+    if (!::mkdtemp(place.data())) {
+      if (!failure) failure = file_error(errno, doing, path_);
       continue;
     }
+    const std::string to = path_join(place, "ledger.db");
+    std::error_code failed;
+    for (const char* suffix : {"", "-wal"}) {
+      if (*suffix && !exists(path_ + suffix)) continue;
+      std::filesystem::copy_file(path_ + suffix, to + suffix, failed);
+      if (failed) break;
+      ::chmod((to + suffix).c_str(), 0600);
+    }
+    if (!failed) {
+      copy_ = place;
+      path_ = to;
+      return;
+    }
+    if (!failure) failure = file_error(failed.value(), doing, path_);
     std::error_code ignored;
-    std::filesystem::remove_all(copy_, ignored);
-    throw file_error(failed.value(), "copy aside for reading", path_ + suffix);
+    std::filesystem::remove_all(place, ignored);
   }
-  path_ = to;
+  throw *failure;
 }
 
 void LedgerFile::check_identity() {
   if (access_ != Access::immutable) ask_for_room(path_);
   if (access_ == Access::write) make_beside(path_);
-  looked_ = std::make_unique<Db>(path_, access_, busy_wait_);
+  if (!looked_) looked_ = std::make_unique<Db>(path_, access_, busy_wait_);
   int64_t application = looked_->pragma("PRAGMA application_id");
   if (application != kLedgerApplicationId)
     throw Error(Code::ledger_damaged, path_ + " is not a ledger of kesu")

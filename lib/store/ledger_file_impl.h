@@ -1,6 +1,7 @@
 // ledger.db as a file: making it, and finding the way to open it that loses nothing. Not installed.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,9 @@ class LedgerFile {
 
  private:
   void choose_reading(bool directory_writable);
-  void copy_aside();
+  void read_where_writable();
+  std::optional<Error> try_reading();
+  void copy_aside();  // sets path_ to the copy
   void check_identity();
 
   std::string path_, copy_;

@@ -60,6 +60,31 @@ def ext4(place, image, size, inodes=None, project=None, block_limit=None, block=
         raise
 
 
+def disk(place, image, kind, size, make=(), mount="loop"):
+    """An XFS (from 300 MiB) or btrfs (from 110 MiB) in a loop file that takes what is written to it."""
+    with open(image, "wb") as file:
+        file.truncate(size)
+    run(f"mkfs.{kind}", "-q", "-f", *make, image)
+    run("mount", "-t", kind, "-o", mount, image, place)
+
+
+def fill(place):
+    """Writes until nothing is left, to the last block; the file that has it all."""
+    filler = place / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 16, 4096):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass
+            try:
+                os.fsync(file.fileno())
+            except OSError:
+                pass
+    return filler
+
+
 def set_quota(place, project, block_limit):
     """quotactl(2) itself: Debian's setquota is in a package of its own."""
     device = run("findmnt", "-no", "SOURCE", place).strip()

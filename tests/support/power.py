@@ -1,5 +1,6 @@
-"""A vault on a disk whose power is cut: an ext4 in a loop file, shut down as by EXT4_IOC_SHUTDOWN without its log, so
-that what was not made durable is lost. What it holds is copied aside and put back as the file system's own blocks.
+"""A vault on a disk whose power is cut: an ext4 or XFS in a loop file, shut down as by EXT4_IOC_SHUTDOWN without its log,
+so that what was not made durable is lost; btrfs, which has no such call, goes on in what its file holds at that moment.
+What the disk holds is copied aside and put back as the file system's own blocks.
 
 Two kinds of loss. "all": nothing since the last sync is there. "content": the file system wrote its log by itself a
 moment before (as it does every few seconds, and whenever anybody syncs anything): names are there, and of the files
@@ -17,12 +18,21 @@ import harness_kill
 import kill_world
 import places
 
-SHUTDOWN, WITHOUT_LOG = 0x8004587D, 2
+SHUTDOWN, WITHOUT_LOG = 0x8004587D, 2                     # of ext4 and of XFS
+START_SYNC, WAIT_SYNC = 0x80089418, 0x40089416            # of btrfs: a transaction, without the bytes that wait
 LOSSES = ("all", "content")
+
+
+# File system -> its size, how it is made, how it is mounted. The log is written when somebody syncs, and not by the
+# clock; no file is looked after because it was renamed.
+KINDS = {"ext4": ("64M", ("mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", "-J", "size=4"), "commit=300,noauto_da_alloc"),
+         "xfs": ("300M", ("mkfs.xfs", "-q", "-f"), "nodiscard"),
+         "btrfs": ("128M", ("mkfs.btrfs", "-q", "-f"), "commit=300")}
 
 
 class World(kill_world.World):
     """A vault, `source` and `out` on such a disk; skipped where nothing can be mounted."""
+    filesystem = os.environ.get("KESU_POWER", "ext4")
 
     def setUp(self):
         super().setUp()
@@ -31,21 +41,22 @@ class World(kill_world.World):
         self.disk, self.image, self.kept = box.state / "disk", box.path / "image", box.path / "kept"
         self.disk.mkdir()
         try:
-            places.run("truncate", "-s", "64M", self.image)
-            places.run("mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", "-J", "size=4", self.image)
+            size, make, _ = KINDS[self.filesystem]
+            places.run("truncate", "-s", size, self.image)
+            places.run(*make, self.image)
             self.mount()
         except places.Unusable as error:
             self.skipTest(str(error))
         self.addCleanup(places.unmount, self.disk)
-        os.rmdir(self.disk / "lost+found")
+        if self.filesystem == "ext4":
+            os.rmdir(self.disk / "lost+found")
         box.vault = self.disk / "vault"
         self.prepare_vault()
         shutil.move(self.source, self.disk / "loans")
         self.source, self.out = self.disk / "loans", self.disk / "out"
 
     def mount(self):
-        # The log is written when somebody syncs, and not by the clock; no file is looked after because it was renamed.
-        places.run("mount", "-o", "loop,commit=300,noauto_da_alloc", self.image, self.disk)
+        places.run("mount", "-t", self.filesystem, "-o", f"loop,{KINDS[self.filesystem][2]}", self.image, self.disk)
 
     def unmount(self):
         end = time.monotonic() + 10
@@ -70,6 +81,8 @@ class World(kill_world.World):
         self.mount()
 
     def cut_power(self, loss):
+        if self.filesystem == "btrfs":
+            return self.cut_btrfs(loss)
         if loss == "content":
             fd = os.open(self.disk / "another's", os.O_CREAT | os.O_WRONLY, 0o600)
             os.write(fd, b"x")
@@ -84,6 +97,19 @@ class World(kill_world.World):
             os.close(fd)
         self.unmount()
         self.mount()
+
+    def cut_btrfs(self, loss):
+        if loss == "content":
+            fd = os.open(self.disk, os.O_RDONLY)
+            number = bytearray(8)
+            fcntl.ioctl(fd, START_SYNC, number)
+            fcntl.ioctl(fd, WAIT_SYNC, bytes(number))
+            os.close(fd)
+        left = self.box.path / "left"
+        subprocess.run(["cp", "--sparse=always", self.image, left], check=True)
+        self.unmount()
+        os.replace(left, self.image)
+        return self.mount()
 
     def after_success(self, *words, check):
         """Done, exit code 0, and the power is gone at once: what it said holds."""
