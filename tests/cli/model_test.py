@@ -28,18 +28,22 @@ class Model(scenario.World):
         passphrase.chmod(0o600)
         box.kesu("init", box.vault, "--genesis", cls.genesis, "--provider",
                  f"soft:./keystore?passphrase-source=file:{passphrase}&iterations=210000", vault=False)
+        box.kesu("provider", "add", "hsm", box.token_uri)
+        stones, config = box.state / "stones", box.vault / "kesu.toml"
+        stones.mkdir()
+        config.write_text(config.read_text().replace("[vault]\n", f'[vault]\ntombstones = "{stones}"\n', 1))
 
     def test_courses(self):
         for seed in SEEDS:
             with self.subTest(seed=seed):
                 self.box.restore("prepared")
-                for left in ("src", "opened"):
+                for left in ("src", "opened", "backup", "foreign", "resumed"):
                     shutil.rmtree(self.box.path / left, ignore_errors=True)
                 for left in self.box.path.glob("bundle-*"):
                     shutil.rmtree(left)
                 course = model.Course(self, seed)
                 course.run(STEPS)
-                print(f"seed {seed}: {STEPS} steps, {course.commands} commands, {course.disturbed} disturbed", flush=True)
+                print(f"seed {seed}: {STEPS} steps, {course.commands} commands, {course.disturbed} disturbed {dict(course.ways)}", flush=True)
                 self.assertGreater(course.commands, STEPS)
 
 
