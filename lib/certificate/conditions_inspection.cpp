@@ -88,8 +88,9 @@ bool shown_gone(const Dossier& d, const KeyFacts& key, const Probe& before, cons
 
 bool in_order(const Dossier& d, const Inspection& i, const Looked& looked) {
   const Header* start = d.started ? d.header(*d.started) : nullptr;
-  return start && i.before->ended <= start->time && i.after->ended >= d.last_done_at && looked.entry &&
-         *looked.entry > d.last_done;
+  // Where no destruction is shown, nothing was inspected after it.
+  return start && d.last_done && i.before->ended <= start->time && i.after->ended >= d.last_done_at &&
+         looked.entry && *looked.entry > d.last_done;
 }
 
 bool pair_holds(const Dossier& d, const Looked& looked, const Inspection& i, const std::string& provider) {

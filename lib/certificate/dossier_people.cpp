@@ -1,5 +1,6 @@
 // Who the officers are, and what they signed for this erasure.
 #include <algorithm>
+#include <limits>
 
 #include "certificate/dossier_impl.h"
 #include "certificate/people_impl.h"
@@ -280,7 +281,8 @@ void count_later_acts(Dossier& d) {
   for (const SignedAct& act : d.acts)
     if (auto it = d.people.find(act.operator_id); act.action == "request" && it != d.people.end())
       others.push_back(&it->second);
-  uint64_t after = d.last_done;
+  // Where no destruction is shown, nothing is after it.
+  uint64_t after = d.last_done ? d.last_done : std::numeric_limits<uint64_t>::max();
   for (const char* action : {"verify", "validate"}) {
     auto* act = const_cast<SignedAct*>(last_act(d, action));
     if (act == nullptr || !act->valid) return;

@@ -186,8 +186,8 @@ class Facts:
         if first is not None and p["vault"] != first.nodes[0]["id"]:
             self.bad(PLAN, f"the ledger is of vault {first.nodes[0]['id']}, the plan of {p['vault']}")
         size = p["ledger"]["size"]
-        if size > self.ledger.a.size:
-            self.bad(PLAN, "ledger: size is not what the ledger shows")
+        if size == 0 or size > (self.requested.seq if self.requested else self.ledger.a.size):
+            self.bad(PLAN, "ledger: its size is not before the request")
         elif size in self.ledger.roots and self.ledger.roots[size].hex() != p["ledger"]["root"]:
             self.bad(PLAN, "ledger: root is not what the ledger shows")
         if self.requested is None:
@@ -253,6 +253,7 @@ class Facts:
                 continue
             shown = self.provider(q["id"])
             if shown is None:
+                self.bad(PLAN, f"providers: {q['id']} is not what the ledger shows: its provider-added is not opened")
                 continue
             control = self.created(q["control"]) if is_version(q["control"]) else {}
             node = self.graph.nodes.get(q["control"])
@@ -311,6 +312,8 @@ class Facts:
                     raise Unreadable(f"ref is of {ref['version']}")
                 if not is_kind(body.get("name"), "text"):
                     raise Unreadable("name is missing")
+                if not is_kind(body.get("birth"), "text"):
+                    raise Unreadable("birth is missing")
                 if ref["purpose"] != body.get("purpose"):
                     raise Unreadable("purpose is not that of ref")
                 shown = (ref["canary"] or {}).get("digest", "") + ref["public_key"]

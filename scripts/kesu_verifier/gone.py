@@ -83,7 +83,7 @@ class Gone:
             except Unreadable as error:
                 self.bad(f"evidence/{digest}", f"receipt: {error}")
                 continue
-            ref = self.facts.reference(v) or maybe(self.facts.opened(v, "destroy-intended")[1], "ref", "object") or {}
+            ref = self.facts.reference(v)
             before = maybe(receipt, "before", "object") or {}
             if not ref or before.get("CKA_LABEL") != ref.get("label") or before.get("CKA_ID") != ref.get("id"):
                 self.bad(f"evidence/{digest}", f"the receipt is not of {v}")

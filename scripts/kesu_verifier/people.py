@@ -287,7 +287,8 @@ class People:
         # Whoever asked for it, whether that counts or not.
         asked = [(self.ledger.bodies.get(h.seq) or {}).get("operator") for h in self.ledger.about(self.erasure, "erasure-requested")]
         judged = [self.by_operator[o] for o in asked if isinstance(o, str) and o in self.by_operator]
-        statement, after = "", done.seq if done else 0
+        statement, after = "", done.seq if done else 1 << 62  # none shown: nothing is after it
+        counting = True
         for kind, action in LATER.items():
             found = self.ledger.about(self.erasure, kind)
             for header in found:
@@ -302,11 +303,13 @@ class People:
                     self.summary.append(f"Rests on the verification of {name}: statement {statement[1] if statement else ''}")
                 act = self._act(header, action)
             if not found:
-                break
+                counting = False
+                continue
             statement = ((self.ledger.bodies.get(found[-1].seq) or {}).get("operator"),
                          (self.ledger.bodies.get(found[-1].seq) or {}).get("statement"))
-            if act is None or self._took_part(act, judged, after):
-                break
+            if not counting or act is None or self._took_part(act, judged, after):
+                counting = False                          # what judges it is read all the same
+                continue
             if action == "verify":
                 self.verified = act
             else:

@@ -23,9 +23,9 @@ export class Facts {
   }
 
   async gather() {
-    const g = this.graph, c = this.certificate;
+    const g = this.graph;
     this.vault = g.of_type('genesis')[0].nodes[0].id;
-    this.era = c.erasure;
+    this.era = this.plan.erasure;
     if (kind_of(this.era) !== 'era' || !g.nodes.has(this.era)) refuse('names an erasure that the ledger does not know');
     this.requested = g.about(this.era, 'erasure-requested')[0] ?? refuse('names an erasure that was never requested');
     const erased = g.of_type('dataset-frozen', 'dataset-erased').flatMap((h) => h.nodes).filter((x) => x.of === this.era);

@@ -50,12 +50,11 @@ export function check_plan(f, people) {
   }
   if (![f.tables.profiles_digest, kPublished].includes(p.profile_digest)) no('profile_digest: is of no table of profiles that this page knows');
   if (p.vault !== f.vault) no('vault: is for another vault');
-  if (p.erasure !== f.era) no('erasure: is for another erasure');
   if (people.genesis && p.organisation !== people.genesis.organisation) no('organisation: is of another organisation');
   const rules = people.in_force();
   if (rules && p.profile !== rules.profile) no('profile: is not that of the rules in force at the request');
   for (const n of ['quorum', 'waiting_seconds']) if (rules && !(p[n] >= rules[n])) no(n + ': is below that of the rules in force at the request');
-  if (f.roots.get(p.ledger.size) !== p.ledger.root || p.ledger.size > f.requested.seq) no('ledger: is not the ledger\'s root of that size before the request');
+  if (f.roots.get(p.ledger.size) !== p.ledger.root || !p.ledger.size || p.ledger.size > f.requested.seq) no('ledger: is not the ledger\'s root of that size before the request');
   const names = new Set(f.datasets);
   if (!equal(p.datasets.map((d) => d.id), f.datasets)) no('datasets: are not those that were frozen and erased');
   for (const d of p.datasets.filter((x) => names.has(x.id))) {
@@ -75,7 +74,7 @@ export function check_plan(f, people) {
   if (p.order.some((s) => s.step !== 'destroy') || !equal([...steps].sort(), [...f.by_run].sort())) no('order: does not destroy each version once');
   for (const q of p.providers) {
     const b = f.last_body(q.id, 'provider-added');
-    if (b && (b.name !== q.name || b.identity?.serial !== q.serial || b.identity?.label !== q.label || b.identity?.manufacturer !== q.manufacturer || b.identity?.kind !== q.kind))
+    if (!b || (b.name !== q.name || b.identity?.serial !== q.serial || b.identity?.label !== q.label || b.identity?.manufacturer !== q.manufacturer || b.identity?.kind !== q.kind))
       no('providers: ' + q.id + ' is not as the ledger shows it');
     const made = f.graph.about(q.control, 'key-created').pop(), control = made && f.body(made);
     if (!made || f.graph.item(made, q.control).of !== q.id || (control && control.purpose !== 'control')) no('providers: control of ' + q.id + ' is not what the ledger shows');

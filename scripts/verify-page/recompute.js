@@ -79,7 +79,7 @@ export function expected_certificate(f, people, inspection, found, signer) {
   });
   const objects = datasets.reduce((n, d) => n + d.objects, 0), bytes = datasets.reduce((n, d) => n + d.bytes, 0);
   const shas = (which) => inspection.pairs.map((p) => p[which]);
-  const out = { type: 'kesu-certificate-v1', vault: f.vault, organisation: people.genesis?.organisation, stage: f.graph.state_at(f.era, f.checkpoints.a.size), erased,
+  const out = { type: 'kesu-certificate-v1', vault: f.vault, erasure: f.era, organisation: people.genesis?.organisation, stage: f.graph.state_at(f.era, f.checkpoints.a.size), erased,
     profile: f.plan.profile, plan: f.plan_digest, test_grade: providers.some((p) => p.test_grade), datasets, keys, providers,
     exceptions: exceptions_of(f), people: people.to_certificate(), inspection: { before: shas('before_sha'), after: shas('after_sha'), samples: inspection.sampled },
     ledger: { origin: f.checkpoints.a.origin, size: f.checkpoints.a.size, root: hex(f.checkpoints.a.root) }, signer,

@@ -97,7 +97,7 @@ async function read_all(bundle, tables, error, report, progress) {
   const certificate = await guarded(error, 'certificate.json', async () => {
     const c = parse_json(await bundle.bytes('certificate.json'));
     if (!is_object(c)) refuse('is no JSON object');
-    for (const name of ['type', 'id', 'erasure', 'issued', 'organisation', 'profile', 'program']) text_of(c, name);
+    for (const name of ['type', 'id', 'issued', 'organisation', 'profile', 'program']) text_of(c, name);
     if (c.type !== 'kesu-certificate-v1') refuse('type is not what the bundle gives');
     if (!is_time(c.issued)) refuse('issued is no time');
     return c;
@@ -237,7 +237,7 @@ async function check_ledger_key(f) {
 async function fill(f, input, report, { people, inspection, found, claims, chain, signer, tables }) {
   const bar = tables.profiles.profiles[input.profile];
   const graded = f.providers.map((id) => grade(f.last_body(id, 'provider-added')?.identity ?? {}, tables.providers));
-  report.erased = f.last_done?.time ?? '';
+  report.erased = typeof f.certificate.erased === 'string' ? f.certificate.erased : '';
   report.test_grade = graded.length === 0 || graded.some((g) => g.test);
   report.withdrawn = f.graph.node(f.certificate.id).is === 'withdrawn';
   report.claims = claims.map((x) => ({ id: x.id, level: x.level, least: bar.claims[x.id], rests_on: x.rests_on, detail: x.detail }));
@@ -264,6 +264,7 @@ async function check_references(f) {
     await guarded(f.error, 'entry ' + h.seq, async () => {
       check_ref(b.ref);
       text_of(b, 'name');
+      text_of(b, 'birth');
       if (b.ref.version !== id) refuse('ref is of ' + b.ref.version);
       if (b.ref.purpose !== b.purpose) refuse('purpose is not that of ref');
       if (hex(sha256(unhex((b.ref.canary?.digest ?? '') + b.ref.public_key))) !== h.nodes[0].d) refuse('d is not the digest of canary and public key');

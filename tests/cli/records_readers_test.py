@@ -11,6 +11,7 @@ import bad_records
 import harness
 import reissue
 import scenario
+import signed_records
 import tsa
 import verify_page
 from kesu_verifier import trust as trust_file
@@ -56,6 +57,20 @@ class RecordsReaders(verify_page.Driver, scenario.World):
                 if case.verdict == bad_records.INVALID:
                     parts = [{e["part"] for e in r["errors"]} for r in (kesu, mine)] + [set(page["parts"])]
                     self.assertTrue(set.intersection(*parts), parts)
+
+    def test_withdrawn_and_issued_anew(self):
+        issuer = signed_records.Issuer(reissue.read(self.bundle), reissue.keys_by_operator(self.bundle, self))
+        trust = issuer.trust(self.trust)
+        for n, (name, files, verdict, absent) in enumerate(bad_records.withdrawn_cases(issuer)):
+            with self.subTest(name):
+                bundle = self.elsewhere / f"withdrawn-{n}"
+                reissue.write(files, bundle)
+                kesu, mine, page = self.reports(bundle, trust)
+                self.assertEqual([r["verdict"] for r in (kesu, mine, page)], [verdict] * 3, [r["errors"][:4] for r in (kesu, mine, page)])
+                if verdict != bad_records.INVALID:
+                    levels = {c["id"]: c["level"] for c in kesu["claims"]}
+                    self.assertEqual([{c["id"]: c["level"] for c in mine["claims"]}, page["levels"]], [levels] * 2)
+                    self.assertLessEqual(set(absent), {c for c, level in levels.items() if level == "absent"})
 
     def test_the_certificate_says_nothing_of_its_stamps(self):
         """`dated` is the reader's own: what the certificate says of it would be true for one reader and a forgery to another."""

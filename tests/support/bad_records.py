@@ -187,6 +187,32 @@ def cases(issuer):
         yield Case(name, issuer.issue(edit_certificate=lambda c, n=name: told(c)[n]()), INVALID)
 
 
+def left_out(*path):
+    def edit(p):
+        at = p.certificate
+        for k in path[:-1]:
+            at = at[k]
+        del at[path[-1]]
+    return edit
+
+
+def withdrawn_cases(issuer):
+    """(name, files, verdict, levels that are "absent" to all): what certificate.json says makes these not invalid."""
+    wrapped = lambda e: e.body.get("purpose") == "wrap"  # noqa: E731
+    for name, edit, verdict, absent in (
+            ("unchanged", lambda p: None, "incomplete", ()),
+            ("the birth of the key closed", entry("key-created", closed, wrapped), INVALID, ()),
+            ("the birth of the key named by nobody", entry("key-created", without("birth"), wrapped), INVALID, ()),
+            ("the provider closed", entry("provider-added", closed), INVALID, ()),
+            ("planned on an empty ledger", lambda p: p.plan["ledger"].update(size=-1), INVALID, ()),
+            ("no destruction", lambda p: [p.entries.remove(e) for e in list(p.entries) if e.type == "destroy-done"], "incomplete", ("destroyed", "verified-gone")),
+            ("a claim without a level", left_out("claims", 1, "level"), "incomplete", ()),
+            ("a claim that is none", lambda p: p.certificate["claims"].__setitem__(3, "x"), "incomplete", ()),
+            ("no erasure", left_out("erasure"), "incomplete", ()),
+            ("no premises", left_out("premises"), "incomplete", ())):
+        yield name, issuer.issue(edit, withdrawn=True), verdict, absent
+
+
 def stamped(issuer, authority, words):
     """A bundle with time-stamps whose certificate.json says of `dated` and `logged` what only a reader can; with `words`, or without."""
     def sign(data):
