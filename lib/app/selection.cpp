@@ -151,9 +151,28 @@ bool Glob::matches_text(std::string_view text) const {
   return now[tokens_.size()] != 0;
 }
 
+namespace {
+// Whether every line that has something in it ends with CR LF: a list from another system, whose names would
+// all be sought with a CR at their ends.
+bool all_end_with_cr(std::string_view text) {
+  bool any = false;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    if (end > 0 && text[end - 1] != '\r') return false;
+    any = any || end > 0;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return any;
+}
+}  // namespace
+
 void Selection::only(std::string_view text, bool null_separated) {
   listed_ = true;
   const char separator = null_separated ? '\0' : '\n';
+  if (!null_separated && all_end_with_cr(text))
+    throw Error(Code::bad_input, "the lines of the list end with CR LF")
+        .cause("a CR is a byte of a name here")
+        .next("write it with LF alone (tr -d '\\r' <LIST); names that do end with CR: --null");
   while (!text.empty()) {
     const size_t end = std::min(text.find(separator), text.size());
     std::string_view name = text.substr(0, end);

@@ -384,10 +384,14 @@ TEST_F(Trees, PatternsAndListsSelect) {
   Selection null, none;
   null.only(std::string_view("sub\0a.csv\0", 10), true);
   EXPECT_EQ(of(null).size(), 3u);
+  Selection carriage_return;
+  carriage_return.only("a\r\nb\n", false);
+  EXPECT_EQ(*carriage_return.names(), (std::vector<std::string>{"a\r", "b"}));
   none.only("", false);
   EXPECT_TRUE(of(none).empty());
   EXPECT_FALSE(read(none).manifest);
-  for (const char* bad : {"/etc", "../x", "a/../b"}) EXPECT_THROW(Selection().only(bad, false), Error) << bad;
+  for (const char* bad : {"/etc", "../x", "a/../b", "a\r\n\r\nb\r\n", "a\r"})
+    EXPECT_THROW(Selection().only(bad, false), Error) << bad;
 }
 
 TEST_F(Trees, AnotherFileInItsPlaceIsNotOpened) {
