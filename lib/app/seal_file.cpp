@@ -97,8 +97,11 @@ bool equals_source(const std::string& place, int source, uint64_t size, const Un
 }
 
 bool equals_source(const std::string& place, const Source& source, uint64_t size, const UnwrapKey& unwrap) {
-  const Fd sealed(open_path(place, O_RDONLY | O_NOFOLLOW));
-  if (!sealed.ok()) return false;
+  const Fd sealed(open_path(place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (!sealed.ok()) {  // nothing there, or no file: anything else tells nothing about what is there
+    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO) return false;
+    throw file_error(errno, "open", place);
+  }
   bool same = true;
   uint64_t at = 0;
   Bytes buffer;

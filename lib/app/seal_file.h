@@ -62,7 +62,7 @@ Error sealed_over(const std::string& place);
 // The object in an open file, by its header; nullopt: not open, or none of kesu's. `size`: the file's.
 std::optional<ObjectHeader> header_of(const Fd& fd, uint64_t& size);
 // Whether the sealed object at `place` opens to what `source` (borrowed), or a Source, holds, which has
-// `size` bytes. False also where it is damaged. Errors: those of `unwrap`, io_failed.
+// `size` bytes. False also where it is damaged, or nothing is there. Errors: those of `unwrap`, io_failed.
 bool equals_source(const std::string& place, int source, uint64_t size, const UnwrapKey& unwrap);
 bool equals_source(const std::string& place, const Source& source, uint64_t size, const UnwrapKey& unwrap);
 

@@ -118,6 +118,19 @@ class Files(Limits):
         self.assertIsNone(ends["64 seal"])
         self.assertTrue(any(ends.values()))
 
+    def test_a_sealed_file_that_could_not_be_opened_is_not_called_damaged(self):
+        """Before a source is removed its object is opened again: without a descriptor for it nothing is known of it."""
+        short = 0
+        for limit in range(12, 24):
+            self.box.snapshot()
+            result = self.limited("seal", "loans-2019", self.source, "-o", self.out, "--remove-source", limits=[("nofile", limit)])
+            with self.subTest(limit=limit):
+                self.assertNotIn("sealed-damaged", result.stdout)
+                self.assertNotEqual(result.code, 6)
+                short += "Too many open files" in result.stdout
+            self.box.restore()
+        self.assertGreater(short, 0)
+
     def test_many_threads_share_few_open_files(self):
         """Files under work take what vault and token leave: not all of it, whatever the number of processors."""
         many = self.box.path / "many"
