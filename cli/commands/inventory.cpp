@@ -70,7 +70,9 @@ void setup_check(CLI::App& group, Context& c) {
       "  kesu inventory check loans-2019 /mnt/cloud/loans\n"
       "  kesu inventory check loans-2019 --quick /mnt/cloud/loans     no key, nothing written");
   cmd->add_option("DATASET", o->dataset)->required();
-  cmd->add_option("PATH", o->paths, "look there for files that no inventory counts, and for leftovers");
+  cmd->add_option(
+      "PATH", o->paths,
+      "look there for files that no inventory counts, for leftovers, and for what was sealed to a pipe");
   cmd->add_flag("--quick", o->quick, "presence, length and header only; with PATHs no key is used");
   on_run(cmd, [&c, o] {
     const bool keyless = o->quick && !o->paths.empty();

@@ -4,10 +4,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "app/datasets.h"
 #include "app/inventory_look.h"
+#include "app/sealing.h"
 #include "app/settle.h"
 #include "base/crew.h"
 #include "base/interrupt.h"
@@ -59,6 +61,7 @@ class Checker {
     batches_ = batches_sealed(d);
     holder_.emplace(vault_, order_.dataset, "check");
     find_superseded();
+    find_piped();
     if (!order_.quick) {
       lanes_.emplace(vault_, crew_.size());
       lanes_->allow_all(dataset(), ProcessFor::moving);
@@ -81,6 +84,7 @@ class Checker {
   struct Task {
     const SegmentObject* object;
     int64_t position;
+    const std::string* place;  // where it is looked for
     Looked looked;
     bool sealed_over = false;
   };
@@ -102,9 +106,25 @@ class Checker {
       for (const SegmentObject& o : objects_of(b)) {
         ++total_;
         if (o.supersedes) superseded_.insert(*o.supersedes);
+        if (o.place.empty()) piped_.emplace(o.object, "");
       }
     }
     total_ -= static_cast<int64_t>(superseded_.size());
+  }
+
+  // What was sealed to a pipe has no place: it is looked for below the paths.
+  void find_piped() {
+    if (piped_.empty() || order_.paths.empty()) return;
+    std::vector<Skipped> others;  // the orphans' affair
+    for (const std::string& path : sealed_files(order_.paths, others)) {
+      check_interrupted();
+      try {
+        std::string found = absolute_path(path);
+        const auto it = piped_.find(header_at(found).object);
+        if (it != piped_.end() && it->second.empty()) it->second = std::move(found);
+      } catch (const Error&) {
+      }
+    }
   }
 
   void check_batch(const BatchRecord& b) {
@@ -115,13 +135,23 @@ class Checker {
         ++result_.superseded;
         continue;
       }
-      if (!order_.paths.empty()) marks_.insert(place_mark(objects[i].place, objects[i].object));
-      tasks.push_back({&objects[i], static_cast<int64_t>(i), {}});
+      const bool piped = objects[i].place.empty();
+      const std::string& place = piped ? piped_.at(objects[i].object) : objects[i].place;
+      if (!order_.paths.empty()) marks_.insert(place_mark(place, objects[i].object));
+      tasks.push_back({&objects[i], static_cast<int64_t>(i), &place, {}});
     }
     const VaultId vault = vault_.id();
     const DatasetId id = *DatasetId::parse(order_.dataset);
     crew_.each(tasks.size(), [&](unsigned, size_t i) {
-      tasks[i].looked = look_at_object(tasks[i].object->place, *tasks[i].object, vault, id);
+      Task& t = tasks[i];
+      if (t.place->empty())
+        t.looked.verdict = Verdict{false,
+                                   order_.paths.empty()
+                                       ? "it was sealed to a pipe and has no place: name where it lies (PATH)"
+                                       : "it was sealed to a pipe, and does not lie below the paths",
+                                   Code::not_found};
+      else
+        t.looked = look_at_object(*t.place, *t.object, vault, id);
     });
     check_interrupted();
     if (!order_.quick) {
@@ -131,13 +161,13 @@ class Checker {
         if (!t.looked.verdict) (t.looked.file_size < kLarge ? small : large).push_back(&t);
       crew_.each(small.size(), [&](unsigned lane, size_t i) {
         Task& t = *small[i];
-        t.looked = open_to_nowhere(t.object->place, *t.object, vault, id, *lanes_, lane, nullptr);
+        t.looked = open_to_nowhere(*t.place, *t.object, vault, id, *lanes_, lane, nullptr);
       });
       check_interrupted();
       for (Task* t : large) {
         check_interrupted();
         holder_->keep();
-        t->looked = open_to_nowhere(t->object->place, *t->object, vault, id, *lanes_, 0, &crew_);
+        t->looked = open_to_nowhere(*t->place, *t->object, vault, id, *lanes_, 0, &crew_);
       }
       compare_slots(b, tasks);
     }
@@ -197,7 +227,7 @@ class Checker {
     for (const Task& t : tasks) {
       if (!t.looked.verdict) continue;
       try {
-        instead[&t] = hex(header_at(t.object->place).object.bytes());
+        instead[&t] = hex(header_at(*t.place).object.bytes());
       } catch (const Error&) {
         instead[&t] = "";
       }
@@ -233,14 +263,14 @@ class Checker {
     const SegmentObject& o = *t.object;
     if (const auto& v = t.looked.verdict) {
       (v->altered ? result_.damaged : result_.missing)
-          .push_back({o.place, o.object.str(), v->what, code_of(v->code)});
+          .push_back({*t.place, o.object.str(), v->what, code_of(v->code)});
       return;
     }
     ++result_.good;
     result_.bytes += static_cast<int64_t>(order_.quick ? t.looked.file_size : o.bytes);
     result_.not_covered += order_.quick || !t.looked.bound;
     if (t.looked.torn)
-      result_.torn.push_back({o.place, o.object.str(),
+      result_.torn.push_back({*t.place, o.object.str(),
                               "one slot was torn by an interrupted re-wrap; it opens through the other",
                               code_of(Code::sealed_damaged)});
   }
@@ -253,6 +283,7 @@ class Checker {
   std::optional<KeyHolder> holder_;
   std::map<std::string, Secret> keys_;
   Ids superseded_;
+  std::unordered_map<ObjectId, std::string, HashId> piped_;  // with the file that was found; "": none
   std::unordered_set<std::string> read_;  // batches whose segments were read for what they supersede
   std::unordered_set<uint64_t> marks_;
   int64_t total_ = 0;

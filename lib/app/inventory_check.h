@@ -37,7 +37,7 @@ struct CheckOrder {
   std::string dataset;  // identifier
   bool quick = false;   // presence, length and header alone: no data key is unwrapped
   std::vector<std::string>
-      paths;  // where to look for orphans; with `quick`: where the objects are looked for
+      paths;  // where to look for orphans and what has no place; with `quick`: for every object
 };
 // Every current object at its place: header and ciphertext against its leaf, both slots, every chunk, name
 // and length. What is opened goes nowhere, and is recorded (objects-opened, purpose "check") before. With

@@ -113,6 +113,23 @@ class Check(Base):
         self.flip(self.place("c"), 5000 - 900)
         self.check(code=6)
 
+    def test_sealed_to_a_pipe(self):
+        """It has no place: unknown until somebody says where it lies, then held against the inventory as all are."""
+        dump = self.box.path / "kept" / "dump.kesu"
+        dump.parent.mkdir()
+        sealed = self.box.run(*self.box.kesu_command("seal", "loans-2019", "-", "--name", "dump", "-o", "-", json=False), stdin=b"all of it")
+        dump.write_bytes(sealed.raw)
+        row, = self.check(code=8)["missing"]
+        self.assertEqual((row["object"], row["code"]), (self.objects()["dump"], "not-found"))
+        self.assertIn("sealed to a pipe", row["what"])
+        row, = self.check(self.out, code=8)["missing"]
+        self.assertIn("below the paths", row["what"])
+        self.assertGood(self.check(self.out, dump.parent), len(FILES) + 1, orphans=[])
+        self.assertGood(self.check("--quick", self.out, dump), len(FILES) + 1, orphans=[])
+        self.flip(dump, len(sealed.raw) - 1)
+        row, = self.check(dump, code=6)["damaged"]
+        self.assertEqual((row["path"], row["object"]), (str(dump), self.objects()["dump"]))
+
     def test_superseded(self):
         self.write("a", b"new content")
         # Files put back have other inodes: some of the others are sealed anew, too.
